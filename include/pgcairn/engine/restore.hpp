@@ -1,0 +1,150 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/engine/progress.hpp>
+#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/postgres/recovery.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pgcairn::engine {
+
+/// Where recovery ends, and by which signal file it begins.
+enum class RestoreType {
+  latest,     // "default": the end of the archived WAL
+  immediate,  // as soon as the cluster is consistent
+  time,
+  xid,
+  lsn,
+  name,      // a restore point
+  standby,   // never: the server stays a standby
+  preserve,  // as the configuration that was backed up says; the operator adds the signal file
+  none,      // the end of the WAL that the backup needs, without an archive
+};
+/// Can recovery stop before the end of the WAL?
+bool has_target(RestoreType type);
+
+/// Which branch of the history recovery follows.
+struct TimelineChoice {
+  enum class Kind { latest, current, number } kind = Kind::latest;
+  Timeline number = 0;
+};
+
+struct RestoreOptions {
+  std::string set;  // a label; empty: the right one is chosen
+  RestoreType type = RestoreType::latest;
+  std::optional<Timestamp> target_time;
+  std::optional<Lsn> target_lsn;
+  std::optional<std::uint32_t> target_xid;
+  std::string target_name;
+  bool target_exclusive = false;  // time, xid, lsn: stop before it
+  std::string target_action;      // pause | promote | shutdown; empty: PostgreSQL's default
+  TimelineChoice timeline;
+  bool archive_off = false;                           // the restored server does not archive
+  postgres::Settings recovery_options;                // of the operator, stronger than ours
+  std::map<std::string, std::string> tablespace_map;  // oid, name or old location -> new directory
+  std::vector<std::string> db_include;                // names; empty: all
+  std::vector<std::string> db_exclude;
+  std::string tablespace_map_all;  // a directory for a directory of each; empty: where they were
+  std::map<std::string, std::string>
+      link_map;                 // path of the manifest -> where it is, behind a link
+  bool link_all = false;        // links as they were
+  bool copy = false;            // the data directory is not the stanza's own
+  std::string restore_command;  // for the restored server; %f and %p in it
+  unsigned workers = 2;
+};
+
+/// A part of the way through the WAL: [begin, end) on one timeline.
+struct TimelineSpan {
+  Timeline timeline = 0;
+  Lsn begin;
+  Lsn end;  // 0: open
+};
+/// Segments that follow each other and are in the same repositories.
+struct WalRange {
+  std::string first;
+  std::string last;
+  std::uint64_t segments = 0;
+  std::vector<std::string> repositories;  // names
+};
+/// How far the archived WAL reaches on the way that recovery takes.
+struct WalReach {
+  std::vector<WalRange> ranges;  // from the backup's first segment on, without a gap
+  std::string last;              // the last of them
+  Lsn end;                       // the byte after it, or where the next timeline should begin
+  std::string missing;           // the first segment that is not there
+  std::string after_gap;         // a later one that is there, if any: then `missing` is a gap
+  std::string partial;           // "....partial" that holds what is left of `missing`
+  Lsn last_record;               // where the last whole record begins; 0: not looked at
+  std::optional<Timestamp> last_commit;  // time of the last transaction; none: not found
+};
+
+struct TablespacePlan {
+  std::uint32_t oid = 0;
+  std::string name;
+  std::filesystem::path location;  // where it will be
+};
+/// A file or directory that was a symbolic link, or becomes one.
+struct LinkPlan {
+  std::string path;                // in the data directory
+  std::string was;                 // where it led; empty: it was no link
+  std::filesystem::path location;  // where it will be; empty: in the data directory itself
+};
+struct SpacePlan {
+  std::filesystem::path directory;
+  std::uint64_t needed_bytes = 0;
+  std::uint64_t free_bytes = 0;
+};
+
+/// An archived file that the restore itself puts into pg_wal.
+struct WalPlacement {
+  std::string archived;  // "000000010000000000000007.partial"
+  std::string segment;   // its name in pg_wal
+};
+
+/// All that a restore will do, decided before anything is touched.
+struct RestorePlan {
+  std::string stanza;
+  repo::Repository* repository = nullptr;
+  repo::BackupInfo backup;
+  std::string reason;  // why this backup
+  std::filesystem::path data_directory;
+  bool resumes =
+      false;  // the directory holds an interrupted restore, which is wiped and begun again
+  RestoreOptions options;
+  std::vector<TablespacePlan> tablespaces;
+  std::vector<LinkPlan> links;
+  std::set<std::uint32_t> left_out_databases;  // oids
+  std::vector<SpacePlan> space;
+  std::uint64_t fetch_bytes = 0;  // from the repository
+  std::uint64_t write_bytes = 0;  // to the data directory and tablespaces
+  std::uint64_t files = 0;
+  std::vector<std::string> wal_needed;  // first and last segment to become consistent
+  std::vector<TimelineSpan> path;       // from the backup's timeline to the target's
+  Timeline server_latest = 0;           // where "latest" would lead a server
+  WalReach wal;
+  std::vector<WalPlacement> wal_files;           // put into pg_wal
+  std::span<repo::Repository> all_repositories;  // where they are looked for
+  std::vector<std::string> removes;              // what an interrupted restore left: paths
+  std::vector<std::string> notes;                // what the operator should read before going on
+};
+
+/// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
+/// keeps the restore from working, each with the nearest thing that would.
+RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                         const RestoreOptions& options);
+
+/// Carries the plan out. Until it returns the directory cannot be started.
+void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop);
+
+}  // namespace pgcairn::engine

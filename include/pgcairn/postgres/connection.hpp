@@ -1,0 +1,54 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/common/wal.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::postgres {
+
+/// Empty members are left to libpq: PG* environment, service file, its defaults.
+struct ConnectionSettings {
+  std::string host;  // a name, or the directory of a socket
+  std::uint16_t port = 0;
+  std::string user;
+  std::string database;  // "postgres" when neither this nor PGDATABASE nor a service names one
+  milliseconds connect_timeout{10'000};
+};
+
+using Row = std::vector<std::optional<std::string>>;
+
+/// One session, in autocommit, with search_path=pg_catalog and no time-outs of its own. Text comes
+/// and goes in the bytes that the server keeps it in (client_encoding SQL_ASCII): paths and
+/// backup_label must not be converted. Not for several threads at once.
+class Connection {
+ public:
+  /// Throws PostgresError with libpq's own words and a hint.
+  explicit Connection(const ConnectionSettings& settings);
+  ~Connection();
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+
+  /// Runs one statement with text parameters $1, $2, ... Throws PostgresError (server message,
+  /// SQLSTATE) when it fails or the connection is lost; Interrupted when `stop` is requested while
+  /// it runs (the statement is cancelled in the server).
+  std::vector<Row> query(const std::string& statement,
+                         const std::vector<std::string>& parameters = {},
+                         std::stop_token stop = {});
+  /// False when the session is known to be lost (the server ended it or the socket is closed).
+  bool alive();
+  /// Ends the session; every later query() throws PostgresError.
+  void close() noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace pgcairn::postgres

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/wal.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace pgcairn::postgres {
+
+/// What pgcairn needs of global/pg_control (src/include/catalog/pg_control.h of PostgreSQL 13 to
+/// 18).
+struct ControlFile {
+  SystemId system_id = 0;
+  std::uint32_t control_version = 0;
+  std::uint32_t catalog_version = 0;
+  int major = 0;  // 13 to 18, told by control_version and catalog_version
+  int state = 0;  // DBState: 1 shut down, 2 shut down in recovery, 6 in production, ...
+  Lsn checkpoint;
+  Lsn redo;  // of the checkpoint
+  Timeline timeline = 0;
+  Lsn min_recovery_point;
+  std::uint32_t block_bytes = 0;
+  std::uint32_t relation_segment_blocks = 0;
+  std::uint64_t wal_segment_bytes = 0;
+  bool data_checksums = false;
+};
+
+/// Parses the bytes of a pg_control file. Throws DamagedError naming `object` when the CRC is
+/// wrong, PostgresError when the version is not one of 13 to 18 (the system identifier is then
+/// named in the message).
+ControlFile parse_control_file(Bytes bytes, const std::string& object);
+
+/// The bytes of <data>/global/pg_control, read again while the CRC shows a torn read (at most 10
+/// s).
+Buffer read_control_bytes(const std::filesystem::path& data_directory);
+ControlFile read_control_file(const std::filesystem::path& data_directory);
+
+/// Makes the server refuse to start from this pg_control without a backup_label: the checkpoint's
+/// place becomes one that is never valid.
+void require_backup_label(MutableBytes control, const std::string& object);
+
+}  // namespace pgcairn::postgres

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/common/wal.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::repo {
+
+enum class BackupType { full, incremental, differential };
+std::string_view name_of(BackupType type);  // "full", "incr", "diff"
+std::optional<BackupType> parse_backup_type(std::string_view name);
+
+/// A file whose pages failed their checksum when it was copied. At most kMostBlocksNamed blocks are
+/// named; `count` tells all.
+struct PageErrors {
+  std::string path;
+  std::vector<std::uint32_t> blocks;  // counted from the start of the relation
+  std::uint64_t count = 0;
+};
+
+/// Packs [first, last] of a backup that a manifest names.
+struct PackRange {
+  std::string backup;  // label of the owner
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  bool operator==(const PackRange&) const = default;
+};
+
+struct TablespaceInfo {
+  std::uint32_t oid = 0;
+  std::string name;
+  std::string location;
+};
+
+struct DatabaseInfo {
+  std::uint32_t oid = 0;
+  std::string name;
+};
+
+/// What the marker of a backup says: all that `info` shows and what restore needs before it opens
+/// the manifest (pgcairn-repository(5), BACKUP MARKER).
+struct BackupInfo {
+  std::string label;
+  BackupType type = BackupType::full;
+  std::string prior;    // label of the backup this one builds on; empty for a full one
+  std::string cluster;  // id of the cluster object: <major>-<system id>
+
+  SystemId system_id = 0;
+  int pg_version = 0;  // major
+  std::uint32_t catalog_version = 0;
+  std::uint64_t wal_segment_bytes = 0;
+  bool data_checksums = false;
+  bool from_standby = false;
+
+  Timestamp start_time{};
+  Timestamp stop_time{};
+  Lsn start_lsn;
+  Lsn stop_lsn;
+  Timeline timeline = 0;
+  std::string wal_start;  // first and last WAL segment that the backup needs to become consistent
+  std::string wal_stop;
+
+  bool wal_copied = false;  // by the backup itself: the cluster need not archive
+
+  std::uint64_t cluster_bytes = 0;  // sum of the sizes of all files
+  std::uint64_t read_bytes = 0;     // read from the cluster
+  std::uint64_t stored_bytes = 0;   // written to the repository
+  std::uint64_t files = 0;
+  std::string method;         // how changed pages were told: "all", "summaries", "compare"
+  std::string method_reason;  // why not by summaries; empty otherwise
+  std::vector<PageErrors> page_errors;
+
+  std::vector<TablespaceInfo> tablespaces;
+  std::vector<DatabaseInfo> databases;  // when the backup began
+  std::string backup_label;             // byte for byte as pg_backup_stop gave it
+  std::string tablespace_map;           // the same; empty when none
+
+  std::vector<PackRange> packs;
+  std::uint32_t manifest_parts = 0;
+  std::string codec;
+  std::string program_version;
+  std::string host;
+
+  std::uint64_t page_error_count() const;
+};
+
+/// The marker's JSON, and back. read throws DamagedError naming `object`.
+std::string write_backup_info(const BackupInfo& info);
+BackupInfo read_backup_info(std::string_view json, const std::string& object);
+
+/// "20261121-010203F": a full backup's label is its start time; others append theirs to the full
+/// one's.
+std::string full_backup_label(Timestamp start);
+/// "20261121-010203F_20261122-010203I", for a backup that builds on `prior`.
+std::string later_backup_label(BackupType type, std::string_view prior, Timestamp start);
+/// The time part of the backup itself: "20261122-010203".
+std::string_view label_time(std::string_view label);
+bool is_backup_label(std::string_view text);
+
+}  // namespace pgcairn::repo

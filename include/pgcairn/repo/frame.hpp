@@ -1,0 +1,91 @@
+#pragma once
+
+#include <pgcairn/common/bytes.hpp>
+#include <pgcairn/compress/codec.hpp>
+#include <pgcairn/crypto/hash.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pgcairn::repo {
+
+// Frames: pgcairn-repository(5), FRAMES.
+
+enum class FrameKind : std::uint8_t {
+  data = 1,
+  pack_index = 2,
+  manifest = 3,
+  wal = 4,
+  document = 5
+};
+
+inline constexpr std::size_t kFrameHeaderBytes = 64;
+inline constexpr std::uint32_t kSkippableFrame = 0x184D2A5C;
+inline constexpr std::uint32_t kSkippableFooter = 0x184D2A5D;
+
+/// The bytes that a frame takes into its `binding`: which object of which repository it belongs to.
+std::string place_of(std::string_view repository_id, std::string_view key);
+
+/// Appends frames of one object. One for each object; not for several threads at once.
+class FrameWriter {
+ public:
+  FrameWriter(FrameKind kind, std::string_view place, compress::Codec& codec);
+
+  /// Compresses `raw` and appends the frame to `out`; its whole size in bytes.
+  std::size_t append(Bytes raw, Bytes about, Buffer& out);
+  /// A frame without payload (a pack's index).
+  std::size_t append_about(FrameKind kind, Bytes about, Buffer& out);
+  /// Frames of this object so far; the next one gets this number.
+  std::uint32_t count() const { return number_; }
+  /// Where the numbers start: parts of a manifest go on from the part before.
+  void number_from(std::uint32_t first) { number_ = first; }
+
+ private:
+  void finish(FrameKind kind, compress::CodecId codec, std::size_t start, std::size_t about_bytes,
+              std::size_t raw_bytes, Buffer& out);
+
+  FrameKind kind_;
+  crypto::Hash128 binding_;
+  compress::Codec& codec_;
+  std::uint32_t number_ = 0;
+};
+
+/// A frame found in an object's bytes: views into them.
+struct Frame {
+  FrameKind kind = FrameKind::data;
+  compress::CodecId codec = compress::CodecId::none;
+  std::uint32_t number = 0;
+  std::uint32_t raw_bytes = 0;
+  std::size_t whole_bytes = 0;  // header, about and payload
+  Bytes about;
+  Bytes payload;
+};
+
+/// Reads frames of one object and holds them to what it expects of them. Throws DamagedError naming
+/// the object and the offset in it.
+class FrameReader {
+ public:
+  FrameReader(std::string_view repository_id, std::string key);
+
+  /// The frame that begins at the front of `bytes`, which stand at `offset` in the object. Checks
+  /// header, sizes, binding, kind, number and check.
+  Frame read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number) const;
+  /// How many bytes the frame at the front of `bytes` (at least kFrameHeaderBytes) takes, from its
+  /// header alone.
+  std::size_t whole_bytes(Bytes bytes, std::uint64_t offset) const;
+  /// Decompresses the payload into `raw`.
+  void open(const Frame& frame, std::uint64_t offset, Buffer& raw);
+  /// The same into a place that has frame.raw_bytes.
+  void open_into(const Frame& frame, std::uint64_t offset, MutableBytes raw);
+  const std::string& key() const { return key_; }
+
+ private:
+  [[noreturn]] void damaged(std::uint64_t offset, std::string_view cause) const;
+
+  std::string key_;
+  crypto::Hash128 binding_;
+  std::unique_ptr<compress::Codec> codecs_[4];
+};
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pgcairn::repo {
+
+// The keys of pgcairn-repository(5), KEYS. Nothing else in the program spells a key.
+
+inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
+/// Clusters of all stanzas: what stands below it tells which stanzas there are.
+inline constexpr std::string_view kClustersPrefix = "cluster/";
+
+std::string cluster_prefix(std::string_view stanza);
+std::string cluster_key(std::string_view stanza, std::string_view cluster);
+std::string marker_prefix(std::string_view stanza);
+std::string marker_key(std::string_view stanza, std::string_view label);
+std::string data_prefix(std::string_view stanza, std::string_view label);
+std::string manifest_key(std::string_view stanza, std::string_view label, std::uint32_t part);
+std::string pack_prefix(std::string_view stanza, std::string_view label);
+std::string pack_key(std::string_view stanza, std::string_view label, std::uint32_t pack);
+std::string wal_prefix(std::string_view stanza, std::string_view cluster);
+std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
+std::string lease_prefix(std::string_view stanza);
+std::string lease_key(std::string_view stanza, std::uint32_t number);
+
+/// The name of a document below `prefix` without ".json".
+std::string document_name(std::string_view key, std::string_view prefix);
+
+/// Throws UsageError when `stanza` is no valid name.
+void check_stanza_name(std::string_view stanza);
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pgcairn::repo {
+
+// Leases: pgcairn-repository(5), LEASES.
+
+/// What the last document of a stanza's log says.
+struct LeaseState {
+  std::uint32_t number = 0;
+  std::string holder;
+  bool held = false;
+  std::string operation;
+  std::string host;
+  std::uint64_t pid = 0;
+  Timestamp since{};
+  Timestamp time{};  // when it was last written, by the holder's clock
+  std::chrono::seconds valid_for{0};
+};
+std::optional<LeaseState> read_lease(Repository& repository, const std::string& stanza);
+
+/// One writer for each stanza and repository, across hosts. Held from construction to destruction
+/// and kept alive by a thread of its own.
+class Lease {
+ public:
+  /// Throws LockedError, saying who holds it since when and until when, unless the lease is free,
+  /// its holder has let it run out, or the holder was a process of this host that is gone.
+  Lease(Repository& repository, std::string stanza, std::string operation,
+        std::chrono::seconds valid_for = std::chrono::seconds(120));
+  /// Gives the lease back; failures are logged, the lease then runs out by itself.
+  ~Lease();
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Throws LockedError when the lease was lost: another run has taken it over. To be called before
+  /// a marker is written.
+  void check();
+
+ private:
+  bool write(bool held);
+  bool is_ours(std::uint32_t number);
+  void keep_alive(std::stop_token stop);
+  void remove_older(const std::vector<std::string>& older);
+
+  Repository& repository_;
+  std::string stanza_;
+  std::string operation_;
+  std::chrono::seconds valid_for_;
+  std::string holder_;
+  Timestamp since_;
+  std::mutex mutex_;
+  std::uint32_t next_ = 0;  // number of our next document
+  bool lost_ = false;
+  std::jthread heart_;
+};
+
+}  // namespace pgcairn::repo

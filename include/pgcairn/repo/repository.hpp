@@ -1,0 +1,87 @@
+#pragma once
+
+#include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/wal.hpp>
+#include <pgcairn/compress/codec.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/storage/driver.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::repo {
+
+/// The identity of a cluster that a stanza keeps backups and WAL of: one object for each system
+/// identifier and major version.
+struct Cluster {
+  SystemId system_id = 0;
+  int pg_version = 0;
+  bool operator==(const Cluster&) const = default;
+};
+/// "15-7412345678901234567": names the cluster's object and its WAL directory.
+std::string cluster_id(const Cluster& cluster);
+
+/// What is archived of one timeline's segments, for information and for plans.
+struct WalListing {
+  std::vector<std::string> segments;   // 24 hex digits each, sorted
+  std::vector<std::string> histories;  // "00000002.history"
+  std::vector<std::string> partials;   // "....partial"
+};
+
+/// A repository: what keys and bytes mean. Holds a driver; knows one format version.
+class Repository {
+ public:
+  /// `name` is the operator's word for it ("local").
+  Repository(std::string name, std::unique_ptr<storage::Driver> driver);
+
+  const std::string& name() const { return name_; }
+  storage::Driver& driver() { return *driver_; }
+
+  /// Reads pgcairn.json. Throws MissingError when there is no repository, Error when its format
+  /// version is a later one.
+  void open();
+  /// Creates pgcairn.json unless it is there; true when it was made.
+  bool create();
+  const std::string& id() const { return id_; }
+
+  std::vector<std::string> stanzas();
+
+  // Clusters of a stanza.
+  std::vector<Cluster> clusters(const std::string& stanza);
+  /// True when it was made; false when it was there.
+  bool add_cluster(const std::string& stanza, const Cluster& cluster);
+  bool has_cluster(const std::string& stanza, const Cluster& cluster);
+
+  // Backups: the markers are the catalog.
+  std::vector<std::string> backup_labels(const std::string& stanza);
+  /// Throws MissingError naming the label when there is no such backup.
+  BackupInfo read_backup(const std::string& stanza, const std::string& label);
+  /// All, oldest first. A damaged marker is told to `damaged` and left out; without that, thrown.
+  std::vector<BackupInfo> backups(const std::string& stanza,
+                                  const std::function<void(const DamagedError&)>& damaged = {});
+  void write_backup(const std::string& stanza, const BackupInfo& info);
+
+  // WAL: one object a file of pg_wal.
+  /// True when stored now, false when the same bytes were there. Throws ConflictError when other
+  /// bytes stand under the name.
+  bool put_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
+               Bytes content, compress::Codec& codec);
+  /// Opens the object and gives its pieces in order; false when there is certainly none. Throws
+  /// DamagedError naming object and offset.
+  bool get_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
+               const std::function<void(Bytes)>& sink);
+  bool has_wal(const std::string& stanza, const Cluster& cluster, const std::string& file);
+  WalListing list_wal(const std::string& stanza, const Cluster& cluster);
+
+ private:
+  std::string name_;
+  std::unique_ptr<storage::Driver> driver_;
+  std::string id_;
+};
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/storage/driver.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+namespace pgcairn::storage {
+
+/// Objects as files below `root` (0640, directories 0750, both less the umask). put: temporary file
+/// beside the target, write, fsync, rename without replacing, fsync the directory and every
+/// directory that was made. Unfinished files begin with '.', so they are no keys and never listed;
+/// remove() clears those that a crash left, and directories that became empty. A file system
+/// without rename-no-replace or hard links is refused by name.
+///
+/// `root` (not its parents) is made by the first put; until then there are no objects. So a disk
+/// that is not mounted looks like a repository without objects: the caller that must know
+/// first reads an object that has to exist (pgcairn.json). From the first time that the driver sees
+/// `root` on, it throws where it would answer "absent" while another directory, or none, stands
+/// there.
+///
+/// A name below `root` that could not be part of a key ("lost+found") is passed over. An object
+/// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
+std::unique_ptr<Driver> make_posix(std::filesystem::path root);
+
+/// Objects in memory, for tests.
+std::unique_ptr<Driver> make_memory();
+
+/// Repeats what failed with TransientError, with growing, jittered delay, until `deadline` has
+/// passed since the call began. list() goes on behind the last key visited. A stop ends the waiting
+/// between attempts with Interrupted; the first attempt is always made, so that a run that is
+/// stopped can still tidy up.
+///
+/// The answer to a put can be lost although the object was stored. So when a repeated put finds the
+/// key taken, the stored bytes are read: equal ones count as created by this call. Writers that
+/// must know which of them won (leases) therefore put bytes that differ.
+struct RetryPolicy {
+  milliseconds first_delay{100};
+  milliseconds longest_delay{10'000};
+  milliseconds deadline{120'000};
+};
+/// The delay before attempt `attempt` (1 = first repeat): first_delay doubled each time up to
+/// longest_delay, of which `jitter` in [0, 1) decides the upper half. Pure.
+milliseconds retry_delay(const RetryPolicy& policy, unsigned attempt, double jitter);
+std::unique_ptr<Driver> with_retry(std::unique_ptr<Driver> inner, RetryPolicy policy,
+                                   std::stop_token stop, Clock& clock = system_clock());
+
+/// Passes at most `bytes_per_second` of bodies through in each direction (0: no limit), over all
+/// threads. A put waits before it is sent, a get after it was received.
+std::unique_ptr<Driver> with_throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second,
+                                      std::stop_token stop, Clock& clock = system_clock());
+
+/// Asks `fault` before each operation ("put", "get", "stat", "list" with the prefix as key, and
+/// "remove" for each key); what it throws is the operation's failure. For tests.
+using Fault = std::function<void(std::string_view operation, std::string_view key)>;
+std::unique_ptr<Driver> with_faults(std::unique_ptr<Driver> inner, Fault fault);
+
+}  // namespace pgcairn::storage

@@ -1,0 +1,28 @@
+#include "cluster.hpp"
+#include "verbs.hpp"
+
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/archive.hpp>
+
+namespace pgcairn::command {
+
+ExitCode archive_push(const Session& session) {
+  const Settings& settings = session.settings;
+  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  engine::archive_push(cluster_of(settings), repositories, settings.operands[0],
+                       settings.compress_type, settings.compress_level);
+  return ExitCode::done;
+}
+
+ExitCode archive_get(const Session& session) {
+  const Settings& settings = session.settings;
+  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  const engine::Fetched fetched = engine::archive_get(cluster_of(settings), repositories,
+                                                      settings.operands[0], settings.operands[1]);
+  if (fetched == engine::Fetched::yes) return ExitCode::done;
+  // Recovery asks for files that do not exist yet as a matter of course: no warning.
+  log_info(format("\"{}\" is in no repository", settings.operands[0]));
+  return kAbsent;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,45 @@
+#include "cluster.hpp"
+#include "progress.hpp"
+#include "render.hpp"
+#include "verbs.hpp"
+
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/backup.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+engine::BackupOptions backup_options(const Settings& settings) {
+  engine::BackupOptions options;
+  options.type = settings.backup_type;
+  options.compare_all = settings.delta;
+  options.copy_wal = settings.copy_wal;
+  options.start_fast = settings.start_fast;
+  options.workers = settings.process_max;
+  options.codec = settings.compress_type;
+  options.level = settings.compress_level;
+  options.archive_timeout = settings.archive_timeout;
+  return options;
+}
+
+}  // namespace
+
+ExitCode backup(const Session& session) {
+  const Settings& settings = session.settings;
+  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  repo::Repository& repository = repositories.front();
+  if (repositories.size() > 1) {
+    log_info(format("backing up to repository \"{}\", the first of {}; name another with --repo",
+                    repository.name(), repositories.size()));
+  }
+  ProgressLine progress(session.console);
+  const repo::BackupInfo taken = engine::take_backup(cluster_of(settings), backup_options(settings),
+                                                     repository, progress, session.stop);
+  session.console.progress("");
+  print(settings.output == Form::json ? backup_json(taken, repository.name())
+                                      : backup_text(taken, repository.name()));
+  return taken.page_errors.empty() ? ExitCode::done : ExitCode::warnings;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,59 @@
+#include "cluster.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/storage/drivers.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+/// A local disk that does not answer at once rarely does later; a mount that hangs a moment may.
+constexpr storage::RetryPolicy kLocalRetry{milliseconds(50), milliseconds(1'000),
+                                           milliseconds(10'000)};
+
+/// One word of restore_command.
+std::string command_word(std::string_view text) {
+  std::string doubled;
+  for (const char c : text) doubled.append(c == '%' ? 2 : 1, c);
+  return shell_quote(doubled);
+}
+
+}  // namespace
+
+std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
+  std::vector<repo::Repository> repositories;
+  for (const RepositorySettings& repository : settings.repositories) {
+    repositories.emplace_back(
+        repository.name,
+        storage::with_retry(storage::make_posix(repository.path), kLocalRetry, stop));
+  }
+  return repositories;
+}
+
+engine::StanzaSettings cluster_of(const Settings& settings) {
+  const auto directory =
+      settings.pg_path.empty() ? std::filesystem::current_path() : settings.pg_path;
+  return {settings.stanza, directory, settings.connection};
+}
+
+std::string restore_command(const std::filesystem::path& program, const Settings& settings) {
+  std::string command = command_word(program.string());
+  if (!settings.config.empty()) {
+    command += " " + command_word("--config=" + settings.config.string());
+  }
+  command += " " + command_word("--stanza=" + settings.stanza);
+  if (settings.pg_path_overridden) {
+    command += " " + command_word("--pg-path=" + settings.pg_path.string());
+  }
+  return command + " archive-get %f \"%p\"";
+}
+
+std::filesystem::path own_path() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw SystemError("cannot read \"/proc/self/exe\"", error.value());
+  return path;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "settings.hpp"
+
+#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pgcairn::command {
+
+/// The repositories of the settings, each with its driver and retries that a requested stop ends.
+/// Touches no store.
+std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop);
+
+/// The cluster of the settings; its data directory is the working directory when none is
+/// configured, which is where PostgreSQL runs archive_command and restore_command.
+engine::StanzaSettings cluster_of(const Settings& settings);
+
+/// What a restored server runs to fetch WAL: `program` with the settings of this run, each word
+/// quoted for the shell, and "%" doubled where it is not PostgreSQL's %f or %p. The environment of
+/// this run is not there then: what it said about configuration, stanza and directory is spelt out.
+std::string restore_command(const std::filesystem::path& program, const Settings& settings);
+
+/// Where this program stands.
+std::filesystem::path own_path();
+
+}  // namespace pgcairn::command

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "options.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::command {
+
+/// One key of the configuration file, checked against the table of options for where it may stand
+/// and for its TOML type, not for its value.
+struct ConfigEntry {
+  const Option* option = nullptr;
+  Place section = in_global;
+  std::string name;    // of the repository or stanza; empty in [global]
+  std::string value;   // as it would be written on the command line
+  std::string origin;  // "key "process-max" at /etc/pgcairn/pgcairn.toml:3:15"
+};
+
+struct ConfigFile {
+  std::vector<ConfigEntry> entries;
+  std::vector<std::string> repositories;  // in the order of the file
+  std::vector<std::string> stanzas;
+
+  const ConfigEntry* find(Place section, std::string_view name, std::string_view key) const;
+};
+
+/// Parses TOML. Throws UsageError with file, line and column, and the nearest known name, for a
+/// syntax error, an unknown section or key, a key in the wrong section, a value of the wrong type
+/// and a name that cannot be a part of a repository's keys.
+ConfigFile parse_config(std::string_view text, const std::filesystem::path& path);
+
+/// Throws UsageError, starting with `origin`, unless `name` can be a stanza's or a repository's:
+/// [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes, and not one the repository format keeps.
+void check_name(std::string_view what, const std::string& name, std::string_view origin);
+
+}  // namespace pgcairn::command

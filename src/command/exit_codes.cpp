@@ -1,0 +1,38 @@
+#include "exit_codes.hpp"
+
+#include <pgcairn/common/error.hpp>
+
+namespace pgcairn::command {
+
+ExitCode exit_code_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const UsageError&) {
+    return ExitCode::usage;
+  } catch (const DamagedError&) {
+    return ExitCode::damaged;
+  } catch (const MissingError&) {
+    return ExitCode::missing;
+  } catch (const LockedError&) {
+    return ExitCode::locked;
+  } catch (const PostgresError&) {
+    return ExitCode::postgres;
+  } catch (const Interrupted&) {
+    return ExitCode::interrupted;
+  } catch (...) {
+    return ExitCode::failed;
+  }
+}
+
+int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool on_standby,
+                      int signal) {
+  if (verb == "archive-push") return code == ExitCode::done ? 0 : 1;
+  if (verb == "archive-get") {
+    if (code == ExitCode::done) return 0;
+    if (signal != 0) return 128 + signal;
+    return certain || on_standby ? 1 : 200;
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,97 @@
+#include "help_texts.hpp"
+
+#include <pgcairn/common/error.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+constexpr HelpText kTexts[] = {
+    {"stanza-create",
+     "Makes the repositories that do not exist yet, and in each the stanza for this cluster. Needs "
+     "the\n"
+     "data directory, not a running server. Run again it changes nothing; a stanza that belongs "
+     "to\n"
+     "another cluster is refused.\n",
+     "pgcairn stanza-create\n"
+     "pgcairn --stanza=main --repo=local stanza-create\n",
+     "   13  the stanza belongs to another cluster, or PostgreSQL's version is not supported\n"},
+    {"archive-push",
+     "PostgreSQL runs it for each finished WAL file: PATH is %p. Returns when the file is durable "
+     "in\n"
+     "every repository. The same file again succeeds; other content under its name is refused.\n",
+     "archive_command = 'pgcairn --stanza=main archive-push \"%p\"'\n"
+     "pgcairn --stanza=main archive-push pg_wal/000000010000000000000003\n",
+     "    0  the file is durable in every repository\n"
+     "    1  anything else; PostgreSQL keeps the file and tries again\n"},
+    {"archive-get",
+     "A recovering PostgreSQL runs it: NAME is %f, DEST is %p. Tries the repositories in order "
+     "and\n"
+     "writes DEST as a whole or not at all. restore sets restore_command so.\n",
+     "restore_command = 'pgcairn --stanza=main archive-get %f \"%p\"'\n"
+     "pgcairn --stanza=main archive-get 000000010000000000000003 /tmp/segment\n",
+     "    0  fetched\n"
+     "    1  certainly in no repository; on a standby (standby.signal) also: ask again later\n"
+     "  200  could not find out: recovery must stop, not end early\n"
+     "  143  ended by SIGTERM (128 + the signal's number)\n"},
+    {"backup",
+     "Copies the cluster while it runs, checks its pages, and waits for the WAL that makes the "
+     "copy\n"
+     "consistent. A backup is listed only when it is complete and can be restored.\n",
+     "pgcairn backup\n"
+     "pgcairn --stanza=main --repo=local --start-fast --process-max=4 backup\n",
+     "    3  done, but pages of the cluster are damaged; they are named\n"
+     "   13  PostgreSQL cannot be reached, is not supported, or is not the stanza's cluster\n"},
+    {"check",
+     "Connects to the server, compares its identity with pg-path and the stanza, reads its "
+     "archive\n"
+     "settings, writes a restore point, switches WAL, and waits until the segment is in every\n"
+     "repository. On a standby, the last segment before its restartpoint is looked for instead.\n",
+     "pgcairn check\n"
+     "pgcairn --stanza=main --archive-timeout=10s --output=json check\n",
+     "    1  the segment did not arrive in every repository in time\n"
+     "   13  PostgreSQL cannot be reached, does not archive, or is not the stanza's cluster\n"},
+    {"info",
+     "Shows for each stanza and repository the backups and the archived WAL. With --output=json in "
+     "a\n"
+     "form that stays; see pgcairn-info(1).\n",
+     "pgcairn info\n"
+     "pgcairn --stanza=main --output=json info\n",
+     "    1  a repository could not be read: what is shown may not be all\n"},
+    {"restore",
+     "Chooses the backup for the target, proves that the WAL to get there is in the archive, shows "
+     "its\n"
+     "plan, and only then touches the data directory, which must be empty or absent. The restored\n"
+     "server is then started as usual and replays WAL up to the target.\n",
+     "pgcairn --dry-run restore\n"
+     "pgcairn restore --type=time --target=\"2026-11-21 02:41:07+00\" --target-action=promote\n"
+     "pgcairn restore --type=standby --recovery-option=primary_conninfo=\"host=primary "
+     "user=repl\"\n"
+     "pgcairn restore --set=20261121-010203F --pg-path=/srv/copy --tablespace-map=fast=/srv/fast\n",
+     "    4  an object in the repository is damaged; it is named\n"
+     "   10  no such backup, or none that reaches the target\n"},
+    {"help", "Shows the commands, or all about one.\n", "pgcairn help\npgcairn help restore\n", ""},
+    {"version", "Shows the version.\n", "pgcairn version\npgcairn --output=json version\n", ""},
+};
+
+}  // namespace
+
+const std::string_view kSharedExitStatus =
+    "    0  done\n"
+    "    1  failed\n"
+    "    2  wrong usage or configuration; nothing was touched\n"
+    "    3  done, with warnings to read\n"
+    "    4  damage found\n"
+    "   10  no such repository, stanza or backup\n"
+    "   11  locked by another run\n"
+    "   13  PostgreSQL unreachable, unsupported, or not this stanza's cluster\n"
+    "  130  interrupted\n";
+
+const HelpText& help_text_of(std::string_view verb) {
+  for (const HelpText& text : kTexts) {
+    if (text.verb == verb) return text;
+  }
+  PGCAIRN_ASSERT(!"every verb has a help text");
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,159 @@
+#include "options.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::command {
+
+namespace {
+
+constexpr unsigned kShell = on_command_line | in_environment;
+constexpr unsigned kCluster = kShell | in_stanza;
+constexpr unsigned kTuning = kShell | in_global | in_stanza;
+
+constexpr std::string_view kStanzaVerbs =
+    "backup check restore archive-push archive-get info stanza-create";
+constexpr std::string_view kClusterVerbs =
+    "backup check restore archive-push archive-get stanza-create";
+
+// name, kind, places, verbs, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"config", ValueKind::path, kShell, "*", "FILE", "/etc/pgcairn/pgcairn.toml", "", 0, 0,
+     "read the configuration from FILE"},
+    {"stanza", ValueKind::text, kShell, kStanzaVerbs, "NAME", "", "", 0, 0,
+     "the cluster's name in the configuration (default: the only one)"},
+    {"repo", ValueKind::text, kShell, "backup check restore archive-get info stanza-create", "NAME",
+     "", "", 0, 0, "use only this repository"},
+    {"process-max", ValueKind::number, kTuning, "backup restore", "N", "2", "", 1, 999,
+     "threads that copy and compress"},
+    {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
+     "zst|lz4|gz|none", 0, 0, "how data is compressed"},
+    {"compress-level", ValueKind::number, kTuning, "backup archive-push", "N", "", "", -7, 22,
+     "how hard it is compressed: zst -7 to 22, lz4 0 to 12, gz 1 to 9"},
+    {"archive-timeout", ValueKind::duration, kTuning, "backup check", "TIME", "60s", "", 0, 0,
+     "how long to wait for WAL to arrive in the archive"},
+    {"wal", ValueKind::choice, kTuning, "backup", "HOW", "archive", "archive|copy", 0, 0,
+     "copy: the backup stores the WAL that it needs, without an archive"},
+    {"start-fast", ValueKind::flag, kTuning, "backup", "", "false", "", 0, 0,
+     "ask the server for an immediate checkpoint"},
+    {"type", ValueKind::choice, kShell, "backup", "TYPE", "incr", "full|incr|diff", 0, 0,
+     "what to copy: everything, or what changed since the last backup or the last full one"},
+    {"delta", ValueKind::flag, kShell, "backup", "", "false", "", 0, 0,
+     "compare every page with the last backup, whatever WAL summaries say"},
+    {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
+     "restore this backup (default: the right one for the target)"},
+    {"type", ValueKind::choice, kShell, "restore", "TYPE", "default",
+     "default|immediate|time|xid|lsn|name|standby|preserve|none", 0, 0, "where recovery ends"},
+    {"target", ValueKind::text, kShell, "restore", "TARGET", "", "", 0, 0,
+     "the time, transaction, LSN or restore point to recover to"},
+    {"target-exclusive", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+     "stop just before the target (time, xid, lsn)"},
+    {"target-action", ValueKind::choice, kShell, "restore", "ACTION", "", "pause|promote|shutdown",
+     0, 0, "what the server does at the target (default: its own, pause)"},
+    {"target-timeline", ValueKind::text, kShell, "restore", "TIMELINE", "latest", "", 0, 0,
+     "the branch of history to follow: a number, current, or latest"},
+    {"archive-mode", ValueKind::choice, kShell, "restore", "MODE", "preserve", "preserve|off", 0, 0,
+     "off: the restored server does not archive its WAL"},
+    {"recovery-option", ValueKind::map, on_command_line, "restore", "KEY=VALUE", "", "", 0, 0,
+     "set KEY for the restored server, such as primary_conninfo; repeatable"},
+    {"tablespace-map", ValueKind::map, on_command_line, "restore", "OLD=NEW", "", "", 0, 0,
+     "put tablespace OLD (name, oid or path) into directory NEW; repeatable"},
+    {"db-include", ValueKind::list, on_command_line, "restore", "NAME", "", "", 0, 0,
+     "bring back the content of this database and no other; repeatable"},
+    {"db-exclude", ValueKind::list, on_command_line, "restore", "NAME", "", "", 0, 0,
+     "bring this database back without its content, to be dropped; repeatable"},
+    {"tablespace-map-all", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,
+     "put each tablespace into a directory of its name below DIR"},
+    {"link-map", ValueKind::map, on_command_line, "restore", "PATH=DEST", "", "", 0, 0,
+     "put PATH of the data directory (pg_wal, say) at DEST, behind a link; repeatable"},
+    {"link-all", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+     "make the symbolic links again that were in the data directory"},
+    {"dry-run", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+     "show the plan and touch nothing"},
+    {"pg-path", ValueKind::path, kCluster, kClusterVerbs, "DIR", "", "", 0, 0,
+     "the data directory of the cluster"},
+    {"pg-host", ValueKind::text, kCluster, "backup check", "HOST", "", "", 0, 0,
+     "connect over TCP to this host"},
+    {"pg-socket-path", ValueKind::path, kCluster, "backup check", "DIR", "", "", 0, 0,
+     "connect through the socket in DIR (default: libpq's)"},
+    {"pg-port", ValueKind::number, kCluster, "backup check", "PORT", "", "", 1, 65535,
+     "port of the server (default: libpq's, 5432)"},
+    {"pg-user", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
+     "connect as this role (default: libpq's)"},
+    {"pg-database", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
+     "connect to this database (default: libpq's, or postgres)"},
+    {"output", ValueKind::choice, kShell, "backup check restore info stanza-create version",
+     "FORMAT", "text", "text|json", 0, 0, "form of the result on standard output"},
+    {"log-level", ValueKind::choice, kShell | in_global, "*", "LEVEL", "",
+     "error|warn|info|detail|debug", 0, 0,
+     "least important lines to log (default: info; warn for archive-push, archive-get)"},
+    {"log-format", ValueKind::choice, kShell | in_global, "*", "FORMAT", "text", "text|json", 0, 0,
+     "form of the log on standard error"},
+    {"help", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show help; also -h"},
+    {"version", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show the version"},
+    // Keys of [repo.NAME].
+    {"type", ValueKind::choice, in_repo, "", "", "", "posix", 0, 0, "the kind of store"},
+    {"path", ValueKind::path, in_repo, "", "", "", "", 0, 0,
+     "the directory that holds the repository"},
+};
+
+}  // namespace
+
+std::span<const Option> all_options() {
+  return kOptions;
+}
+
+bool takes(const Option& option, std::string_view verb) {
+  if (option.verbs == "*") return true;
+  const auto verbs = split(option.verbs, ' ');
+  return std::find(verbs.begin(), verbs.end(), verb) != verbs.end();
+}
+
+const Option* find_option(std::string_view name, std::string_view verb) {
+  for (const Option& option : kOptions) {
+    if (option.name == name && (option.places & kShell) != 0 && takes(option, verb)) return &option;
+  }
+  return nullptr;
+}
+
+const Option* find_key(std::string_view name, Place place) {
+  for (const Option& option : kOptions) {
+    if (option.name == name && (option.places & place) != 0) return &option;
+  }
+  return nullptr;
+}
+
+std::string verbs_taking(std::string_view name) {
+  std::vector<std::string> verbs;
+  for (const Option& option : kOptions) {
+    if (option.name != name || (option.places & on_command_line) == 0) continue;
+    for (std::string& verb : split(option.verbs, ' ')) verbs.push_back(std::move(verb));
+  }
+  std::string text;
+  for (std::size_t i = 0; i < verbs.size(); ++i) {
+    if (i != 0) text += i + 1 == verbs.size() ? " and " : ", ";
+    text += verbs[i];
+  }
+  return text;
+}
+
+std::vector<std::string> option_names(unsigned places) {
+  std::vector<std::string> names;
+  for (const Option& option : kOptions) {
+    const std::string name(option.name);
+    if ((option.places & places) == 0) continue;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::string environment_name(std::string_view option) {
+  std::string name = "PGCAIRN_";
+  for (const char c : option) {
+    name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  return name;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::command {
+
+enum class ValueKind {
+  text,
+  path,
+  number,    // whole, from `least` to `most`
+  duration,  // "60s", "5m": see parse_duration()
+  flag,      // --name, and --no-name where the option may also stand in TOML
+  choice,    // one of `choices`
+  map,       // A=B, repeatable
+  list,      // text, repeatable
+};
+
+/// Where an option may be set. Bits.
+enum Place : unsigned {
+  on_command_line = 1,
+  in_environment = 2,
+  in_global = 4,  // [global]
+  in_repo = 8,    // [repo.NAME]
+  in_stanza = 16  // [stanza.NAME], which wins over [global]
+};
+
+/// A row of the one table from which everything about an option follows: how it is parsed on the
+/// command line, in the environment and in TOML, and what `help` says. Two rows may share a name
+/// when no verb and no TOML section takes both (backup's and restore's --type).
+struct Option {
+  std::string_view name;
+  ValueKind kind;
+  unsigned places;
+  std::string_view verbs;          // names divided by spaces; "*": every verb
+  std::string_view value_name;     // what help shows for the value
+  std::string_view default_value;  // as it is written; empty: none, or told by `help`
+  std::string_view choices;        // divided by '|'
+  std::int64_t least;
+  std::int64_t most;
+  std::string_view help;  // one line
+};
+
+std::span<const Option> all_options();
+
+/// The row that `verb` means by `name` on its command line or in the environment; null: none.
+const Option* find_option(std::string_view name, std::string_view verb);
+/// The row of `name` in a TOML section; null: none. `place` is in_global, in_repo or in_stanza.
+const Option* find_key(std::string_view name, Place place);
+
+bool takes(const Option& option, std::string_view verb);
+/// Verbs that take `name` on the command line, in words: "backup and restore".
+std::string verbs_taking(std::string_view name);
+/// Distinct names of the rows that may stand in any of `places`.
+std::vector<std::string> option_names(unsigned places);
+
+/// "PGCAIRN_PROCESS_MAX" for "process-max".
+std::string environment_name(std::string_view option);
+
+}  // namespace pgcairn::command

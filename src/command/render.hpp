@@ -1,0 +1,59 @@
+#pragma once
+
+#include "target_time.hpp"
+
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What the verbs write to standard output. Text is for people and may change; JSON is one object
+// and a line break, documented in the verb's man page, and only gains members. Pure but for the
+// machine's time zone in texts.
+
+namespace pgcairn::command {
+
+/// A backup as every JSON result shows it (pgcairn-info(1), JSON).
+void write_backup(JsonWriter& json, const repo::BackupInfo& backup);
+
+std::string backup_text(const repo::BackupInfo& backup, std::string_view repository);
+std::string backup_json(const repo::BackupInfo& backup, std::string_view repository);
+
+/// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
+std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent);
+
+enum class InfoStatus {
+  ok,
+  unreadable,  // a repository could not be read, so what is shown may not be all
+  missing,     // every repository was read and none has the stanza that was asked for
+};
+InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInfo> stanzas);
+std::string info_text(std::span<const engine::StanzaInfo> stanzas);
+std::string info_json(std::span<const engine::StanzaInfo> stanzas);
+
+/// A line of a result for people.
+std::string row(std::string_view name, std::string_view value);
+
+/// The word of --type.
+std::string_view name_of(engine::RestoreType type);
+std::span<const engine::RestoreType> all_restore_types();
+
+std::string restore_plan_text(const engine::RestorePlan& plan,
+                              const std::optional<TargetTime>& target);
+/// What to do next.
+std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run);
+std::string restore_json(const engine::RestorePlan& plan, bool dry_run);
+
+std::string stanza_created_text(std::string_view stanza,
+                                std::span<const engine::CreatedStanza> created);
+std::string stanza_created_json(std::string_view stanza,
+                                std::span<const engine::CreatedStanza> created);
+
+}  // namespace pgcairn::command

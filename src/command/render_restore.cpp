@@ -1,0 +1,275 @@
+#include "console.hpp"
+#include "render.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+#include <array>
+
+namespace pgcairn::command {
+
+namespace {
+
+using engine::RestoreType;
+
+struct TypeName {
+  RestoreType type;
+  std::string_view name;
+};
+constexpr std::array<TypeName, 9> kTypes = {{{RestoreType::latest, "default"},
+                                             {RestoreType::immediate, "immediate"},
+                                             {RestoreType::time, "time"},
+                                             {RestoreType::xid, "xid"},
+                                             {RestoreType::lsn, "lsn"},
+                                             {RestoreType::name, "name"},
+                                             {RestoreType::standby, "standby"},
+                                             {RestoreType::preserve, "preserve"},
+                                             {RestoreType::none, "none"}}};
+
+std::string time_text(const engine::RestorePlan& plan, const std::optional<TargetTime>& target) {
+  const Timestamp when = plan.options.target_time.value_or(Timestamp{});
+  std::string text = format("{} ({})", format_utc(when), format_local(when));
+  if (target && target->zone_assumed)
+    text += format("; it names no zone: taken as {}", target->zone);
+  return text;
+}
+
+std::string target_text(const engine::RestorePlan& plan, const std::optional<TargetTime>& target) {
+  const engine::RestoreOptions& options = plan.options;
+  const std::string before = options.target_exclusive ? "just before " : "";
+  switch (options.type) {
+    case RestoreType::latest:
+      return "the end of the archived WAL";
+    case RestoreType::immediate:
+      return "the end of the backup, as soon as the cluster is consistent";
+    case RestoreType::time:
+      return before + time_text(plan, target);
+    case RestoreType::xid:
+      return format("{}transaction {}", before, options.target_xid.value_or(0));
+    case RestoreType::lsn:
+      return format("{}LSN {}", before, to_string(options.target_lsn.value_or(Lsn{})));
+    case RestoreType::name:
+      return format("restore point \"{}\"", options.target_name);
+    case RestoreType::standby:
+      return "none: the server becomes a standby";
+    case RestoreType::preserve:
+      return "what the configuration in the backup says";
+    case RestoreType::none:
+      break;
+  }
+  return "the end of the backup, without an archive";
+}
+
+std::string path_text(const std::vector<engine::TimelineSpan>& path) {
+  std::string text;
+  for (const engine::TimelineSpan& span : path) {
+    text += format("{}{}", text.empty() ? "" : ", then ", span.timeline);
+    if (span.end.value != 0) text += format(" to {}", to_string(span.end));
+  }
+  return text;
+}
+
+std::string range_text(const engine::WalRange& range) {
+  std::string text = range.first == range.last ? range.first
+                                               : format("{} to {} ({} segments)", range.first,
+                                                        range.last, range.segments);
+  for (std::size_t i = 0; i < range.repositories.size(); ++i)
+    text += format("{}{}", i == 0 ? " in " : ", ", range.repositories[i]);
+  return text;
+}
+
+std::string reach_text(const engine::WalReach& wal) {
+  if (!wal.last_commit) return wal.last;
+  return format("{} ({}), the last transaction in {}", format_utc(*wal.last_commit),
+                format_local(*wal.last_commit), wal.last);
+}
+
+std::string wal_text(const engine::RestorePlan& plan) {
+  std::string text;
+  if (!plan.path.empty()) text += row("timeline", path_text(plan.path));
+  if (!plan.wal_needed.empty()) {
+    text += row("wal needed", format("{} to {}", plan.wal_needed.front(), plan.wal_needed.back()));
+  }
+  for (const engine::WalRange& range : plan.wal.ranges) text += row("wal there", range_text(range));
+  if (!plan.wal.last.empty()) text += row("reaches", reach_text(plan.wal));
+  return text;
+}
+
+bool pauses(const engine::RestoreOptions& options) {
+  return engine::has_target(options.type) &&
+         (options.target_action.empty() || options.target_action == "pause");
+}
+
+}  // namespace
+
+std::string_view name_of(RestoreType type) {
+  for (const TypeName& one : kTypes) {
+    if (one.type == type) return one.name;
+  }
+  return {};
+}
+
+std::span<const RestoreType> all_restore_types() {
+  static constexpr auto types = [] {
+    std::array<RestoreType, kTypes.size()> all{};
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = kTypes[i].type;
+    return all;
+  }();
+  return types;
+}
+
+std::string restore_plan_text(const engine::RestorePlan& plan,
+                              const std::optional<TargetTime>& target) {
+  std::string text =
+      format("restore of stanza {} to {}\n", plan.stanza, plan.data_directory.string());
+  text += row(
+      "backup",
+      format("{}, begun {}{}", plan.backup.label, format_local(plan.backup.start_time),
+             plan.repository == nullptr ? ""
+                                        : format(", from repository {}", plan.repository->name())));
+  if (!plan.reason.empty()) text += row("why", plan.reason);
+  text += row("target", target_text(plan, target));
+  if (!plan.options.target_action.empty()) text += row("then", plan.options.target_action);
+  text += wal_text(plan);
+  text += row("fetch", format_size(plan.fetch_bytes));
+  text += row("write", format("{} in {} files", format_size(plan.write_bytes), plan.files));
+  for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
+    text += row("tablespace", format("{} ({}) in {}", tablespace.name, tablespace.oid,
+                                     tablespace.location.string()));
+  }
+  for (const repo::DatabaseInfo& database : plan.backup.databases) {
+    if (plan.left_out_databases.contains(database.oid))
+      text += row("left out", format("the content of database {}", database.name));
+  }
+  for (const engine::LinkPlan& link : plan.links) {
+    text += row("link", format("{}{}, {}", link.path,
+                               link.was.empty() ? "" : format(", was a link to {}", link.was),
+                               link.location.empty() ? "becomes a part of the data directory"
+                                                     : format("in {}", link.location.string())));
+  }
+  for (const engine::SpacePlan& space : plan.space) {
+    text += row("space", format("{} needed, {} free in {}", format_size(space.needed_bytes),
+                                format_size(space.free_bytes), space.directory.string()));
+  }
+  for (const std::string& path : plan.removes) text += row("removes", path);
+  if (plan.resumes) text += row("note", "wipes what an interrupted restore left there");
+  for (const std::string& note : plan.notes) text += row("note", note);
+  return text + page_errors_text(plan.backup, "  ");
+}
+
+std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run) {
+  if (dry_run) return "dry run: nothing was touched\n";
+  const std::string directory = shell_quote(plan.data_directory.string());
+  std::string text;
+  if (plan.options.type == RestoreType::preserve) {
+    text += "restored; recovery is yours to set up: create recovery.signal or standby.signal in\n";
+    text += format("{} when postgresql.auto.conf says what you want. Then start", directory);
+  } else {
+    text += "restored; now start";
+  }
+  text += format(
+      " the server as its own user, with\n"
+      "  pg_ctl -D {} start\n"
+      "or with the service manager of this machine. ",
+      directory);
+  text += engine::has_target(plan.options.type) ? "It replays WAL up to the target.\n"
+                                                : "It replays the WAL that there is.\n";
+  if (pauses(plan.options)) {
+    text += "At the target it pauses and can be read. Go on with: SELECT pg_wal_replay_resume();\n";
+  }
+  return text;
+}
+
+namespace {
+
+void write_target(JsonWriter& json, const engine::RestoreOptions& options) {
+  json.member("type", name_of(options.type)).key("target-time");
+  options.target_time ? json.value(format_utc(*options.target_time)) : json.null();
+  json.key("target-lsn");
+  options.target_lsn ? json.value(to_string(*options.target_lsn)) : json.null();
+  json.key("target-xid");
+  options.target_xid ? json.value(*options.target_xid) : json.null();
+  json.key("target-name");
+  options.target_name.empty() ? json.null() : json.value(as_utf8(options.target_name));
+  json.member("target-exclusive", options.target_exclusive).key("target-action");
+  options.target_action.empty() ? json.null() : json.value(options.target_action);
+}
+
+void write_wal(JsonWriter& json, const engine::RestorePlan& plan) {
+  json.key("path").begin_array();
+  for (const engine::TimelineSpan& span : plan.path) {
+    json.begin_object().member("timeline", span.timeline).key("until");
+    span.end.value == 0 ? json.null() : json.value(to_string(span.end));
+    json.end_object();
+  }
+  json.end_array().key("wal").begin_object().key("needed").begin_array();
+  for (const std::string& segment : plan.wal_needed) json.value(segment);
+  json.end_array().key("ranges").begin_array();
+  for (const engine::WalRange& range : plan.wal.ranges) {
+    json.begin_object().member("first", range.first).member("last", range.last);
+    json.member("segments", range.segments).key("repositories").begin_array();
+    for (const std::string& name : range.repositories) json.value(name);
+    json.end_array().end_object();
+  }
+  json.end_array();
+  const auto text = [&](std::string_view name, const std::string& value) {
+    json.key(name);
+    value.empty() ? json.null() : json.value(value);
+  };
+  text("last", plan.wal.last);
+  text("last-lsn", plan.wal.last_record.value == 0 ? "" : to_string(plan.wal.last_record));
+  text("last-time", plan.wal.last_commit ? format_utc(*plan.wal.last_commit) : "");
+  text("missing", plan.wal.missing);
+  text("after-gap", plan.wal.after_gap);
+  text("partial", plan.wal.partial);
+  json.end_object();
+}
+
+}  // namespace
+
+std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
+  JsonWriter json;
+  json.begin_object().key("restore").begin_object();
+  json.member("stanza", plan.stanza).member("dry-run", dry_run);
+  json.key("repository");
+  plan.repository == nullptr ? json.null() : json.value(plan.repository->name());
+  json.key("backup");
+  write_backup(json, plan.backup);
+  json.member("reason", as_utf8(plan.reason));
+  write_target(json, plan.options);
+  json.member("data-directory", escape_bytes(plan.data_directory.string()));
+  json.member("resumes", plan.resumes).key("tablespaces").begin_array();
+  for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
+    json.begin_object().member("oid", tablespace.oid);
+    json.member("name", escape_bytes(tablespace.name));
+    json.member("location", escape_bytes(tablespace.location.string())).end_object();
+  }
+  json.end_array().key("left-out-databases").begin_array();
+  for (const repo::DatabaseInfo& database : plan.backup.databases) {
+    if (plan.left_out_databases.contains(database.oid)) json.value(escape_bytes(database.name));
+  }
+  json.end_array().key("links").begin_array();
+  for (const engine::LinkPlan& link : plan.links) {
+    json.begin_object().member("path", escape_bytes(link.path)).key("was");
+    link.was.empty() ? json.null() : json.value(escape_bytes(link.was));
+    json.key("location");
+    link.location.empty() ? json.null() : json.value(escape_bytes(link.location.string()));
+    json.end_object();
+  }
+  json.end_array().key("space").begin_array();
+  for (const engine::SpacePlan& space : plan.space) {
+    json.begin_object().member("directory", escape_bytes(space.directory.string()));
+    json.member("needed-bytes", space.needed_bytes);
+    json.member("free-bytes", space.free_bytes).end_object();
+  }
+  json.end_array().member("fetch-bytes", plan.fetch_bytes);
+  json.member("write-bytes", plan.write_bytes).member("files", plan.files);
+  write_wal(json, plan);
+  json.key("removes").begin_array();
+  for (const std::string& path : plan.removes) json.value(escape_bytes(path));
+  json.end_array().key("notes").begin_array();
+  for (const std::string& note : plan.notes) json.value(as_utf8(note));
+  json.end_array().end_object().end_object();
+  return json.take() + "\n";
+}
+
+}  // namespace pgcairn::command

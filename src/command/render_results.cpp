@@ -1,0 +1,123 @@
+#include "console.hpp"
+#include "render.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace pgcairn::command {
+
+namespace {
+
+milliseconds duration_of(const repo::BackupInfo& backup) {
+  return std::chrono::duration_cast<milliseconds>(backup.stop_time - backup.start_time);
+}
+
+}  // namespace
+
+std::string row(std::string_view name, std::string_view value) {
+  return format("  {:<12}{}\n", name, value);
+}
+
+void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
+  json.begin_object().member("label", backup.label).member("type", repo::name_of(backup.type));
+  if (backup.prior.empty()) {
+    json.key("prior").null();
+  } else {
+    json.member("prior", backup.prior);
+  }
+  json.member("start-time", format_utc(backup.start_time));
+  json.member("stop-time", format_utc(backup.stop_time));
+  json.member("duration-seconds", static_cast<double>(duration_of(backup).count()) / 1000);
+  json.member("start-lsn", to_string(backup.start_lsn));
+  json.member("stop-lsn", to_string(backup.stop_lsn));
+  json.member("timeline", backup.timeline);
+  json.member("wal-start", backup.wal_start).member("wal-stop", backup.wal_stop);
+  json.member("wal-copied", backup.wal_copied);
+  json.member("cluster-bytes", backup.cluster_bytes).member("read-bytes", backup.read_bytes);
+  json.member("stored-bytes", backup.stored_bytes).member("files", backup.files);
+  json.member("method", backup.method);
+  json.key("method-reason");
+  backup.method_reason.empty() ? json.null() : json.value(backup.method_reason);
+  json.key("page-errors").begin_array();
+  for (const repo::PageErrors& file : backup.page_errors) {
+    json.begin_object().member("path", escape_bytes(file.path)).key("blocks").begin_array();
+    for (const std::uint32_t block : file.blocks) json.value(block);
+    json.end_array().member("count", file.count).end_object();
+  }
+  json.end_array().member("page-error-count", backup.page_error_count());
+  json.member("pg-version", backup.pg_version);
+  // A string: 64 bits are more than JavaScript and jq keep.
+  json.member("system-id", std::to_string(backup.system_id)).end_object();
+}
+
+std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent) {
+  static constexpr std::size_t most_named = 8;
+  std::string text;
+  for (const repo::PageErrors& file : backup.page_errors) {
+    const std::size_t named = std::min(file.blocks.size(), most_named);
+    text += format("{}PAGES DAMAGED: {} block ", indent, escape_bytes(file.path));
+    for (std::size_t i = 0; i < named; ++i)
+      text += format("{}{}", i == 0 ? "" : ", ", file.blocks[i]);
+    if (file.count > named) text += format(" and {} more", file.count - named);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string backup_text(const repo::BackupInfo& backup, std::string_view repository) {
+  std::string text = format("backup {} is in repository {}\n", backup.label, repository);
+  text += row("took", format_duration(duration_of(backup)));
+  text += row("cluster", format("{} in {} files", format_size(backup.cluster_bytes), backup.files));
+  if (!backup.prior.empty()) {
+    text += row("builds on", backup.prior);
+    text += row("changes", backup.method == "summaries"
+                               ? "told by WAL summaries"
+                               : format("found by comparing pages: {}", backup.method_reason));
+  }
+  text += row("read", format_size(backup.read_bytes));
+  text += row("stored", format_size(backup.stored_bytes));
+  text += row("wal", backup.wal_start == backup.wal_stop
+                         ? backup.wal_start
+                         : format("{} to {}", backup.wal_start, backup.wal_stop));
+  if (!backup.page_errors.empty()) {
+    text += page_errors_text(backup, "  ");
+    text += "  these pages were damaged in the cluster itself when they were copied\n";
+  }
+  return text;
+}
+
+std::string backup_json(const repo::BackupInfo& backup, std::string_view repository) {
+  JsonWriter json;
+  json.begin_object().key("backup");
+  write_backup(json, backup);
+  json.member("repository", repository).end_object();
+  return json.take() + "\n";
+}
+
+std::string stanza_created_text(std::string_view stanza,
+                                std::span<const engine::CreatedStanza> created) {
+  std::string text;
+  for (const engine::CreatedStanza& one : created) {
+    text += format("repository {}{}: stanza {} {} for cluster {}\n", one.repository,
+                   one.created_repository ? " (new)" : "", stanza,
+                   one.created_stanza ? "created" : "is there already", one.cluster);
+  }
+  return text;
+}
+
+std::string stanza_created_json(std::string_view stanza,
+                                std::span<const engine::CreatedStanza> created) {
+  JsonWriter json;
+  json.begin_object().member("stanza", stanza).key("repositories").begin_array();
+  for (const engine::CreatedStanza& one : created) {
+    json.begin_object().member("name", one.repository).member("cluster", one.cluster);
+    json.member("created-repository", one.created_repository);
+    json.member("created-stanza", one.created_stanza).end_object();
+  }
+  json.end_array().end_object();
+  return json.take() + "\n";
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,157 @@
+#include "arguments.hpp"
+#include "console.hpp"
+#include "exit_codes.hpp"
+#include "settings.hpp"
+#include "signals.hpp"
+#include "verbs.hpp"
+
+#include <pgcairn/command/run.hpp>
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace pgcairn::command {
+
+namespace {
+
+std::map<std::string, std::string> own_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view line = *at;
+    const std::size_t equals = line.find('=');
+    if (!line.starts_with("PGCAIRN_") || equals == std::string_view::npos) continue;
+    variables.emplace(line.substr(0, equals), line.substr(equals + 1));
+  }
+  return variables;
+}
+
+std::optional<std::string> read_config_file(const std::filesystem::path& path) {
+  const auto content = read_file_if_exists(path, kMiB);
+  if (!content) return std::nullopt;
+  return std::string(as_text(*content));
+}
+
+/// Which of the two verbs that answer PostgreSQL is meant, known even when the command line is
+/// wrong: its wrong answer could end a recovery.
+std::string archive_verb(std::span<const std::string> words) {
+  for (const std::string_view verb : {"archive-get", "archive-push"}) {
+    if (std::find(words.begin(), words.end(), verb) != words.end()) return std::string(verb);
+  }
+  return {};
+}
+
+/// restore_command runs in the data directory.
+bool on_standby(const std::filesystem::path& pg_path) {
+  std::error_code unknown;
+  return std::filesystem::exists("standby.signal", unknown) ||
+         (!pg_path.empty() && std::filesystem::exists(pg_path / "standby.signal", unknown));
+}
+
+class Run {
+ public:
+  explicit Run(std::span<const std::string> words)
+      : words_(words), environment_(own_environment()), verb_(archive_verb(words)) {}
+
+  int execute() {
+    ExitCode code = ExitCode::failed;
+    bool certain = true;
+    try {
+      code = execute_verb();
+    } catch (...) {
+      certain = false;
+      code = exit_code_of(std::current_exception());
+      report(std::current_exception());
+    }
+    const int signal = watch_ ? watch_->received() : 0;
+    return process_exit_code(verb_, code, certain, on_standby(settings_.pg_path), signal);
+  }
+
+ private:
+  ExitCode execute_verb() {
+    Arguments arguments = parse_arguments(words_);
+    if (arguments.version) arguments = {"version", {}, {}, false, false};
+    if (arguments.help) arguments = help_about(arguments.verb);
+    verb_ = arguments.verb;
+    std::filesystem::path here;
+    if (verb_ != "help" && verb_ != "version") here = std::filesystem::current_path();
+    settings_ = load_settings(arguments, {environment_, read_config_file, here});
+    start_log();
+    if (verb_ != "help" && verb_ != "version") watch_signals();
+    return find_verb(verb_)->run(
+        {settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
+  }
+
+  static Arguments help_about(const std::string& verb) {
+    Arguments arguments;
+    arguments.verb = "help";
+    if (!verb.empty()) arguments.operands.push_back(verb);
+    return arguments;
+  }
+
+  void start_log() {
+    console_ = std::make_unique<Console>(settings_.log_format);
+    set_log(settings_.log_level, [console = console_.get()](LogLevel level, std::string_view line) {
+      console->line(level, line);
+    });
+    for (const std::string& warning : settings_.warnings) log_warn(warning);
+  }
+
+  void watch_signals() {
+    // A reader that went away is an error of write(), not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
+    const bool archives = verb_.starts_with("archive-");
+    const bool standby = verb_ == "archive-get" && on_standby(settings_.pg_path);
+    const auto hasty_code = [verb = verb_, standby](int signal) {
+      return process_exit_code(verb, ExitCode::interrupted, false, standby, signal);
+    };
+    watch_ = std::make_unique<SignalWatch>(hasty_code, milliseconds(archives ? 2000 : 0));
+  }
+
+  void report(const std::exception_ptr& thrown) {
+    if (!console_) {
+      console_ = std::make_unique<Console>(early_log_format(words_, environment_));
+    }
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const Error& error) {
+      console_->error(error);
+    } catch (const Interrupted&) {
+      const int signal = watch_ ? watch_->received() : 0;
+      console_->error(Error(signal == 0 ? "interrupted"
+                                        : format("interrupted by SIG{}", sigabbrev_np(signal))));
+    } catch (const std::bad_alloc&) {
+      console_->error(Error("out of memory", "lower process-max"));
+    } catch (const std::exception& error) {
+      console_->error(Error(format("unexpected: {}", error.what()), "please report this"));
+    }
+  }
+
+  std::span<const std::string> words_;
+  std::map<std::string, std::string> environment_;
+  std::string verb_;
+  Settings settings_;
+  std::unique_ptr<Console> console_;
+  std::unique_ptr<SignalWatch> watch_;
+};
+
+}  // namespace
+
+int run(std::span<const std::string> words) {
+  // Repositories are 0640 and 0750 whoever runs this: the archiver's umask is not the operator's.
+  ::umask(027);
+  Run program(words);
+  const int code = program.execute();
+  set_log(LogLevel::error, {});
+  return code;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,413 @@
+#include "settings.hpp"
+
+#include "config_file.hpp"
+#include "options.hpp"
+#include "values.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::command {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += format("{}\"{}\"", text.empty() ? "" : ", ", name);
+  return text;
+}
+
+class Loader {
+ public:
+  Loader(const Arguments& arguments, const SettingsSources& sources)
+      : arguments_(arguments), sources_(sources) {}
+
+  Settings load() {
+    settings_.verb = arguments_.verb;
+    settings_.operands = arguments_.operands;
+    if (needs_config()) read_config();
+    load_output();
+    if (!needs_config()) return std::move(settings_);
+    check_environment();
+    choose_stanza();
+    choose_repositories();
+    load_cluster();
+    load_work();
+    load_backup();
+    load_restore();
+    return std::move(settings_);
+  }
+
+ private:
+  bool needs_config() const { return arguments_.verb != "help" && arguments_.verb != "version"; }
+  bool archives() const { return arguments_.verb.starts_with("archive-"); }
+
+  void read_config() {
+    const auto named = find("config");
+    const fs::path path =
+        named ? sources_.working_directory / fs::path(named->text) : fs::path(kDefaultConfig);
+    std::optional<std::string> text;
+    try {
+      text = sources_.read_file(path);
+    } catch (const SystemError& error) {
+      throw UsageError(format("cannot use the configuration: {}", error.message()), error.hint());
+    }
+    if (text) {
+      settings_.config = path.lexically_normal();
+      file_ = parse_config(*text, path);
+      settings_.configured_stanzas = file_.stanzas;
+      // Values of other verbs and stanzas are checked too: an error shows on the first run.
+      for (const ConfigEntry& entry : file_.entries) {
+        check_value(*entry.option, {entry.value, entry.origin, Source::file});
+      }
+      return;
+    }
+    throw UsageError(
+        format("there is no configuration file \"{}\"{}", path.string(),
+               named ? format(" (named by {})", named->origin) : ""),
+        "write one, starting from pgcairn.toml.example, or name another with --config; "
+        "man pgcairn.toml explains every key");
+  }
+
+  /// A misspelt variable would be passed over in silence; one that only looks like ours (Kubernetes
+  /// makes PGCAIRN_SERVICE_HOST for a service called pgcairn) must stop nothing.
+  void check_environment() {
+    std::vector<std::string> known;
+    for (const Option& option : all_options()) {
+      if ((option.places & in_environment) == 0) continue;
+      known.push_back(environment_name(option.name));
+      // What other verbs take is checked too; --type has a meaning only with its own verb.
+      const auto value = from_environment(option.name);
+      if (value && option.name != "type") check_value(option, *value);
+    }
+    for (const auto& [name, value] : sources_.environment) {
+      if (!name.starts_with("PGCAIRN_")) continue;
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      if (const auto near = nearest(name, known)) {
+        settings_.warnings.push_back(
+            format("unknown environment variable {}: did you mean {}?", name, *near));
+      }
+    }
+  }
+
+  /// What was said about `name`, the strongest first; nothing when the verb does not take it.
+  std::optional<Value> find(std::string_view name) const {
+    const Option* const option = find_option(name, arguments_.verb);
+    if (option == nullptr) return std::nullopt;
+    std::optional<Value> found;
+    for (const auto& [given, text] : arguments_.options) {
+      // The last of --start-fast and --no-start-fast wins; other options come once.
+      if (given == name) found = Value{text, format("option --{}", name), Source::command_line};
+    }
+    if (!found && (option->places & in_environment) != 0) found = from_environment(name);
+    if (!found) found = from_file(*option);
+    if (found) check_value(*option, *found);
+    return found;
+  }
+
+  std::optional<Value> from_environment(std::string_view name) const {
+    const std::string variable = environment_name(name);
+    const auto at = sources_.environment.find(variable);
+    if (at == sources_.environment.end() || at->second.empty()) return std::nullopt;
+    return Value{at->second, format("environment variable {}", variable), Source::environment};
+  }
+
+  std::optional<Value> from_file(const Option& option) const {
+    const ConfigEntry* entry = nullptr;
+    if ((option.places & in_stanza) != 0 && !settings_.stanza.empty()) {
+      entry = file_.find(in_stanza, settings_.stanza, option.name);
+    }
+    if (entry == nullptr && (option.places & in_global) != 0) {
+      entry = file_.find(in_global, "", option.name);
+    }
+    if (entry == nullptr) return std::nullopt;
+    return Value{entry->value, entry->origin, Source::file};
+  }
+
+  std::string text_of(std::string_view name, std::string_view otherwise = {}) const {
+    const auto value = find(name);
+    return value ? value->text : std::string(otherwise);
+  }
+
+  /// Relative to where the operator stands; in the file a path must be absolute.
+  fs::path path_of(const Value& value) const {
+    return (sources_.working_directory / fs::path(value.text)).lexically_normal();
+  }
+
+  void load_output() {
+    settings_.log_level = log_level_of(text_of("log-level", archives() ? "warn" : "info"));
+    settings_.log_format = text_of("log-format") == "json" ? Form::json : Form::text;
+    settings_.output = text_of("output") == "json" ? Form::json : Form::text;
+  }
+
+  void choose_stanza() {
+    if (const auto named = find("stanza")) {
+      check_name("stanza", named->text, named->origin + ":");
+      settings_.stanza = named->text;
+      return;
+    }
+    if (arguments_.verb == "info") return;
+    if (file_.stanzas.size() == 1) {
+      settings_.stanza = file_.stanzas.front();
+      return;
+    }
+    if (file_.stanzas.empty()) {
+      throw UsageError(format("{} configures no stanza", settings_.config.string()),
+                       "add a section [stanza.NAME] with the key pg-path");
+    }
+    throw UsageError("several stanzas are configured and none is named",
+                     format("add --stanza=NAME; NAME is one of {}", quoted_list(file_.stanzas)));
+  }
+
+  void choose_repositories() {
+    if (file_.repositories.empty()) {
+      throw UsageError(format("{} configures no repository", settings_.config.string()),
+                       "add a section [repo.NAME] with the keys type and path");
+    }
+    const auto named = find("repo");
+    if (named && std::find(file_.repositories.begin(), file_.repositories.end(), named->text) ==
+                     file_.repositories.end()) {
+      const auto near = nearest(named->text, file_.repositories);
+      throw UsageError(format("{}: no repository \"{}\" is configured", named->origin, named->text),
+                       near ? format("did you mean \"{}\"?", *near)
+                            : format("configured are {}", quoted_list(file_.repositories)));
+    }
+    for (const std::string& name : file_.repositories) {
+      if (!named || named->text == name) settings_.repositories.push_back(repository(name));
+    }
+  }
+
+  RepositorySettings repository(const std::string& name) const {
+    const auto required = [&](std::string_view key, std::string_view example) {
+      const ConfigEntry* const entry = file_.find(in_repo, name, key);
+      if (entry != nullptr) return entry->value;
+      throw UsageError(
+          format("{}: [repo.{}] has no key \"{}\"", settings_.config.string(), name, key),
+          format("add a line like: {} = \"{}\"", key, example));
+    };
+    RepositorySettings repository;
+    repository.name = name;
+    repository.type = required("type", "posix");
+    repository.path = required("path", "/var/lib/pgcairn");
+    return repository;
+  }
+
+  void load_cluster() {
+    if (arguments_.verb == "info") return;
+    const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
+                                      settings_.stanza) != file_.stanzas.end();
+    if (const auto path = find("pg-path")) {
+      settings_.pg_path = path_of(*path);
+      settings_.pg_path_overridden = path->source != Source::file;
+    } else if (!configured) {
+      const auto near = nearest(settings_.stanza, file_.stanzas);
+      throw UsageError(
+          format("stanza \"{}\" is not in {}", settings_.stanza, settings_.config.string()),
+          near ? format("did you mean \"{}\"?", *near)
+               : format("add a section [stanza.{}] with the key pg-path", settings_.stanza));
+    } else if (!archives()) {
+      throw UsageError(
+          format("{} needs the data directory of stanza \"{}\"", arguments_.verb, settings_.stanza),
+          format("set pg-path in [stanza.{}], or add --pg-path=DIR", settings_.stanza));
+    }
+    load_connection();
+  }
+
+  void load_connection() {
+    const auto host = find("pg-host");
+    const auto socket = find("pg-socket-path");
+    if (host && socket && host->source == socket->source) {
+      throw UsageError(format("{} and {} are both given", host->origin, socket->origin),
+                       "a server is reached over TCP or through a socket: remove one of them");
+    }
+    // Between sources the stronger one wins, as for any option.
+    if (host && (!socket || host->source < socket->source)) {
+      settings_.connection.host = host->text;
+    } else if (socket) {
+      settings_.connection.host = path_of(*socket).string();
+    }
+    if (const auto port = find("pg-port")) {
+      settings_.connection.port = static_cast<std::uint16_t>(*parse_number(port->text));
+    }
+    settings_.connection.user = text_of("pg-user");
+    settings_.connection.database = text_of("pg-database");
+  }
+
+  void load_work() {
+    if (const auto count = find("process-max")) {
+      settings_.process_max = static_cast<unsigned>(*parse_number(count->text));
+    }
+    if (const auto timeout = find("archive-timeout")) {
+      settings_.archive_timeout = *parse_duration(timeout->text);
+    }
+    settings_.copy_wal = text_of("wal") == "copy";
+    settings_.start_fast = is_true(text_of("start-fast", "false"));
+    settings_.compress_type = *compress::parse_codec(text_of("compress-type", "zst"));
+    const compress::LevelRange range = compress::levels_of(settings_.compress_type);
+    settings_.compress_level = range.usual;
+    const auto level = find("compress-level");
+    if (level && settings_.compress_type != compress::CodecId::none) {
+      const std::int64_t number = *parse_number(level->text);
+      if (number < range.least || number > range.most) {
+        throw UsageError(
+            format("{} must be a whole number from {} to {} for compress-type {}, "
+                   "not \"{}\"",
+                   level->origin, range.least, range.most,
+                   compress::name_of(settings_.compress_type), level->text));
+      }
+      settings_.compress_level = static_cast<int>(number);
+    }
+  }
+
+  void load_backup() {
+    if (arguments_.verb != "backup") return;
+    settings_.backup_type = *repo::parse_backup_type(text_of("type", "incr"));
+    settings_.delta = is_true(text_of("delta", "false"));
+  }
+
+  void load_restore() {
+    if (arguments_.verb != "restore") return;
+    settings_.set = text_of("set");
+    settings_.dry_run = is_true(text_of("dry-run", "false"));
+    settings_.archive_off = text_of("archive-mode") == "off";
+    load_target();
+    load_timeline();
+    for (auto& [key, value] : maps_of("recovery-option")) {
+      const bool word = std::all_of(key.begin(), key.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+      });
+      if (!word) {
+        throw UsageError(format("option --recovery-option: \"{}\" is no name of a setting", key),
+                         "write it like --recovery-option=primary_conninfo=\"host=primary\"");
+      }
+      settings_.recovery_options.emplace_back(key, value);
+    }
+    for (const auto& [name, value] : arguments_.options) {
+      if (name == "db-include") settings_.db_include.push_back(value);
+      if (name == "db-exclude") settings_.db_exclude.push_back(value);
+    }
+    if (const auto all = find("tablespace-map-all"))
+      settings_.tablespace_map_all = path_of(*all).string();
+    settings_.link_all = is_true(text_of("link-all", "false"));
+    for (auto& [path, place] : maps_of("link-map"))
+      settings_.link_map.emplace(path, path_of({place, "", {}}).string());
+    for (auto& [old_place, new_place] : maps_of("tablespace-map"))
+      settings_.tablespace_map.emplace(old_place, path_of({new_place, "", {}}).string());
+  }
+
+  /// What A=B options of this name say, in order; each A once.
+  std::vector<std::pair<std::string, std::string>> maps_of(std::string_view option) const {
+    std::vector<std::pair<std::string, std::string>> maps;
+    for (const auto& [name, value] : arguments_.options) {
+      if (name != option) continue;
+      auto map = parse_map(value, format("option --{}", name));
+      const bool twice = std::any_of(maps.begin(), maps.end(),
+                                     [&](const auto& one) { return one.first == map.first; });
+      if (twice) throw UsageError(format("option --{} names \"{}\" twice", option, map.first));
+      maps.push_back(std::move(map));
+    }
+    return maps;
+  }
+
+  void load_target() {
+    const std::string& type = settings_.type = text_of("type", "default");
+    settings_.target = text_of("target");
+    settings_.target_action = text_of("target-action");
+    settings_.target_exclusive = is_true(text_of("target-exclusive", "false"));
+    const bool named = type == "time" || type == "xid" || type == "lsn" || type == "name";
+    if (named && settings_.target.empty()) {
+      throw UsageError(format("restore --type={} needs a target", type), target_example(type));
+    }
+    if (!named && !settings_.target.empty()) {
+      throw UsageError(format("restore --type={} takes no --target", type),
+                       "add --type=time to recover to a time; xid, lsn and name take a target too");
+    }
+    if (!named && type != "immediate" && !settings_.target_action.empty()) {
+      throw UsageError(format("restore --type={} takes no --target-action", type),
+                       "there is no target: the server opens at the end of the archived WAL");
+    }
+    if (settings_.target_exclusive && (!named || type == "name")) {
+      throw UsageError(format("restore --type={} takes no --target-exclusive", type),
+                       "it goes with --type=time, xid or lsn");
+    }
+    read_target(type);
+  }
+
+  static std::string target_example(const std::string& type) {
+    if (type == "time")
+      return "add --target=\"2026-11-21 02:41:07+00\", or --target=\"1 hour ago\"";
+    if (type == "xid") return "add --target=NUMBER, as pg_current_xact_id() shows it";
+    if (type == "lsn") return "add --target=0/5000060, as pg_current_wal_lsn() shows it";
+    return "add --target=NAME, as it was given to pg_create_restore_point()";
+  }
+
+  void read_target(const std::string& type) {
+    const std::string& target = settings_.target;
+    if (type == "lsn") {
+      settings_.target_lsn = parse_lsn(target);
+      if (!settings_.target_lsn)
+        throw UsageError(format("\"{}\" is not an LSN", target), target_example(type));
+    }
+    if (type == "xid") {
+      // The server takes the number with its epoch and forgets that (guc
+      // check_recovery_target_xid).
+      const auto number = parse_u64(target);
+      if (!number || (*number & UINT32_MAX) < 3)
+        throw UsageError(format("\"{}\" is not a transaction's number", target),
+                         target_example(type));
+      settings_.target_xid = static_cast<std::uint32_t>(*number & UINT32_MAX);
+    }
+    if (type == "name" && target.size() > 63) {
+      throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
+                       "pg_create_restore_point() takes no longer names");
+    }
+  }
+
+  void load_timeline() {
+    const auto timeline = find("target-timeline");
+    if (!timeline) return;
+    const std::string& type = settings_.type;
+    if (type == "immediate" || type == "none" || type == "preserve") {
+      throw UsageError(format("restore --type={} takes no --target-timeline", type),
+                       "the end of a backup is on the backup's own timeline");
+    }
+    settings_.target_timeline = timeline->text;
+    if (timeline->text == "latest" || timeline->text == "current") return;
+    const auto number = parse_u64(timeline->text);
+    if (!number || *number == 0 || *number > UINT32_MAX) {
+      throw UsageError(format("{} must be a number, current or latest, not \"{}\"",
+                              timeline->origin, timeline->text),
+                       "\"pgcairn info\" shows the timelines of backups");
+    }
+  }
+
+  const Arguments& arguments_;
+  const SettingsSources& sources_;
+  ConfigFile file_;
+  Settings settings_;
+};
+
+}  // namespace
+
+Settings load_settings(const Arguments& arguments, const SettingsSources& sources) {
+  return Loader(arguments, sources).load();
+}
+
+Form early_log_format(std::span<const std::string> words,
+                      const std::map<std::string, std::string>& environment) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--log-format=json") return Form::json;
+    if (words[i] == "--log-format") {
+      return i + 1 < words.size() && words[i + 1] == "json" ? Form::json : Form::text;
+    }
+    if (words[i].starts_with("--log-format=")) return Form::text;
+  }
+  const auto at = environment.find("PGCAIRN_LOG_FORMAT");
+  return at != environment.end() && at->second == "json" ? Form::json : Form::text;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "arguments.hpp"
+
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/common/wal.hpp>
+#include <pgcairn/compress/codec.hpp>
+#include <pgcairn/postgres/connection.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pgcairn::command {
+
+enum class Form { text, json };
+
+struct RepositorySettings {
+  std::string name;
+  std::string type;  // "posix"
+  std::filesystem::path path;
+};
+
+/// All that the operator said, with types, checked one by one and together. A verb finds defaults
+/// in what it does not take.
+struct Settings {
+  std::string verb;
+  std::vector<std::string> operands;
+
+  std::filesystem::path config;  // absolute; empty when none was read
+  LogLevel log_level = LogLevel::info;
+  Form log_format = Form::text;
+  Form output = Form::text;
+  std::vector<std::string> warnings;  // about the settings themselves
+
+  std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
+  std::string stanza;                            // empty: info about all
+  std::vector<std::string> configured_stanzas;   // in the order of the file
+  std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
+  bool pg_path_overridden = false;               // pg_path is not the configuration file's
+  postgres::ConnectionSettings connection;
+
+  unsigned process_max = 2;
+  compress::CodecId compress_type = compress::CodecId::zst;
+  int compress_level = 3;
+
+  // backup
+  repo::BackupType backup_type = repo::BackupType::incremental;
+  bool delta = false;
+  bool start_fast = false;
+  bool copy_wal = false;
+  milliseconds archive_timeout{60'000};
+
+  // restore
+  std::string set;
+  std::string type = "default";  // engine::RestoreType's names
+  std::string target;            // as it was written
+  std::optional<Lsn> target_lsn;
+  std::optional<std::uint32_t> target_xid;
+  bool target_exclusive = false;
+  std::string target_action;
+  std::string target_timeline = "latest";  // latest | current | a number above 0
+  bool archive_off = false;
+  std::vector<std::pair<std::string, std::string>> recovery_options;
+  std::map<std::string, std::string> tablespace_map;
+  std::vector<std::string> db_include;
+  std::vector<std::string> db_exclude;
+  std::string tablespace_map_all;
+  std::map<std::string, std::string> link_map;
+  bool link_all = false;
+  bool dry_run = false;
+};
+
+/// The world as load_settings() sees it.
+struct SettingsSources {
+  std::map<std::string, std::string> environment;  // PGCAIRN_* only are looked at
+  /// The text of a file; nothing when there is none. Throws SystemError.
+  std::function<std::optional<std::string>(const std::filesystem::path&)> read_file;
+  std::filesystem::path working_directory;  // relative paths of command line and environment
+};
+
+inline constexpr const char* kDefaultConfig = "/etc/pgcairn/pgcairn.toml";
+
+/// Joins command line, environment and configuration file, the first that says something winning,
+/// [stanza.NAME] before [global]. Throws UsageError naming where the wrong value came from. help
+/// and version read no file. Pure but for `read_file`.
+Settings load_settings(const Arguments& arguments, const SettingsSources& sources);
+
+/// How errors are to be shown while the settings are not known, or are wrong themselves.
+Form early_log_format(std::span<const std::string> words,
+                      const std::map<std::string, std::string>& environment);
+
+}  // namespace pgcairn::command

@@ -1,0 +1,106 @@
+#include "values.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+namespace pgcairn::command {
+
+namespace {
+
+[[noreturn]] void refuse(const Value& value, std::string_view expected, std::string hint = {}) {
+  throw UsageError(format("{} must be {}, not \"{}\"", value.origin, expected, value.text),
+                   std::move(hint));
+}
+
+void check_number(const Option& option, const Value& value) {
+  const auto number = parse_number(value.text);
+  if (number && *number >= option.least && *number <= option.most) return;
+  refuse(value, format("a whole number from {} to {}", option.least, option.most));
+}
+
+void check_choice(const Option& option, const Value& value) {
+  const auto choices = split(option.choices, '|');
+  if (std::find(choices.begin(), choices.end(), value.text) != choices.end()) return;
+  std::string expected;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (i != 0) expected += i + 1 == choices.size() ? " or " : ", ";
+    expected += choices[i];
+  }
+  const auto near = nearest(value.text, choices);
+  refuse(value, expected, near && choices.size() > 1 ? format("did you mean \"{}\"?", *near) : "");
+}
+
+std::optional<bool> parse_bool(std::string_view text) {
+  static constexpr std::array<std::string_view, 4> yes = {"true", "yes", "on", "1"};
+  static constexpr std::array<std::string_view, 4> no = {"false", "no", "off", "0"};
+  if (std::find(yes.begin(), yes.end(), text) != yes.end()) return true;
+  if (std::find(no.begin(), no.end(), text) != no.end()) return false;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void check_value(const Option& option, const Value& value) {
+  // A NUL byte would cut a path short in a system call; a line break would leave a setting's line.
+  const bool odd = std::any_of(value.text.begin(), value.text.end(),
+                               [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (odd) throw UsageError(format("{} has a control character in its value", value.origin));
+  switch (option.kind) {
+    case ValueKind::text:
+    case ValueKind::list:
+      if (value.text.empty()) throw UsageError(format("{} must not be empty", value.origin));
+      return;
+    case ValueKind::path:
+      if (value.text.empty()) throw UsageError(format("{} must not be empty", value.origin));
+      if (value.source == Source::file && value.text.front() != '/') {
+        refuse(value, "an absolute path");
+      }
+      return;
+    case ValueKind::number:
+      return check_number(option, value);
+    case ValueKind::duration:
+      if (!parse_duration(value.text)) refuse(value, "a duration such as 90s, 5m or 2h");
+      return;
+    case ValueKind::flag:
+      if (!parse_bool(value.text)) refuse(value, "true or false");
+      return;
+    case ValueKind::choice:
+      return check_choice(option, value);
+    case ValueKind::map:
+      parse_map(value.text, value.origin);
+      return;
+  }
+}
+
+std::optional<std::int64_t> parse_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  const auto size = parse_u64(text.substr(negative ? 1 : 0));
+  if (!size || *size > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+  const auto number = static_cast<std::int64_t>(*size);
+  return negative ? -number : number;
+}
+
+bool is_true(std::string_view text) {
+  return parse_bool(text).value_or(false);
+}
+
+LogLevel log_level_of(std::string_view name) {
+  for (const LogLevel level : {LogLevel::error, LogLevel::warn, LogLevel::info, LogLevel::detail}) {
+    if (name_of(level) == name) return level;
+  }
+  return LogLevel::debug;
+}
+
+std::pair<std::string, std::string> parse_map(const std::string& text, std::string_view origin) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    throw UsageError(format("{} must be A=B, not \"{}\"", origin, text));
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "console.hpp"
+#include "exit_codes.hpp"
+#include "settings.hpp"
+
+#include <cstddef>
+#include <span>
+#include <stop_token>
+#include <string_view>
+
+namespace pgcairn::command {
+
+/// What a verb is given: all that the operator said, and how he stops it.
+struct Session {
+  const Settings& settings;
+  Console& console;
+  std::stop_token stop;
+};
+
+/// Does the work, writes the result to standard output. Throws what went wrong; the code says how
+/// it went right.
+using VerbFunction = ExitCode (*)(const Session& session);
+
+struct Verb {
+  std::string_view name;
+  VerbFunction run;
+  std::string_view operands;  // as help shows them
+  std::size_t least_operands;
+  std::size_t most_operands;
+  std::string_view summary;
+};
+
+std::span<const Verb> all_verbs();
+/// Null: no such verb.
+const Verb* find_verb(std::string_view name);
+
+ExitCode backup(const Session& session);
+ExitCode restore(const Session& session);
+ExitCode archive_push(const Session& session);
+ExitCode archive_get(const Session& session);
+ExitCode check(const Session& session);
+ExitCode info(const Session& session);
+ExitCode stanza_create(const Session& session);
+ExitCode help(const Session& session);
+ExitCode version(const Session& session);
+
+}  // namespace pgcairn::command

@@ -1,0 +1,488 @@
+#include "changes.hpp"
+#include "cluster.hpp"
+#include "copier.hpp"
+#include "owner_names.hpp"
+#include "pack_store.hpp"
+#include "page_reader.hpp"
+#include "prior.hpp"
+#include "wal_copy.hpp"
+#include "wal_wait.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/hash.hpp>
+#include <pgcairn/engine/backup.hpp>
+#include <pgcairn/postgres/control.hpp>
+#include <pgcairn/postgres/files.hpp>
+#include <pgcairn/postgres/server.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+#include <pgcairn/repo/manifest.hpp>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <random>
+#include <set>
+
+#include <unistd.h>
+
+namespace pgcairn::engine {
+
+namespace {
+
+constexpr std::uint32_t kFrameBytes = 128 * kKiB;
+// Large enough for a store with a delay for each request, small enough that a few of them fit in
+// memory.
+constexpr std::size_t kPackBytes = 16 * kMiB;
+constexpr milliseconds kWatchPause{1000};
+// Of the pages that WAL summaries do not name: so many are read all the same, to be sure of them.
+constexpr double kSampledShare = 0.01;
+
+bool archives(const postgres::ServerInfo& server) {
+  return server.archive_mode != "off" &&
+         (!server.archive_library.empty() ||
+          (!server.archive_command.empty() && server.archive_command != "(disabled)"));
+}
+
+/// Refuses what would end in a backup that cannot be restored, or in one of another cluster.
+void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                  const postgres::ControlFile& control, bool copies_wal) {
+  if (server.system_id != control.system_id) {
+    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
+                               server.system_id, stanza.data_directory.native(), control.system_id),
+                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
+                        "to the same cluster");
+  }
+  std::error_code ignored;
+  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
+    throw PostgresError(
+        format("the server's data directory is \"{}\", pg-path is \"{}\"",
+               server.data_directory.native(), stanza.data_directory.native()),
+        "set pg-path to the server's data_directory; a copy of it is not what the server protects");
+  }
+  if (control.block_bytes != postgres::kPageBytes ||
+      control.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
+    throw PostgresError(format("the cluster has pages of {} bytes and segments of {} pages",
+                               control.block_bytes, control.relation_segment_blocks),
+                        "pgcairn supports PostgreSQL's usual 8 KiB pages and 1 GiB segments");
+  }
+  if (!archives(server) && !server.in_recovery && !copies_wal) {
+    throw Error("the cluster does not archive its WAL, without which no backup can be restored",
+                "take it with --wal=copy, which restores to its own end and no further; or set "
+                "archive_mode "
+                "= on (needs a restart) and archive_command = 'pgcairn --stanza=" +
+                    stanza.name + " archive-push %p'");
+  }
+}
+
+/// A label later than every other of the stanza, whatever the clocks say.
+std::string new_label(repo::Repository& repository, const std::string& stanza,
+                      repo::BackupType type, const std::string& prior) {
+  std::string latest;  // time part
+  for (const std::string& label : repository.backup_labels(stanza)) {
+    latest = std::max(latest, std::string(repo::label_time(label)));
+  }
+  Timestamp when = now();
+  for (int attempt = 0; attempt < 3600; ++attempt, when += std::chrono::seconds(1)) {
+    std::string label = type == repo::BackupType::full
+                            ? repo::full_backup_label(when)
+                            : repo::later_backup_label(type, prior, when);
+    if (repo::label_time(label) <= latest) continue;
+    // Packs of an interrupted backup stay under the label that it had.
+    bool taken = false;
+    repository.driver().list(repo::data_prefix(stanza, label),
+                             [&](const storage::Object&) { taken = true; });
+    if (!taken) return label;
+  }
+  throw Error(format("the newest backup is from {}, more than an hour later than now", latest),
+              "set this machine's clock");
+}
+
+/// "3, 7", and how many more when there are many: for a line of the log.
+std::string some_blocks(const repo::PageErrors& errors) {
+  constexpr std::size_t most_named = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(errors.blocks.size(), most_named); ++i)
+    text += format("{}{}", i == 0 ? "" : ", ", errors.blocks[i]);
+  if (errors.count > most_named) text += format(" and {} more", errors.count - most_named);
+  return text;
+}
+
+repo::ManifestHeader new_manifest_header(const std::string& label,
+                                         std::vector<repo::ManifestRef> refs,
+                                         const fs::path& data_directory) {
+  const auto status = stat_if_exists(data_directory);
+  OwnerNames owners;
+  repo::ManifestHeader header;
+  header.label = label;
+  header.refs = std::move(refs);
+  if (status) {
+    header.user = owners.user(status->st_uid);
+    header.group = owners.group(status->st_gid);
+    header.directory_mode = status->st_mode & 07777;
+    header.file_mode = header.directory_mode & 0666;  // 0600, or 0640 with group access (initdb -g)
+  }
+  return header;
+}
+
+/// One run of `backup`: the cluster it reads, and what it has learned so far.
+class BackupRun {
+ public:
+  BackupRun(const StanzaSettings& stanza, const BackupOptions& options,
+            repo::Repository& repository, Progress& progress, std::stop_token stop)
+      : stanza_(stanza),
+        options_(options),
+        repository_(repository),
+        progress_(progress),
+        stop_(std::move(stop)) {}
+
+  repo::BackupInfo run() {
+    open();
+    repo::Lease lease(repository_, stanza_.name, "backup");
+    choose_prior();
+    start();
+    find_changed_pages();
+    copy();
+    stop_backup_mode();
+    wait_for_archive();
+    return publish(lease);
+  }
+
+ private:
+  void open();
+  void choose_prior();
+  void start();
+  void find_changed_pages();
+  void copy();
+  void copy_all();
+  void begin_again(const Error& doubt);
+  void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
+  FilePlan plan(const postgres::SourceFile& source);
+  void copy_control_file(PackStore& store, repo::ManifestWriter& manifest);
+  void stop_backup_mode();
+  void wait_for_archive();
+  repo::BackupInfo publish(repo::Lease& lease);
+  void keep(CopiedFile&& file, repo::ManifestWriter& manifest);
+  void watch(Workers& workers, std::stop_token stop);
+
+  const StanzaSettings& stanza_;
+  const BackupOptions& options_;
+  repo::Repository& repository_;
+  Progress& progress_;
+  std::stop_token stop_;
+
+  std::optional<postgres::Connection> connection_;
+  std::mutex connection_mutex_;  // the watching thread and page checks ask the server too
+  postgres::ServerInfo server_;
+  postgres::ControlFile control_;
+  repo::Cluster cluster_;
+  std::optional<postgres::BackupMode> mode_;
+  postgres::BackupStart started_;
+  std::unique_ptr<PriorBackup> prior_;  // none: the backup is full
+  Changes changes_;
+  std::mt19937_64 random_{std::random_device{}()};
+  std::vector<repo::ManifestRef> refs_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> named_packs_;  // of other backups: ref, number
+  repo::BackupInfo info_;
+};
+
+void BackupRun::open() {
+  repository_.open();
+  cluster_ = local_cluster(stanza_);
+  require_cluster(repository_, stanza_, cluster_);
+  connection_.emplace(stanza_.connection);
+  server_ = postgres::read_server_info(*connection_);
+  control_ = postgres::read_control_file(stanza_.data_directory);
+  info_.wal_copied = options_.copy_wal;
+  check_server(stanza_, server_, control_, info_.wal_copied);
+  if (info_.wal_copied && server_.in_recovery) {
+    throw UsageError("a standby cannot end the WAL segment that a backup with --wal=copy needs",
+                     "back up the primary, or leave --wal=copy out: the primary's archive is used");
+  }
+
+  info_.cluster = repo::cluster_id(cluster_);
+  info_.system_id = cluster_.system_id;
+  info_.pg_version = cluster_.pg_version;
+  info_.catalog_version = control_.catalog_version;
+  info_.wal_segment_bytes = server_.wal_segment_bytes;
+  info_.data_checksums = server_.data_checksums;
+  info_.from_standby = server_.in_recovery;
+  for (const postgres::Tablespace& space : server_.tablespaces) {
+    info_.tablespaces.push_back({space.oid, space.name, space.location});
+  }
+  for (const postgres::Database& database : postgres::read_databases(*connection_))
+    info_.databases.push_back({database.oid, database.name});
+  info_.codec = compress::name_of(options_.codec);
+  info_.program_version = PGCAIRN_VERSION;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) == 0) info_.host = host.data();
+}
+
+/// The newest backup that this one may build on. One that is damaged is passed over aloud.
+void BackupRun::choose_prior() {
+  info_.type = options_.type;
+  std::vector<repo::BackupInfo> backups;
+  if (options_.type != repo::BackupType::full) backups = repository_.backups(stanza_.name);
+  for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
+    if (backup->cluster != info_.cluster) continue;
+    if (options_.type == repo::BackupType::differential && backup->type != repo::BackupType::full)
+      continue;
+    if (backup->data_checksums != info_.data_checksums) {
+      log_info(
+          format("backup {} is not built on: data checksums were switched since", backup->label));
+      continue;
+    }
+    try {
+      prior_ = std::make_unique<PriorBackup>(repository_, stanza_.name, *backup);
+    } catch (const DamagedError& error) {
+      log_warn(format("backup {} is not built on: {}", backup->label, error.render()));
+    }
+  }
+  if (!prior_ && options_.type != repo::BackupType::full) {
+    info_.type = repo::BackupType::full;
+    log_info("there is no backup to build on: this one is full");
+  }
+  info_.prior = prior_ ? prior_->info().label : "";
+  info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
+}
+
+void BackupRun::find_changed_pages() {
+  info_.method = "all";
+  if (!prior_) return;
+  if (options_.compare_all) {
+    changes_.reason = "every page was to be compared (--delta)";
+  } else {
+    progress_.phase("waiting for WAL summaries", 0);
+    changes_ = find_changes(*connection_, stanza_.data_directory, prior_->info(), started_, stop_);
+  }
+  info_.method = changes_.change_of ? "summaries" : "compare";
+  info_.method_reason = changes_.reason;
+  log_info(changes_.change_of
+               ? format("building on {} with WAL summaries", info_.prior)
+               : format("building on {} by comparing pages: {}", info_.prior, changes_.reason));
+}
+
+void BackupRun::start() {
+  progress_.phase(
+      options_.start_fast ? "waiting for a checkpoint" : "waiting for the next checkpoint", 0);
+  if (info_.wal_copied) hold_wal(*connection_, info_.label);
+  mode_.emplace(*connection_, server_);
+  started_ = mode_->start("pgcairn " + info_.label, options_.start_fast, stop_);
+  info_.start_lsn = started_.start_lsn;
+  info_.timeline = started_.timeline;
+  info_.start_time = started_.time;
+  info_.wal_start =
+      wal_segment_name(segment_of(started_.start_lsn, started_.timeline, server_.wal_segment_bytes),
+                       server_.wal_segment_bytes);
+  log_info(format("backup {} starts at {} on timeline {}", info_.label, to_string(info_.start_lsn),
+                  info_.timeline));
+}
+
+/// A lost session or a promoted standby ends the backup when it happens, not hours later.
+void BackupRun::watch(Workers& workers, std::stop_token stop) {
+  try {
+    for (;;) {
+      sleep_for(kWatchPause, stop);
+      std::lock_guard lock(connection_mutex_);
+      mode_->check();
+    }
+  } catch (const Interrupted&) {
+  } catch (...) {
+    workers.fail(std::current_exception());
+  }
+}
+
+void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
+  if (file.entry.type == repo::EntryType::file) {
+    ++info_.files;
+    info_.cluster_bytes += file.entry.size_bytes;
+  }
+  if (file.errors.count > 0) {
+    log_warn(format("\"{}\" has pages that fail their checksum: block {}", file.errors.path,
+                    some_blocks(file.errors)));
+    info_.page_errors.push_back(std::move(file.errors));
+  }
+  for (const repo::Extent& extent : file.entry.map) {
+    if (extent.ref != 0) named_packs_.emplace(extent.ref, extent.pack);
+  }
+  manifest.add(file.entry);
+}
+
+FilePlan BackupRun::plan(const postgres::SourceFile& source) {
+  if (!prior_ || source.type != postgres::FileType::regular) return {};
+  FilePlan plan = plan_file(source, prior_->find(source.path), changes_.change_of);
+  std::uniform_real_distribution<double> uniform;
+  add_samples(plan, kSampledShare, [&] { return uniform(random_); });
+  return plan;
+}
+
+/// Copies, and copies again by comparison when the summaries turn out to be wrong.
+void BackupRun::copy() {
+  try {
+    copy_all();
+  } catch (const MarksDoubted& doubt) {
+    begin_again(doubt);
+    copy_all();
+  }
+}
+
+void BackupRun::begin_again(const Error& doubt) {
+  log_warn(doubt.render());
+  changes_ = {};
+  info_.method = "compare";
+  info_.method_reason = "the WAL summaries missed a change: " + doubt.message();
+  info_.files = 0;
+  info_.cluster_bytes = 0;
+  info_.page_errors.clear();
+  named_packs_.clear();
+  // Nothing is overwritten: what was stored so far is left under the label that it had.
+  info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
+  prior_ = std::make_unique<PriorBackup>(repository_, stanza_.name, prior_->info());
+}
+
+/// The packs' lines of the manifest, and their ranges for the marker.
+void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
+                           repo::ManifestWriter& manifest) {
+  std::vector<repo::ManifestPack> packs = own;
+  if (prior_) {
+    for (const repo::ManifestPack& pack : prior_->packs()) {
+      if (named_packs_.contains({pack.ref, pack.pack})) packs.push_back(pack);
+    }
+  }
+  if (packs.size() != own.size() + named_packs_.size()) {
+    throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
+                       "its manifest's maps name packs that its list of packs lacks");
+  }
+  std::sort(packs.begin(), packs.end(),
+            [](const repo::ManifestPack& a, const repo::ManifestPack& b) {
+              return std::tie(a.ref, a.pack) < std::tie(b.ref, b.pack);
+            });
+  info_.packs.clear();
+  for (const repo::ManifestPack& pack : packs) {
+    manifest.add(pack);
+    const std::string& label = refs_[pack.ref].backup;
+    if (!info_.packs.empty() && info_.packs.back().backup == label &&
+        info_.packs.back().last + 1 == pack.pack) {
+      info_.packs.back().last = pack.pack;
+    } else {
+      info_.packs.push_back({label, pack.pack, pack.pack});
+    }
+  }
+}
+
+void BackupRun::copy_all() {
+  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : 0);
+  refs_ = prior_ ? prior_->refs(info_.label, kFrameBytes)
+                 : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}};
+  PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
+    std::lock_guard lock(connection_mutex_);
+    return postgres::current_wal_lsn(*connection_, server_);
+  });
+  if (prior_) rules.set_prior_start(prior_->info().start_lsn);
+  repo::ManifestWriter manifest(repository_.driver(), repository_.id(), stanza_.name,
+                                new_manifest_header(info_.label, refs_, stanza_.data_directory));
+  PackStore store(repository_, stanza_.name, info_.label, kPackBytes);
+  Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);
+  const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
+
+  Workers workers(stop_);
+  store.start(workers, std::min(options_.workers, repository_.driver().features().connections));
+  copier.start(workers, options_.workers);
+  const std::jthread watcher([&](std::stop_token stop) { watch(workers, stop); });
+  try {
+    postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version,
+                           [&](postgres::SourceFile&& source) {
+                             FilePlan how = plan(source);
+                             copier.add(std::move(source), std::move(how), emit);
+                           });
+    copier.finish(emit);
+    copy_control_file(store, manifest);
+    store.close();
+  } catch (...) {
+    workers.fail(std::current_exception());
+  }
+  workers.join();
+
+  name_packs(store.stored(), manifest);
+  info_.manifest_parts = manifest.finish();
+  info_.read_bytes += copier.read_bytes();
+  info_.stored_bytes = store.stored_bytes() + manifest.stored_bytes();
+}
+
+/// pg_control is read after all else: on a standby its minimum recovery point tells where the
+/// backup becomes consistent.
+void BackupRun::copy_control_file(PackStore& store, repo::ManifestWriter& manifest) {
+  const std::string path = "global/pg_control";
+  const fs::path source = stanza_.data_directory / path;
+  const Buffer content = postgres::read_control_bytes(stanza_.data_directory);
+  const auto status = stat_if_exists(source);
+  if (!status) throw Error(format("\"{}\" is gone", source.native()));
+  OwnerNames owners;
+  CopiedFile file;
+  file.entry.path = path;
+  file.entry.size_bytes = content.size();
+  file.entry.time_us = status->st_mtim.tv_sec * 1'000'000 + status->st_mtim.tv_nsec / 1000;
+  file.entry.mode = status->st_mode & 07777;
+  file.entry.user = owners.user(status->st_uid);
+  file.entry.group = owners.group(status->st_gid);
+  file.entry.hash = hex(crypto::hash128(content));
+  FrameFiller filler(store, options_.codec, options_.level, kFrameBytes);
+  filler.add(path, 0, content, file.entry.map);
+  filler.finish();
+  info_.read_bytes += content.size();
+  keep(std::move(file), manifest);
+}
+
+void BackupRun::stop_backup_mode() {
+  progress_.phase("ending backup mode", 0);
+  const postgres::BackupStop stopped = mode_->stop(stop_);
+  info_.stop_lsn = stopped.stop_lsn;
+  info_.stop_time = stopped.time;
+  info_.backup_label = stopped.backup_label;
+  info_.tablespace_map = stopped.tablespace_map;
+  info_.wal_stop =
+      wal_segment_name(segment_before(stopped.stop_lsn, info_.timeline, server_.wal_segment_bytes),
+                       server_.wal_segment_bytes);
+}
+
+void BackupRun::wait_for_archive() {
+  if (info_.wal_copied) {
+    progress_.phase("copying WAL", 0);
+    const auto codec = compress::make_codec(options_.codec, options_.level);
+    return copy_wal(stanza_, repository_, cluster_, info_, *codec);
+  }
+  progress_.phase("waiting for WAL in the archive", 0);
+  doing([&] { return format("waiting for WAL {} to {}", info_.wal_start, info_.wal_stop); },
+        [&] {
+          wait_for_wal(repository_, stanza_.name, cluster_, info_.wal_start, info_.wal_stop,
+                       server_.wal_segment_bytes, options_.archive_timeout, stop_);
+        });
+}
+
+repo::BackupInfo BackupRun::publish(repo::Lease& lease) {
+  lease.check();
+  doing([&] { return format("storing the marker of backup {}", info_.label); },
+        [&] { repository_.write_backup(stanza_.name, info_); });
+  log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,
+                  format_size(info_.cluster_bytes), format_size(info_.stored_bytes),
+                  info_.wal_start, info_.wal_stop));
+  return info_;
+}
+
+}  // namespace
+
+repo::BackupInfo take_backup(const StanzaSettings& stanza, const BackupOptions& options,
+                             repo::Repository& repository, Progress& progress,
+                             std::stop_token stop) {
+  return doing(
+      [&] {
+        return format("backing up stanza \"{}\" to repository \"{}\"", stanza.name,
+                      repository.name());
+      },
+      [&] { return BackupRun(stanza, options, repository, progress, std::move(stop)).run(); });
+}
+
+}  // namespace pgcairn::engine

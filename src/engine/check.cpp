@@ -1,0 +1,174 @@
+#include "cluster.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/check.hpp>
+#include <pgcairn/postgres/server.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+constexpr milliseconds kFirstPause{10};
+constexpr milliseconds kLongestPause{500};
+
+std::string push_command(const StanzaSettings& stanza) {
+  return format("archive_command = 'pgcairn --stanza={} archive-push %p'", stanza.name);
+}
+
+void check_identity(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                    const repo::Cluster& local) {
+  if (server.system_id != local.system_id) {
+    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
+                               server.system_id, stanza.data_directory.native(), local.system_id),
+                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
+                        "to the same cluster");
+  }
+  std::error_code ignored;
+  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
+    throw PostgresError(format("the server's data directory is \"{}\", pg-path is \"{}\"",
+                               server.data_directory.native(), stanza.data_directory.native()),
+                        "set pg-path to the server's data_directory, in the stanza's section of "
+                        "the configuration");
+  }
+}
+
+void check_archiving(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                     CheckResult& result) {
+  if (server.archive_mode == "off") {
+    throw PostgresError("the server does not archive: archive_mode is off",
+                        format("set archive_mode = on in postgresql.conf, and {}; then restart "
+                               "the server",
+                               push_command(stanza)));
+  }
+  const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
+  if (!command && server.archive_library.empty()) {
+    throw PostgresError(
+        "the server does not archive: archive_command is empty",
+        format("set {} in postgresql.conf, and reload the server", push_command(stanza)));
+  }
+  if (command && server.archive_command.find("archive-push") == std::string::npos) {
+    result.warnings.push_back(
+        format("archive_command is '{}', not \"... archive-push %p\"", server.archive_command));
+  }
+  if (server.in_recovery && server.archive_mode == "on") {
+    result.warnings.push_back(
+        "this is a standby with archive_mode = on: it archives after a promotion only "
+        "(archive_mode = always archives at once)");
+  }
+}
+
+std::string text_of(const std::vector<postgres::Row>& rows, std::size_t column = 0) {
+  return !rows.empty() && rows[0].size() > column && rows[0][column] ? *rows[0][column] : "";
+}
+
+/// Ends the segment that is being written, with something in it.
+std::string switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server) {
+  return doing(
+      [] { return "writing a restore point and switching WAL"; },
+      [&] {
+        connection.query("SELECT pg_create_restore_point('pgcairn check')");
+        const auto rows = connection.query(
+            "SELECT pg_switch_wal(), pg_walfile_name(pg_current_wal_insert_lsn())");
+        const auto end = parse_lsn(text_of(rows));
+        const auto now_in = parse_wal_segment_name(text_of(rows, 1), server.wal_segment_bytes);
+        if (!end || !now_in) throw PostgresError("the server's answer is not understood");
+        return wal_segment_name(segment_before(*end, now_in->timeline, server.wal_segment_bytes),
+                                server.wal_segment_bytes);
+      });
+}
+
+/// The last segment that the primary has certainly ended: the one before the restartpoint's.
+std::string restartpoint_segment(postgres::Connection& connection,
+                                 const postgres::ServerInfo& server) {
+  const auto rows = connection.query("SELECT redo_lsn, timeline_id FROM pg_control_checkpoint()");
+  const auto redo = parse_lsn(text_of(rows));
+  const auto timeline = parse_u64(text_of(rows, 1));
+  if (!redo || !timeline) throw PostgresError("the server's answer is not understood");
+  WalSegment segment =
+      segment_of(*redo, static_cast<Timeline>(*timeline), server.wal_segment_bytes);
+  if (segment.number > 1) --segment.number;
+  return wal_segment_name(segment, server.wal_segment_bytes);
+}
+
+/// What the archiver says of its failures.
+std::string archiver_words(postgres::Connection& connection, const CheckResult& result,
+                           std::string_view repository) {
+  const auto rows = connection.query(
+      "SELECT last_failed_wal, last_failed_time, last_archived_wal FROM pg_stat_archiver"
+      " WHERE last_failed_time > coalesce(last_archived_time, '-infinity')");
+  std::string words =
+      format("WAL segment {} did not reach repository \"{}\"", result.segment, repository);
+  if (result.standby) return words + ". The primary archives it: run \"pgcairn check\" there";
+  if (!rows.empty()) {
+    return words + format(
+                       ". The archiver failed with {} at {}: the server's log has the words of "
+                       "archive_command",
+                       text_of(rows, 0), text_of(rows, 1));
+  }
+  return words +
+         ". The archiver reports no failure: archive_command may name another stanza, "
+         "configuration or repository, or be slow (raise archive-timeout)";
+}
+
+void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
+                      std::span<repo::Repository> repositories, const repo::Cluster& cluster,
+                      milliseconds timeout, std::stop_token stop) {
+  const Timestamp start = now();
+  milliseconds pause = kFirstPause;
+  std::vector<bool> there(repositories.size());
+  for (;;) {
+    const auto waited = std::chrono::duration_cast<milliseconds>(now() - start);
+    for (std::size_t i = 0; i < repositories.size(); ++i) {
+      if (there[i]) continue;
+      there[i] = repositories[i].has_wal(stanza.name, cluster, result.segment);
+      result.repositories[i].waited = waited;
+      result.repositories[i].error = there[i] ? "" : "waiting";
+    }
+    if (result.ok() || waited >= timeout) return;
+    sleep_for(pause, stop);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+}  // namespace
+
+bool CheckResult::ok() const {
+  return std::all_of(repositories.begin(), repositories.end(),
+                     [](const CheckedRepository& one) { return one.error.empty(); });
+}
+
+CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                         milliseconds timeout, Progress& progress, std::stop_token stop) {
+  return doing([&] { return format("checking stanza \"{}\"", stanza.name); },
+               [&] {
+                 CheckResult result;
+                 const repo::Cluster cluster = local_cluster(stanza);
+                 for (repo::Repository& repository : repositories) {
+                   repository.open();
+                   require_cluster(repository, stanza, cluster);
+                   result.repositories.push_back({repository.name(), "waiting", {}});
+                 }
+                 postgres::Connection connection(stanza.connection);
+                 const postgres::ServerInfo server = postgres::read_server_info(connection);
+                 check_identity(stanza, server, cluster);
+                 result.pg_version = server.version_number;
+                 result.system_id = server.system_id;
+                 result.standby = server.in_recovery;
+                 check_archiving(stanza, server, result);
+                 result.segment = server.in_recovery ? restartpoint_segment(connection, server)
+                                                     : switch_segment(connection, server);
+                 progress.phase(format("waiting for {}", result.segment), 0);
+                 wait_for_segment(result, stanza, repositories, cluster, timeout, stop);
+                 for (CheckedRepository& repository : result.repositories) {
+                   if (!repository.error.empty())
+                     repository.error = archiver_words(connection, result, repository.name);
+                 }
+                 return result;
+               });
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/file_map.hpp>
+#include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/pack.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pgcairn::engine {
+
+/// The backup that a new one builds on, read beside the cluster as a stream: both are sorted by
+/// path.
+class PriorBackup {
+ public:
+  /// Throws DamagedError when a pack that the backup names is missing: nothing may build on it.
+  PriorBackup(repo::Repository& repository, std::string stanza, repo::BackupInfo info);
+
+  const repo::BackupInfo& info() const { return info_; }
+  /// What the new manifest's maps may name: the new backup itself, then those that this one names.
+  std::vector<repo::ManifestRef> refs(const std::string& new_label,
+                                      std::uint32_t frame_bytes) const;
+
+  /// The entry for `path`, its map in terms of refs(). To be asked for paths in ascending order.
+  std::optional<repo::ManifestEntry> find(const std::string& path);
+  /// Where packs are, in terms of refs(). Reads the manifest to its end. Throws DamagedError when
+  /// the repository holds one with another size.
+  std::vector<repo::ManifestPack> packs();
+
+  /// The hash of the kHashedBytes of content that begin at `place` in a frame. Safe from many
+  /// threads.
+  std::uint64_t hash_at(const repo::Extent& place);
+
+ private:
+  using PackId = std::pair<std::uint32_t, std::uint32_t>;  // in terms of refs()
+  using IndexPointer = std::shared_ptr<const repo::PackIndex>;
+  IndexPointer index_of(PackId pack);
+  void list_packs();
+
+  repo::Repository& repository_;
+  std::string stanza_;
+  repo::BackupInfo info_;
+  repo::ManifestReader manifest_;
+  std::vector<std::uint32_t> new_refs_;  // of the manifest's refs: their position in refs()
+  std::vector<repo::ManifestRef> used_refs_;
+  std::optional<repo::ManifestEntry> ahead_;  // read, and not yet asked for
+  bool at_end_ = false;
+  std::map<PackId, std::uint64_t> pack_bytes_;  // as the repository lists them
+
+  std::mutex mutex_;
+  std::list<std::pair<PackId, IndexPointer>> indexes_;  // the last used first
+};
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,214 @@
+#include "recovery_settings.hpp"
+#include "restore_files.hpp"
+#include "restore_writer.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/postgres/control.hpp>
+#include <pgcairn/postgres/recovery.hpp>
+
+#include <cerrno>
+#include <set>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace pgcairn::engine {
+
+namespace {
+
+/// Makes everything on the file system of `directory` durable, with one call instead of one a file.
+void sync_file_system(const fs::path& directory) {
+  const Fd fd = open_file(directory, O_RDONLY | O_DIRECTORY);
+  if (::syncfs(fd.get()) != 0)
+    throw SystemError(format("cannot make the file system of \"{}\" durable", directory.native()),
+                      errno);
+}
+
+void make_directories(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error)
+    throw SystemError(format("cannot create directory \"{}\"", path.native()), error.value());
+}
+
+/// tablespace_map with the places of this restore: at its first start the server makes the links
+/// anew from it.
+std::string tablespace_map_text(const RestorePlan& plan) {
+  std::string text;
+  for (const TablespacePlan& space : plan.tablespaces) {
+    text += format("{} ", space.oid);
+    for (const char c : space.location.native()) {
+      if (c == '\n' || c == '\r' || c == '\\') text += '\\';  // as do_pg_backup_start writes it
+      text += c;
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+/// One run of `restore`.
+class RestoreRun {
+ public:
+  RestoreRun(const RestorePlan& plan, Progress& progress, std::stop_token stop)
+      : plan_(plan), progress_(progress), stop_(std::move(stop)), places_(plan) {}
+
+  void run() {
+    prepare();
+    write_files();
+    write_wal();
+    write_recovery();
+    make_durable();
+    put_control_file();
+  }
+
+ private:
+  void prepare();
+  void write_files();
+  void write_wal();
+  void write_recovery();
+  void write_auto_conf();
+  void make_durable();
+  void put_control_file();
+  void write_small(const std::string& name, Bytes content);
+
+  const RestorePlan& plan_;
+  Progress& progress_;
+  std::stop_token stop_;
+  Places places_;
+  repo::ManifestEntry directory_;  // owner and mode of the data directory
+};
+
+void RestoreRun::prepare() {
+  const fs::path& data = plan_.data_directory;
+  if (!fs::exists(data)) {
+    make_directories(data);
+    if (::chmod(data.c_str(), 0700) != 0)
+      throw SystemError(format("cannot change the mode of \"{}\"", data.native()), errno);
+  }
+  mark_unfinished(data, plan_);
+  if (plan_.resumes) {
+    log_info(format("\"{}\" holds an interrupted restore, which is wiped", data.native()));
+    wipe(plan_);
+  }
+  for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
+}
+
+void RestoreRun::write_files() {
+  progress_.phase("restoring", plan_.write_bytes);
+  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
+                                plan_.backup.label, plan_.backup.manifest_parts);
+  const repo::ManifestHeader& header = manifest.header();
+  directory_.mode = header.directory_mode;
+  directory_.user = header.user;
+  directory_.group = header.group;
+  Owners owners(plan_.data_directory);
+  owners.apply_to_directory(directory_, plan_.data_directory);
+  for (const TablespacePlan& space : plan_.tablespaces)
+    owners.apply_to_directory(directory_, space.location);
+
+  RestoreWriter writer(plan_, places_, progress_);
+  while (const auto entry = manifest.next()) {
+    check_stop(stop_);
+    writer.add(*entry, header.refs);
+  }
+  writer.write(manifest.packs(), header.refs, plan_.options.workers, stop_);
+}
+
+/// Files that the server is to find in pg_wal, each from the first repository that gives it.
+void RestoreRun::write_wal() {
+  const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
+  for (const WalPlacement& file : plan_.wal_files) {
+    Buffer content;
+    std::exception_ptr error;
+    for (repo::Repository& repository : plan_.all_repositories) {
+      try {
+        repository.open();
+        content.resize(0);
+        if (repository.get_wal(plan_.stanza, cluster, file.archived,
+                               [&](Bytes piece) { content.append(piece); }))
+          break;
+      } catch (const Error&) {
+        content.resize(0);
+        if (!error) error = std::current_exception();
+      }
+    }
+    if (content.size() == 0 && error) std::rethrow_exception(error);
+    if (content.size() == 0) throw Error(format("{} is no longer in the archive", file.archived));
+    write_small("pg_wal/" + file.segment, content);
+  }
+}
+
+void RestoreRun::write_small(const std::string& name, Bytes content) {
+  const fs::path path = plan_.data_directory / name;
+  AtomicFile file(path, 0600);
+  file.write(content);
+  repo::ManifestEntry entry = directory_;
+  entry.mode = directory_.mode & 0666;
+  Owners(plan_.data_directory).apply(file.fd(), entry, path);
+  file.commit();
+}
+
+void RestoreRun::write_recovery() {
+  write_small("backup_label", as_bytes(plan_.backup.backup_label));
+  if (!plan_.backup.tablespace_map.empty())
+    write_small("tablespace_map", as_bytes(tablespace_map_text(plan_)));
+  if (plan_.options.type != RestoreType::preserve || !plan_.options.recovery_options.empty() ||
+      plan_.options.archive_off)
+    write_auto_conf();
+  const std::string signal = signal_file(plan_.options.type);
+  if (!signal.empty()) write_small(signal, {});
+}
+
+void RestoreRun::write_auto_conf() {
+  const auto existing = read_file_if_exists(plan_.data_directory / "postgresql.auto.conf");
+  const std::string_view old = existing ? as_text(*existing) : std::string_view{};
+  const std::string comment = format("written by pgcairn {} when it restored backup {}",
+                                     PGCAIRN_VERSION, plan_.backup.label);
+  const std::string text =
+      plan_.options.type == RestoreType::preserve
+          ? postgres::added_to_auto_conf(old, recovery_settings(plan_), comment)
+          : postgres::recovery_auto_conf(old, recovery_settings(plan_), comment);
+  write_small("postgresql.auto.conf", as_bytes(text));
+}
+
+void RestoreRun::make_durable() {
+  progress_.phase("making durable", 0);
+  sync_file_system(plan_.data_directory);
+  for (const TablespacePlan& space : plan_.tablespaces) sync_file_system(space.location);
+  for (const LinkPlan& link : plan_.links) {
+    if (!link.location.empty()) sync_file_system(link.location.parent_path());
+  }
+}
+
+/// From here on the server can be started, so this comes last.
+void RestoreRun::put_control_file() {
+  const fs::path written = plan_.data_directory / written_name(std::string(kControlPath));
+  const fs::path final = plan_.data_directory / kControlPath;
+  Buffer control = read_file(written);
+  postgres::require_backup_label(control.writable(), written);
+  const Fd fd = open_file(written, O_WRONLY);
+  write_at(fd, control, 0, written);
+  fsync_file(fd, written);
+  if (::rename(written.c_str(), final.c_str()) != 0) {
+    throw SystemError(format("cannot rename to \"{}\"", final.native()), errno);
+  }
+  fsync_directory(final.parent_path());
+  unmark_unfinished(plan_.data_directory);
+}
+
+}  // namespace
+
+void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop) {
+  doing(
+      [&] {
+        return format("restoring backup {} to \"{}\"", plan.backup.label,
+                      plan.data_directory.native());
+      },
+      [&] { RestoreRun(plan, progress, std::move(stop)).run(); });
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "timelines.hpp"
+
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+
+#include <functional>
+#include <span>
+#include <string>
+
+namespace pgcairn::engine {
+
+struct Choice {
+  const repo::BackupInfo* backup = nullptr;  // one of those given
+  std::vector<TimelineSpan> path;            // that recovery takes
+  std::string reason;
+  std::vector<std::string> notes;
+};
+
+/// What a search found out about a target whose place no catalog knows (xid, name).
+enum class Found { yes, no, unknown };
+
+/// What choose_backup() asks of the world.
+struct ChoiceSources {
+  /// The history of the cluster that a backup is of.
+  std::function<const Timelines&(const repo::BackupInfo&)> timelines;
+  /// Is the target (xid, name) in the WAL after this backup, on this path?
+  std::function<Found(const repo::BackupInfo&, const std::vector<TimelineSpan>&)> search;
+};
+
+/// Which of `backups` (oldest first) a restore begins with, and by which timelines it goes on. Pure
+/// but for its sources. Throws UsageError when none can reach the target, naming the nearest that
+/// can be reached, and MissingError when there is none at all or none named options.set.
+Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
+                     const ChoiceSources& sources);
+
+}  // namespace pgcairn::engine

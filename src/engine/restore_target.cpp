@@ -1,0 +1,250 @@
+#include "restore_target.hpp"
+
+#include "recovery_settings.hpp"
+#include "restore_choice.hpp"
+#include "wal_archive.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+namespace pgcairn::engine {
+
+bool has_target(RestoreType type) {
+  switch (type) {
+    case RestoreType::immediate:
+    case RestoreType::time:
+    case RestoreType::xid:
+    case RestoreType::lsn:
+    case RestoreType::name:
+      return true;
+    default:
+      return false;
+  }
+}
+
+namespace {
+
+constexpr const char* kSwitchHint =
+    "if the cluster still runs, \"SELECT pg_switch_wal()\" there brings its latest WAL into the "
+    "archive: then try again; ";
+
+constexpr std::size_t kMostProved = 64;  // segments
+
+/// The archives of the stanza's clusters, each listed when it is asked for.
+class Archives {
+ public:
+  Archives(std::string stanza, std::span<repo::Repository> repositories)
+      : stanza_(std::move(stanza)), repositories_(repositories) {}
+
+  WalArchive& of(const repo::BackupInfo& backup) {
+    auto& archive = archives_[backup.cluster];
+    if (!archive) {
+      archive = std::make_unique<WalArchive>(
+          stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_);
+    }
+    return *archive;
+  }
+
+ private:
+  std::string stanza_;
+  std::span<repo::Repository> repositories_;
+  std::map<std::string, std::unique_ptr<WalArchive>> archives_;
+};
+
+/// Tells an unknown stanza from one without the backup that is looked for. What is not needed to
+/// restore (the stanza's identity) is not looked at while there is something to restore.
+void require_stanza(repo::Repository& repository, const std::string& stanza) {
+  if (!repository.clusters(stanza).empty()) return;
+  throw MissingError(
+      format("there is no stanza \"{}\" in repository \"{}\"", stanza, repository.name()),
+      "check --stanza; \"pgcairn info\" lists the stanzas");
+}
+
+std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::string& stanza,
+                                    const std::string& label) {
+  try {
+    return {repository.read_backup(stanza, label)};
+  } catch (const MissingError&) {
+    require_stanza(repository, stanza);
+    throw;
+  }
+}
+
+/// The backups among which to choose. One that was named is read alone. A damaged marker keeps the
+/// others from being restored only where they would not lead to the same state: replay of WAL makes
+/// up for an older backup, unless the target is the end of the backup itself.
+std::vector<repo::BackupInfo> candidates(repo::Repository& repository, const std::string& stanza,
+                                         const RestoreOptions& options) {
+  repository.open();
+  if (!options.set.empty() && options.set != "latest")
+    return named(repository, stanza, options.set);
+  std::vector<DamagedError> damaged;
+  auto backups =
+      repository.backups(stanza, [&](const DamagedError& error) { damaged.push_back(error); });
+  if (damaged.empty()) {
+    if (backups.empty()) require_stanza(repository, stanza);
+    return backups;
+  }
+  damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
+  if (backups.empty() || options.type == RestoreType::immediate) throw damaged.front();
+  for (const DamagedError& error : damaged) log_warn(format("passed over: {}", error.message()));
+  return backups;
+}
+
+/// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
+/// is an error.
+void choose(RestorePlan& plan, std::span<repo::Repository> repositories, Archives& archives) {
+  const ChoiceSources sources{
+      [&](const repo::BackupInfo& backup) -> const Timelines& {
+        return archives.of(backup).timelines();
+      },
+      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+        return archives.of(backup).search(plan.options, backup, path);
+      }};
+  std::exception_ptr first;
+  for (repo::Repository& repository : repositories) {
+    try {
+      const auto backups = candidates(repository, plan.stanza, plan.options);
+      Choice choice = choose_backup(backups, plan.options, sources);
+      if (plan.repository != nullptr && choice.backup->stop_time <= plan.backup.stop_time) continue;
+      plan.repository = &repository;
+      plan.backup = *choice.backup;
+      plan.reason = std::move(choice.reason);
+      plan.path = std::move(choice.path);
+      plan.notes = std::move(choice.notes);
+    } catch (const Error& error) {
+      if (!first) first = std::current_exception();
+      if (repositories.size() > 1)
+        log_warn(format("repository \"{}\" is passed over: {}", repository.name(), error.render()));
+    }
+  }
+  if (plan.repository == nullptr) std::rethrow_exception(first);
+}
+
+/// The WAL that makes the backup consistent.
+void check_needed(const RestorePlan& plan) {
+  const repo::BackupInfo& backup = plan.backup;
+  const auto last = *parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
+  const Lsn end{(last.number + 1) * backup.wal_segment_bytes};
+  if (plan.wal.end >= end || plan.wal.end >= backup.stop_lsn) return;
+  throw Error(format("backup {} needs WAL {} to {}, and the archive lacks {}", backup.label,
+                     backup.wal_start, backup.wal_stop, plan.wal.missing),
+              "restore another backup with --set; \"pgcairn info\" lists them");
+}
+
+/// Reads the WAL that makes the backup consistent: a damaged segment would be found only by the
+/// restored server. Of a long range both ends are read; all of it may be terabytes.
+void prove_needed(const RestorePlan& plan, WalArchive& archive) {
+  const repo::BackupInfo& backup = plan.backup;
+  std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
+  std::erase_if(
+      names, [&](const std::string& name) { return name.substr(8) > backup.wal_stop.substr(8); });
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i >= kMostProved / 2 && names.size() - i > kMostProved / 2) continue;
+    doing([&] { return format("reading the WAL that backup {} needs", backup.label); },
+          [&] { archive.read(names[i]); });
+  }
+}
+
+std::string gap_words(const WalReach& wal) {
+  return wal.after_gap.empty()
+             ? ""
+             : format(" ({} is missing, {} is there)", wal.missing, wal.after_gap);
+}
+
+void check_time(const RestorePlan& plan) {
+  const WalReach& wal = plan.wal;
+  const Timestamp target = *plan.options.target_time;
+  if (!wal.last_commit) {
+    throw UsageError(
+        format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
+               "the target time {}; the archive ends with {}{}",
+               plan.backup.label, format_utc(target), wal.last, gap_words(wal)),
+        format("{}all that is archived is restored with --type=default", kSwitchHint));
+  }
+  // recoveryStopsBefore, xlogrecovery.c: only the end of a later transaction shows that the time
+  // has come.
+  const bool reached =
+      plan.options.target_exclusive ? *wal.last_commit >= target : *wal.last_commit > target;
+  if (reached) return;
+  throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
+                          format_utc(*wal.last_commit), format_local(*wal.last_commit),
+                          format_utc(target), format_local(target), gap_words(wal)),
+                   format("{}restore to that with --type=default", kSwitchHint));
+}
+
+void check_lsn(const RestorePlan& plan) {
+  const WalReach& wal = plan.wal;
+  if (wal.last_record >= *plan.options.target_lsn) return;
+  throw UsageError(
+      format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
+             to_string(*plan.options.target_lsn), gap_words(wal)),
+      format("{}restore to that with --type=lsn --target={}", kSwitchHint,
+             to_string(wal.last_record)));
+}
+
+void add_notes(RestorePlan& plan, const WalArchive& archive) {
+  const WalReach& wal = plan.wal;
+  plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
+  const bool to_the_end =
+      plan.options.type == RestoreType::latest || plan.options.type == RestoreType::standby;
+  if (to_the_end && !wal.after_gap.empty()) {
+    plan.notes.push_back(
+        format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; recovery ends before it, "
+               "and what came after is lost to it",
+               wal.missing, wal.after_gap));
+  }
+  if (plan.options.type == RestoreType::none) {
+    plan.notes.push_back(
+        "the server goes on in the timeline of its source: archived under the same stanza, its WAL "
+        "would be refused (--archive-mode=off keeps it from trying)");
+  }
+}
+
+/// What the server cannot fetch itself, or must not be asked to.
+void place_wal(RestorePlan& plan) {
+  const repo::BackupInfo& backup = plan.backup;
+  if (plan.options.type == RestoreType::none) {
+    for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
+      if (name.substr(8) <= backup.wal_stop.substr(8)) plan.wal_files.push_back({name, name});
+    }
+  }
+  // Recovery never asks for a ".partial" (xlogarchive.c): under its segment's name in pg_wal it is
+  // found when the archive has nothing better.
+  if (!plan.wal.partial.empty() && !signal_file(plan.options.type).empty() &&
+      plan.options.type != RestoreType::immediate) {
+    plan.wal_files.push_back({plan.wal.partial, plan.wal.missing});
+    plan.notes.push_back(
+        format("{} is the only holder of the end of its timeline: it is put into pg_wal",
+               plan.wal.partial));
+  }
+}
+
+}  // namespace
+
+void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories) {
+  Archives archives(plan.stanza, repositories);
+  choose(plan, repositories, archives);
+  WalArchive& archive = archives.of(plan.backup);
+  plan.wal = archive.reach(plan.backup, plan.path);
+  plan.server_latest = archive.timelines().latest_of_server(plan.backup.timeline);
+  plan.wal_needed = {plan.backup.wal_start, plan.backup.wal_stop};
+  check_needed(plan);
+  prove_needed(plan, archive);
+  const RestoreType type = plan.options.type;
+  const bool whole =
+      type != RestoreType::immediate && type != RestoreType::none && type != RestoreType::preserve;
+  if (whole) archive.look_at_end(plan.wal, plan.backup);
+  if (type == RestoreType::time) check_time(plan);
+  if (type == RestoreType::lsn) check_lsn(plan);
+  add_notes(plan, archive);
+  plan.all_repositories = repositories;
+  place_wal(plan);
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <span>
+
+namespace pgcairn::engine {
+
+/// Chooses backup and timelines for the target of plan.options and proves that the archived WAL
+/// leads there: fills repository, backup, reason, path, wal_needed, wal and notes. Throws what
+/// keeps the target from being reached, with the nearest that can be.
+void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories);
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <functional>
+#include <stop_token>
+
+namespace pgcairn::engine {
+
+/// Names of the WAL segments from `first` to `last` (24 digits, same timeline), both included, that
+/// `listing` lacks.
+std::vector<std::string> missing_wal(const repo::WalListing& listing, const std::string& first,
+                                     const std::string& last, std::uint64_t segment_bytes);
+
+/// Waits until every segment from `first` to `last` is in the repository. Throws Error naming the
+/// first one that is missing when `timeout` has passed since the last one arrived.
+void wait_for_wal(repo::Repository& repository, const std::string& stanza,
+                  const repo::Cluster& cluster, const std::string& first, const std::string& last,
+                  std::uint64_t segment_bytes, milliseconds timeout, std::stop_token stop);
+
+}  // namespace pgcairn::engine

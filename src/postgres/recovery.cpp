@@ -1,0 +1,120 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/recovery.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <signal.h>
+#include <sys/stat.h>
+
+namespace pgcairn::postgres {
+
+namespace {
+
+// The settings that recovery reads (guc_tables.c: WAL_ARCHIVE_RECOVERY, WAL_RECOVERY_TARGET,
+// REPLICATION_STANDBY where it tells a server what to follow). recovery_min_apply_delay holds up
+// any archive recovery, promote_trigger_file (to 15) ends it.
+constexpr std::string_view kRecoverySettings[] = {
+    "restore_command",   "recovery_end_command",     "archive_cleanup_command", "primary_conninfo",
+    "primary_slot_name", "recovery_min_apply_delay", "promote_trigger_file",
+};
+
+bool is_recovery_setting(std::string_view name) {
+  if (name.starts_with("recovery_target")) return true;
+  return std::find(std::begin(kRecoverySettings), std::end(kRecoverySettings), name) !=
+         std::end(kRecoverySettings);
+}
+
+// What the line sets, in lower case: names of settings are not case-sensitive. Empty for comments.
+std::string setting_name(std::string_view line) {
+  line = trim(line);
+  std::string name(line.substr(0, line.find_first_of(" \t='#")));
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return name;
+}
+
+// A value in quotes, as guc-file.l reads it: '' is a quote, backslash escapes as in C, no raw line
+// ends.
+std::string quote(std::string_view value) {
+  std::string quoted = "'";
+  for (const char c : value) {
+    switch (c) {
+      case '\'':
+        quoted += "''";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      case '\r':
+        quoted += "\\r";
+        break;
+      default:
+        quoted += c;
+    }
+  }
+  return quoted + "'";
+}
+
+}  // namespace
+
+std::string recovery_auto_conf(std::string_view existing, const Settings& settings,
+                               std::string_view comment) {
+  std::string text;
+  while (!existing.empty()) {
+    const std::size_t end = existing.find('\n');
+    const std::string_view line = existing.substr(0, end);
+    existing.remove_prefix(end == std::string_view::npos ? existing.size() : end + 1);
+    if (is_recovery_setting(setting_name(line))) continue;
+    text += line;
+    text += '\n';
+  }
+  return added_to_auto_conf(text, settings, comment);
+}
+
+std::string added_to_auto_conf(std::string_view existing, const Settings& settings,
+                               std::string_view comment) {
+  std::string text(existing);
+  if (settings.empty()) return text;
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  for (const std::string& line : split(comment, '\n')) text += format("# {}\n", line);
+  for (const auto& [name, value] : settings) text += format("{} = {}\n", name, quote(value));
+  return text;
+}
+
+std::optional<int> running_postmaster(const std::filesystem::path& data_directory) {
+  const auto content = read_file_if_exists(data_directory / "postmaster.pid", 64 * kKiB);
+  if (!content) return std::nullopt;
+  std::string_view line = as_text(*content);
+  line = trim(line.substr(0, line.find('\n')));
+  // A single-user server notes its process id below zero (miscinit.c).
+  if (line.starts_with('-')) line.remove_prefix(1);
+  const auto parsed = parse_u64(line);
+  if (!parsed || *parsed == 0 || *parsed > INT32_MAX) {
+    throw PostgresError(
+        format("cannot tell from \"{}\" whether a server runs: it holds no process id",
+               (data_directory / "postmaster.pid").native()),
+        "make sure that no server uses the directory, then remove the file");
+  }
+  const auto process = static_cast<int>(*parsed);
+  if (::kill(process, 0) != 0 && errno == ESRCH) return std::nullopt;
+  // After a crash or a reboot the number may belong to another program: a postmaster works in its
+  // data directory. Without the right to look, believe the file.
+  struct stat working {};
+  struct stat data {};
+  if (::stat(format("/proc/{}/cwd", process).c_str(), &working) == 0 &&
+      ::stat(data_directory.c_str(), &data) == 0 &&
+      (working.st_dev != data.st_dev || working.st_ino != data.st_ino)) {
+    return std::nullopt;
+  }
+  return process;
+}
+
+}  // namespace pgcairn::postgres

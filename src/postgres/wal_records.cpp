@@ -1,0 +1,204 @@
+#include <pgcairn/postgres/wal_records.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace pgcairn::postgres {
+
+namespace {
+
+constexpr std::size_t kPageBytes = 8192;  // XLOG_BLCKSZ of every packaged PostgreSQL
+constexpr std::size_t kShortHeaderBytes = 24;
+constexpr std::size_t kLongHeaderBytes = 40;
+constexpr std::uint16_t kContinued = 0x0001;   // XLP_FIRST_IS_CONTRECORD
+constexpr std::uint16_t kLongHeader = 0x0002;  // XLP_LONG_HEADER
+
+// XLogRecord: tot_len, xid, prev, info, rmid, two bytes of padding, crc.
+constexpr std::size_t kRecordBytes = 24;
+constexpr std::size_t kXidAt = 4;
+constexpr std::size_t kInfoAt = 16;
+constexpr std::size_t kManagerAt = 17;
+constexpr std::uint64_t kMostRecordBytes = 1020 * kMiB;  // XLogRecordMaxSize
+// Headers of blocks and data, and the longest restore point.
+constexpr std::size_t kHeadBytes = 512;
+
+constexpr std::uint8_t kXlogManager = 0;
+constexpr std::uint8_t kSwitch = 0x40;        // XLOG_SWITCH
+constexpr std::uint8_t kRestorePoint = 0x70;  // XLOG_RESTORE_POINT
+constexpr std::uint8_t kXactManager = 1;
+constexpr std::uint8_t kXactMask = 0x70;  // XLOG_XACT_OPMASK
+constexpr std::uint8_t kCommit = 0x00;
+constexpr std::uint8_t kAbort = 0x20;
+constexpr std::uint8_t kCommitPrepared = 0x30;
+constexpr std::uint8_t kAbortPrepared = 0x40;
+constexpr std::uint8_t kHasInfo = 0x80;  // XLOG_XACT_HAS_INFO
+
+// xinfo of xl_xact_xinfo (access/xact.h): what follows the time, in this order.
+constexpr std::uint32_t kHasDatabase = 1 << 0;
+constexpr std::uint32_t kHasSubtransactions = 1 << 1;
+constexpr std::uint32_t kHasRelations = 1 << 2;
+constexpr std::uint32_t kHasInvalidations = 1 << 3;
+constexpr std::uint32_t kHasTwoPhase = 1 << 4;
+constexpr std::uint32_t kHasDroppedStats = 1 << 8;
+constexpr std::uint16_t kMagic18 = 0xD118;
+
+constexpr std::uint64_t aligned(std::uint64_t at) {
+  return (at + 7) / 8 * 8;
+}
+
+/// Microseconds since 2000-01-01.
+Timestamp time_of(Bytes data) {
+  const std::chrono::microseconds since(load_le<std::int64_t>(data.data()));
+  return Timestamp(std::chrono::sys_days(std::chrono::year(2000) / 1 / 1)) + since;
+}
+
+/// The main data of a record that names no blocks (DecodeXLogRecord, xlogreader.c); empty when it
+/// does, or is cut off.
+Bytes main_data(Bytes record) {
+  std::size_t at = kRecordBytes;
+  while (at + 2 <= record.size()) {
+    const auto id = load_le<std::uint8_t>(record.data() + at);
+    if (id == 253) {  // XLR_BLOCK_ID_ORIGIN
+      at += 3;
+    } else if (id == 252) {  // XLR_BLOCK_ID_TOPLEVEL_XID
+      at += 5;
+    } else if (id == 255 || id == 254) {  // XLR_BLOCK_ID_DATA_SHORT, _LONG
+      at += id == 255 ? 2 : 5;
+      return at <= record.size() ? record.subspan(at) : Bytes{};
+    } else {
+      return {};
+    }
+  }
+  return {};
+}
+
+/// The transaction that a COMMIT PREPARED or ROLLBACK PREPARED ended (ParseCommitRecord,
+/// ParseAbortRecord, xactdesc.c); 0 when the record does not tell.
+std::uint32_t prepared_xid(Bytes data, std::uint8_t record_info, std::uint16_t magic) {
+  std::size_t at = 8;  // the time
+  if ((record_info & kHasInfo) == 0 || data.size() < at + 4) return 0;
+  const auto info = load_le<std::uint32_t>(data.data() + at);
+  at += 4;
+  if ((info & kHasDatabase) != 0) at += 8;
+  const auto pass_array = [&](std::uint32_t flag, std::uint64_t element_bytes) {
+    if ((info & flag) == 0) return true;
+    if (data.size() < at + 4) return false;
+    at += 4 + load_le<std::uint32_t>(data.data() + at) * element_bytes;
+    return at <= data.size();
+  };
+  // The numbers of objects grew to 64 bits in 18.
+  if (!pass_array(kHasSubtransactions, 4) || !pass_array(kHasRelations, 12) ||
+      !pass_array(kHasDroppedStats, magic >= kMagic18 ? 16 : 12) ||
+      !pass_array(kHasInvalidations, 16))
+    return 0;
+  if ((info & kHasTwoPhase) == 0 || data.size() < at + 4) return 0;
+  return load_le<std::uint32_t>(data.data() + at);
+}
+
+/// How much of a record must be kept to know it, given its beginning.
+std::size_t wanted_bytes(Bytes head) {
+  if (head.size() <= kManagerAt) return kHeadBytes;
+  const int what = load_le<std::uint8_t>(head.data() + kInfoAt) & kXactMask;
+  const bool prepared = load_le<std::uint8_t>(head.data() + kManagerAt) == kXactManager &&
+                        (what == kCommitPrepared || what == kAbortPrepared);
+  return prepared ? kMostRecordBytes : kHeadBytes;
+}
+
+}  // namespace
+
+void WalRecordReader::read(Bytes segment, Lsn start) {
+  if (start != next_) remaining_ = 0;
+  next_ = Lsn{start.value + segment.size()};
+  ended_ = false;
+  for (std::size_t at = 0; at + kPageBytes <= segment.size() && !ended_; at += kPageBytes)
+    read_page(segment.subspan(at, kPageBytes), Lsn{start.value + at});
+  // Only a record that runs over the end of the segment goes on in the next one.
+  if (ended_) remaining_ = 0;
+}
+
+void WalRecordReader::read_page(Bytes page, Lsn address) {
+  const auto info = load_le<std::uint16_t>(page.data() + 2);
+  const auto page_address = load_le<std::uint64_t>(page.data() + 8);
+  const auto left_over = load_le<std::uint32_t>(page.data() + 16);
+  if (page_address != address.value) {
+    ended_ = true;  // never written, or left from an earlier use of the file
+    return;
+  }
+  magic_ = load_le<std::uint16_t>(page.data());
+  std::size_t at = (info & kLongHeader) != 0 ? kLongHeaderBytes : kShortHeaderBytes;
+  if ((info & kContinued) == 0) {
+    remaining_ = 0;
+  } else if (remaining_ == 0 || remaining_ != left_over) {
+    remaining_ = left_over;
+    known_ = false;
+  }
+  while (at < kPageBytes) {
+    if (remaining_ == 0 && !begin_record(page.subspan(at), Lsn{address.value + at})) {
+      ended_ = true;
+      return;
+    }
+    const std::size_t count = std::min<std::uint64_t>(remaining_, kPageBytes - at);
+    keep(page.subspan(at, count));
+    remaining_ -= count;
+    at += count;
+    if (remaining_ != 0) return;
+    if (known_) finish_record(Lsn{address.value + at});
+    if (ended_) return;
+    at = aligned(at);
+  }
+}
+
+void WalRecordReader::keep(Bytes piece) {
+  if (!known_) return;
+  // Twice at most: how much is wanted is known once there is a beginning.
+  while (!piece.empty()) {
+    const std::size_t wanted = wanted_bytes({head_.data(), head_.size()});
+    if (head_.size() >= wanted) return;
+    const std::size_t count = std::min(piece.size(), wanted - head_.size());
+    head_.insert(head_.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
+    piece = piece.subspan(count);
+  }
+}
+
+bool WalRecordReader::begin_record(Bytes rest, Lsn at) {
+  const auto length = load_le<std::uint32_t>(rest.data());
+  if (length < kRecordBytes || length > kMostRecordBytes) return false;
+  remaining_ = length;
+  known_ = true;
+  record_start_ = at;
+  head_.clear();
+  return true;
+}
+
+void WalRecordReader::finish_record(Lsn end) {
+  const Bytes record(head_.data(), head_.size());
+  const auto info = load_le<std::uint8_t>(record.data() + kInfoAt);
+  const auto manager = load_le<std::uint8_t>(record.data() + kManagerAt);
+  WalRecord found{record_start_, end, WalRecord::Kind::other, 0, false, {}, {}};
+  if (manager == kXactManager) {
+    const int what = info & kXactMask;
+    const Bytes data = main_data(record);
+    found.prepared = what == kCommitPrepared || what == kAbortPrepared;
+    const bool commit = what == kCommit || what == kCommitPrepared;
+    const bool abort = what == kAbort || what == kAbortPrepared;
+    if ((commit || abort) && data.size() >= 8) {
+      found.kind = commit ? WalRecord::Kind::commit : WalRecord::Kind::abort;
+      found.time = time_of(data);
+      found.xid = found.prepared ? prepared_xid(data, info, magic_)
+                                 : load_le<std::uint32_t>(record.data() + kXidAt);
+    }
+  } else if (manager == kXlogManager && (info & 0xF0) == kRestorePoint) {
+    const Bytes data = main_data(record);  // xl_restore_point: time, name of 64 bytes
+    if (data.size() >= 8 + 64) {
+      found.kind = WalRecord::Kind::restore_point;
+      found.time = time_of(data);
+      const std::string_view name = as_text(data.subspan(8, 64));
+      found.name = name.substr(0, name.find('\0'));
+    }
+  } else if (manager == kXlogManager && (info & 0xF0) == kSwitch) {
+    ended_ = true;  // zeros follow to the end of the segment
+  }
+  visit_(found);
+}
+
+}  // namespace pgcairn::postgres

@@ -1,0 +1,189 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/frame.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace pgcairn::repo {
+
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::array<char, 4> kMagic = {'P', 'G', 'C', 'N'};
+
+// Where the parts of a header stand.
+constexpr std::size_t kAtSkippableSize = 4;
+constexpr std::size_t kAtMagic = 8;
+constexpr std::size_t kAtVersion = 12;
+constexpr std::size_t kAtKind = 13;
+constexpr std::size_t kAtCodec = 14;
+constexpr std::size_t kAtSeal = 15;
+constexpr std::size_t kAtNumber = 16;
+constexpr std::size_t kAtAboutBytes = 20;
+constexpr std::size_t kAtPayloadBytes = 24;
+constexpr std::size_t kAtRawBytes = 28;
+constexpr std::size_t kAtBinding = 32;
+constexpr std::size_t kAtCheck = 48;
+
+struct Limits {
+  std::uint32_t raw_bytes;
+  std::uint32_t about_bytes;
+};
+
+Limits limits_of(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::data:
+      return {256 * kKiB, 64 * kKiB};
+    case FrameKind::pack_index:
+      return {0, 8 * kMiB};
+    case FrameKind::manifest:
+      return {8 * kMiB, 0};
+    case FrameKind::wal:
+      return {4 * kMiB, 64 * kKiB};
+    case FrameKind::document:
+      return {64 * kMiB, 0};
+  }
+  return {0, 0};
+}
+
+}  // namespace
+
+std::string place_of(std::string_view repository_id, std::string_view key) {
+  return format("{}\n{}", repository_id, key);
+}
+
+FrameWriter::FrameWriter(FrameKind kind, std::string_view place, compress::Codec& codec)
+    : kind_(kind), binding_(crypto::hash128(as_bytes(place))), codec_(codec) {}
+
+std::size_t FrameWriter::append(Bytes raw, Bytes about, Buffer& out) {
+  const Limits limits = limits_of(kind_);
+  PGCAIRN_ASSERT(raw.size() <= limits.raw_bytes && about.size() <= limits.about_bytes);
+  const std::size_t start = out.size();
+  out.resize(start + kFrameHeaderBytes);
+  out.append(about);
+  codec_.compress(raw, out);
+  finish(kind_, codec_.id(), start, about.size(), raw.size(), out);
+  return out.size() - start;
+}
+
+std::size_t FrameWriter::append_about(FrameKind kind, Bytes about, Buffer& out) {
+  PGCAIRN_ASSERT(about.size() <= limits_of(kind).about_bytes);
+  const std::size_t start = out.size();
+  out.resize(start + kFrameHeaderBytes);
+  out.append(about);
+  finish(kind, compress::CodecId::none, start, about.size(), 0, out);
+  return out.size() - start;
+}
+
+void FrameWriter::finish(FrameKind kind, compress::CodecId codec, std::size_t start,
+                         std::size_t about_bytes, std::size_t raw_bytes, Buffer& out) {
+  std::byte* const header = out.data() + start;
+  const std::size_t payload_bytes = out.size() - start - kFrameHeaderBytes - about_bytes;
+  std::memset(header, 0, kFrameHeaderBytes);
+  store_le(header, kSkippableFrame);
+  store_le(header + kAtSkippableSize,
+           static_cast<std::uint32_t>(kFrameHeaderBytes - kAtMagic + about_bytes));
+  std::memcpy(header + kAtMagic, kMagic.data(), kMagic.size());
+  store_le(header + kAtVersion, kVersion);
+  store_le(header + kAtKind, static_cast<std::uint8_t>(kind));
+  store_le(header + kAtCodec, static_cast<std::uint8_t>(codec));
+  store_le(header + kAtNumber, number_++);
+  store_le(header + kAtAboutBytes, static_cast<std::uint32_t>(about_bytes));
+  store_le(header + kAtPayloadBytes, static_cast<std::uint32_t>(payload_bytes));
+  store_le(header + kAtRawBytes, static_cast<std::uint32_t>(raw_bytes));
+  std::memcpy(header + kAtBinding, binding_.data(), binding_.size());
+  const crypto::Hash128 check = crypto::hash128(out.bytes().subspan(start));
+  std::memcpy(header + kAtCheck, check.data(), check.size());
+}
+
+FrameReader::FrameReader(std::string_view repository_id, std::string key)
+    : key_(std::move(key)), binding_(crypto::hash128(as_bytes(place_of(repository_id, key_)))) {}
+
+void FrameReader::damaged(std::uint64_t offset, std::string_view cause) const {
+  throw DamagedError(key_, offset, cause);
+}
+
+std::size_t FrameReader::whole_bytes(Bytes bytes, std::uint64_t offset) const {
+  if (bytes.size() < kFrameHeaderBytes) damaged(offset, "the object ends inside a frame's header");
+  const std::byte* const header = bytes.data();
+  if (load_le<std::uint32_t>(header) != kSkippableFrame ||
+      std::memcmp(header + kAtMagic, kMagic.data(), kMagic.size()) != 0) {
+    damaged(offset, "no frame begins here");
+  }
+  const auto version = load_le<std::uint8_t>(header + kAtVersion);
+  if (version != kVersion)
+    damaged(offset, format("a frame of format version {}, this program reads version {}", version,
+                           kVersion));
+  const auto kind = static_cast<FrameKind>(load_le<std::uint8_t>(header + kAtKind));
+  const Limits limits = limits_of(kind);
+  const auto about = load_le<std::uint32_t>(header + kAtAboutBytes);
+  const auto payload = load_le<std::uint32_t>(header + kAtPayloadBytes);
+  const auto raw = load_le<std::uint32_t>(header + kAtRawBytes);
+  // A codec may make incompressible content a little longer, never twice as long.
+  if (about > limits.about_bytes || raw > limits.raw_bytes ||
+      payload > 2 * limits.raw_bytes + 1024 ||
+      load_le<std::uint32_t>(header + kAtSkippableSize) != kFrameHeaderBytes - kAtMagic + about) {
+    damaged(offset, "a frame's sizes are beyond their limits");
+  }
+  return kFrameHeaderBytes + std::size_t{about} + payload;
+}
+
+Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind,
+                        std::uint32_t number) const {
+  const std::size_t whole = whole_bytes(bytes, offset);
+  if (whole > bytes.size())
+    damaged(offset, format("the object ends {} bytes before its frame does", whole - bytes.size()));
+  std::array<std::byte, kFrameHeaderBytes> header;
+  std::memcpy(header.data(), bytes.data(), header.size());
+  if (std::memcmp(header.data() + kAtBinding, binding_.data(), binding_.size()) != 0) {
+    damaged(offset, "the frame belongs to another object or another repository");
+  }
+  if (load_le<std::uint8_t>(header.data() + kAtSeal) != 0)
+    damaged(offset, "the frame is sealed, the repository is not");
+  // The check covers the header with the check's own bytes zero, so it is computed over a copy only
+  // of those.
+  crypto::Hasher128 hasher;
+  std::array<std::byte, 16> zeros{};
+  hasher.add(Bytes(header).first(kAtCheck));
+  hasher.add(zeros);
+  hasher.add(bytes.subspan(kFrameHeaderBytes, whole - kFrameHeaderBytes));
+  const crypto::Hash128 check = hasher.finish();
+  if (std::memcmp(header.data() + kAtCheck, check.data(), check.size()) != 0)
+    damaged(offset, "a frame's bytes have changed: its check does not fit");
+
+  Frame frame;
+  frame.kind = static_cast<FrameKind>(load_le<std::uint8_t>(header.data() + kAtKind));
+  frame.number = load_le<std::uint32_t>(header.data() + kAtNumber);
+  const auto codec = load_le<std::uint8_t>(header.data() + kAtCodec);
+  if (frame.kind != kind) damaged(offset, "a frame of another kind stands here");
+  if (frame.number != number)
+    damaged(offset, format("frame {} stands where frame {} belongs", frame.number, number));
+  if (codec >= std::size(codecs_))
+    damaged(offset, format("a frame of an unknown codec, {}", codec));
+  frame.codec = static_cast<compress::CodecId>(codec);
+  frame.raw_bytes = load_le<std::uint32_t>(header.data() + kAtRawBytes);
+  frame.whole_bytes = whole;
+  const auto about_bytes = load_le<std::uint32_t>(header.data() + kAtAboutBytes);
+  frame.about = bytes.subspan(kFrameHeaderBytes, about_bytes);
+  frame.payload =
+      bytes.subspan(kFrameHeaderBytes + about_bytes, whole - kFrameHeaderBytes - about_bytes);
+  return frame;
+}
+
+void FrameReader::open(const Frame& frame, std::uint64_t offset, Buffer& raw) {
+  raw.resize(frame.raw_bytes);
+  open_into(frame, offset, raw.writable());
+}
+
+void FrameReader::open_into(const Frame& frame, std::uint64_t offset, MutableBytes raw) {
+  auto& codec = codecs_[static_cast<std::size_t>(frame.codec)];
+  if (!codec) codec = compress::make_codec(frame.codec);
+  try {
+    codec->decompress(frame.payload, raw);
+  } catch (const Error& error) {
+    damaged(offset, error.message());
+  }
+}
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,189 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/document.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+
+#include <array>
+#include <cerrno>
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace pgcairn::repo {
+
+namespace {
+
+// A log whose last document is gone whenever it is asked for is not to be waited for.
+constexpr int kMostListings = 10;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+/// A process of this host that is gone will not write again: no need to wait until its lease runs
+/// out.
+bool is_dead_neighbour(const LeaseState& state) {
+  if (state.host != host_name() || state.pid == 0) return false;
+  return ::kill(static_cast<pid_t>(state.pid), 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
+std::optional<LeaseState> read_lease(Repository& repository, const std::string& stanza) {
+  std::string last_key;
+  std::optional<std::string> json;
+  for (int attempt = 0; !json; ++attempt) {
+    last_key.clear();
+    repository.driver().list(lease_prefix(stanza),
+                             [&](const storage::Object& object) { last_key = object.key; });
+    if (last_key.empty()) return std::nullopt;
+    json = get_document(repository.driver(), repository.id(), last_key);
+    // Its holder has written a newer one in between: that one is listed now.
+    if (!json && attempt == kMostListings)
+      throw TransientError(format("\"{}\" was listed and is gone", last_key));
+  }
+  JsonDocument document(last_key);
+  const JsonValue root = document.parse(*json);
+  LeaseState state;
+  const auto number = parse_u64(document_name(last_key, lease_prefix(stanza)));
+  const auto since = parse_utc(root["since"].string());
+  const auto time = parse_utc(root["time"].string());
+  if (!number || !since || !time) throw DamagedError(last_key, 0, "the lease is not understood");
+  state.number = static_cast<std::uint32_t>(*number);
+  state.holder = root["holder"].string();
+  state.held = root["state"].string() == "held";
+  state.operation = root["operation"].string();
+  state.host = unescape_bytes(root["host"].string());
+  state.pid = root["pid"].u64();
+  state.since = *since;
+  state.time = *time;
+  state.valid_for = std::chrono::seconds(root["seconds"].u64());
+  return state;
+}
+
+Lease::Lease(Repository& repository, std::string stanza, std::string operation,
+             std::chrono::seconds valid_for)
+    : repository_(repository),
+      stanza_(std::move(stanza)),
+      operation_(std::move(operation)),
+      valid_for_(valid_for),
+      holder_(random_id()),
+      since_(now()) {
+  const auto state = read_lease(repository_, stanza_);
+  if (state && state->held && !is_dead_neighbour(*state)) {
+    const Timestamp until = state->time + state->valid_for;
+    if (now() < until) {
+      throw LockedError(
+          format("stanza \"{}\" in repository \"{}\" is in use: {} by process {} on {} since {}",
+                 stanza_, repository_.name(), state->operation, state->pid, state->host,
+                 format_local(state->since)),
+          format("wait for it; if that host is dead, its lease runs out by itself at {}",
+                 format_local(until)));
+    }
+  }
+  next_ = state ? state->number + 1 : 0;
+  if (!write(true)) {
+    throw LockedError(format("stanza \"{}\" in repository \"{}\" was taken by another run just now",
+                             stanza_, repository_.name()),
+                      "wait for it, then try again");
+  }
+  heart_ = std::jthread([this](std::stop_token stop) { keep_alive(stop); });
+}
+
+Lease::~Lease() {
+  heart_.request_stop();
+  if (heart_.joinable()) heart_.join();
+  try {
+    if (!lost_) write(false);
+  } catch (const Error& error) {
+    log_warn(format("the lease of stanza \"{}\" could not be given back and runs out by itself: {}",
+                    stanza_, error.message()));
+  } catch (...) {  // interrupted while it waited to try again
+    log_warn(
+        format("the lease of stanza \"{}\" was not given back and runs out by itself", stanza_));
+  }
+}
+
+void Lease::check() {
+  std::lock_guard lock(mutex_);
+  if (!lost_ && !write(true)) lost_ = true;
+  if (lost_) {
+    throw LockedError(
+        format("the lease of stanza \"{}\" in repository \"{}\" was lost to another run", stanza_,
+               repository_.name()),
+        "this run could not reach the repository in time, or the machine was suspended; try again");
+  }
+}
+
+/// Puts our next document; false when another run has the lease.
+bool Lease::write(bool held) {
+  JsonWriter json;
+  json.begin_object().member("holder", holder_).member("state", held ? "held" : "released");
+  json.member("operation", operation_).member("host", escape_bytes(host_name()));
+  json.member("pid", static_cast<std::uint64_t>(::getpid())).member("since", format_utc(since_));
+  json.member("time", format_utc(now()))
+      .member("seconds", static_cast<std::uint64_t>(valid_for_.count()))
+      .end_object();
+  // A document of ours in the way means that the answer to its put was lost.
+  while (!put_document(repository_.driver(), repository_.id(), lease_key(stanza_, next_),
+                       json.text(), storage::IfExists::keep)) {
+    if (!is_ours(next_)) return false;
+    ++next_;
+  }
+  const std::uint32_t number = next_++;
+  // The number may have been free only because another run has taken the lease over, gone on from
+  // it, and removed its documents before the last one.
+  bool overtaken = false;
+  std::vector<std::string> older;
+  repository_.driver().list(lease_prefix(stanza_), [&](const storage::Object& object) {
+    const auto other = parse_u64(document_name(object.key, lease_prefix(stanza_)));
+    if (other && *other > number) overtaken = true;
+    if (other && *other < number) older.push_back(object.key);
+  });
+  if (overtaken) return false;
+  remove_older(older);
+  return true;
+}
+
+bool Lease::is_ours(std::uint32_t number) {
+  const std::string key = lease_key(stanza_, number);
+  const auto json = get_document(repository_.driver(), repository_.id(), key);
+  if (!json) return false;  // removed just now, which only another holder does
+  JsonDocument document(key);
+  return document.parse(*json)["holder"].string() == holder_;
+}
+
+void Lease::keep_alive(std::stop_token stop) {
+  for (;;) {
+    try {
+      sleep_for(std::chrono::duration_cast<milliseconds>(valid_for_) / 4, stop);
+      std::lock_guard lock(mutex_);
+      if (lost_) return;
+      if (!write(true)) {
+        lost_ = true;  // check() says so before anything is published
+        return;
+      }
+    } catch (const Interrupted&) {
+      return;
+    } catch (const Error& error) {
+      log_warn(format("the lease of stanza \"{}\" could not be renewed, trying again: {}", stanza_,
+                      error.message()));
+    }
+  }
+}
+
+void Lease::remove_older(const std::vector<std::string>& older) {
+  // Credentials that may only add keep the old documents; that is no reason to stop.
+  try {
+    repository_.driver().remove(older);
+  } catch (const Error& error) {
+    log_detail(format("old documents of the lease were not removed: {}", error.message()));
+  }
+}
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,245 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/repo/document.hpp>
+#include <pgcairn/repo/frame.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::repo {
+
+namespace {
+
+constexpr std::uint64_t kFormat = 1;
+constexpr std::size_t kWalFrameBytes = 4 * kMiB;
+
+}  // namespace
+
+std::string cluster_id(const Cluster& cluster) {
+  return format("{}-{}", cluster.pg_version, cluster.system_id);
+}
+
+Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver)
+    : name_(std::move(name)), driver_(std::move(driver)) {}
+
+void Repository::open() {
+  const auto json = get_document(*driver_, "", std::string(kRepositoryKey));
+  if (!json) {
+    throw MissingError(format("there is no repository in {}", driver_->describe()),
+                       "check its path in the configuration, and that it is mounted; \"pgcairn "
+                       "stanza-create\" makes a new one");
+  }
+  JsonDocument document{std::string(kRepositoryKey)};
+  const JsonValue root = document.parse(*json);
+  if (root["format"].u64() != kFormat) {
+    throw Error(format("the repository in {} has format version {}, this program knows version {}",
+                       driver_->describe(), root["format"].u64(), kFormat),
+                "use a newer pgcairn");
+  }
+  if (root["sealed"].boolean()) {
+    throw Error(format("the repository in {} is encrypted, which this program cannot read yet",
+                       driver_->describe()),
+                "use a newer pgcairn");
+  }
+  id_ = root["id"].string();
+}
+
+bool Repository::create() {
+  JsonWriter json;
+  json.begin_object().member("format", kFormat).member("id", random_id());
+  json.member("created", format_utc(now())).member("sealed", false).end_object();
+  const bool created =
+      put_document(*driver_, "", std::string(kRepositoryKey), json.text(), storage::IfExists::keep);
+  open();
+  return created;
+}
+
+std::vector<std::string> Repository::stanzas() {
+  std::vector<std::string> names;
+  driver_->list(kClustersPrefix, [&](const storage::Object& object) {
+    const std::string_view rest = std::string_view(object.key).substr(kClustersPrefix.size());
+    std::string name(rest.substr(0, rest.find('/')));
+    if (names.empty() || names.back() != name) names.push_back(std::move(name));
+  });
+  return names;
+}
+
+std::vector<Cluster> Repository::clusters(const std::string& stanza) {
+  std::vector<std::string> keys;
+  driver_->list(cluster_prefix(stanza),
+                [&](const storage::Object& object) { keys.push_back(object.key); });
+  std::vector<Cluster> clusters;
+  for (const std::string& key : keys) {
+    const auto json = get_document(*driver_, id_, key);
+    if (!json) continue;  // removed since it was listed
+    JsonDocument document(key);
+    const JsonValue root = document.parse(*json);
+    const auto system_id = parse_u64(root["system-id"].string());
+    if (!system_id) throw DamagedError(key, 0, "\"system-id\" is no number");
+    clusters.push_back({*system_id, static_cast<int>(root["pg-version"].u64())});
+  }
+  return clusters;
+}
+
+bool Repository::add_cluster(const std::string& stanza, const Cluster& cluster) {
+  JsonWriter json;
+  json.begin_object().member("system-id", std::to_string(cluster.system_id));
+  json.member("pg-version", cluster.pg_version).end_object();
+  const std::string key = cluster_key(stanza, cluster_id(cluster));
+  return put_document(*driver_, id_, key, json.text(), storage::IfExists::keep);
+}
+
+bool Repository::has_cluster(const std::string& stanza, const Cluster& cluster) {
+  return driver_->stat(cluster_key(stanza, cluster_id(cluster))).has_value();
+}
+
+std::vector<std::string> Repository::backup_labels(const std::string& stanza) {
+  std::vector<std::string> labels;
+  const std::string prefix = marker_prefix(stanza);
+  driver_->list(prefix, [&](const storage::Object& object) {
+    std::string label = document_name(object.key, prefix);
+    if (is_backup_label(label)) labels.push_back(std::move(label));
+  });
+  return labels;
+}
+
+BackupInfo Repository::read_backup(const std::string& stanza, const std::string& label) {
+  const std::string key = marker_key(stanza, label);
+  const auto json = get_document(*driver_, id_, key);
+  if (!json) {
+    throw MissingError(format("there is no backup \"{}\" of stanza \"{}\" in repository \"{}\"",
+                              label, stanza, name_),
+                       "\"pgcairn info\" lists the backups");
+  }
+  BackupInfo info = read_backup_info(*json, key);
+  if (info.label != label)
+    throw DamagedError(key, 0, format("this is the marker of backup {}", info.label));
+  return info;
+}
+
+std::vector<BackupInfo> Repository::backups(
+    const std::string& stanza, const std::function<void(const DamagedError&)>& damaged) {
+  std::vector<BackupInfo> infos;
+  for (const std::string& label : backup_labels(stanza)) {
+    try {
+      infos.push_back(read_backup(stanza, label));
+    } catch (const DamagedError& error) {
+      if (!damaged) throw;
+      damaged(error);
+    }
+  }
+  std::sort(infos.begin(), infos.end(),
+            [](const BackupInfo& a, const BackupInfo& b) { return a.stop_time < b.stop_time; });
+  return infos;
+}
+
+void Repository::write_backup(const std::string& stanza, const BackupInfo& info) {
+  put_document(*driver_, id_, marker_key(stanza, info.label), write_backup_info(info),
+               storage::IfExists::fail);
+}
+
+namespace {
+
+std::string wal_about(const std::string& file, std::size_t size_bytes, const Cluster& cluster) {
+  JsonWriter about;
+  about.begin_object().member("file", file).member("size", std::uint64_t{size_bytes});
+  about.member("cluster", cluster_id(cluster)).end_object();
+  return about.take();
+}
+
+/// Compares what comes in pieces with what is there.
+class SameBytes {
+ public:
+  explicit SameBytes(Bytes expected) : rest_(expected) {}
+  void add(Bytes piece) {
+    same_ = same_ && piece.size() <= rest_.size() &&
+            std::memcmp(piece.data(), rest_.data(), piece.size()) == 0;
+    if (same_) rest_ = rest_.subspan(piece.size());
+  }
+  bool same() const { return same_ && rest_.empty(); }
+
+ private:
+  Bytes rest_;
+  bool same_ = true;
+};
+
+}  // namespace
+
+bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
+                         Bytes content, compress::Codec& codec) {
+  const std::string key = wal_key(stanza, cluster_id(cluster), file);
+  Buffer body;
+  body.reserve(codec.bound(std::min(content.size(), kWalFrameBytes)) + kFrameHeaderBytes + 256);
+  FrameWriter frames(FrameKind::wal, place_of(id_, key), codec);
+  std::string about = wal_about(file, content.size(), cluster);
+  for (std::size_t at = 0; at < content.size() || at == 0; at += kWalFrameBytes) {
+    frames.append(content.subspan(at, std::min(kWalFrameBytes, content.size() - at)),
+                  as_bytes(about), body);
+    about.clear();
+  }
+  if (driver_->put(key, body, storage::IfExists::keep)) return true;
+
+  SameBytes compare(content);
+  if (!get_wal(stanza, cluster, file, [&](Bytes piece) { compare.add(piece); })) {
+    throw TransientError(format("\"{}\" was in the way and is gone", key));
+  }
+  if (compare.same()) return false;
+  throw ConflictError(
+      format("\"{}\" is archived already with other content; it was not touched", file),
+      "two clusters archive into this stanza (a clone, or an old primary that came back): give "
+      "each a stanza of its "
+      "own, or take archive_command from the one that is not the primary");
+}
+
+bool Repository::get_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
+                         const std::function<void(Bytes)>& sink) {
+  const std::string key = wal_key(stanza, cluster_id(cluster), file);
+  Buffer body;
+  if (!driver_->get(key, {}, body)) return false;
+  FrameReader frames(id_, key);
+  JsonDocument document(key);
+  Buffer raw;
+  std::uint64_t promised_bytes = 0;
+  std::uint64_t given_bytes = 0;
+  std::size_t at = 0;
+  for (std::uint32_t number = 0; number == 0 || at < body.size(); ++number) {
+    const Frame frame = frames.read(body.bytes().subspan(at), at, FrameKind::wal, number);
+    if (number == 0) {
+      const JsonValue about = document.parse(as_text(frame.about));
+      if (about["file"].string() != file)
+        throw DamagedError(key, 0, "the object holds another file");
+      promised_bytes = about["size"].u64();
+    }
+    frames.open(frame, at, raw);
+    sink(raw);
+    given_bytes += raw.size();
+    at += frame.whole_bytes;
+  }
+  if (given_bytes != promised_bytes) {
+    throw DamagedError(
+        key, at, format("the object holds {} bytes of a file of {}", given_bytes, promised_bytes));
+  }
+  return true;
+}
+
+bool Repository::has_wal(const std::string& stanza, const Cluster& cluster,
+                         const std::string& file) {
+  return driver_->stat(wal_key(stanza, cluster_id(cluster), file)).has_value();
+}
+
+WalListing Repository::list_wal(const std::string& stanza, const Cluster& cluster) {
+  WalListing listing;
+  driver_->list(wal_prefix(stanza, cluster_id(cluster)), [&](const storage::Object& object) {
+    std::string file = object.key.substr(object.key.rfind('/') + 1);
+    const auto kind = wal_file_kind(file);
+    if (kind == WalFileKind::segment) listing.segments.push_back(std::move(file));
+    if (kind == WalFileKind::timeline_history) listing.histories.push_back(std::move(file));
+    if (kind == WalFileKind::partial) listing.partials.push_back(std::move(file));
+  });
+  return listing;
+}
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,159 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/storage/drivers.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <random>
+
+namespace pgcairn::storage {
+
+milliseconds retry_delay(const RetryPolicy& policy, unsigned attempt, double jitter) {
+  PGCAIRN_ASSERT(attempt >= 1);
+  milliseconds delay = std::min(policy.first_delay, policy.longest_delay);
+  for (unsigned i = 1; i < attempt && delay < policy.longest_delay; ++i) {
+    delay = std::min(delay * 2, policy.longest_delay);
+  }
+  const milliseconds sure = delay / 2;
+  return sure + milliseconds(static_cast<milliseconds::rep>(
+                    static_cast<double>((delay - sure).count()) * jitter));
+}
+
+namespace {
+
+double random_jitter() {
+  thread_local std::minstd_rand source = [] {
+    std::uint32_t seed = 0;
+    fill_random(std::as_writable_bytes(std::span(&seed, 1)));
+    return std::minstd_rand(seed);
+  }();
+  return std::uniform_real_distribution<double>(0, 1)(source);
+}
+
+/// The attempts of one call.
+class Attempts {
+ public:
+  Attempts(const RetryPolicy& policy, std::stop_token stop, Clock& clock)
+      : policy_(policy), stop_(std::move(stop)), clock_(clock), began_(clock.now()) {}
+
+  /// Runs `action`, again after each TransientError while there is time. A stop ends the waiting,
+  /// never the first attempt: who was stopped still has a lease to give back.
+  template <class Action>
+  decltype(auto) run(Action&& action) {
+    for (;;) {
+      try {
+        return action();
+      } catch (TransientError& error) {
+        wait_or_give_up(error);
+      }
+    }
+  }
+  bool repeated() const { return failed_ > 0; }
+
+ private:
+  /// Called while `error` is being handled: throws it on when time is up.
+  void wait_or_give_up(TransientError& error) {
+    ++failed_;
+    // The clock may be set while we wait; the delays that we slept are certain.
+    const milliseconds elapsed =
+        std::max(slept_, std::chrono::floor<milliseconds>(clock_.now() - began_));
+    if (elapsed >= policy_.deadline) {
+      error.add_context(
+          format("trying {} times in {}", failed_, format_duration(policy_.deadline)));
+      throw;
+    }
+    // The last attempt is made when the deadline is reached, not before it.
+    const milliseconds delay =
+        std::min(retry_delay(policy_, failed_, random_jitter()), policy_.deadline - elapsed);
+    log_detail(format("{}; trying again in {}", error.message(), format_duration(delay)));
+    // A delay of nothing would make a loop that a deadline cannot end.
+    slept_ += std::max(delay, milliseconds(1));
+    clock_.sleep(std::max(delay, milliseconds(1)), stop_);
+  }
+
+  const RetryPolicy& policy_;
+  std::stop_token stop_;
+  Clock& clock_;
+  Timestamp began_;
+  milliseconds slept_{0};
+  unsigned failed_ = 0;
+};
+
+class Retry final : public Driver {
+ public:
+  Retry(std::unique_ptr<Driver> inner, RetryPolicy policy, std::stop_token stop, Clock& clock)
+      : inner_(std::move(inner)), policy_(policy), stop_(std::move(stop)), clock_(clock) {}
+
+  std::string describe() const override { return inner_->describe(); }
+  Features features() const override { return inner_->features(); }
+
+  bool put(std::string_view key, Bytes body, IfExists if_exists) override {
+    Attempts attempts = begin();
+    // `keep`, so that "it exists" is a value here; what the caller asked for is decided below.
+    if (attempts.run([&] { return inner_->put(key, body, IfExists::keep); })) return true;
+    if (attempts.repeated() && attempts.run([&] { return stored(key, body); })) return true;
+    if (if_exists == IfExists::keep) return false;
+    throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, describe()));
+  }
+
+  bool get(std::string_view key, Range range, Buffer& out) override {
+    return begin().run([&] { return inner_->get(key, range, out); });
+  }
+  std::optional<Object> stat(std::string_view key) override {
+    return begin().run([&] { return inner_->stat(key); });
+  }
+
+  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
+    std::optional<std::string> last;
+    std::exception_ptr visitors_own;
+    begin().run([&] {
+      try {
+        inner_->list(prefix, [&](const Object& object) {
+          if (last && object.key <= *last) return;
+          last = object.key;
+          try {
+            visit(object);
+          } catch (...) {
+            visitors_own = std::current_exception();
+            throw;
+          }
+        });
+      } catch (...) {
+        // Not the store's failure, whatever its type: it leaves through here, not through a retry.
+        if (!visitors_own) throw;
+      }
+    });
+    if (visitors_own) std::rethrow_exception(visitors_own);
+  }
+
+  void remove(std::span<const std::string> keys) override {
+    begin().run([&] { inner_->remove(keys); });
+  }
+
+ private:
+  Attempts begin() { return Attempts(policy_, stop_, clock_); }
+
+  bool stored(std::string_view key, Bytes body) {
+    const auto object = inner_->stat(key);
+    if (!object || object->size_bytes != body.size()) return false;
+    Buffer content;
+    return inner_->get(key, {}, content) && content.size() == body.size() &&
+           (body.empty() || std::memcmp(content.data(), body.data(), body.size()) == 0);
+  }
+
+  std::unique_ptr<Driver> inner_;
+  RetryPolicy policy_;
+  std::stop_token stop_;
+  Clock& clock_;
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> with_retry(std::unique_ptr<Driver> inner, RetryPolicy policy,
+                                   std::stop_token stop, Clock& clock) {
+  return std::make_unique<Retry>(std::move(inner), policy, std::move(stop), clock);
+}
+
+}  // namespace pgcairn::storage

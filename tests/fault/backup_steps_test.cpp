@@ -1,0 +1,175 @@
+#include "engine/pack_store.hpp"
+#include "support/random.hpp"
+#include "support/repository.hpp"
+#include "support/temp_dir.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+
+#include <map>
+#include <mutex>
+
+#include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace pgcairn;
+using namespace pgcairn::test;
+
+namespace {
+
+using Files = std::vector<std::pair<std::string, std::string>>;
+
+Files made_files() {
+  Random random(seed());
+  Files files;
+  for (int i = 0; i < 12; ++i)
+    files.emplace_back("base/" + std::to_string(10 + i), row_bytes(random, below(random, 200'000)));
+  return files;
+}
+
+/// What `backup` does to a repository, without a server: lease, packs, manifest, check, marker.
+void back_up(repo::Repository& repository, const Files& files) {
+  repository.create();
+  repository.add_cluster("main", {7412345678901234567, 15});
+  repo::Lease lease(repository, "main", "backup");
+  repo::BackupInfo info = sample_backup();
+  repo::ManifestHeader header;
+  header.label = info.label;
+  header.refs = {{info.label, 65536}};
+  repo::ManifestWriter manifest(repository.driver(), repository.id(), "main", header);
+  engine::PackStore store(repository, "main", info.label, 50'000);
+  Workers workers({});
+  store.start(workers, 1);
+  try {
+    engine::FrameFiller filler(store, compress::CodecId::lz4, 1, 65536);
+    for (const auto& [path, content] : files) {
+      repo::ManifestEntry entry;
+      entry.path = path;
+      entry.size_bytes = content.size();
+      filler.add(path, 0, as_bytes(content), entry.map);
+      manifest.add(entry);
+    }
+    filler.finish();
+    store.close();
+  } catch (...) {
+    workers.fail(std::current_exception());
+  }
+  workers.join();
+  for (const repo::ManifestPack& pack : store.stored()) manifest.add(pack);
+  info.manifest_parts = manifest.finish();
+  lease.check();
+  repository.write_backup("main", info);
+}
+
+/// Whatever is listed is whole; true when something is.
+bool listed_and_whole(storage::Driver& driver, const Files& files) {
+  repo::Repository repository("reader", shared(driver));
+  try {
+    repository.open();
+  } catch (const MissingError&) {
+    return false;
+  }
+  const auto labels = repository.backup_labels("main");
+  for (const std::string& label : labels)
+    CHECK((read_whole_backup(repository, "main", label) == files));
+  return !labels.empty();
+}
+
+bool is_marker(std::string_view key) {
+  return key.find("/backup/") != key.npos;
+}
+
+}  // namespace
+
+TEST_CASE("a backup is listed when all its operations worked, whichever of them fails") {
+  const Files files = made_files();
+  enum class How { refused, unanswered };
+  for (const How how : {How::refused, How::unanswered}) {
+    int failures = 0;
+    for (int n = 0;; ++n) {
+      REQUIRE(n < 1000);
+      const auto store = storage::make_memory();
+      std::mutex mutex;
+      int count = 0;
+      std::string failed;
+      const auto fail = [&](std::string_view operation, std::string_view key) {
+        std::lock_guard lock(mutex);
+        if (count++ != n) return;
+        failed = std::string(operation) + " " + std::string(key);
+        throw Error("no space left on device");
+      };
+      Hooks hooks;
+      (how == How::unanswered ? hooks.after : hooks.before) = fail;
+      bool done = false;
+      {
+        repo::Repository repository("faulty", shared(*store, hooks));
+        try {
+          back_up(repository, files);
+          done = true;
+        } catch (const Error&) {
+        }
+      }
+      INFO("operation " << n << ": " << failed);
+      const bool listed = listed_and_whole(*store, files);
+      if (done) CHECK(listed);
+      // The marker's own answer may be lost: then the backup is there, and whole.
+      if (!done && !(how == How::unanswered && is_marker(failed))) CHECK_FALSE(listed);
+      if (failed.empty()) {
+        CHECK(done);
+        break;
+      }
+      ++failures;
+    }
+    CHECK(failures > 15);
+  }
+}
+
+TEST_CASE(
+    "a process that dies at any operation leaves a directory where nothing half-made is listed") {
+  const Files files = made_files();
+  for (int n = 0;; ++n) {
+    REQUIRE(n < 1000);
+    const TempDir directory(TempDir::Where::memory);
+    const auto root = directory / "repo";
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      std::mutex mutex;
+      int count = 0;
+      repo::Repository repository(
+          "dying",
+          storage::with_faults(storage::make_posix(root), [&](std::string_view, std::string_view) {
+            std::lock_guard lock(mutex);
+            if (count++ == n) ::_exit(9);
+          }));
+      try {
+        back_up(repository, files);
+      } catch (...) {
+        ::_exit(1);
+      }
+      ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    INFO("died at operation " << n);
+    const auto driver = storage::make_posix(root);
+    const bool done = WEXITSTATUS(status) == 0;
+    // A run that dies with its marker written, before its lease is given back, has made a backup.
+    const bool listed = listed_and_whole(*driver, files);
+    if (done) {
+      CHECK(listed);
+      CHECK(n > 15);
+      break;
+    }
+    REQUIRE(WEXITSTATUS(status) == 9);
+    // The lease of the dead is no hindrance on this host.
+    if (!listed) {
+      repo::Repository again("again", storage::make_posix(root));
+      again.create();
+      CHECK_NOTHROW(repo::Lease(again, "main", "backup"));
+    }
+  }
+}

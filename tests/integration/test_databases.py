@@ -1,0 +1,52 @@
+"""restore --db-include and --db-exclude: the others start, and can be dropped."""
+import pytest
+
+from test_restore_targets import refusal
+
+
+@pytest.mark.slow
+def test_databases_that_are_left_out_start_and_can_be_dropped(stanza):
+    cluster = stanza.cluster
+    cluster.create_tablespace("space", stanza.home / "space")
+    for name in ("one", "two"):
+        cluster.rows(f"CREATE DATABASE {name}")
+        cluster.rows("CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 30000) g", name)
+        cluster.rows("CREATE TABLE s TABLESPACE space AS SELECT 1 AS x", name)
+    stanza.backup()
+    cluster.rows("INSERT INTO t SELECT g, 'after' FROM generate_series(1, 5000) g", "two")
+    cluster.rows("INSERT INTO t SELECT g, 'after' FROM generate_series(1, 5000) g", "one")
+    cluster.wait_for_archived()
+    expected = {name: value for name, value in cluster.table_hashes().items() if name.startswith("one.")}
+
+    whole = stanza.try_restore(stanza.home / "dry", "--dry-run", "--output=json", f"--tablespace-map-all={stanza.home}/s")
+    sizes = []
+    for number, args in enumerate((["--db-include=one"], ["--db-exclude=two"])):
+        args += [f"--tablespace-map-all={stanza.home}/spaces{number}"]
+        plan = stanza.try_restore(stanza.home / "dry", "--dry-run", "--output=json", *args).json["restore"]
+        assert plan["left-out-databases"] == ["two"]
+        assert plan["write-bytes"] < whole.json["restore"]["write-bytes"]
+        restored = stanza.restore(f"r{number}", *args)
+        oid = cluster.sql("SELECT oid FROM pg_database WHERE datname = 'two'")
+        files = [path for path in (restored.data / "base" / oid).iterdir() if path.name.isdigit()]
+        assert files and all(path.stat().st_blocks == 0 for path in files)
+        assert any(path.stat().st_size for path in files)
+        assert (restored.data / "base" / oid / "PG_VERSION").read_text().strip() == str(cluster.version)
+        restored.must_start().wait_ready()
+        assert restored.answers("SELECT 1") == "1"
+        with pytest.raises(AssertionError, match="pg_filenode.map"):
+            restored.rows("SELECT 1", "two")
+        restored.rows("DROP DATABASE two")
+        assert {k: v for k, v in restored.table_hashes().items() if k.startswith("one.")} == expected
+        restored.stop()
+        restored.checksums()
+        sizes.append(plan["write-bytes"])
+    assert sizes[0] == sizes[1]
+
+
+def test_names_that_cannot_be_left_out_are_refused(stanza15):
+    stanza15.cluster.rows("CREATE DATABASE one")
+    stanza15.backup()
+    assert "did you mean \"one\"" in refusal(stanza15, "--db-exclude=onne")
+    for name in ("postgres", "template0", "template1"):
+        assert "always come back" in refusal(stanza15, f"--db-exclude={name}")
+    assert "by --db-include and by --db-exclude" in refusal(stanza15, "--db-include=one", "--db-exclude=one")

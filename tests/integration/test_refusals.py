@@ -1,0 +1,152 @@
+"""Restores that cannot succeed say so before the target directory has changed by a byte; stanzas keep their cluster."""
+import os
+import time
+
+import pytest
+
+from support import compare, damage, system
+from support.cluster import UTC_NOW, PgCluster
+from support.stanza import refused
+
+
+# --- the target -----------------------------------------------------------------------------------------------------
+
+
+def test_a_running_postmaster(backed_up):
+    cluster = backed_up.cluster
+    result = backed_up.try_restore(cluster.data)
+    assert result.code == 1 and str(cluster.data) in result.err, result
+    assert cluster.sql("SELECT count(*) FROM t") == "1"
+    assert cluster.restart().sql("SELECT count(*) FROM t") == "1"
+
+
+def test_a_directory_that_is_not_empty(backed_up, target):
+    system.write(target / "a file", "precious")
+    refused(backed_up, target, saying=[str(target)])
+
+
+def test_a_stopped_clusters_own_directory(backed_up):
+    backed_up.cluster.stop()
+    refused(backed_up, backed_up.cluster.data, saying=[str(backed_up.cluster.data)])
+
+
+def test_a_tablespace_directory_that_is_not_empty(stanza15, target):
+    stanza15.cluster.create_tablespace("space", stanza15.home / "space")
+    stanza15.cluster.rows("CREATE TABLE far TABLESPACE space AS SELECT 1 AS x")
+    stanza15.backup()
+    stanza15.cluster.stop()
+    before = compare.tree_state(stanza15.home / "space")
+    refused(stanza15, target, saying=[str(stanza15.home / "space")])  # not remapped: the original is still there
+    assert compare.tree_state(stanza15.home / "space") == before
+
+
+def test_too_little_space(backed_up, home):
+    with system.small_filesystem(home / "tiny", 8) as tiny:
+        refused(backed_up, tiny, saying=[str(tiny), "free", "the restore needs"])
+
+
+def test_an_unknown_tablespace_in_the_map(backed_up, target):
+    result = backed_up.try_restore(target, f"--tablespace-map=nosuch={target}-space")
+    assert result.code in (1, 2) and "nosuch" in result.err and os.listdir(target) == []
+
+
+# --- the plan -------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_backup(backed_up, target):
+    refused(backed_up, target, "--set=20200101-000000F", saying=["20200101-000000F"])
+
+
+def test_a_target_before_the_first_backups_end(backed_up, target):
+    refused(backed_up, target, "--type=time", "--target=2001-01-01 00:00:00+00")
+    assert backed_up.label in backed_up.labels()
+
+
+def test_a_target_before_the_named_backups_end(backed_up, target):
+    time.sleep(1.1)
+    second = backed_up.backup()
+    refused(backed_up, target, f"--set={second['label']}", "--type=time", f"--target={second['start-time']}",
+            saying=[second["label"]])
+
+
+def test_a_target_that_is_no_time(backed_up, target):
+    result = backed_up.try_restore(target, "--type=time", "--target=the day before")
+    assert result.code == 2 and "the day before" in result.err and os.listdir(target) == []
+
+
+def gap_after_a_backup(stanza):
+    """Archive three segments and take the middle one away; return its name and a time after all of them."""
+    names = [stanza.cluster.wait_for_archived() for _ in range(3)]
+    now = stanza.cluster.sql(UTC_NOW)
+    stanza.cluster.rows("INSERT INTO t VALUES (2)")
+    stanza.cluster.wait_for_archived()
+    damage.remove(stanza.wal_object(names[1]))
+    return names[1], now
+
+
+def test_a_segment_on_the_way_to_the_target_is_missing(backed_up, target):
+    """Recovery would end at the gap: refused for a target behind it, told aloud on the way to the end of the archive."""
+    segment, now = gap_after_a_backup(backed_up)
+    refused(backed_up, target, "--type=time", f"--target={now}", saying=[segment, "target time"])
+    plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}").out
+    assert "THE ARCHIVE HAS A GAP" in plan and segment in plan
+
+
+def test_a_gap_behind_the_target_is_no_obstacle(backed_up):
+    cluster = backed_up.cluster
+    cluster.rows("INSERT INTO t VALUES (2)")
+    before = cluster.sql(UTC_NOW)
+    time.sleep(0.1)
+    cluster.rows("INSERT INTO t VALUES (3)")
+    gap_after_a_backup(backed_up)
+    restored = backed_up.restore("restored", "--type=time", f"--target={before}", "--target-action=promote")
+    assert restored.must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"
+    restored.stop()
+    restored = backed_up.restore("immediate", "--type=immediate", "--target-action=promote")
+    assert restored.must_start().wait_ready().sql("SELECT count(*) FROM t") == "1"
+
+
+def test_no_backup_at_all(stanza15, target):
+    refused(stanza15, target)
+
+
+# --- stanzas --------------------------------------------------------------------------------------------------------
+
+
+def test_stanza_create_is_idempotent(stanza15):
+    before = compare.tree_state(stanza15.repo)
+    assert stanza15.cairn.run("stanza-create").code == 0
+    assert compare.tree_state(stanza15.repo) == before
+
+
+def test_stanza_create_refuses_another_cluster(stanza15, installations, home, sockets):
+    other = stanza15.track(PgCluster.create(installations[15], home / "other", sockets).must_start())
+    stanza15.point_at(other)
+    before = compare.tree_state(stanza15.repo)
+    assert stanza15.cairn.run("stanza-create").code == 13
+    assert stanza15.cairn.run("backup").code == 13
+    assert compare.tree_state(stanza15.repo) == before
+
+
+def test_the_data_directory_must_be_the_connected_clusters(stanza15, installations, home, sockets):
+    other = stanza15.track(PgCluster.create(installations[15], home / "other", sockets).must_start())
+    stanza15.cairn.tables["stanza.main"]["pg-path"] = other.data  # the port is still the first one's
+    stanza15.cairn.save()
+    result = stanza15.cairn.run("backup")
+    assert result.code == 13 and stanza15.labels() == [], result
+
+
+def test_a_stanza_or_repository_that_is_not_there(make_stanza, target):
+    stanza = make_stanza(15)  # no stanza-create
+    assert stanza.cairn.run("backup").code == 10
+    assert stanza.try_restore(target).code == 10
+    stanza.create()
+    assert stanza.cairn.run("--stanza=nosuch", "backup").code in (2, 10)
+    assert stanza.cairn.run("--repo=nosuch", "backup").code in (2, 10)
+    assert os.listdir(target) == []
+
+
+def test_an_unreachable_server(stanza15):
+    stanza15.cluster.stop()
+    assert stanza15.cairn.run("backup").code == 13
+    assert stanza15.labels() == []

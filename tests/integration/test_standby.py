@@ -1,0 +1,72 @@
+"""Backups from a standby, and connections that end at the wrong moment."""
+import time
+
+import pytest
+
+from support import system
+from support.cluster import Load
+from support.pgcairn import result_of
+
+
+@pytest.fixture
+def pair(stanza):
+    """A primary that archives every second while there is load, and a standby that pgcairn is told to back up."""
+    stanza.cluster.configure(archive_timeout=1)
+    stanza.cluster.reload()
+    stanza.cluster.pgbench_init(scale=4)
+    stanza.standby = stanza.track(stanza.cluster.make_standby(stanza.home / "standby"))
+    stanza.cluster.rows("CHECKPOINT")
+    stanza.cairn.tables["stanza.main"].update({"pg-path": stanza.standby.data, "pg-port": stanza.standby.port})
+    stanza.cairn.save()
+    return stanza
+
+
+@pytest.mark.slow
+def test_a_backup_from_a_standby(pair):
+    with Load(pair.cluster):
+        backup = pair.backup()
+        time.sleep(1)
+    assert backup["system-id"] == pair.cluster.system_id()
+    pair.cluster.wait_for_archived()
+    expected = pair.cluster.table_hashes()
+    pair.standby.stop()
+    pair.cluster.stop()
+    restored = pair.restore().must_start().wait_ready()
+    assert restored.table_hashes() == expected
+    restored.amcheck()
+    restored.stop()
+    restored.checksums()
+
+
+@pytest.mark.slow
+def test_a_standby_promoted_during_the_backup(pair):
+    process = pair.start_slow_backup()
+    time.sleep(0.5)
+    system.run([pair.install.bin / "pg_ctl", "promote", "-D", pair.standby.data, "-w"])
+    result = result_of(process)
+    assert result.code == 13 and "promot" in result.err, result
+    assert pair.labels() == [] and pair.lease() is None
+
+
+def test_a_lost_connection(stanza):
+    stanza.cluster.pgbench_init(scale=4)
+    process = stanza.start_slow_backup()
+    time.sleep(0.5)
+    terminated = stanza.cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+    assert terminated != "0"
+    result = result_of(process)
+    assert result.code in (1, 13), result
+    assert stanza.labels() == [] and stanza.lease() is None
+    stanza.backup()
+    assert len(stanza.labels()) == 1
+
+
+def test_wal_that_never_arrives_fails_the_backup_in_time(stanza15):
+    """A backup is not complete before its WAL is safe: with archiving stuck it fails, and is not listed."""
+    stanza15.cluster.configure(archive_command="false")
+    stanza15.cluster.reload()
+    started = time.monotonic()
+    result = stanza15.cairn.run("--archive-timeout=3s", "backup", "--start-fast")
+    assert result.code == 1 and time.monotonic() - started < 60, result
+    assert stanza15.labels() == [] and stanza15.lease() is None

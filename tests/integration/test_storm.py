@@ -1,0 +1,67 @@
+"""The randomized differential test: backups of random types, taken while a storm of DDL and DML goes on, each restored to its end
+and compared with what WAL alone makes of the first full backup.
+
+$PGCAIRN_STORM_SEEDS has the seeds, such as "7" or "1-20" or "3,5,8"; a failure prints its seed and leaves nothing behind. A seed
+repeats what each session does, not how that falls between the backups."""
+import os
+import random
+import time
+
+import pytest
+
+from support import system, truth
+from support.storm import Storm
+
+pytestmark = pytest.mark.skipif("PGCAIRN_STORM_SEEDS" not in os.environ,
+                                reason="the storm is still being tamed (issue of incremental backups): set PGCAIRN_STORM_SEEDS=1-4 to run it")
+
+BACKUPS = 4  # after the first one
+
+
+def seeds():
+    chosen = []
+    for part in os.environ.get("PGCAIRN_STORM_SEEDS", "1").split(","):
+        first, _, last = part.partition("-")
+        chosen += range(int(first), int(last or first) + 1)
+    return chosen
+
+
+def storm_settings(version):
+    settings = {"max_wal_size": "1GB", "checkpoint_timeout": "30s", "autovacuum_naptime": 1, "max_connections": 60}
+    if version >= 17:
+        settings["summarize_wal"] = True
+    return settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", seeds())
+def test_every_backup_of_a_storm_is_what_wal_says(make_stanza, postgres, seed):
+    chance = random.Random(seed)
+    stanza = make_stanza(postgres.version, **storm_settings(postgres.version)).create()
+    storm = Storm(stanza.cluster, seed).prepare()
+    backups = []
+    with storm:
+        full = stanza.backup()
+        for _ in range(BACKUPS):
+            time.sleep(chance.uniform(0.5, 2.5))
+            more = ["--delta"] if chance.random() < 0.1 else []
+            backup, said = stanza.backup_aloud(*more, type=chance.choice(("incr", "incr", "incr", "diff", "diff", "full")))
+            assert "do not say so" not in said and "missed a change" not in said, said
+            backups.append(backup)
+    print(f"seed {seed}, PostgreSQL {postgres.version}: {storm.done} statements, {len(storm.failed)} failed;",
+          ", ".join(f"{b['type']} by {b['method']}, read {b['read-bytes'] >> 20} of {b['cluster-bytes'] >> 20} MiB,"
+                    f" stored {b['stored-bytes'] >> 20}" for b in backups))
+    assert len(storm.failed) < 0.2 * storm.done, storm.failed[:20]
+    stanza.cluster.wait_for_archived()
+    stanza.cluster.stop()
+
+    replay = truth.Replay(stanza, full["label"])
+    for number, backup in enumerate(backups):
+        where = f"seed {seed}, backup {number + 1}: {backup['label']}"
+        expected = replay.at(backup["stop-lsn"])
+        restored = truth.restored_to_its_end(stanza, backup, f"r{number}")
+        wrong = truth.different(expected, truth.contents(restored))
+        assert not wrong, (where, wrong)
+        truth.check_whole(restored)
+        system.remove_tree(restored.data)
+        print("good:", where)

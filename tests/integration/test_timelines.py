@@ -1,0 +1,169 @@
+"""Histories with branches: promotions, second promotions, clones that archive where they should not."""
+import shutil
+
+import pytest
+
+from support import system
+from test_restore_targets import refusal
+
+PROMOTE = "--target-action=promote"
+
+
+class Branches:
+    """A cluster, and clusters restored from its backups that are promoted and archive into the same stanza."""
+
+    def __init__(self, stanza):
+        self.stanza, self.primary = stanza, stanza.cluster
+        self.primary.rows("CREATE TABLE t (x int PRIMARY KEY)")
+        self.primary.rows("INSERT INTO t VALUES (1)")
+        self.backup = stanza.backup()["label"]
+        self.primary.rows("INSERT INTO t VALUES (2)")
+        self.primary.rows("SELECT pg_create_restore_point('two')")
+        self.primary.rows("INSERT INTO t VALUES (3)")
+        self.primary.wait_for_archived()
+
+    def promoted(self, name, *args, archives=True):
+        """Restore, promote, and let the new primary archive what it writes."""
+        cluster = self.stanza.restore(name, *args)
+        if archives:
+            cluster.overrides = {"archive_command": f"{self.stanza.cairn.binary} --config={self.stanza.cairn.config} "
+                                 f"--stanza=main --pg-path={cluster.data} archive-push %p"}
+        return cluster.must_start().wait_ready()
+
+    def rows(self, cluster):
+        return cluster.sql("SELECT string_agg(x::text, ',' ORDER BY x) FROM t")
+
+    def timeline(self, cluster):
+        return int(cluster.sql("SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"), 16)
+
+    def plan(self, *args):
+        result = self.stanza.try_restore(self.stanza.home / "dry", "--dry-run", "--output=json", *args)
+        assert result.code == 0, result
+        return result.json["restore"]
+
+
+@pytest.fixture
+def branches(stanza15):
+    return Branches(stanza15)
+
+
+@pytest.mark.slow
+def test_a_promotion_is_followed_and_the_old_timeline_can_be_named(stanza):
+    branches = Branches(stanza)
+    branches.primary.stop()
+    second = branches.promoted("second", "--type=name", "--target=two", PROMOTE)
+    assert branches.timeline(second) == 2
+    second.rows("INSERT INTO t VALUES (20)")
+    second.wait_for_archived()
+    second.stop()
+
+    plan = branches.plan()
+    assert [span["timeline"] for span in plan["path"]] == [1, 2] and plan["path"][1]["until"] is None
+    latest = branches.promoted("latest", archives=False)
+    assert (branches.rows(latest), branches.timeline(latest)) == ("1,2,20", 3)
+    old = branches.promoted("old", "--target-timeline=1", archives=False)
+    assert branches.rows(old) == "1,2,3"
+    current = branches.promoted("current", "--target-timeline=current", archives=False)
+    assert branches.rows(current) == "1,2,3"
+    # Promoted once more: a backup taken on timeline 2 goes on to it.
+    second.must_start()
+    stanza.cluster = second
+    system.run(["sed", "-i", f"s#^pg-path.*#pg-path = \"{second.data}\"#;s#^pg-port.*#pg-port = {second.port}#",
+                stanza.cairn.config])
+    backup = stanza.backup()
+    assert backup["timeline"] == 2
+    assert branches.plan()["backup"]["label"] == backup["label"]
+    assert "timeline 1" in refusal(stanza, "--target-timeline=1", f"--set={backup['label']}")
+
+
+@pytest.mark.slow
+def test_a_second_promotion_from_the_same_backup_is_another_branch(branches):
+    one = branches.promoted("one", "--type=name", "--target=two", PROMOTE)
+    one.rows("INSERT INTO t VALUES (20)")
+    one.wait_for_archived()
+    one.stop()
+    two = branches.promoted("two", "--type=name", "--target=two", "--target-timeline=1", PROMOTE)
+    assert branches.timeline(two) == 3
+    two.rows("INSERT INTO t VALUES (30)")
+    two.wait_for_archived()
+    two.stop()
+
+    results = {}
+    for timeline in (1, 2, 3, "latest"):
+        cluster = branches.promoted(f"on-{timeline}", f"--target-timeline={timeline}", archives=False)
+        results[timeline] = branches.rows(cluster)
+        cluster.stop()
+    assert results == {1: "1,2,3", 2: "1,2,20", 3: "1,2,30", "latest": "1,2,30"}
+
+
+@pytest.mark.slow
+def test_latest_does_not_follow_a_branch_that_left_before_the_backup(branches):
+    """PostgreSQL's own latest would take timeline 2, and stop: it is not a child of the new backup's history."""
+    stanza = branches.stanza
+    clone = branches.promoted("clone", "--type=name", "--target=two", PROMOTE)
+    clone.rows("INSERT INTO t VALUES (20)")
+    clone.wait_for_archived()
+    clone.stop()
+    newer = stanza.backup()["label"]
+    branches.primary.rows("INSERT INTO t VALUES (4)")
+    branches.primary.wait_for_archived()
+
+    plan = branches.plan()
+    assert plan["backup"]["label"] == newer and [span["timeline"] for span in plan["path"]] == [1]
+    assert any("timeline 2 is not followed" in note and "left timeline 1 at" in note for note in plan["notes"])
+    assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,3,4"
+    err = refusal(stanza, "--target-timeline=2", f"--set={newer}")
+    assert "before the backup's end" in err and "leave --set out" in err
+    assert branches.plan("--target-timeline=2")["backup"]["label"] == branches.backup
+    # A standby is told the timeline, as its own "latest" would end it.
+    standby = stanza.restore("standby", "--type=standby").must_start()
+    assert branches.rows(standby) == "1,2,3,4"
+    assert standby.sql("SHOW recovery_target_timeline") == "current"
+
+
+def test_a_clone_that_promoted_cannot_overwrite_what_its_source_archived(branches):
+    """Two clusters of one history: what the second one archives under a taken name is refused, and said."""
+    stanza = branches.stanza
+    segment = branches.primary.wait_for_archived()
+    before = stanza.wal_object(segment).read_bytes()
+    clone = branches.promoted("clone", "--type=none", "--archive-mode=off", archives=False)
+    assert branches.timeline(clone) == 1  # no archive recovery, so no timeline of its own
+    while clone.switch_wal() < segment:
+        pass
+    result = stanza.cairn.run("archive-push", f"--pg-path={clone.data}", f"pg_wal/{segment}")
+    assert result.code == 1 and "the two agree up to 0/" in result.err and "archive_mode=off" in result.err, result
+    assert stanza.wal_object(segment).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_partial_that_alone_holds_the_tail_is_recovered_from(branches):
+    stanza, primary = branches.stanza, branches.primary
+    standby = stanza.track(primary.make_standby(stanza.home / "standby", archive_mode="always",
+                           archive_command=f"{stanza.cairn.binary} --config={stanza.cairn.config} --stanza=main "
+                                           f"--pg-path={stanza.home / 'standby'} archive-push %p"))
+    primary.wait_for_archived()
+    primary.rows("INSERT INTO t VALUES (4)")
+    tail = primary.current_segment()
+    system.wait_until(lambda: standby.sql("SELECT count(*) FROM t") == "4", what="the standby to follow")
+    primary.crash()
+    standby.rows("SELECT pg_promote()")
+    standby.wait_ready()
+    standby.rows("INSERT INTO t VALUES (5)")
+    last = standby.switch_wal()
+    system.wait_until(lambda: any(path.name == last for path in stanza.wal_objects()), what="the new timeline's WAL")
+    standby.stop()
+    assert not any(path.name == tail for path in stanza.wal_objects())
+    shutil.rmtree(primary.data)
+
+    plan = branches.plan("--target-timeline=1")
+    assert plan["wal"]["partial"] == f"{tail}.partial" and any(".partial" in note for note in plan["notes"])
+    assert branches.rows(branches.promoted("old", "--target-timeline=1", archives=False)) == "1,2,3,4"
+    assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,3,4,5"
+
+
+def test_an_unreadable_history_is_told(branches):
+    history = branches.stanza.repo / "main" / "wal"
+    folder = next(history.iterdir())
+    system.write(folder / "00000002.history", b"not an object")
+    plan = branches.plan()
+    assert any("00000002.history could not be read" in note for note in plan["notes"])

@@ -1,0 +1,47 @@
+"""backup --wal=copy: a backup that restores without an archive."""
+import pytest
+
+from support.cluster import Load
+
+
+@pytest.mark.slow
+def test_a_backup_without_an_archive_restores_alone(make_stanza, postgres):
+    stanza = make_stanza(postgres.version, archiving=False).create()
+    cluster = stanza.cluster
+    refused = stanza.cairn.run("backup")
+    assert refused.code == 1 and "--wal=copy" in refused.err, refused
+    cluster.pgbench_init(scale=2)
+    with Load(cluster):
+        backup = stanza.backup("--wal=copy")
+    assert backup["wal-copied"]
+    assert "stored by the backup itself" in stanza.cairn.ok("info").out
+    cluster.stop()
+    for name, args in {"immediate": ["--type=immediate", "--target-action=promote"], "none": ["--type=none"]}.items():
+        restored = stanza.restore(name, *args).must_start().wait_ready()
+        assert restored.sql("SELECT count(*) FROM pgbench_accounts") == "200000"
+        restored.amcheck()
+        restored.stop()
+        restored.checksums()
+
+
+def test_beside_an_archiver_the_same_bytes_are_stored_once(stanza15):
+    backup = stanza15.backup("--wal=copy")
+    stanza15.cluster.wait_for_archived()
+    assert stanza15.cluster.sql("SELECT failed_count FROM pg_stat_archiver") == "0"
+    assert stanza15.wal_object(backup["wal-stop"]).exists()
+
+
+def test_wal_that_is_gone_is_named(make_stanza):
+    """Without a slot to hold it, WAL may be recycled before the backup gets to it: no backup then."""
+    stanza = make_stanza(15, archiving=False, max_replication_slots=0).create()
+    stanza.cluster.pgbench_init(scale=1)
+    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--wal=copy", "--compress-level=19",
+                                 "--process-max=1")
+    for _ in range(6):
+        stanza.cluster.switch_wal()
+        stanza.cluster.rows("CHECKPOINT")
+    _, err = process.communicate(timeout=120)
+    assert "there is no replication slot to hold it" in err
+    if process.returncode != 0:  # the server decides what it recycles
+        assert "has recycled WAL segment" in err and "wal_keep_size" in err, err
+        assert stanza.labels() == []

@@ -1,0 +1,162 @@
+#include "engine/copier.hpp"
+
+#include "support/random.hpp"
+#include "support/repository.hpp"
+#include "support/temp_dir.hpp"
+
+#include <pgcairn/common/file.hpp>
+
+#include <algorithm>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+using namespace pgcairn;
+using namespace pgcairn::engine;
+using namespace pgcairn::test;
+
+namespace {
+
+constexpr std::uint32_t kFrameBytes = 128 * kKiB;
+constexpr std::size_t kPage = postgres::kPageBytes;
+const std::string kPath = "base/5/16384";
+const std::string kLater = "20261121-010203F_20261122-010203I";
+
+/// A cluster of one table, backed up again and again.
+struct OneTable {
+  MemoryRepository memory;
+  TempDir folder{TempDir::Where::memory};
+  std::filesystem::path file = folder / "16384";
+  std::function<void()> before_finish;
+
+  void write(const std::string& content) { write_file_atomically(file, as_bytes(content)); }
+
+  postgres::SourceFile listed(std::uint64_t blocks) const {
+    postgres::SourceFile source;
+    source.path = kPath;
+    source.source = file;
+    source.size_bytes = blocks * kPage;
+    source.mode = 0600;
+    source.relation = postgres::RelationFile{16384, postgres::RelationFile::Fork::main, 0};
+    return source;
+  }
+
+  repo::BackupInfo back_up(const std::string& label, postgres::SourceFile source,
+                           const repo::BackupInfo* older, const ChangeOf& change_of) {
+    std::unique_ptr<PriorBackup> prior;
+    if (older) prior = std::make_unique<PriorBackup>(memory.repository, "main", *older);
+    const auto refs = prior ? prior->refs(label, kFrameBytes)
+                            : std::vector<repo::ManifestRef>{{label, kFrameBytes}};
+    repo::ManifestHeader header;
+    header.label = label;
+    header.refs = refs;
+    repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.id(), "main",
+                                  header);
+    PageRules rules(false, Lsn{1000}, [] { return Lsn{1000}; });
+    NoProgress progress;
+    PackStore store(memory.repository, "main", label, 1 * kMiB);
+    Copier copier(store, rules, {compress::CodecId::zst, 1, refs, prior.get()}, progress);
+    const auto emit = [&](CopiedFile&& copied) { manifest.add(copied.entry); };
+    Workers workers({});
+    store.start(workers, 1);
+    copier.start(workers, 2);
+    FilePlan plan;
+    if (prior) plan = plan_file(source, prior->find(source.path), change_of);
+    copier.add(std::move(source), std::move(plan), emit);
+    if (before_finish) before_finish();
+    copier.finish(emit);
+    store.close();
+    workers.join();
+
+    repo::BackupInfo info = sample_backup(label);
+    info.packs.clear();
+    std::vector<repo::ManifestPack> packs = store.stored();
+    if (prior) {
+      const auto older_packs = prior->packs();
+      packs.insert(packs.end(), older_packs.begin(), older_packs.end());
+    }
+    for (const repo::ManifestPack& pack : packs) {
+      manifest.add(pack);
+      info.packs.push_back({refs[pack.ref].backup, pack.pack, pack.pack});
+    }
+    info.manifest_parts = manifest.finish();
+    memory.repository.write_backup("main", info);
+    return info;
+  }
+
+  std::string content(const std::string& label) {
+    return read_whole_backup(memory.repository, "main", label).at(0).second;
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "blocks that a file gained after it was listed are read, also where the older backup has "
+    "such blocks") {
+  // Cut off to 10 blocks, which summaries tell; listed; then extended by empty pages, which are in
+  // no WAL: nothing but the file itself says that they are empty.
+  const std::uint64_t then = GENERATE(12, 200);
+  const std::uint64_t now = then - 1;
+  Random random(seed());
+  OneTable table;
+  const std::string before = row_bytes(random, then * kPage);
+  table.write(before);
+  const auto full = table.back_up(std::string(kLabel), table.listed(then), nullptr, {});
+  CHECK(table.content(full.label) == before);
+
+  const std::string after = before.substr(0, 10 * kPage) + std::string((now - 10) * kPage, '\0');
+  table.write(after);
+  const auto cut = [](const postgres::SourceFile&) {
+    return FileChange{false, {}};  // marks from block 10 on: the listing knows none of them
+  };
+  const bool some_known = GENERATE(true, false);
+  const std::string expected = some_known ? after : before.substr(0, 10 * kPage);
+  if (some_known) {
+    const auto changed = [](const postgres::SourceFile&) { return FileChange{false, {3}}; };
+    table.back_up(kLater, table.listed(10), &full, changed);
+  } else {
+    table.back_up(kLater, table.listed(10), &full, cut);  // not even opened
+  }
+  CHECK(table.content(kLater) == expected);
+}
+
+TEST_CASE("any growth and shrinking between plan and copy gives the file as it is") {
+  Random random(seed());
+  for (int round = 0; round < 60; ++round) {
+    OneTable table;
+    const std::uint64_t then = 1 + below(random, 60);
+    const std::uint64_t least = 1 + below(random, then);  // what it was cut off to
+    const std::uint64_t listed = least + below(random, 40);
+    const std::uint64_t now = listed + below(random, 40);
+    const std::string before = row_bytes(random, then * kPage);
+    table.write(before);
+    const auto full = table.back_up(std::string(kLabel), table.listed(then), nullptr, {});
+
+    std::string after = before.substr(0, least * kPage);
+    after.resize(now * kPage, '\0');
+    std::vector<std::uint32_t> marks;
+    for (std::uint32_t block = 0; block < listed; ++block) {
+      const bool touched = below(random, 5) == 0;
+      if (touched) after.replace(block * kPage, 100, row_bytes(random, 100));
+      if (touched || block >= least) marks.push_back(block);
+    }
+    table.write(after);
+    const auto changed = [&](const postgres::SourceFile&) { return FileChange{false, marks}; };
+    table.back_up(kLater, table.listed(listed), &full,
+                  below(random, 4) == 0 ? ChangeOf{} : changed);
+    // A file of which nothing is to be read keeps the length that was listed: replay extends it.
+    const std::string got = table.content(kLater);
+    INFO("then " << then << " least " << least << " listed " << listed << " now " << now);
+    CHECK((got.size() == after.size() || got.size() == listed * kPage));
+    CHECK(got == after.substr(0, got.size()));
+  }
+}
+
+TEST_CASE("a relation that turns out to be unlogged is left out") {
+  OneTable table;
+  table.write(std::string(3 * kPage, 'x'));
+  table.before_finish = [&] { write_file_atomically(table.folder / "16384_init", {}); };
+  table.back_up(std::string(kLabel), table.listed(3), nullptr, {});
+  CHECK(read_whole_backup(table.memory.repository, "main", std::string(kLabel)).empty());
+}

@@ -1,0 +1,283 @@
+#include "command/settings.hpp"
+
+#include "command/arguments.hpp"
+
+#include <pgcairn/common/error.hpp>
+
+#include <cerrno>
+
+#include <catch2/catch.hpp>
+
+using namespace pgcairn;
+using namespace pgcairn::command;
+
+namespace {
+
+using Words = std::vector<std::string>;
+using Environment = std::map<std::string, std::string>;
+
+constexpr const char* kConfig = R"([global]
+process-max = 3
+compress-type = "lz4"
+
+[repo.local]
+type = "posix"
+path = "/var/lib/pgcairn"
+[repo.away]
+type = "posix"
+path = "/mnt/away"
+
+[stanza.main]
+pg-path = "/pg/main"
+process-max = 5
+)";
+
+Settings load(const Words& words, const Environment& environment = {},
+              std::optional<std::string> config = kConfig) {
+  SettingsSources sources;
+  sources.environment = environment;
+  sources.working_directory = "/here";
+  sources.read_file = [&](const std::filesystem::path& path) -> std::optional<std::string> {
+    if (path == "/etc/pgcairn/pgcairn.toml" || path == "/here/my.toml") return config;
+    if (path == "/secret") throw SystemError("cannot open \"/secret\"", EACCES);
+    return std::nullopt;
+  };
+  return load_settings(parse_arguments(words), sources);
+}
+
+/// What the UsageError says, with its hint; empty when there is none.
+std::string refusal(const Words& words, const Environment& environment = {},
+                    std::optional<std::string> config = kConfig) {
+  try {
+    load(words, environment, std::move(config));
+  } catch (const UsageError& error) {
+    return error.render();
+  }
+  return {};
+}
+
+std::string refused_config(const std::string& text) {
+  return refusal({"info"}, {}, text);
+}
+
+void check_says(const std::string& text, const Words& parts) {
+  INFO(text);
+  for (const std::string& part : parts) CHECK(text.find(part) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("command line wins over environment, over stanza, over global, over default") {
+  const Environment environment = {{"PGCAIRN_PROCESS_MAX", "7"}};
+  CHECK(load({"backup", "--process-max=9"}, environment).process_max == 9);
+  CHECK(load({"backup"}, environment).process_max == 7);
+  CHECK(load({"backup"}).process_max == 5);
+  CHECK(load({"backup", "--stanza=other", "--pg-path=/pg/other"}).process_max == 3);
+  CHECK(load({"backup"}).archive_timeout == milliseconds(60'000));
+  CHECK(load({"backup"}).compress_type == compress::CodecId::lz4);
+  CHECK(load({"backup"}).compress_level == compress::levels_of(compress::CodecId::lz4).usual);
+}
+
+TEST_CASE("options stand before or after the verb, with = or a space") {
+  for (const Words& words : {Words{"--process-max=9", "backup"}, Words{"backup", "--process-max=9"},
+                             Words{"--process-max", "9", "backup"}}) {
+    CHECK(load(words).process_max == 9);
+  }
+  const Settings get =
+      load({"archive-get", "--", "000000010000000000000001", "pg_wal/RECOVERYXLOG"});
+  CHECK(get.operands == Words{"000000010000000000000001", "pg_wal/RECOVERYXLOG"});
+}
+
+TEST_CASE("flags can be taken back, and the last one counts") {
+  const std::string config = std::string(kConfig) + "start-fast = true\n";
+  CHECK_FALSE(load({"backup"}).start_fast);
+  CHECK(load({"backup"}, {}, config).start_fast);
+  CHECK_FALSE(load({"backup", "--no-start-fast"}, {}, config).start_fast);
+  CHECK(load({"backup", "--start-fast"}).start_fast);
+  CHECK(load({"backup"}, {{"PGCAIRN_START_FAST", "yes"}}).start_fast);
+  check_says(refusal({"backup"}, {{"PGCAIRN_START_FAST", "maybe"}}),
+             {"PGCAIRN_START_FAST", "true or false", "maybe"});
+}
+
+TEST_CASE("paths of command line and environment are relative to where one stands") {
+  CHECK(load({"backup", "--pg-path=data"}).pg_path == "/here/data");
+  CHECK(load({"backup", "--pg-path=data"}).pg_path_overridden);
+  CHECK(load({"backup"}).pg_path == "/pg/main");
+  CHECK_FALSE(load({"backup"}).pg_path_overridden);
+  CHECK(load({"--config=my.toml", "backup"}).config == "/here/my.toml");
+  CHECK(load({"backup"}, {{"PGCAIRN_CONFIG", "my.toml"}}).config == "/here/my.toml");
+}
+
+TEST_CASE("the stanza is the only one configured, or must be named") {
+  const std::string two = std::string(kConfig) + "[stanza.other]\npg-path = \"/pg/other\"\n";
+  CHECK(load({"backup"}).stanza == "main");
+  CHECK(load({"backup", "--stanza=other"}, {}, two).pg_path == "/pg/other");
+  check_says(refusal({"backup"}, {}, two), {"several stanzas", "\"main\", \"other\""});
+  check_says(refusal({"backup", "--stanza=mian"}), {"\"mian\"", "did you mean \"main\"?"});
+  check_says(refusal({"backup", "--stanza=../x"}), {"option --stanza", "../x"});
+  // info shows what is there, configured or not.
+  CHECK(load({"info"}, {}, two).stanza.empty());
+  CHECK(load({"info", "--stanza=gone"}, {}, two).stanza == "gone");
+}
+
+TEST_CASE("repositories come in the order of the file, or one is named") {
+  const Settings both = load({"info"});
+  REQUIRE(both.repositories.size() == 2);
+  CHECK(both.repositories[0].name == "local");
+  CHECK(both.repositories[1].path == "/mnt/away");
+  CHECK(load({"info", "--repo=away"}).repositories.front().name == "away");
+  check_says(refusal({"info", "--repo=lcoal"}), {"\"lcoal\"", "did you mean \"local\"?"});
+  check_says(refusal({"archive-push", "x", "--repo=local"}),
+             {"archive-push takes no option --repo"});
+  check_says(refused_config("[stanza.main]\npg-path = \"/pg\"\n"),
+             {"no repository", "[repo.NAME]"});
+  check_says(refused_config("[repo.a]\ntype = \"posix\"\n"), {"[repo.a]", "\"path\""});
+}
+
+TEST_CASE("unknown words are refused with the nearest known one") {
+  check_says(refusal({"bakcup"}), {"unknown command \"bakcup\"", "\"backup\""});
+  check_says(refusal({"backup", "--process-mxa=3"}), {"\"--process-mxa\"", "--process-max"});
+  check_says(refusal({"backup", "--no-start-fats"}), {"--no-start-fast"});
+  check_says(refusal({}), {"no command"});
+  check_says(refusal({"backup", "--set=x"}),
+             {"backup takes no option --set", "belongs to restore"});
+  check_says(refusal({"backup", "surplus"}), {"\"surplus\""});
+  check_says(refusal({"archive-get", "one"}), {"NAME DEST"});
+  check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
+  check_says(refusal({"backup", "--stanza=a", "--stanza=b"}), {"--stanza is given more than once"});
+  for (const char* const value : {"3", "false", "maybe"}) {
+    check_says(refusal({"backup", std::string("--start-fast=") + value}), {"takes no value"});
+  }
+  // What might be a secret is not repeated.
+  CHECK(refusal({"info", "--pg-password=hunter2"}).find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("unknown keys and sections are refused with file, line and column") {
+  check_says(refused_config("[global]\nproces-max = 2\n"),
+             {"/etc/pgcairn/pgcairn.toml:2:1", "\"proces-max\"", "\"process-max\""});
+  check_says(refused_config("[globl]\n"), {"pgcairn.toml:1:2", "[globl]", "\"global\""});
+  check_says(refused_config("process-max = 2\n"), {":1:1", "stands in no section"});
+  check_says(refused_config("[global]\npg-path = \"/x\"\n"),
+             {":2:1", "does not belong in [global]", "[stanza.NAME]"});
+  check_says(refused_config("[stanza.main]\npath = \"/x\"\n"), {"[repo.NAME]"});
+  check_says(refused_config("[repo]\npath = \"/x\"\n"), {"[repo.NAME]"});
+  check_says(refused_config("[global\n"), {"pgcairn.toml:1:", "not valid TOML"});
+  check_says(refused_config("[stanza.\"a/b\"]\n"), {"\"a/b\"", "name of a stanza"});
+  check_says(refused_config("[stanza.lease]\n"), {"keeps this name"});
+}
+
+TEST_CASE("wrong values say what would be right and where they came from") {
+  check_says(refused_config("[global]\nprocess-max = 0\n"),
+             {"pgcairn.toml:2:1: key \"process-max\"", "from 1 to 999", "\"0\""});
+  check_says(refused_config("[global]\nprocess-max = \"2\"\n"), {":2:15", "number without quotes"});
+  check_says(refused_config("[global]\nstart-fast = \"yes\"\n"), {"true or false"});
+  check_says(refused_config("[global]\ncompress-type = \"zstd\"\n"), {"did you mean \"zst\"?"});
+  check_says(refused_config("[repo.a]\npath = \"relative\"\n"), {"an absolute path"});
+  check_says(refusal({"backup", "--process-max=many"}), {"option --process-max", "\"many\""});
+  check_says(refusal({"info"}, {{"PGCAIRN_PROCESS_MAX", "0"}}), {"variable PGCAIRN_PROCESS_MAX"});
+  check_says(refusal({"backup", "--archive-timeout=soon"}), {"--archive-timeout", "90s"});
+  check_says(refusal({"backup", "--pg-port=65536"}), {"from 1 to 65535"});
+  check_says(refusal({"backup", "--compress-level=19"}), {"from 0 to 12", "lz4"});
+  check_says(refusal({"backup", "--pg-path="}), {"--pg-path needs a value"});
+  check_says(refusal({"backup", "--pg-path=a\nb"}), {"control character"});
+}
+
+TEST_CASE("levels follow the type of compression") {
+  CHECK(load({"backup", "--compress-type=zst", "--compress-level=-7"}).compress_level == -7);
+  CHECK(load({"backup", "--compress-type=none", "--compress-level=9"}).compress_level == 0);
+  CHECK(load({"archive-push", "x", "--compress-type=gz"}).compress_type == compress::CodecId::gz);
+}
+
+TEST_CASE("a missing or unreadable configuration is wrong usage") {
+  check_says(refusal({"info"}, {}, std::nullopt), {"/etc/pgcairn/pgcairn.toml", "--config"});
+  check_says(refusal({"info", "--config=/no"}), {"\"/no\"", "option --config"});
+  check_says(refusal({"info"}, {{"PGCAIRN_CONFIG", "/secret"}}), {"/secret", "Permission denied"});
+  CHECK(load({"version"}, {}, std::nullopt).config.empty());
+  CHECK(load({"help", "backup"}, {}, "[broken").operands == Words{"backup"});
+}
+
+TEST_CASE("host and socket of one source exclude each other, between sources the stronger wins") {
+  const std::string config =
+      std::string(kConfig) + "pg-socket-path = \"/run/pg\"\npg-port = 5433\n";
+  CHECK(load({"backup"}, {}, config).connection.host == "/run/pg");
+  CHECK(load({"backup"}, {}, config).connection.port == 5433);
+  CHECK(load({"backup", "--pg-host=db1"}, {}, config).connection.host == "db1");
+  CHECK(load({"backup", "--pg-socket-path=s"}, {{"PGCAIRN_PG_HOST", "db1"}}).connection.host ==
+        "/here/s");
+  check_says(refusal({"backup", "--pg-host=a", "--pg-socket-path=/b"}), {"both given"});
+  CHECK(load({"backup"}).connection.host.empty());
+}
+
+TEST_CASE("restore's targets are read and checked") {
+  CHECK(load({"restore", "--type=lsn", "--target=1/A0"}).target_lsn == Lsn{0x1000000A0});
+  CHECK(load({"restore", "--type=xid", "--target=777"}).target_xid == 777U);
+  CHECK(load({"restore", "--type=xid", "--target=4294968073"}).target_xid == 777U);
+  CHECK(load({"restore", "--target-timeline=current"}).target_timeline == "current");
+  CHECK(load({"restore", "--archive-mode=off"}).archive_off);
+  CHECK(load({"restore", "--recovery-option=primary_conninfo=host=a port=1"}).recovery_options ==
+        std::vector<std::pair<std::string, std::string>>{{"primary_conninfo", "host=a port=1"}});
+  struct Row {
+    std::vector<std::string> words;
+    const char* says;
+  };
+  const Row rows[] = {
+      {{"restore", "--type=lsn", "--target=5000060"}, "not an LSN"},
+      {{"restore", "--type=xid", "--target=2"}, "not a transaction's number"},
+      {{"restore", "--type=xid", "--target=x"}, "not a transaction's number"},
+      {{"restore", "--type=name"}, "pg_create_restore_point"},
+      {{"restore", "--type=name", "--target=a", "--target-exclusive"}, "--target-exclusive"},
+      {{"restore", "--target-exclusive"}, "takes no --target-exclusive"},
+      {{"restore", "--type=standby", "--target-action=pause"}, "takes no --target-action"},
+      {{"restore", "--type=immediate", "--target-timeline=2"}, "takes no --target-timeline"},
+      {{"restore", "--target-timeline=0"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=newest"}, "a number, current or latest"},
+      {{"restore", "--recovery-option=Primary Conninfo=x"}, "no name of a setting"},
+      {{"restore", "--recovery-option=a=x", "--recovery-option=a=y"}, "twice"},
+  };
+  for (const Row& row : rows) check_says(refusal(row.words), {row.says});
+}
+
+TEST_CASE("restore's options are checked together") {
+  CHECK(load({"restore"}).type == "default");
+  check_says(refusal({"restore", "--type=time"}), {"needs a target"});
+  check_says(refusal({"restore", "--target=now"}), {"--type=time"});
+  check_says(refusal({"restore", "--target-action=pause"}), {"takes no --target-action"});
+  check_says(refusal({"restore", "--type=tiem", "--target=now"}), {"did you mean \"time\"?"});
+  const Settings mapped =
+      load({"restore", "--tablespace-map=a=/x", "--tablespace-map=16385=y", "--dry-run"});
+  CHECK(mapped.tablespace_map ==
+        std::map<std::string, std::string>{{"a", "/x"}, {"16385", "/here/y"}});
+  CHECK(mapped.dry_run);
+  check_says(refusal({"restore", "--tablespace-map=a"}), {"A=B"});
+  check_says(refusal({"restore", "--tablespace-map=a=/x", "--tablespace-map=a=/y"}), {"twice"});
+}
+
+TEST_CASE("a backup is incremental unless it is told otherwise") {
+  CHECK(load({"backup"}).backup_type == repo::BackupType::incremental);
+  CHECK(load({"backup", "--type=full"}).backup_type == repo::BackupType::full);
+  CHECK(load({"backup", "--type=diff"}).backup_type == repo::BackupType::differential);
+  check_says(refusal({"backup", "--type=ful"}), {"full", "incr", "diff"});
+}
+
+TEST_CASE("archive verbs log less and may go without a data directory") {
+  const std::string config = "[repo.a]\ntype = \"posix\"\npath = \"/r\"\n[stanza.main]\n";
+  const Settings push = load({"archive-push", "pg_wal/x"}, {}, config);
+  CHECK(push.pg_path.empty());
+  CHECK(push.log_level == LogLevel::warn);
+  CHECK(load({"info"}).log_level == LogLevel::info);
+  check_says(refusal({"backup"}, {}, config), {"data directory", "pg-path"});
+}
+
+TEST_CASE("a misspelt variable is warned of, one that only looks like ours is not") {
+  CHECK(load({"info"}, {{"PGCAIRN_PROCES_MAX", "3"}}).warnings.size() == 1);
+  CHECK(load({"info"}, {{"PGCAIRN_SERVICE_HOST_OF_KUBERNETES", "10.0.0.1"}}).warnings.empty());
+}
+
+TEST_CASE("the form of errors is known before the settings are") {
+  CHECK(early_log_format(Words{"--log-format=json", "--bogus"}, {}) == Form::json);
+  CHECK(early_log_format(Words{"--log-format", "json"}, {}) == Form::json);
+  CHECK(early_log_format(Words{"x"}, {{"PGCAIRN_LOG_FORMAT", "json"}}) == Form::json);
+  CHECK(early_log_format(Words{"--log-format=text"}, {{"PGCAIRN_LOG_FORMAT", "json"}}) ==
+        Form::text);
+  CHECK(early_log_format(Words{"info"}, {}) == Form::text);
+}

@@ -1,0 +1,268 @@
+#include "support/repository.hpp"
+#include "support/says.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/document.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+
+#include <array>
+#include <chrono>
+
+#include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace pgcairn;
+using namespace pgcairn::repo;
+using namespace pgcairn::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string this_host() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+/// Puts a document of another run.
+void write_other(MemoryRepository& memory, std::uint32_t number, Timestamp time,
+                 const std::string& host = "elsewhere", std::uint64_t pid = 1,
+                 const std::string& state = "held") {
+  const std::string json =
+      format(R"({{"holder":"{}","state":"{}","operation":"expire","host":"{}","pid":{},)"
+             R"("since":"{}","time":"{}","seconds":120}})",
+             std::string(32, 'e'), state, host, pid, format_utc(time), format_utc(time));
+  put_document(*memory.store, memory.repository.id(), lease_key("main", number), json,
+               storage::IfExists::fail);
+}
+
+std::uint64_t pid_of_the_dead() {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return static_cast<std::uint64_t>(child);
+}
+
+}  // namespace
+
+TEST_CASE("a lease has one holder, and is given back") {
+  MemoryRepository memory;
+  Repository other = memory.client();
+  CHECK_FALSE(read_lease(memory.repository, "main"));
+  {
+    Lease lease(memory.repository, "main", "backup");
+    const auto state = read_lease(other, "main");
+    REQUIRE(state);
+    CHECK(state->held);
+    CHECK(state->number == 0);
+    CHECK(state->operation == "backup");
+    CHECK(state->host == this_host());
+    CHECK(state->pid == static_cast<std::uint64_t>(::getpid()));
+    CHECK(state->valid_for == 120s);
+    CHECK_THAT(error_of<LockedError>([&] { Lease second(other, "main", "expire"); }),
+               Says({"main", "client", "backup", this_host(), std::to_string(::getpid())}));
+    CHECK_NOTHROW(Lease(other, "other", "expire"));
+    CHECK_NOTHROW(lease.check());
+    CHECK_NOTHROW(lease.check());
+    CHECK(keys(*memory.store, "lease/main/") == std::vector<std::string>{lease_key("main", 2)});
+  }
+  const auto state = read_lease(memory.repository, "main");
+  REQUIRE(state);
+  CHECK_FALSE(state->held);
+  CHECK(state->number == 3);
+  CHECK(keys(*memory.store, "lease/main/") == std::vector<std::string>{lease_key("main", 3)});
+  Lease second(other, "main", "expire");
+  CHECK(read_lease(memory.repository, "main")->number == 4);
+}
+
+TEST_CASE("a lease is kept alive while it is held") {
+  MemoryRepository memory;
+  Lease lease(memory.repository, "main", "backup", 1s);
+  const Timestamp end = now() + 10s;
+  while (read_lease(memory.repository, "main")->number < 3 && now() < end)
+    sleep_for(milliseconds(10), {});
+  CHECK(read_lease(memory.repository, "main")->number >= 3);
+  CHECK_NOTHROW(lease.check());
+}
+
+TEST_CASE("a lease is free when its holder let it run out, gave it back, or is gone") {
+  SECTION("held elsewhere") {
+    MemoryRepository memory;
+    write_other(memory, 5, now() - 119s + 30s);
+    CHECK_THAT(error_of<LockedError>([&] { Lease lease(memory.repository, "main", "backup"); }),
+               Says({"expire by process 1 on elsewhere"}));
+    CHECK(read_lease(memory.repository, "main")->number == 5);
+  }
+  SECTION("run out") {
+    MemoryRepository memory;
+    write_other(memory, 5, now() - 121s);
+    Lease lease(memory.repository, "main", "backup");
+    CHECK(read_lease(memory.repository, "main")->number == 6);
+  }
+  SECTION("given back") {
+    MemoryRepository memory;
+    write_other(memory, 5, now(), "elsewhere", 1, "released");
+    CHECK_NOTHROW(Lease(memory.repository, "main", "backup"));
+  }
+  SECTION("a process of this host that is gone") {
+    MemoryRepository memory;
+    write_other(memory, 5, now(), this_host(), pid_of_the_dead());
+    CHECK_NOTHROW(Lease(memory.repository, "main", "backup"));
+  }
+  SECTION("a process of this host that lives") {
+    MemoryRepository memory;
+    write_other(memory, 5, now(), this_host(), static_cast<std::uint64_t>(::getppid()));
+    CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
+  }
+  SECTION("the same process number on another host says nothing") {
+    MemoryRepository memory;
+    write_other(memory, 5, now(), "elsewhere", pid_of_the_dead());
+    CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
+  }
+}
+
+TEST_CASE("a lease that was lost is noticed before a marker is written") {
+  MemoryRepository memory;
+  Repository other = memory.client();
+  SECTION("the number it wants is taken") {
+    Lease lease(memory.repository, "main", "backup");
+    write_other(memory, 1, now());
+    CHECK_THAT(error_of<LockedError>([&] { lease.check(); }), Says({"main", "lost"}));
+    CHECK_THROWS_AS(lease.check(), LockedError);  // for ever
+  }
+  SECTION("the number it wants is free again, since the other run removed its older documents") {
+    Lease lease(memory.repository, "main", "backup");
+    write_other(memory, 3, now());
+    const std::string mine = lease_key("main", 0);
+    memory.store->remove({&mine, 1});
+    CHECK_THROWS_AS(lease.check(), LockedError);
+  }
+  SECTION("and it is not given back then") {
+    {
+      Lease lease(memory.repository, "main", "backup");
+      write_other(memory, 1, now());
+      CHECK_THROWS_AS(lease.check(), LockedError);
+    }
+    const auto state = read_lease(other, "main");
+    CHECK(state->number == 1);
+    CHECK(state->held);
+  }
+}
+
+TEST_CASE("of two runs that want a free lease at the same time one gets it") {
+  MemoryRepository memory;
+  bool once = false;
+  SECTION("the other one was faster") {
+    Repository late = memory.client({[&](std::string_view operation, std::string_view key) {
+                                       if (operation != "put" || once) return;
+                                       once = true;
+                                       CHECK(key == lease_key("main", 0));
+                                       write_other(memory, 0, now());
+                                     },
+                                     {}});
+    CHECK_THROWS_AS(Lease(late, "main", "backup"), LockedError);
+  }
+  SECTION("the other one is two documents ahead, and has removed the first") {
+    Repository late = memory.client({[&](std::string_view operation, std::string_view) {
+                                       if (operation != "put" || once) return;
+                                       once = true;
+                                       write_other(memory, 1, now());
+                                     },
+                                     {}});
+    CHECK_THROWS_AS(Lease(late, "main", "backup"), LockedError);
+  }
+  CHECK(once);
+  CHECK(read_lease(memory.repository, "main")->holder == std::string(32, 'e'));
+}
+
+TEST_CASE("a lease is not lost by an answer that is lost") {
+  MemoryRepository memory;
+  bool lose = false;
+  Repository repository = memory.client({{}, [&](std::string_view operation, std::string_view) {
+                                           if (operation == "put" && std::exchange(lose, false))
+                                             throw TransientError("connection reset");
+                                         }});
+  {
+    Lease lease(repository, "main", "backup");
+    lose = true;
+    CHECK_THROWS_AS(lease.check(), TransientError);
+    CHECK_NOTHROW(lease.check());
+    CHECK(read_lease(repository, "main")->number == 2);
+    lose = true;
+    CHECK_THROWS_AS(lease.check(), TransientError);
+  }
+  CHECK_FALSE(read_lease(repository, "main")->held);
+}
+
+TEST_CASE("a lease works where nothing may be removed") {
+  MemoryRepository memory;
+  Repository repository = memory.client({[](std::string_view operation, std::string_view) {
+                                           if (operation == "remove") throw Error("access denied");
+                                         },
+                                         {}});
+  {
+    Lease lease(repository, "main", "backup");
+    lease.check();
+    lease.check();
+  }
+  CHECK(keys(*memory.store, "lease/main/").size() == 4);
+  CHECK_FALSE(read_lease(repository, "main")->held);
+  CHECK_NOTHROW(Lease(repository, "main", "expire"));
+}
+
+TEST_CASE("a lease that cannot be read is not free") {
+  MemoryRepository memory;
+  const auto gone = [](std::string_view operation, std::string_view key) {
+    if (operation == "get" && key.starts_with("lease/")) throw TransientError("no route to host");
+  };
+  {
+    Lease lease(memory.repository, "main", "backup");
+    Repository blind = memory.client({gone, {}});
+    CHECK_THROWS_AS(Lease(blind, "main", "expire"), TransientError);
+    Repository deaf = memory.client({[](std::string_view operation, std::string_view) {
+                                       if (operation == "list") throw TransientError("timeout");
+                                     },
+                                     {}});
+    CHECK_THROWS_AS(Lease(deaf, "main", "expire"), TransientError);
+  }
+  replace(*memory.store, lease_key("main", 1), "{}\n{}\n");
+  CHECK_THROWS_AS(Lease(memory.repository, "main", "expire"), DamagedError);
+}
+
+TEST_CASE("a holder that cannot give its lease back ends all the same") {
+  MemoryRepository memory;
+  const bool interrupted = GENERATE(false, true);  // as a retry is that waits when SIGINT comes
+  bool down = false;
+  Repository repository = memory.client({[&](std::string_view, std::string_view) {
+                                           if (down && interrupted) throw Interrupted();
+                                           if (down) throw TransientError("no route to host");
+                                         },
+                                         {}});
+  {
+    Lease lease(repository, "main", "backup");
+    down = true;
+  }
+  CHECK(read_lease(memory.repository, "main")->held);
+}
+
+TEST_CASE("a document that is renewed between listing and reading is found again") {
+  MemoryRepository memory;
+  write_other(memory, 5, now());
+  int renewals = 0;
+  Repository repository = memory.client({[&](std::string_view operation, std::string_view key) {
+                                           if (operation != "get" || !key.starts_with("lease/"))
+                                             return;
+                                           if (++renewals > 3) return;
+                                           const std::string old(key);
+                                           memory.store->remove({&old, 1});
+                                           write_other(memory, std::uint32_t(5 + renewals), now());
+                                         },
+                                         {}});
+  const auto state = read_lease(repository, "main");
+  REQUIRE(state);
+  CHECK(state->number == 8);
+}
