@@ -1,4 +1,5 @@
 #include "cluster.hpp"
+#include "wal_source.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -8,23 +9,16 @@
 #include <pgcairn/postgres/wal_file.hpp>
 
 #include <algorithm>
-
-#include <fcntl.h>
+#include <cerrno>
 
 namespace pgcairn::engine {
 
 namespace {
 
-constexpr std::uint64_t kMostWalFileBytes =
-    1 * kGiB;  // the largest segment size that PostgreSQL has
-
-WalFileKind kind_or_throw(const std::string& name) {
-  const auto kind = wal_file_kind(name);
-  if (!kind) {
-    throw UsageError(format("\"{}\" is not the name of a WAL file", name),
-                     "archive_command passes %p, restore_command passes %f and \"%p\"");
-  }
-  return *kind;
+void require_wal_name(const std::string& name) {
+  if (wal_file_kind(name)) return;
+  throw UsageError(format("\"{}\" is not the name of a WAL file", name),
+                   "archive_command passes %p, restore_command passes %f and \"%p\"");
 }
 
 fs::path in_data_directory(const StanzaSettings& stanza, const fs::path& path) {
@@ -32,36 +26,26 @@ fs::path in_data_directory(const StanzaSettings& stanza, const fs::path& path) {
   return stanza.data_directory / path;
 }
 
-void check_content(Bytes content, const std::string& name, WalFileKind kind,
-                   const repo::Cluster& cluster) {
-  switch (kind) {
-    case WalFileKind::segment:
-    case WalFileKind::partial:
-      postgres::check_wal_segment(content, name, cluster.system_id, cluster.pg_version);
-      break;
-    case WalFileKind::timeline_history:
-      postgres::check_timeline_history(content, name);
-      break;
-    case WalFileKind::backup_history:
-      break;  // for people
-  }
-}
-
 /// Where the archived file and this one part, for whoever has to find out which cluster is which.
 void explain_conflict(ConflictError& error, repo::Repository& repository,
                       const StanzaSettings& stanza, const repo::Cluster& cluster,
-                      const std::string& name, Bytes content) {
+                      const std::string& name, const repo::WalContent& content) {
   if (wal_file_kind(name) != WalFileKind::segment) return;
   std::uint64_t at = 0;
   bool parted = false;
+  Buffer ours;
   repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) {
     if (parted) return;
-    const Bytes ours = content.subspan(std::min<std::uint64_t>(at, content.size()));
-    const auto difference = std::mismatch(piece.begin(), piece.end(), ours.begin(), ours.end());
+    ours.resize(std::min<std::uint64_t>(piece.size(), content.size_bytes - at));
+    content.read(at, ours.writable());
+    const Bytes read = ours;
+    const auto difference = std::mismatch(piece.begin(), piece.end(), read.begin(), read.end());
     parted = difference.first != piece.end();
     at += static_cast<std::uint64_t>(difference.first - piece.begin());
   });
-  const postgres::WalHeader header = postgres::parse_wal_header(content, name);
+  Buffer start(postgres::kWalHeaderBytes);
+  content.read(0, start.writable());
+  const postgres::WalHeader header = postgres::parse_wal_header(start, name);
   error.add_context(
       format("the two agree up to {} on timeline {}: there this cluster (\"{}\") and the one that "
              "archived it parted",
@@ -80,7 +64,7 @@ Error combined(std::string message, const std::vector<std::string>& failures, st
 }
 
 bool store(repo::Repository& repository, const StanzaSettings& stanza, const repo::Cluster& cluster,
-           const std::string& name, Bytes content, compress::Codec& codec) {
+           const std::string& name, const repo::WalContent& content, compress::Codec& codec) {
   try {
     return repository.put_wal(stanza.name, cluster, name, content, codec);
   } catch (ConflictError& error) {
@@ -94,10 +78,12 @@ bool store(repo::Repository& repository, const StanzaSettings& stanza, const rep
 void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                   const std::filesystem::path& file, compress::CodecId codec_id, int level) {
   const std::string name = file.filename();
-  const WalFileKind kind = kind_or_throw(name);
+  require_wal_name(name);
   const repo::Cluster cluster = local_cluster(stanza);
-  const Buffer content = read_file(in_data_directory(stanza, file), kMostWalFileBytes);
-  check_content(content, name, kind, cluster);
+  const fs::path path = in_data_directory(stanza, file);
+  const auto source = WalSource::open_if_exists(path);
+  if (!source) throw SystemError(format("cannot open \"{}\"", path.native()), ENOENT);
+  source->check(name, cluster);
 
   const auto codec = compress::make_codec(codec_id, level);
   std::vector<std::string> failures;
@@ -106,7 +92,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
     try {
       repository.open();
       require_cluster(repository, stanza, cluster);
-      const bool stored = store(repository, stanza, cluster, name, content, *codec);
+      const bool stored = store(repository, stanza, cluster, name, source->content(), *codec);
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));
     } catch (const Error& error) {
@@ -144,7 +130,7 @@ Fetched fetch_from(repo::Repository& repository, const StanzaSettings& stanza,
 
 Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                     const std::string& name, const std::filesystem::path& destination) {
-  kind_or_throw(name);
+  require_wal_name(name);
   const repo::Cluster cluster = local_cluster(stanza);
   const fs::path place = fs::absolute(destination);
   std::vector<std::string> failures;

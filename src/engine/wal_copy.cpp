@@ -1,10 +1,10 @@
 #include "wal_copy.hpp"
 
+#include "wal_source.hpp"
+
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/postgres/wal_file.hpp>
 
 namespace pgcairn::engine {
 
@@ -32,15 +32,15 @@ void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
   const auto last = *parse_wal_segment_name(backup.wal_stop, bytes);
   for (; segment.number <= last.number; ++segment.number) {
     const std::string name = wal_segment_name(segment, bytes);
-    const auto content = read_file_if_exists(stanza.data_directory / "pg_wal" / name, kGiB);
-    if (!content) {
+    const auto source = WalSource::open_if_exists(stanza.data_directory / "pg_wal" / name);
+    if (!source) {
       if (repository.has_wal(stanza.name, cluster, name)) continue;  // the archiver was there first
       throw Error(format("the server has recycled WAL segment {}, which the backup needs", name),
                   "raise wal_keep_size, or give the role the REPLICATION attribute, so that a slot "
                   "holds the WAL");
     }
-    postgres::check_wal_segment(*content, name, cluster.system_id, cluster.pg_version);
-    repository.put_wal(stanza.name, cluster, name, *content, codec);
+    source->check(name, cluster);
+    repository.put_wal(stanza.name, cluster, name, source->content(), codec);
   }
 }
 

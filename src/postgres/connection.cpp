@@ -1,3 +1,5 @@
+#include "libpq.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -10,7 +12,6 @@
 #include <functional>
 #include <utility>
 
-#include <libpq-fe.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,16 +21,16 @@ namespace pgcairn::postgres {
 namespace {
 
 struct FreeConnection {
-  void operator()(PGconn* connection) const { PQfinish(connection); }
+  void operator()(PGconn* connection) const { pq().PQfinish(connection); }
 };
 struct FreeResult {
-  void operator()(PGresult* result) const { PQclear(result); }
+  void operator()(PGresult* result) const { pq().PQclear(result); }
 };
 struct FreeCancel {
-  void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+  void operator()(PGcancel* cancel) const { pq().PQfreeCancel(cancel); }
 };
 struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+  void operator()(PQconninfoOption* options) const { pq().PQconninfoFree(options); }
 };
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
@@ -61,7 +62,7 @@ void pass_notice(void*, const char* message) {
 // where the settings are silent.
 class Parameters {
  public:
-  Parameters() : defaults_(PQconndefaults()) {}
+  Parameters() : defaults_(pq().PQconndefaults()) {}
   void set(const char* keyword, std::string value) {
     if (!value.empty()) values_.emplace_back(keyword, std::move(value));
   }
@@ -84,7 +85,7 @@ class Parameters {
     keywords.push_back(nullptr);
     values.push_back(nullptr);
     return std::unique_ptr<PGconn, FreeConnection>(
-        PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/0));
+        pq().PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/0));
   }
 
  private:
@@ -110,9 +111,9 @@ class StopSignal {
 };
 
 std::string connect_hint(PGconn* connection) {
-  if (connection != nullptr && PQconnectionNeedsPassword(connection) != 0)
+  if (connection != nullptr && pq().PQconnectionNeedsPassword(connection) != 0)
     return "give the password in ~/.pgpass, a service file or PGPASSWORD";
-  if (connection != nullptr && PQconnectionUsedPassword(connection) != 0)
+  if (connection != nullptr && pq().PQconnectionUsedPassword(connection) != 0)
     return "check pg-user, the password (~/.pgpass, service file, PGPASSWORD) and pg_hba.conf";
   return "check that PostgreSQL runs and that pg-host, pg-port, pg-socket-path, pg-user and "
          "pg-database (or PGHOST, PGPORT, ...) name it";
@@ -132,7 +133,7 @@ struct Connection::State {
   std::unique_ptr<PGconn, FreeConnection> connection;
 
   [[noreturn]] void lost(const std::string& statement) {
-    const std::string cause = one_line(PQerrorMessage(connection.get()));
+    const std::string cause = one_line(pq().PQerrorMessage(connection.get()));
     connection.reset();
     throw PostgresError(format("cannot run \"{}\": {}", shorten(statement), cause),
                         "the session with PostgreSQL was lost: see the server's log, then run the "
@@ -142,9 +143,9 @@ struct Connection::State {
   // Waits until the socket can be read (or written, while something is to be sent), `wake` is
   // readable, or the time is over (never, when negative); false when it is over.
   bool wait(int wake, bool sending, milliseconds timeout) {
-    pollfd fds[] = {
-        {PQsocket(connection.get()), static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN), 0},
-        {wake, POLLIN, 0}};
+    pollfd fds[] = {{pq().PQsocket(connection.get()),
+                     static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN), 0},
+                    {wake, POLLIN, 0}};
     const int ready = ::poll(fds, wake < 0 ? 1 : 2, static_cast<int>(timeout.count()));
     if (ready < 0 && errno != EINTR) throw SystemError("cannot wait for PostgreSQL", errno);
     return ready != 0;
@@ -154,17 +155,18 @@ struct Connection::State {
   // answers, and is closed otherwise.
   void cancel() {
     char reason[256] = "";
-    const std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(connection.get()));
-    bool answered = request && PQcancel(request.get(), reason, sizeof reason) != 0;
+    const std::unique_ptr<PGcancel, FreeCancel> request(pq().PQgetCancel(connection.get()));
+    bool answered = request && pq().PQcancel(request.get(), reason, sizeof reason) != 0;
     const auto deadline = std::chrono::steady_clock::now() + kCancelTimeout;
     while (answered) {
-      if (PQisBusy(connection.get()) == 0) {
-        if (!Result(PQgetResult(connection.get()))) return;
+      if (pq().PQisBusy(connection.get()) == 0) {
+        if (!Result(pq().PQgetResult(connection.get()))) return;
         continue;
       }
       const auto left =
           std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
-      answered = left.count() > 0 && wait(-1, false, left) && PQconsumeInput(connection.get()) != 0;
+      answered =
+          left.count() > 0 && wait(-1, false, left) && pq().PQconsumeInput(connection.get()) != 0;
     }
     connection.reset();
   }
@@ -177,22 +179,22 @@ struct Connection::State {
         cancel();
         throw Interrupted();
       }
-      const int sending = PQflush(connection.get());
+      const int sending = pq().PQflush(connection.get());
       if (sending < 0) lost(statement);
-      if (sending == 0 && PQisBusy(connection.get()) == 0)
-        return Result(PQgetResult(connection.get()));
+      if (sending == 0 && pq().PQisBusy(connection.get()) == 0)
+        return Result(pq().PQgetResult(connection.get()));
       wait(signal.fd(), sending > 0, milliseconds(-1));
-      if (PQconsumeInput(connection.get()) == 0) lost(statement);
+      if (pq().PQconsumeInput(connection.get()) == 0) lost(statement);
     }
   }
 
   [[noreturn]] void refused(const std::string& statement, const PGresult* result) {
     const auto part = [&](int field) {
-      const char* const text = PQresultErrorField(result, field);
+      const char* const text = pq().PQresultErrorField(result, field);
       return std::string(text == nullptr ? "" : text);
     };
     const std::string state = part(PG_DIAG_SQLSTATE);
-    if (state.empty() || PQstatus(connection.get()) != CONNECTION_OK) lost(statement);
+    if (state.empty() || pq().PQstatus(connection.get()) != CONNECTION_OK) lost(statement);
     std::string cause = one_line(part(PG_DIAG_MESSAGE_PRIMARY).c_str());
     const std::string detail = part(PG_DIAG_MESSAGE_DETAIL);
     if (!detail.empty()) cause += format(" ({})", one_line(detail.c_str()));
@@ -225,20 +227,21 @@ Connection::Connection(const ConnectionSettings& settings) : state_(std::make_un
 
   auto& connection = state_->connection;
   connection = parameters.connect();
-  if (connection == nullptr || PQstatus(connection.get()) != CONNECTION_OK) {
-    throw PostgresError(format("cannot connect to PostgreSQL: {}",
-                               connection == nullptr ? "out of memory"
-                                                     : one_line(PQerrorMessage(connection.get()))),
-                        connect_hint(connection.get()));
+  if (connection == nullptr || pq().PQstatus(connection.get()) != CONNECTION_OK) {
+    throw PostgresError(
+        format("cannot connect to PostgreSQL: {}",
+               connection == nullptr ? "out of memory"
+                                     : one_line(pq().PQerrorMessage(connection.get()))),
+        connect_hint(connection.get()));
   }
-  PQsetNoticeProcessor(connection.get(), pass_notice, nullptr);
-  if (PQsetnonblocking(connection.get(), 1) != 0) state_->lost("connect");
+  pq().PQsetNoticeProcessor(connection.get(), pass_notice, nullptr);
+  if (pq().PQsetnonblocking(connection.get(), 1) != 0) state_->lost("connect");
 
   std::string set =
       "SELECT set_config('search_path', 'pg_catalog', false),"
       " set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),"
       " set_config('idle_in_transaction_session_timeout', '0', false)";
-  const int version = PQserverVersion(connection.get());
+  const int version = pq().PQserverVersion(connection.get());
   if (version >= 140000) set += ", set_config('idle_session_timeout', '0', false)";
   if (version >= 170000) set += ", set_config('transaction_timeout', '0', false)";
   query(set);
@@ -260,25 +263,25 @@ std::vector<Row> Connection::query(const std::string& statement,
   std::vector<const char*> values;
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
   const StopSignal signal(stop);
-  if (PQsendQueryParams(connection, statement.c_str(), static_cast<int>(values.size()), nullptr,
-                        values.data(), nullptr, nullptr, 0) == 0)
+  if (pq().PQsendQueryParams(connection, statement.c_str(), static_cast<int>(values.size()),
+                             nullptr, values.data(), nullptr, nullptr, 0) == 0)
     state_->lost(statement);
 
   Result last;
   while (Result result = state_->next_result(statement, signal, stop)) last = std::move(result);
-  const auto status = PQresultStatus(last.get());
+  const auto status = pq().PQresultStatus(last.get());
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
     state_->refused(statement, last.get());
 
-  std::vector<Row> rows(static_cast<std::size_t>(PQntuples(last.get())));
-  for (int i = 0; i < PQntuples(last.get()); ++i) {
+  std::vector<Row> rows(static_cast<std::size_t>(pq().PQntuples(last.get())));
+  for (int i = 0; i < pq().PQntuples(last.get()); ++i) {
     Row& row = rows[static_cast<std::size_t>(i)];
-    for (int j = 0; j < PQnfields(last.get()); ++j) {
-      if (PQgetisnull(last.get(), i, j) != 0) {
+    for (int j = 0; j < pq().PQnfields(last.get()); ++j) {
+      if (pq().PQgetisnull(last.get(), i, j) != 0) {
         row.emplace_back();
       } else {
-        row.emplace_back(std::in_place, PQgetvalue(last.get(), i, j),
-                         static_cast<std::size_t>(PQgetlength(last.get(), i, j)));
+        row.emplace_back(std::in_place, pq().PQgetvalue(last.get(), i, j),
+                         static_cast<std::size_t>(pq().PQgetlength(last.get(), i, j)));
       }
     }
   }
@@ -290,13 +293,13 @@ bool Connection::alive() {
   if (connection == nullptr) return false;
   // A server that ends the session says so first and closes the socket then: read on to the end.
   for (;;) {
-    if (PQstatus(connection) != CONNECTION_OK) return false;
-    pollfd fd{PQsocket(connection), POLLIN, 0};
+    if (pq().PQstatus(connection) != CONNECTION_OK) return false;
+    pollfd fd{pq().PQsocket(connection), POLLIN, 0};
     const int ready = ::poll(&fd, 1, 0);
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return true;
-    if (ready < 0 || PQconsumeInput(connection) == 0) return false;
-    (void)PQisBusy(connection);  // has libpq read what came
+    if (ready < 0 || pq().PQconsumeInput(connection) == 0) return false;
+    (void)pq().PQisBusy(connection);  // has libpq read what came
   }
 }
 

@@ -18,7 +18,6 @@ constexpr std::size_t kPageAddressAt = 8;
 constexpr std::size_t kSystemIdAt = 24;
 constexpr std::size_t kSegmentBytesAt = 32;
 constexpr std::size_t kBlockBytesAt = 36;
-constexpr std::size_t kHeaderBytes = 40;
 constexpr std::uint16_t kLongHeader = 0x0002;  // XLP_LONG_HEADER
 
 struct Magic {
@@ -42,7 +41,7 @@ constexpr std::string_view kWrongFileHint =
 }  // namespace
 
 WalHeader parse_wal_header(Bytes bytes, const std::string& object) {
-  if (bytes.size() < kHeaderBytes) {
+  if (bytes.size() < kWalHeaderBytes) {
     throw DamagedError(object, bytes.size(), "ends within the header of a WAL segment");
   }
   WalHeader header;
@@ -75,8 +74,9 @@ WalHeader parse_wal_header(Bytes bytes, const std::string& object) {
   return header;
 }
 
-void check_wal_segment(Bytes bytes, std::string_view name, SystemId system_id, int major) {
-  const WalHeader header = parse_wal_header(bytes, std::string(name));
+void check_wal_segment(Bytes start, std::uint64_t size_bytes, std::string_view name,
+                       SystemId system_id, int major) {
+  const WalHeader header = parse_wal_header(start, std::string(name));
   if (header.major != major) {
     mismatch(name, "PostgreSQL version", format("{}", header.major), format("{}", major),
              kWrongClusterHint);
@@ -85,8 +85,8 @@ void check_wal_segment(Bytes bytes, std::string_view name, SystemId system_id, i
     mismatch(name, "system identifier", format("{}", header.system_id), format("{}", system_id),
              kWrongClusterHint);
   }
-  if (bytes.size() != header.segment_bytes) {
-    mismatch(name, "length", format("{} bytes", bytes.size()),
+  if (size_bytes != header.segment_bytes) {
+    mismatch(name, "length", format("{} bytes", size_bytes),
              format("{} as its header says", header.segment_bytes), kWrongFileHint);
   }
   const auto kind = wal_file_kind(name);
@@ -96,9 +96,9 @@ void check_wal_segment(Bytes bytes, std::string_view name, SystemId system_id, i
                        header.segment_bytes),
                 "pass the path that PostgreSQL gives archive_command as %p");
   }
-  const Lsn start{segment->number * header.segment_bytes};
-  if (header.page_address != start) {
-    mismatch(name, "first address", to_string(header.page_address), to_string(start),
+  const Lsn first{segment->number * header.segment_bytes};
+  if (header.page_address != first) {
+    mismatch(name, "first address", to_string(header.page_address), to_string(first),
              kWrongFileHint);
   }
   // A promotion copies the last segment of the old timeline and begins the new one within it: its

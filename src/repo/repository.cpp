@@ -143,9 +143,9 @@ void Repository::write_backup(const std::string& stanza, const BackupInfo& info)
 
 namespace {
 
-std::string wal_about(const std::string& file, std::size_t size_bytes, const Cluster& cluster) {
+std::string wal_about(const std::string& file, std::uint64_t size_bytes, const Cluster& cluster) {
   JsonWriter about;
-  about.begin_object().member("file", file).member("size", std::uint64_t{size_bytes});
+  about.begin_object().member("file", file).member("size", size_bytes);
   about.member("cluster", cluster_id(cluster)).end_object();
   return about.take();
 }
@@ -153,31 +153,44 @@ std::string wal_about(const std::string& file, std::size_t size_bytes, const Clu
 /// Compares what comes in pieces with what is there.
 class SameBytes {
  public:
-  explicit SameBytes(Bytes expected) : rest_(expected) {}
+  explicit SameBytes(const WalContent& expected) : expected_(expected) {}
   void add(Bytes piece) {
-    same_ = same_ && piece.size() <= rest_.size() &&
-            std::memcmp(piece.data(), rest_.data(), piece.size()) == 0;
-    if (same_) rest_ = rest_.subspan(piece.size());
+    same_ = same_ && piece.size() <= expected_.size_bytes - at_;
+    if (!same_) return;
+    ours_.resize(piece.size());
+    expected_.read(at_, ours_.writable());
+    same_ = std::memcmp(piece.data(), ours_.data(), piece.size()) == 0;
+    at_ += piece.size();
   }
-  bool same() const { return same_ && rest_.empty(); }
+  bool same() const { return same_ && at_ == expected_.size_bytes; }
 
  private:
-  Bytes rest_;
+  const WalContent& expected_;
+  Buffer ours_;
+  std::uint64_t at_ = 0;
   bool same_ = true;
 };
 
 }  // namespace
 
+WalContent wal_content(Bytes bytes) {
+  return {bytes.size(), [bytes](std::uint64_t offset_bytes, MutableBytes out) {
+            const Bytes piece = bytes.subspan(offset_bytes, out.size());
+            std::copy(piece.begin(), piece.end(), out.begin());
+          }};
+}
+
 bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
-                         Bytes content, compress::Codec& codec) {
+                         const WalContent& content, compress::Codec& codec) {
   const std::string key = wal_key(stanza, cluster_id(cluster), file);
   Buffer body;
-  body.reserve(codec.bound(std::min(content.size(), kWalFrameBytes)) + kFrameHeaderBytes + 256);
+  Buffer raw;
   FrameWriter frames(FrameKind::wal, place_of(id_, key), codec);
-  std::string about = wal_about(file, content.size(), cluster);
-  for (std::size_t at = 0; at < content.size() || at == 0; at += kWalFrameBytes) {
-    frames.append(content.subspan(at, std::min(kWalFrameBytes, content.size() - at)),
-                  as_bytes(about), body);
+  std::string about = wal_about(file, content.size_bytes, cluster);
+  for (std::uint64_t at = 0; at < content.size_bytes || at == 0; at += kWalFrameBytes) {
+    raw.resize(std::min(kWalFrameBytes, content.size_bytes - at));
+    content.read(at, raw.writable());
+    frames.append(raw, as_bytes(about), body);
     about.clear();
   }
   if (driver_->put(key, body, storage::IfExists::keep)) return true;

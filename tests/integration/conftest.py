@@ -4,7 +4,8 @@ import itertools
 import pytest
 
 from support import cluster as clusters
-from support import pgcairn, report, system
+from support import pgcairn, system
+from support import report as report_table
 from support.stanza import Stanza
 
 VERSIONS = (15, 18)  # most tests; all of them are in test_matrix.py
@@ -94,17 +95,26 @@ def target(home):
     return system.make_dir(home / "target")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
     cell = item.get_closest_marker("matrix")
     if cell and hasattr(item, "callspec"):
         params = item.callspec.params
-        report.outcome(f"pg{params['past']}", cell.args[0] if cell.args else params["target"], outcome.get_result())
+        item.user_properties.append(("cell", [f"pg{params['past']}", cell.args[0] if cell.args else params["target"]]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item):
+    report_table.hand_over(item)
+
+
+def pytest_runtest_logreport(report):
+    report_table.collect(report)
+    report_table.outcome(report)
 
 
 def pytest_terminal_summary(terminalreporter):
-    lines = report.table()
+    lines = report_table.table()
     if lines:
         terminalreporter.section("PostgreSQL version by target of the restore")
         for line in lines:

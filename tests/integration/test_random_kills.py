@@ -96,6 +96,6 @@ def test_kill_9_at_random_moments_of_a_restore(source):
             stanza.cairn.ok(*arguments)
         assert_whole(stanza, places[0])
     told = ", ".join(f"{times} {what}" for what, times in sorted(counts.items()))
-    report.LINES.append(f"pg15: kill -9 at {COUNT} random moments of a restore, seed {SEED}, in "
+    report.line(f"pg15: kill -9 at {COUNT} random moments of a restore, seed {SEED}, in "
                         f"{time.monotonic() - began:.0f} s: {told}")
     assert counts.get("killed halfway") or COUNT < 5, f"no kill hit the restore: {told}"

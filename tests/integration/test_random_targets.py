@@ -289,5 +289,5 @@ def test_random_targets(history):
             if fault:
                 wrong.append(fault)
     told = ", ".join(f"{count} {what}" for what, count in sorted(kinds.items()))
-    report.LINES.append(f"pg{VERSION}: {COUNT} random targets, seed {SEED}, in {time.monotonic() - started:.0f} s: {told}")
+    report.line(f"pg{VERSION}: {COUNT} random targets, seed {SEED}, in {time.monotonic() - started:.0f} s: {told}")
     assert not wrong, f"seed {SEED}: {len(wrong)} of {COUNT}\n" + "\n".join(wrong)

@@ -10,6 +10,9 @@
 
 namespace pgcairn::postgres {
 
+/// How much of a segment its header takes.
+inline constexpr std::size_t kWalHeaderBytes = 40;
+
 /// The long header at the start of every segment (xlog_internal.h XLogLongPageHeaderData).
 struct WalHeader {
   int major = 0;  // told by xlp_magic
@@ -21,10 +24,12 @@ struct WalHeader {
 /// Throws DamagedError naming `object` for what is no segment of PostgreSQL 13 to 18.
 WalHeader parse_wal_header(Bytes bytes, const std::string& object);
 
-/// Throws Error naming the file and both values when a segment (or .partial) is not this cluster's:
+/// Throws Error naming the file and both values when a segment (or .partial) that begins with
+/// `start` (kWalHeaderBytes, fewer when it is shorter) is not this cluster's:
 /// major version, system identifier, segment size, length, and address must agree with `name`. A
 /// timeline in the header may be an ancestor of the name's (the segment a promotion copied).
-void check_wal_segment(Bytes bytes, std::string_view name, SystemId system_id, int major);
+void check_wal_segment(Bytes start, std::uint64_t size_bytes, std::string_view name,
+                       SystemId system_id, int major);
 
 /// Throws Error when the text is not a timeline history (lines of timeline, LSN, reason; timelines
 /// increasing, below the file's own).

@@ -26,6 +26,15 @@ struct Cluster {
 /// "15-7412345678901234567": names the cluster's object and its WAL directory.
 std::string cluster_id(const Cluster& cluster);
 
+/// A WAL file on its way into a repository, read in pieces: a segment may have 1 GiB.
+struct WalContent {
+  std::uint64_t size_bytes = 0;
+  /// Fills `out`.
+  std::function<void(std::uint64_t offset_bytes, MutableBytes out)> read;
+};
+/// Of bytes that outlive it.
+WalContent wal_content(Bytes bytes);
+
 /// What is archived of one timeline's segments, for information and for plans.
 struct WalListing {
   std::vector<std::string> segments;   // 24 hex digits each, sorted
@@ -70,7 +79,7 @@ class Repository {
   /// True when stored now, false when the same bytes were there. Throws ConflictError when other
   /// bytes stand under the name.
   bool put_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
-               Bytes content, compress::Codec& codec);
+               const WalContent& content, compress::Codec& codec);
   /// Opens the object and gives its pieces in order; false when there is certainly none. Throws
   /// DamagedError naming object and offset.
   bool get_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,

@@ -1,32 +1,61 @@
-"""A table that a test fills while it runs, and pytest prints at the end: version by target, pass or why not."""
+"""A table that tests fill while they run, and pytest prints at the end: version by target, pass or why not.
+
+Tests may run in several processes. What they say travels with their reports, as user properties, to the one that prints."""
 
 CELLS = {}  # {(row, column): "pass" or why not}
 NOTES = {}  # {row: {sentence: None}}, in order
 LINES = []  # said below the table
 
 
+SAID = []  # in this process, not yet handed to a report
+
+
 def note(row, sentence):
-    NOTES.setdefault(row, {})[sentence] = None
+    """Say something about a row of the table."""
+    SAID.append(("note", [row, sentence]))
 
 
-def outcome(row, column, report):
-    """Take a pytest report of a cell's test. The setup counts when it fails, the call otherwise."""
-    if report.passed and report.when != "call":
+def line(sentence):
+    """Have a line of its own printed below the table."""
+    SAID.append(("line", sentence))
+
+
+def hand_over(item):
+    """Let the next report of this test carry what was said."""
+    item.user_properties += SAID
+    SAID.clear()
+
+
+def collect(report):
+    """Take what a test's report carries."""
+    if report.when != "teardown":  # each report carries all that was said up to then
+        return
+    for name, value in report.user_properties:
+        if name == "note":
+            NOTES.setdefault(value[0], {})[value[1]] = None
+        elif name == "line":
+            LINES.append(value)
+
+
+def outcome(report):
+    """Take the outcome of a cell's test. The setup counts when it fails, the call otherwise."""
+    cell = next((tuple(value) for name, value in report.user_properties if name == "cell"), None)
+    if cell is None or (report.passed and report.when != "call"):
         return
     if report.failed:
         crash = getattr(report.longrepr, "reprcrash", None)
         why = (crash.message if crash else str(report.longrepr)).strip().splitlines() or [""]
-        CELLS[row, column] = f"FAILED in {report.when}: {why[0][:100]}"
+        CELLS[cell] = f"FAILED in {report.when}: {why[0][:100]}"
     elif report.skipped:
-        CELLS[row, column] = "skipped: " + str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        CELLS[cell] = "skipped: " + str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
     else:
-        CELLS.setdefault((row, column), "pass")
+        CELLS.setdefault(cell, "pass")
 
 
 def table():
     """The lines of the table. What is no "pass" has a number, and is told below."""
     rows = list(dict.fromkeys(row for row, _ in CELLS))
-    columns = list(dict.fromkeys(column for _, column in CELLS))
+    columns = sorted(dict.fromkeys(column for _, column in CELLS))
     reasons = {}
 
     def shown(row, column):

@@ -23,7 +23,7 @@ const repo::Cluster kCluster{7412345678901234567, 15};
 
 void archive(repo::Repository& repository, const std::string& segment) {
   const auto codec = compress::make_codec(compress::CodecId::none);
-  repository.put_wal("main", kCluster, segment, as_bytes("wal"), *codec);
+  repository.put_wal("main", kCluster, segment, repo::wal_content(as_bytes("wal")), *codec);
 }
 
 }  // namespace

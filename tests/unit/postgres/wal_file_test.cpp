@@ -34,7 +34,7 @@ std::string message_of(Action&& action) {
 
 std::string check(const std::vector<std::byte>& bytes, std::string_view name,
                   SystemId system_id = kSystem, int major = 15) {
-  return message_of([&] { check_wal_segment(bytes, name, system_id, major); });
+  return message_of([&] { check_wal_segment(bytes, bytes.size(), name, system_id, major); });
 }
 
 bool has(const std::string& text, std::string_view part) {
@@ -101,7 +101,7 @@ TEST_CASE("what is no WAL segment is damage", "[postgres][wal]") {
     store_le<std::uint32_t>(bytes.data() + 36, 8191);
   }
   CHECK_THROWS_AS(parse_wal_header(bytes, "x"), DamagedError);
-  CHECK_THROWS_AS(check_wal_segment(bytes, kName, kSystem, 15), DamagedError);
+  CHECK_THROWS_AS(check_wal_segment(bytes, bytes.size(), kName, kSystem, 15), DamagedError);
 }
 
 TEST_CASE("a segment must be this cluster's", "[postgres][wal]") {

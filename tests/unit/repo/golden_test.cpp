@@ -451,7 +451,7 @@ std::string write_wal(Repository& repository, Random& random) {
   std::string expected;
   const auto put = [&](CodecId id, const std::string& file, const std::string& content) {
     const auto codec = compress::make_codec(id, compress::levels_of(id).usual);
-    repository.put_wal("main", kCluster, file, as_bytes(content), *codec);
+    repository.put_wal("main", kCluster, file, wal_content(as_bytes(content)), *codec);
     expected += listed("wal", cluster_id(kCluster), file, content);
   };
   const auto segment = [&] {

@@ -28,7 +28,7 @@ std::unique_ptr<compress::Codec> zst() {
 
 bool put(Repository& repository, const std::string& file, std::string_view content) {
   const auto codec = zst();
-  return repository.put_wal("main", kCluster, file, as_bytes(content), *codec);
+  return repository.put_wal("main", kCluster, file, wal_content(as_bytes(content)), *codec);
 }
 
 std::optional<std::string> got(Repository& repository, const std::string& file) {
@@ -145,7 +145,7 @@ TEST_CASE("WAL is stored once: the same again is success, anything else is refus
 
   CHECK_FALSE(put(repository, kSegment, content));
   const auto lz4 = compress::make_codec(compress::CodecId::lz4, 1);
-  CHECK_FALSE(repository.put_wal("main", kCluster, kSegment, as_bytes(content), *lz4));
+  CHECK_FALSE(repository.put_wal("main", kCluster, kSegment, wal_content(as_bytes(content)), *lz4));
 
   std::string other = content;
   other.back() = static_cast<char>(other.back() + 1);
