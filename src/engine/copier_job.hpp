@@ -50,6 +50,7 @@ class Copier::Thread {
   void copy_different_pages(Job& job, const Fd& fd, std::uint64_t start, std::uint64_t end,
                             Part& part);
   bool same_content(Job& job, const Fd& fd);
+  bool sample_holds(Job& job, const Fd& fd, std::uint64_t offset);
   void check_samples(Job& job, const Fd& fd, std::uint64_t start, std::uint64_t end);
   std::size_t read(Job& job, const Fd& fd, std::uint64_t offset, std::uint64_t length, Part& part);
   void inherit(Job& job, std::uint64_t offset, std::uint64_t length, Part& part);

@@ -171,25 +171,29 @@ void Copier::Thread::copy_blocks(Job& job, const Fd& fd, std::uint64_t start, st
   }
 }
 
+/// May the page at `offset`, which the summaries do not name, be taken from the older backup?
+bool Copier::Thread::sample_holds(Job& job, const Fd& fd, std::uint64_t offset) {
+  Part ignored;
+  for (int i = 0; i < kSampleReads; ++i) {
+    // Cut off since the file was opened, by a DROP TABLE perhaps: replay does so again.
+    if (read(job, fd, offset, kPageBytes, ignored) < kPageBytes) return true;
+    if (as_before(job, offset, buffer_) || copier_.rules_.explains_change(buffer_.data()))
+      return true;
+  }
+  return false;
+}
+
 void Copier::Thread::check_samples(Job& job, const Fd& fd, std::uint64_t start, std::uint64_t end) {
   const std::vector<std::uint32_t>& samples = job.plan.samples;
   for (auto next = std::lower_bound(samples.begin(), samples.end(), start / kPageBytes);
        next != samples.end() && (*next + std::uint64_t{1}) * kPageBytes <= end; ++next) {
-    const std::uint64_t offset = *next * std::uint64_t{kPageBytes};
-    Part ignored;
-    bool believed = false;
-    for (int i = 0; i < kSampleReads && !believed; ++i) {
-      if (read(job, fd, offset, kPageBytes, ignored) < kPageBytes) break;
-      believed = as_before(job, offset, buffer_) || copier_.rules_.explains_change(buffer_.data());
-    }
-    if (!believed && buffer_.size() == kPageBytes) {
-      throw MarksDoubted(
-          format(
-              "block {} of \"{}\" has changed since backup {}, and the WAL summaries do not say so",
-              *next, job.source.path, copier_.settings_.prior->info().label),
-          "please report this with the server's version; the backup goes on by comparing every "
-          "page");
-    }
+    if (sample_holds(job, fd, *next * std::uint64_t{kPageBytes})) continue;
+    throw MarksDoubted(
+        format("block {} of \"{}\" has changed since backup {} (its LSN is {}), and the WAL "
+               "summaries do not say so",
+               *next, job.source.path, copier_.settings_.prior->info().label,
+               to_string(postgres::page_lsn(buffer_.data()))),
+        "please report this with the server's version; the backup goes on by comparing every page");
   }
 }
 
