@@ -14,6 +14,7 @@ from . import system
 
 # Clients of one version for all servers: they talk to any newer one.
 CLIENTS = pathlib.Path("/usr/lib/postgresql/15/bin")
+CLIENTS_SPACE = "PG_15_202209061"  # how their server calls its directory in a tablespace
 PORTS = itertools.count(54300)  # names of sockets, nothing listens on the network
 
 BASE_SETTINGS = {
@@ -27,6 +28,7 @@ BASE_SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "log_min_messages": "info",
     "restart_after_crash": False,
+    "jit": False,  # an unpacked server has no LLVM
 }
 
 
@@ -208,10 +210,10 @@ class PgCluster:
                 found.update(named_hashes(database, self.rows(hash_query(names[at:at + 200]), database)))
         return found
 
-    def tables(self, database="postgres", persistence="pu"):
+    def tables(self, database="postgres", persistence="pu", kind="r"):
         return [row[0] for row in self.rows(
             "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
-            " WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')"
+            f" WHERE relkind = '{kind}' AND nspname NOT IN ('pg_catalog', 'information_schema')"
             f" AND strpos('{persistence}', relpersistence::text) > 0 ORDER BY 1", database)]
 
     def moment(self, database="postgres"):
@@ -244,8 +246,16 @@ class PgCluster:
 
     def checksums(self):
         """Let PostgreSQL check every page of a cleanly stopped cluster; returns with what."""
+        own = (self.install.bin / "pg_checksums").exists()
+        spaces = [] if own else list(self.data.glob(f"pg_tblspc/*/PG_{self.version}_*"))
+        # The one of 15 finds databases in tablespaces by the directory's name.
+        aliases = [space.with_name(CLIENTS_SPACE) for space in spaces]
+        for alias, space in zip(aliases, spaces):
+            alias.symlink_to(space.name)
         system.run([self.install.tool("pg_checksums"), "--check", "-D", self.data])
-        return "pg_checksums" if (self.install.bin / "pg_checksums").exists() else "pg_checksums of 15"
+        for alias in aliases:
+            alias.unlink()
+        return "pg_checksums" if own else "pg_checksums of 15"
 
     def relation_path(self, relation, database="postgres"):
         """The first file of a relation, as (path below the data directory, absolute path)."""

@@ -1,4 +1,5 @@
 """A storm of DDL and DML: several sessions, each with tables of its own, so that few statements fail."""
+import contextlib
 import random
 import subprocess
 import threading
@@ -10,6 +11,7 @@ COLUMNS = "(id bigserial PRIMARY KEY, a int, b text, c int[], p point, r int4ran
 INDEXES = ("btree (a)", "btree (b text_pattern_ops)", "hash (a)", "gin (c)", "gist (p)", "gist (r)", "spgist (p)", "spgist (r)",
            "spgist (b)", "brin (a)", "brin (id) WITH (pages_per_range = 4)")
 SPACES = ("pg_default", "space1", "space2")
+MOVE = "ALTER DATABASE"
 
 
 def fill(table, rows, wide):
@@ -121,9 +123,8 @@ class Session:
         if choice < 0.75:
             self.databases.remove(name)
             return [f"DROP DATABASE {name} WITH (FORCE);"]
-        # Not ALTER DATABASE SET TABLESPACE: replay copies the old directory once more, and a backup that was taken meanwhile,
-        # full or not, may have found it gone: PostgreSQL then restores a database without files. test_incremental.py moves
-        # databases between backups.
+        if choice < 0.88:
+            return [f"{MOVE} {name} SET TABLESPACE {self.space()};", f"\\c {name}", "INSERT INTO x SELECT 7;"]
         return [f"\\c {name}", "DELETE FROM x WHERE i > 5;", "VACUUM x;", "INSERT INTO x SELECT i FROM generate_series(1, 500) i;"]
 
     CHOICES = (create, insert, insert, update, update, delete, shrink, shrink, shrink_between_checkpoints, truncate, rewrite, rewrite,
@@ -137,6 +138,10 @@ class Storm:
         self.cluster = cluster
         self.sessions = [Session(cluster.version, seed, number) for number in range(sessions)]
         self.stopped = threading.Event()
+        # Held by whoever takes a backup, and while a database is moved. Replay of ALTER DATABASE SET TABLESPACE copies the old
+        # directory once more; where that vanished before a backup had all of it, the database is restored without PG_VERSION,
+        # by pg_basebackup of 15 and 18 just the same.
+        self.backup_or_move = threading.Lock()
         self.threads = []
         self.done = 0
         self.failed = []
@@ -162,7 +167,9 @@ class Storm:
 
     def work(self, session):
         while not self.stopped.is_set():
-            self.run(session.statements())
+            statements = session.statements()
+            with self.backup_or_move if statements[0].startswith(MOVE) else contextlib.nullcontext():
+                self.run(statements)
 
     def __enter__(self):
         self.threads = [threading.Thread(target=self.work, args=(session,)) for session in self.sessions]
