@@ -57,7 +57,7 @@ Changes find_changes(postgres::Connection& connection, const std::filesystem::pa
       std::chrono::duration_cast<std::chrono::seconds>(start.time - prior.start_time);
   postgres::SummaryResult result =
       postgres::collect_changed_blocks(connection, request, std::move(stop));
-  for (const std::string& warning : result.warnings) log_warn(warning);
+  if (!result.warning.empty()) log_warn(result.warning);
 
   Changes changes;
   changes.reason = std::move(result.reason);

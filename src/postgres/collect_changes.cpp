@@ -86,29 +86,20 @@ SummarySettings read_settings(Connection& connection, const std::stop_token& sto
   return {{}, std::chrono::minutes(static_cast<std::int64_t>(minutes))};
 }
 
-void warn_of_keep_time(std::chrono::minutes keep, std::chrono::seconds prior_age,
-                       std::vector<std::string>& warnings) {
-  if (keep.count() == 0 || keep >= 2 * prior_age) return;
-  warnings.push_back(
-      format("wal_summary_keep_time is {}, less than twice the {} since the backup that this one "
-             "builds on: raise it, or summaries may be gone when the next one needs them",
-             format_duration(keep), format_duration(prior_age)));
-}
-
 // The WAL to look at, or why the prior backup is no base for this one.
 WalBetween ranges_of(const SummaryRequest& request) {
   const TimelineHistory history =
       read_timeline_history(request.data_directory, request.start.timeline);
+  // What the prior backup copied must be of this path, to its very end.
+  WalBetween prior =
+      wal_between(history, request.prior_start, {request.prior_start.timeline, request.prior_stop});
+  if (!prior.refusal.empty()) return {{}, std::move(prior.refusal)};
   if (request.prior_stop > request.start.lsn) {
     return {{},
             format("the prior backup ended at {}, after {} where this one starts (a standby "
                    "without a new restartpoint)",
                    to_string(request.prior_stop), to_string(request.start.lsn))};
   }
-  // What the prior backup copied must be of this path, to its very end.
-  WalBetween prior =
-      wal_between(history, request.prior_start, {request.prior_start.timeline, request.prior_stop});
-  if (!prior.refusal.empty()) return {{}, std::move(prior.refusal)};
   return wal_between(history, request.prior_start, request.start);
 }
 
@@ -135,10 +126,18 @@ void collect(Connection& connection, const SummaryRequest& request, const std::s
   result.reason = std::move(read.reason);
   result.files = read.files;
   result.bytes = read.bytes;
-  warn_of_keep_time(settings.keep, request.prior_age, result.warnings);
+  result.warning = keep_time_warning(settings.keep, request.prior_age);
 }
 
 }  // namespace
+
+std::string keep_time_warning(std::chrono::minutes keep, std::chrono::seconds prior_age) {
+  if (keep.count() == 0 || keep >= 2 * prior_age) return {};
+  return format(
+      "wal_summary_keep_time is {}, less than twice the {} since the backup that this one "
+      "builds on: raise it, or summaries may be gone when the next one needs them",
+      format_duration(keep), format_duration(prior_age));
+}
 
 SummariesFound wait_for_summaries(std::span<const TimelineRange> ranges,
                                   const std::function<std::vector<TimelineRange>()>& list,

@@ -1,5 +1,6 @@
 """Incremental and differential backups, case by case: where ways of telling what changed are known to go wrong. Each backup is
 restored to its own end and compared with what was true there; PostgreSQL checks the rest."""
+import signal
 import time
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from support import damage, system, truth
 from support.pgcairn import result_of
 
+# What the server writes of WAL that changed nothing: magic, the entry that ends the list, CRC-32C.
+EMPTY_SUMMARY = bytes.fromhex("7b132b65" + 24 * "00" + "b871164b")
 ROWS = "INSERT INTO {0} SELECT i, repeat(md5(i::text), 20) FROM generate_series({1}, {2}) i"
 
 
@@ -117,6 +120,42 @@ def test_truncation_regrowth_and_promotion_in_between(make_case, postgres):
     standby.rows("CHECKPOINT")
     backup, said = stanza.backup_aloud(type="incr")
     assert backup["type"] == "incr" and backup["method"] == case.usual, (backup["method-reason"], said)
+    case.check(backup)
+
+
+@pytest.mark.slow
+def test_what_changed_while_the_older_backup_ran(case):
+    """The older backup has a page as it was when the page was read, so what counts is its start, not its end."""
+    case.sql("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
+    process = case.stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1")
+    packs = case.stanza.repo / "main" / "data"
+    system.wait_until(lambda: list(packs.glob("*/pack/*")) or process.poll() is not None, what="a pack", pause=0.01)
+    process.send_signal(signal.SIGSTOP)  # t has been read, what is left of the large table has not
+    assert process.poll() is None
+    case.sql("UPDATE t SET s = 'meanwhile' WHERE i % 40 = 0", "CHECKPOINT")
+    process.send_signal(signal.SIGCONT)
+    assert result_of(process).code == 0
+    case.check(case.backup("incr"))
+
+
+@pytest.mark.slow
+def test_timelines_that_parted(case):
+    """The newest backup is of a branch that this cluster has never been on: its pages are compared, whatever the summaries say."""
+    stanza = case.stanza
+    full = case.full()
+    case.sql("UPDATE t SET s = 'left' WHERE i % 3 = 0")
+    left = case.backup("incr")
+    case.cluster.stop()
+    branch = stanza.restore("branch", "--type=immediate", "--target-action=promote", f"--set={full['label']}")
+    branch.overrides = {}  # it archives
+    stanza.point_at(branch)
+    branch.must_start().wait_ready()
+    case.cluster = branch
+    case.sql("UPDATE t SET s = 'right' WHERE i % 5 = 0", "CHECKPOINT")
+    backup, said = stanza.backup_aloud(type="incr")
+    assert (backup["prior"], backup["method"], backup["timeline"]) == (left["label"], "compare", 2), (backup, said)
+    if case.usual == "summaries":
+        assert "where timeline 1 was left" in backup["method-reason"], backup
     case.check(backup)
 
 
@@ -326,6 +365,27 @@ def test_the_summarizer_is_off_then_on(make_case):
     case.check(backup, whole=False)
 
 
+@pytest.mark.slow
+def test_summaries_that_miss_a_change_are_found_out(make_case):
+    """Of 4500 pages that changed without a mark one percent is looked at."""
+    case = make_case(18)
+    case.fill("t", 5001, 50000)
+    case.full()
+    folder = case.cluster.data / "pg_wal/summaries"
+    case.sql("CHECKPOINT")
+    system.wait_until(lambda: case.cluster.sql("SELECT summarized_lsn >= redo_lsn FROM pg_get_wal_summarizer_state(),"
+                                               " pg_control_checkpoint()") == "t", what="the summarizer")
+    known = set(folder.glob("*.summary"))
+    case.sql("UPDATE t SET s = md5(s)", "CHECKPOINT")
+    new = system.wait_until(lambda: set(folder.glob("*.summary")) - known, what="a summary")
+    for path in new:
+        system.write(path, EMPTY_SUMMARY)
+    backup, said = case.stanza.backup_aloud(type="incr")
+    assert "the WAL summaries do not say so" in said and backup["method"] == "compare", said
+    assert "the WAL summaries missed a change" in backup["method-reason"]
+    case.check(backup)
+
+
 # --- standbys -----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.slow
@@ -351,7 +411,11 @@ def test_backups_of_a_standby_that_is_promoted_between_them(make_case, postgres)
         assert result.code == 0, result
         return result.json["backup"]
     caught_up()
-    from_standby("full")
+    full = from_standby("full")
+    again = from_standby("incr")  # from the same restartpoint, and what the first one copied may be newer
+    assert (again["start-lsn"], again["method"]) == (full["start-lsn"], "compare")
+    if case.usual == "summaries":
+        assert "a standby without a new restartpoint" in again["method-reason"], again
     case.shrink("t", 10)
     caught_up()
     incremental = from_standby("incr")

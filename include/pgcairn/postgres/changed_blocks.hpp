@@ -114,6 +114,10 @@ struct SummariesRead {
 SummariesRead read_summaries(const std::filesystem::path& data_directory,
                              std::span<const TimelineRange> ranges, const std::stop_token& stop);
 
+/// What to say of a server that keeps summaries for `keep` (0: for ever) while backups are
+/// `prior_age` apart; empty when that is long enough.
+std::string keep_time_warning(std::chrono::minutes keep, std::chrono::seconds prior_age);
+
 /// The backup to build on and the one being taken, both as pg_backup_start and stop told.
 struct SummaryRequest {
   std::filesystem::path data_directory;
@@ -129,10 +133,10 @@ struct SummaryRequest {
 struct SummaryResult {
   std::optional<ChangedBlocks> changed;  // nothing: contents have to be compared
   std::string reason;                    // why; words that continue "because"
-  std::vector<std::string> warnings;
-  std::uint64_t files = 0;  // summaries read
-  std::uint64_t bytes = 0;  // of them
-  milliseconds waited{0};   // for the summarizer
+  std::string warning;                   // for the operator; empty: none
+  std::uint64_t files = 0;               // summaries read
+  std::uint64_t bytes = 0;               // of them
+  milliseconds waited{0};                // for the summarizer
 };
 
 /// What changed from the prior backup's start to this one's, from the server's WAL summaries

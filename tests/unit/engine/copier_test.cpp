@@ -19,10 +19,11 @@ constexpr Lsn kPriorStart{0x1000};
 constexpr Lsn kStart{0x2000};
 constexpr Lsn kBetween{0x1800};
 constexpr std::uint32_t kFrame = 65536;
+constexpr std::uint64_t kPage = postgres::kPageBytes;
 const std::string kNext = "20261121-010203F_20261122-010203I";
 
 std::string page(char content, Lsn lsn) {
-  std::string bytes(postgres::kPageBytes, content);
+  std::string bytes(kPage, content);
   const std::uint32_t halves[] = {static_cast<std::uint32_t>(lsn.value >> 32),
                                   static_cast<std::uint32_t>(lsn.value)};
   std::memcpy(bytes.data(), halves, sizeof halves);
@@ -77,38 +78,35 @@ class Cluster {
     info_ = info;
   }
 
-  /// The next one's share of one file: every page is sampled, none is marked. `meanwhile` happens
-  /// when the file has been opened and before any page of it is read.
-  void sample_all(const std::string& path, const std::function<void()>& meanwhile) {
+  /// What the next backup has of a file in which no page is marked and all are sampled. `meanwhile`
+  /// happens when the file has been opened and before any page of it is read.
+  std::string next(
+      const postgres::SourceFile& file, const std::function<void()>& meanwhile = [] {}) {
     PriorBackup prior(memory_.repository, "main", info_);
     PackStore store(memory_.repository, "main", kNext, kMiB);
+    const std::vector<repo::ManifestRef> refs = prior.refs(kNext, kFrame);
     // The only thread is held up by another file.
     write("1", pages(16, kPriorStart));
     struct : NoProgress {
       void advance(std::uint64_t) override { opened.wait(); }
       std::latch opened{1};
     } progress;
-    copy(store, {compress::CodecId::none, 0, prior.refs(kNext, kFrame), &prior}, progress,
-         [&](Copier& copier) {
-           const auto emit = [](CopiedFile&&) {};
-           copier.add(source("1"), {}, emit);
-           copier.add(source(path), plan(prior, path), emit);
-           meanwhile();
-           progress.opened.count_down();
-           copier.finish(emit);
-         });
+    repo::ManifestEntry entry;
+    copy(store, {compress::CodecId::none, 0, refs, &prior}, progress, [&](Copier& copier) {
+      const auto emit = [&](CopiedFile&& copied) { entry = std::move(copied.entry); };
+      copier.add(source("1"), {}, emit);
+      FilePlan plan = plan_file(file, prior.find(file.path), [](auto&) { return FileChange{}; });
+      REQUIRE(plan.how == FilePlan::How::blocks);
+      for (std::uint32_t i = 0; i < file.size_bytes / kPage; ++i) plan.samples.push_back(i);
+      copier.add(postgres::SourceFile(file), std::move(plan), emit);
+      meanwhile();
+      progress.opened.count_down();
+      copier.finish(emit);
+    });
+    return read_mapped(*memory_.store, memory_.repository.id(), "main", refs, entry.map);
   }
 
  private:
-  FilePlan plan(PriorBackup& prior, const std::string& path) const {
-    FilePlan plan =
-        plan_file(source(path), prior.find(path), [](const auto&) { return FileChange{}; });
-    REQUIRE(plan.how == FilePlan::How::blocks);
-    for (std::uint32_t i = 0; i < source(path).size_bytes / postgres::kPageBytes; ++i)
-      plan.samples.push_back(i);
-    return plan;
-  }
-
   void copy(PackStore& store, CopySettings settings, Progress& progress,
             const std::function<void(Copier&)>& work) {
     PageRules rules(false, kStart, [] { return Lsn{UINT64_MAX}; });
@@ -156,9 +154,9 @@ TEST_CASE("a sampled page that changed without a mark raises the alarm, unless i
     };
     change();
     if (one.alarm) {
-      CHECK_THROWS_AS(cluster.sample_all("16384", [] {}), MarksDoubted);
+      CHECK_THROWS_AS(cluster.next(cluster.source("16384")), MarksDoubted);
     } else {
-      CHECK_NOTHROW(cluster.sample_all("16384", [] {}));
+      CHECK_NOTHROW(cluster.next(cluster.source("16384")));
     }
   }
 }
@@ -168,5 +166,18 @@ TEST_CASE("a file that is cut off while its samples are read raises no alarm") {
   Cluster cluster;
   cluster.write("16384", pages(20, {0x900}));
   cluster.full({"16384"});
-  CHECK_NOTHROW(cluster.sample_all("16384", [&] { cluster.truncate("16384"); }));
+  CHECK_NOTHROW(cluster.next(cluster.source("16384"), [&] { cluster.truncate("16384"); }));
+}
+
+TEST_CASE(
+    "pages that a file has got since it was listed are read, though the older backup has such") {
+  // The older backup has them from before the file was cut off.
+  Cluster cluster;
+  cluster.write("16384", pages(30, {0x900}));
+  cluster.full({"16384"});
+  cluster.write("16384", pages(20, {0x900}));
+  const postgres::SourceFile listed = cluster.source("16384");
+  const std::string grown = pages(20, {0x900}) + page('Y', {kStart.value + 1});
+  cluster.write("16384", grown);
+  CHECK(cluster.next(listed) == grown);
 }

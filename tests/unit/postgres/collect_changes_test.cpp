@@ -130,6 +130,14 @@ TEST_CASE("a gap where the range begins tells what it may come from", "[postgres
              test::Says({"0/10 to 0/18", "wal_summary_keep_time"}));
 }
 
+TEST_CASE("summaries that are kept for less than two backups are warned of",
+          "[postgres][summary]") {
+  using namespace std::chrono_literals;
+  CHECK(keep_time_warning(0min, 1000h).empty());  // for ever
+  CHECK(keep_time_warning(48h, 24h).empty());
+  CHECK_THAT(keep_time_warning(48h - 1min, 24h), test::Says({"wal_summary_keep_time", "raise it"}));
+}
+
 TEST_CASE("a stop ends the wait for the summarizer", "[postgres][summary]") {
   FakeServer server;
   server.state = at(1, 0x10);
