@@ -146,6 +146,7 @@ class BackupRun {
     start();
     find_changed_pages();
     copy();
+    refuse_moved_databases();
     stop_backup_mode();
     wait_for_archive();
     return publish(lease);
@@ -162,6 +163,7 @@ class BackupRun {
   void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
   FilePlan plan(const postgres::SourceFile& source);
   void copy_control_file(PackStore& store, repo::ManifestWriter& manifest);
+  void refuse_moved_databases();
   void stop_backup_mode();
   void wait_for_archive();
   repo::BackupInfo publish(repo::Lease& lease);
@@ -181,7 +183,8 @@ class BackupRun {
   repo::Cluster cluster_;
   std::optional<postgres::BackupMode> mode_;
   postgres::BackupStart started_;
-  std::unique_ptr<PriorBackup> prior_;  // none: the backup is full
+  std::unique_ptr<PriorBackup> prior_;         // none: the backup is full
+  std::vector<postgres::Database> databases_;  // when the backup began
   Changes changes_;
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<repo::ManifestRef> refs_;
@@ -213,8 +216,6 @@ void BackupRun::open() {
   for (const postgres::Tablespace& space : server_.tablespaces) {
     info_.tablespaces.push_back({space.oid, space.name, space.location});
   }
-  for (const postgres::Database& database : postgres::read_databases(*connection_))
-    info_.databases.push_back({database.oid, database.name});
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
   std::array<char, 256> host{};
@@ -274,6 +275,9 @@ void BackupRun::start() {
   info_.start_lsn = started_.start_lsn;
   info_.timeline = started_.timeline;
   info_.start_time = started_.time;
+  databases_ = postgres::read_databases(*connection_);
+  for (const postgres::Database& database : databases_)
+    info_.databases.push_back({database.oid, database.name});
   info_.wal_start =
       wal_segment_name(segment_of(started_.start_lsn, started_.timeline, server_.wal_segment_bytes),
                        server_.wal_segment_bytes);
@@ -434,6 +438,23 @@ void BackupRun::copy_control_file(PackStore& store, repo::ManifestWriter& manife
   filler.finish();
   info_.read_bytes += content.size();
   keep(std::move(file), manifest);
+}
+
+/// Replay of ALTER DATABASE SET TABLESPACE copies the old directory once more. Where that was gone
+/// before all of it had been read, the database would come back without files (as it does from
+/// pg_basebackup).
+void BackupRun::refuse_moved_databases() {
+  const std::vector<postgres::Database> now = postgres::read_databases(*connection_);
+  for (const postgres::Database& then : databases_) {
+    const auto moved = std::find_if(now.begin(), now.end(), [&](const auto& one) {
+      return one.oid == then.oid && one.space != then.space;
+    });
+    if (moved == now.end()) continue;
+    throw Error(format("cannot use the backup: database \"{}\" was moved to another tablespace "
+                       "while it was copied, and could be restored without its files",
+                       moved->name),
+                "run the backup again");
+  }
 }
 
 void BackupRun::stop_backup_mode() {

@@ -35,6 +35,13 @@ Lsn lsn_of(const std::vector<Row>& rows, std::size_t column, std::string_view wh
   return *lsn;
 }
 
+std::uint32_t oid_of(const Row& row, std::size_t column, std::string_view what) {
+  const std::uint64_t oid =
+      row.size() > column && row[column] ? parse_u64(*row[column]).value_or(0) : 0;
+  if (oid == 0 || oid > UINT32_MAX) strange_answer(what);
+  return static_cast<std::uint32_t>(oid);
+}
+
 Timestamp server_time(Connection& connection) {
   const auto rows =
       connection.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
@@ -83,19 +90,21 @@ ServerInfo read_server_info(Connection& connection) {
       "SELECT oid, spcname, pg_tablespace_location(oid) FROM pg_tablespace"
       " WHERE pg_tablespace_location(oid) <> '' ORDER BY oid");
   for (const Row& row : tablespaces) {
-    const auto oid = row.size() == 3 && row[0] ? parse_u64(*row[0]) : std::nullopt;
-    if (!oid || *oid > UINT32_MAX || !row[1] || !row[2]) strange_answer("pg_tablespace");
-    server.tablespaces.push_back({static_cast<std::uint32_t>(*oid), *row[1], *row[2]});
+    const std::uint32_t oid = oid_of(row, 0, "pg_tablespace");
+    if (row.size() != 3 || !row[1] || !row[2]) strange_answer("pg_tablespace");
+    server.tablespaces.push_back({oid, *row[1], *row[2]});
   }
   return server;
 }
 
 std::vector<Database> read_databases(Connection& connection) {
   std::vector<Database> databases;
-  for (const Row& row : connection.query("SELECT oid, datname FROM pg_database ORDER BY oid")) {
-    const auto oid = row.size() == 2 && row[0] ? parse_u64(*row[0]) : std::nullopt;
-    if (!oid || *oid > UINT32_MAX || !row[1]) strange_answer("pg_database");
-    databases.push_back({static_cast<std::uint32_t>(*oid), *row[1]});
+  for (const Row& row :
+       connection.query("SELECT oid, datname, dattablespace FROM pg_database ORDER BY oid")) {
+    const std::uint32_t oid = oid_of(row, 0, "pg_database");
+    const std::uint32_t space = oid_of(row, 2, "pg_database");
+    if (!row[1]) strange_answer("pg_database");
+    databases.push_back({oid, *row[1], space});
   }
   return databases;
 }

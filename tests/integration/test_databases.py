@@ -1,6 +1,10 @@
-"""restore --db-include and --db-exclude: the others start, and can be dropped."""
+"""Databases: what --db-include and --db-exclude leave out starts and can be dropped; one that moves spoils a backup."""
+import signal
+
 import pytest
 
+from support import system
+from support.pgcairn import result_of
 from test_restore_targets import refusal
 
 
@@ -50,3 +54,34 @@ def test_names_that_cannot_be_left_out_are_refused(stanza15):
     for name in ("postgres", "template0", "template1"):
         assert "always come back" in refusal(stanza15, f"--db-exclude={name}")
     assert "by --db-include and by --db-exclude" in refusal(stanza15, "--db-include=one", "--db-exclude=one")
+
+
+@pytest.mark.slow
+def test_a_database_that_is_moved_while_it_is_copied_spoils_the_backup(stanza):
+    """pg_basebackup succeeds here, and what it made is restored without the database's PG_VERSION."""
+    cluster = stanza.cluster
+    cluster.create_tablespace("space", stanza.home / "space")
+    for name in ("moved", "renamed", "gone"):
+        cluster.rows(f"CREATE DATABASE {name}")
+    cluster.rows("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
+
+    def backup_with(*statements):
+        before = set(stanza.repo.glob("main/data/*/pack/*"))
+        process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1")
+        system.wait_until(lambda: set(stanza.repo.glob("main/data/*/pack/*")) > before or process.poll() is not None, what="a pack",
+                          pause=0.01)
+        process.send_signal(signal.SIGSTOP)
+        assert process.poll() is None
+        for statement in statements:
+            cluster.rows(statement)
+        process.send_signal(signal.SIGCONT)
+        return result_of(process)
+    spoilt = backup_with("ALTER DATABASE moved SET TABLESPACE space")
+    assert spoilt.code == 1 and 'database "moved" was moved to another tablespace' in spoilt.err, spoilt
+    assert stanza.labels() == [] and stanza.lease() is None
+    good = backup_with("ALTER DATABASE renamed RENAME TO other", "DROP DATABASE gone", "CREATE DATABASE fresh TABLESPACE space",
+                       "ALTER DATABASE fresh SET TABLESPACE pg_default")
+    assert good.code == 0, good
+    restored = stanza.restore("restored", f"--tablespace-map-all={stanza.home}/spaces").must_start().wait_ready()
+    assert restored.databases() == cluster.databases()
+    assert [restored.sql("SELECT 1", name) for name in ("moved", "other", "fresh")] == ["1"] * 3

@@ -7,7 +7,7 @@
 #include <pgcairn/common/file.hpp>
 
 #include <algorithm>
-#include <thread>
+#include <latch>
 
 #include <catch2/catch.hpp>
 
@@ -19,8 +19,23 @@ namespace {
 
 constexpr std::uint32_t kFrameBytes = 128 * kKiB;
 constexpr std::size_t kPage = postgres::kPageBytes;
+constexpr Lsn kStart{0x7000000};
 const std::string kPath = "base/5/16384";
 const std::string kLater = "20261121-010203F_20261122-010203I";
+
+std::string page(char content, Lsn lsn) {
+  std::string bytes(kPage, content);
+  const std::uint32_t halves[] = {static_cast<std::uint32_t>(lsn.value >> 32),
+                                  static_cast<std::uint32_t>(lsn.value)};
+  std::memcpy(bytes.data(), halves, sizeof halves);
+  return bytes;
+}
+
+/// Holds threads up in what they do first until the latch is open.
+struct Held : NoProgress {
+  void advance(std::uint64_t) override { open.wait(); }
+  std::latch open{1};
+};
 
 /// A cluster of one table, backed up again and again.
 struct OneTable {
@@ -28,6 +43,8 @@ struct OneTable {
   TempDir folder{TempDir::Where::memory};
   std::filesystem::path file = folder / "16384";
   std::function<void()> before_finish;
+  bool sample_all = false;
+  std::function<void()> when_opened;  // before anything of the table is read
 
   void write(const std::string& content) { write_file_atomically(file, as_bytes(content)); }
 
@@ -52,20 +69,35 @@ struct OneTable {
     header.refs = refs;
     repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.id(), "main",
                                   header);
-    PageRules rules(false, Lsn{1000}, [] { return Lsn{1000}; });
-    NoProgress progress;
+    PageRules rules(false, kStart, [] { return kStart; });
+    if (older) rules.set_prior_start(older->start_lsn);
+    Held progress;
     PackStore store(memory.repository, "main", label, 1 * kMiB);
     Copier copier(store, rules, {compress::CodecId::zst, 1, refs, prior.get()}, progress);
     const auto emit = [&](CopiedFile&& copied) { manifest.add(copied.entry); };
     Workers workers({});
     store.start(workers, 1);
-    copier.start(workers, 2);
+    copier.start(workers, when_opened ? 1 : 2);
+    if (when_opened)
+      copier.add(holding_up(), {}, emit);
+    else
+      progress.open.count_down();
     FilePlan plan;
     if (prior) plan = plan_file(source, prior->find(source.path), change_of);
+    for (std::uint32_t i = 0; sample_all && prior && i < source.size_bytes / kPage; ++i)
+      plan.samples.push_back(i);
     copier.add(std::move(source), std::move(plan), emit);
-    if (before_finish) before_finish();
-    copier.finish(emit);
-    store.close();
+    if (when_opened) {
+      when_opened();
+      progress.open.count_down();
+    }
+    try {
+      if (before_finish) before_finish();
+      copier.finish(emit);
+      store.close();
+    } catch (...) {
+      workers.fail(std::current_exception());
+    }
     workers.join();
 
     repo::BackupInfo info = sample_backup(label);
@@ -82,6 +114,15 @@ struct OneTable {
     info.manifest_parts = manifest.finish();
     memory.repository.write_backup("main", info);
     return info;
+  }
+
+  /// A file that comes before the table and keeps a thread busy.
+  postgres::SourceFile holding_up() const {
+    write_file_atomically(folder / "1", as_bytes(std::string(2 * kFrameBytes, '1')));
+    postgres::SourceFile source = listed(2 * kFrameBytes / kPage);
+    source.path = "base/5/1";
+    source.source = folder / "1";
+    return source;
   }
 
   std::string content(const std::string& label) {
@@ -159,4 +200,48 @@ TEST_CASE("a relation that turns out to be unlogged is left out") {
   table.before_finish = [&] { write_file_atomically(table.folder / "16384_init", {}); };
   table.back_up(std::string(kLabel), table.listed(3), nullptr, {});
   CHECK(read_whole_backup(table.memory.repository, "main", std::string(kLabel)).empty());
+}
+
+TEST_CASE("a sampled page that changed without a mark raises the alarm, unless it is explained") {
+  const std::uint64_t older = sample_backup().start_lsn.value;
+  REQUIRE(older + 10 < kStart.value);
+  const struct {
+    const char* what;
+    Lsn lsn;
+    bool alarm;
+  } cases[] = {
+      {"by WAL between the two starts", {older + 5}, true},
+      {"by the first record after the older one's start", {older + 1}, true},
+      {"by the last record before this backup's start", kStart, true},
+      {"not by WAL since the older one's start: a hint bit", {older}, false},
+      {"after this backup's start: replay brings it", {kStart.value + 1}, false},
+  };
+  for (const auto& one : cases) {
+    INFO("changed " << one.what);
+    OneTable table;
+    table.sample_all = true;
+    std::string content;
+    for (int i = 0; i < 30; ++i) content += page('a', {older - 1});
+    table.write(content);
+    const auto full = table.back_up(std::string(kLabel), table.listed(30), nullptr, {});
+    table.write(content.replace(20 * kPage, kPage, page('b', one.lsn)));
+    const auto next = [&] {
+      table.back_up(kLater, table.listed(30), &full, [](auto&) { return FileChange{}; });
+    };
+    if (one.alarm) {
+      CHECK_THROWS_AS(next(), MarksDoubted);
+    } else {
+      CHECK_NOTHROW(next());
+    }
+  }
+}
+
+TEST_CASE("a table that is cut off while its samples are read raises no alarm") {
+  // DROP TABLE and TRUNCATE empty the file at their commit; it is removed later.
+  OneTable table;
+  table.sample_all = true;
+  table.write(std::string(30 * kPage, 'a'));
+  const auto full = table.back_up(std::string(kLabel), table.listed(30), nullptr, {});
+  table.when_opened = [&] { std::filesystem::resize_file(table.file, 0); };
+  CHECK_NOTHROW(table.back_up(kLater, table.listed(30), &full, [](auto&) { return FileChange{}; }));
 }

@@ -24,6 +24,7 @@ struct Tablespace {
 struct Database {
   std::uint32_t oid = 0;
   std::string name;
+  std::uint32_t space = 0;  // OID of the tablespace that its directory is in
 };
 
 /// What the running server says of itself.

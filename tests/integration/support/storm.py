@@ -138,9 +138,9 @@ class Storm:
         self.cluster = cluster
         self.sessions = [Session(cluster.version, seed, number) for number in range(sessions)]
         self.stopped = threading.Event()
-        # Held by whoever takes a backup, and while a database is moved. Replay of ALTER DATABASE SET TABLESPACE copies the old
-        # directory once more; where that vanished before a backup had all of it, the database is restored without PG_VERSION,
-        # by pg_basebackup of 15 and 18 just the same.
+        # Held by whoever takes a backup, and while a database is moved: a backup with ALTER DATABASE SET TABLESPACE in its middle
+        # fails. Replay of it copies the old directory once more, of which such a backup may have nothing; from pg_basebackup of
+        # 15 and 18 the database comes back without PG_VERSION.
         self.backup_or_move = threading.Lock()
         self.threads = []
         self.done = 0
