@@ -70,6 +70,15 @@ constexpr HelpText kTexts[] = {
      "pgcairn restore --set=20261121-010203F --pg-path=/srv/copy --tablespace-map=fast=/srv/fast\n",
      "    4  an object in the repository is damaged; it is named\n"
      "   10  no such backup, or none that reaches the target\n"},
+    {"verify",
+     "Reads what the markers and manifests of the repositories name and compares it with what is\n"
+     "there: packs, and the WAL from the oldest backup on. At level full every frame is opened.\n"
+     "Changes nothing. Every damaged object is named, with the backups and files that need it.\n",
+     "pgcairn verify\n"
+     "pgcairn --stanza=main --level=full --process-max=4 verify\n"
+     "pgcairn verify --level=full --sample=5%\n",
+     "    1  a repository could not be read: what is said may not be all\n"
+     "    4  something is damaged or missing; it is named\n"},
     {"help", "Shows the commands, or all about one.\n", "pgcairn help\npgcairn help restore\n", ""},
     {"version", "Shows the version.\n", "pgcairn version\npgcairn --output=json version\n", ""},
 };

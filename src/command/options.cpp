@@ -13,7 +13,7 @@ constexpr unsigned kCluster = kShell | in_stanza;
 constexpr unsigned kTuning = kShell | in_global | in_stanza;
 
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore archive-push archive-get info stanza-create";
+    "backup check restore verify archive-push archive-get info stanza-create";
 constexpr std::string_view kClusterVerbs =
     "backup check restore archive-push archive-get stanza-create";
 
@@ -23,10 +23,10 @@ constexpr Option kOptions[] = {
      "read the configuration from FILE"},
     {"stanza", ValueKind::text, kShell, kStanzaVerbs, "NAME", "", "", 0, 0,
      "the cluster's name in the configuration (default: the only one)"},
-    {"repo", ValueKind::text, kShell, "backup check restore archive-get info stanza-create", "NAME",
-     "", "", 0, 0, "use only this repository"},
-    {"process-max", ValueKind::number, kTuning, "backup restore", "N", "2", "", 1, 999,
-     "threads that copy and compress"},
+    {"repo", ValueKind::text, kShell, "backup check restore verify archive-get info stanza-create",
+     "NAME", "", "", 0, 0, "use only this repository"},
+    {"process-max", ValueKind::number, kTuning, "backup restore verify", "N", "2", "", 1, 999,
+     "threads that copy, compress and read"},
     {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
      "zst|lz4|gz|none", 0, 0, "how data is compressed"},
     {"compress-level", ValueKind::number, kTuning, "backup archive-push", "N", "", "", -7, 22,
@@ -43,6 +43,11 @@ constexpr Option kOptions[] = {
      "compare every page with the last backup, whatever WAL summaries say"},
     {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
      "restore this backup (default: the right one for the target)"},
+    {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
+    {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
+     "quick: all that is named exists and has its size; full: every frame is opened"},
+    {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,
+     "level full: open only so many of the packs and WAL segments, chosen at random"},
     {"type", ValueKind::choice, kShell, "restore", "TYPE", "default",
      "default|immediate|time|xid|lsn|name|standby|preserve|none", 0, 0, "where recovery ends"},
     {"target", ValueKind::text, kShell, "restore", "TARGET", "", "", 0, 0,
@@ -83,7 +88,7 @@ constexpr Option kOptions[] = {
      "connect as this role (default: libpq's)"},
     {"pg-database", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
      "connect to this database (default: libpq's, or postgres)"},
-    {"output", ValueKind::choice, kShell, "backup check restore info stanza-create version",
+    {"output", ValueKind::choice, kShell, "backup check restore verify info stanza-create version",
      "FORMAT", "text", "text|json", 0, 0, "form of the result on standard output"},
     {"log-level", ValueKind::choice, kShell | in_global, "*", "LEVEL", "",
      "error|warn|info|detail|debug", 0, 0,

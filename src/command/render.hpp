@@ -6,6 +6,7 @@
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/verify.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <optional>
@@ -50,6 +51,10 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
 /// What to do next.
 std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run);
 std::string restore_json(const engine::RestorePlan& plan, bool dry_run);
+
+std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
+std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,
+                        std::string_view stanza);
 
 std::string stanza_created_text(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);

@@ -39,6 +39,7 @@ class Loader {
     load_work();
     load_backup();
     load_restore();
+    load_verify();
     return std::move(settings_);
   }
 
@@ -311,6 +312,17 @@ class Loader {
       maps.push_back(std::move(map));
     }
     return maps;
+  }
+
+  void load_verify() {
+    settings_.level = text_of("level", "quick");
+    const auto sample = find("sample");
+    if (!sample) return;
+    if (settings_.level != "full") {
+      throw UsageError("verify --level=quick takes no --sample",
+                       "it opens nothing; add --level=full");
+    }
+    settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
   }
 
   void load_target() {

@@ -74,6 +74,10 @@ struct Settings {
   std::map<std::string, std::string> link_map;
   bool link_all = false;
   bool dry_run = false;
+
+  // verify; `set` as well
+  std::string level = "quick";  // quick | full
+  unsigned sample_percent = 100;
 };
 
 /// The world as load_settings() sees it.

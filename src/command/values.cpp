@@ -62,6 +62,12 @@ void check_value(const Option& option, const Value& value) {
       return;
     case ValueKind::number:
       return check_number(option, value);
+    case ValueKind::percent: {
+      const auto percent = parse_percent(value.text);
+      if (!percent || *percent < option.least || *percent > option.most)
+        refuse(value, format("a percentage from {}% to {}%", option.least, option.most));
+      return;
+    }
     case ValueKind::duration:
       if (!parse_duration(value.text)) refuse(value, "a duration such as 90s, 5m or 2h");
       return;
@@ -82,6 +88,11 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   if (!size || *size > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
   const auto number = static_cast<std::int64_t>(*size);
   return negative ? -number : number;
+}
+
+std::optional<std::int64_t> parse_percent(std::string_view text) {
+  if (!text.ends_with('%')) return std::nullopt;
+  return parse_number(text.substr(0, text.size() - 1));
 }
 
 bool is_true(std::string_view text) {

@@ -28,6 +28,8 @@ void check_value(const Option& option, const Value& value);
 
 /// The whole text as a whole number, with a sign if any; nothing when it is anything else.
 std::optional<std::int64_t> parse_number(std::string_view text);
+/// "5%" as 5.
+std::optional<std::int64_t> parse_percent(std::string_view text);
 /// For texts that check_value() let pass: true, yes, on, 1.
 bool is_true(std::string_view text);
 /// For names that check_value() let pass.

@@ -13,6 +13,7 @@ constexpr Verb kVerbs[] = {
     {"backup", backup, "", 0, 0, "back up a running cluster"},
     {"info", info, "", 0, 0, "show the backups and the archived WAL"},
     {"restore", restore, "", 0, 0, "bring a cluster back, to its latest state or to a time"},
+    {"verify", verify, "", 0, 0, "compare the repositories with what they should hold"},
     {"help", help, "[COMMAND]", 0, 1, "show the commands, or all about one"},
     {"version", version, "", 0, 0, "show the version"},
 };

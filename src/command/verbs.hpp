@@ -41,6 +41,7 @@ ExitCode archive_push(const Session& session);
 ExitCode archive_get(const Session& session);
 ExitCode check(const Session& session);
 ExitCode info(const Session& session);
+ExitCode verify(const Session& session);
 ExitCode stanza_create(const Session& session);
 ExitCode help(const Session& session);
 ExitCode version(const Session& session);

@@ -26,7 +26,8 @@ DamagedError::DamagedError(std::string object, std::uint64_t offset, std::string
                            std::string hint)
     : Error(format("damaged \"{}\" at offset {}: {}", object, offset, cause), std::move(hint)),
       object_(std::move(object)),
-      offset_(offset) {}
+      offset_(offset),
+      cause_(cause) {}
 
 void assertion_failed(const char* condition, const char* file, int line) {
   std::fprintf(stderr, "pgcairn: internal error: %s does not hold at %s:%d; please report it\n",

@@ -18,6 +18,10 @@ std::size_t hash_count(std::size_t raw_bytes) {
   return (raw_bytes + kHashedBytes - 1) / kHashedBytes;
 }
 
+std::uint64_t hash_at(Bytes raw, std::size_t at) {
+  return crypto::hash64(raw.subspan(at, std::min(kHashedBytes, raw.size() - at)));
+}
+
 template <class Integer>
 void append_le(std::string& out, Integer value) {
   std::array<std::byte, sizeof(Integer)> bytes{};
@@ -69,9 +73,7 @@ PackBuilder::PackBuilder(std::uint32_t number, std::string_view place, compress:
 }
 
 std::uint32_t PackBuilder::add(Bytes raw, std::string_view about) {
-  for (std::size_t at = 0; at < raw.size(); at += kHashedBytes) {
-    hashes_.push_back(crypto::hash64(raw.subspan(at, std::min(kHashedBytes, raw.size() - at))));
-  }
+  for (std::size_t at = 0; at < raw.size(); at += kHashedBytes) hashes_.push_back(hash_at(raw, at));
   const std::uint32_t number = writer_.count();
   const std::size_t whole = writer_.append(raw, as_bytes(about), body_);
   frames_.push_back({static_cast<std::uint32_t>(whole), static_cast<std::uint32_t>(raw.size())});
@@ -201,6 +203,19 @@ PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t
 std::span<const std::uint64_t> PackIndex::hashes(std::uint32_t frame) const {
   return std::span(hashes_).subspan(first_hashes_[frame],
                                     first_hashes_[frame + 1] - first_hashes_[frame]);
+}
+
+void PackIndex::check(std::uint32_t frame, Bytes raw, const std::string& key) const {
+  if (raw.size() != raw_bytes_[frame])
+    throw DamagedError(key, offsets_[frame], "the index names another size for this frame");
+  std::size_t at = 0;
+  for (const std::uint64_t hash : hashes(frame)) {
+    if (hash_at(raw, at) != hash) {
+      throw DamagedError(key, offsets_[frame],
+                         format("the hash of its bytes from {} on is not the index's", at));
+    }
+    at += kHashedBytes;
+  }
 }
 
 }  // namespace pgcairn::repo

@@ -53,10 +53,12 @@ class DamagedError : public Error {
                std::string hint = {});
   const std::string& object() const { return object_; }
   std::uint64_t offset() const { return offset_; }
+  const std::string& cause() const { return cause_; }
 
  private:
   std::string object_;
   std::uint64_t offset_;
+  std::string cause_;
 };
 
 /// Wrong usage or configuration: nothing was touched (exit 2).

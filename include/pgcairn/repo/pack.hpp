@@ -88,6 +88,8 @@ class PackIndex {
   std::uint64_t end(std::uint32_t frame) const { return offsets_[frame + 1]; }
   std::uint32_t raw_bytes(std::uint32_t frame) const { return raw_bytes_[frame]; }
   std::span<const std::uint64_t> hashes(std::uint32_t frame) const;
+  /// Throws DamagedError naming `key` unless `raw` is what the frame's hashes were made of.
+  void check(std::uint32_t frame, Bytes raw, const std::string& key) const;
 
  private:
   static PackIndex from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,

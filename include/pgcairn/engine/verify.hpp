@@ -1,0 +1,63 @@
+#pragma once
+
+#include <pgcairn/engine/progress.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pgcairn::engine {
+
+enum class VerifyLevel {
+  quick,  // what is named exists and has its size; manifests and markers are read
+  full,   // every frame of every pack and WAL object is opened as well
+};
+
+struct VerifyOptions {
+  std::string set;  // label of the one backup to look at; empty: all
+  VerifyLevel level = VerifyLevel::quick;
+  unsigned sample_percent = 100;  // of packs and WAL objects, level full; chosen at random
+  unsigned process_max = 1;
+};
+
+/// Something that is not as it was written, or is not there.
+struct Damage {
+  std::string object;  // key; of a gap in WAL the segment that is missing
+  std::uint64_t offset_bytes = 0;
+  std::string cause;
+  std::vector<std::string> backups;  // labels of those that need it
+  /// Paths of the cluster that it holds a part of, at most kMostFilesNamed; `files` tells all.
+  std::vector<std::string> paths;
+  std::uint64_t files = 0;
+};
+inline constexpr std::size_t kMostFilesNamed = 20;
+
+struct VerifiedRepository {
+  std::string name;
+  std::string error;  // why it could not be looked at; then nothing is known of it
+  std::uint64_t backups = 0;
+  std::uint64_t packs = 0;
+  std::uint64_t packs_opened = 0;
+  std::uint64_t wal_segments = 0;
+  std::uint64_t wal_opened = 0;
+  std::uint64_t bytes_read = 0;
+  std::vector<Damage> damages;
+  /// What is not damage, and worth knowing.
+  std::vector<std::string> notes;
+};
+
+struct VerifyResult {
+  std::vector<VerifiedRepository> repositories;
+  bool damaged() const;
+  bool unread() const;
+};
+
+/// Compares what the repositories hold with what the markers and manifests say. Changes nothing.
+/// Damage is a result; only a stanza or backup that is in no repository is thrown (MissingError).
+VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repositories,
+                    const VerifyOptions& options, Progress& progress, std::stop_token stop);
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,76 @@
+#include "render.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+std::string damage_text(const engine::Damage& damage) {
+  std::string text =
+      format("DAMAGED {} at offset {}: {}\n", damage.object, damage.offset_bytes, damage.cause);
+  for (const std::string& label : damage.backups) text += format("  needed by backup {}\n", label);
+  for (const std::string& path : damage.paths) text += format("  holds a part of {}\n", path);
+  if (damage.files > damage.paths.size())
+    text += format("  and of {} more files\n", damage.files - damage.paths.size());
+  return text;
+}
+
+void write_damage(JsonWriter& json, const engine::Damage& damage) {
+  json.begin_object().member("object", escape_bytes(damage.object));
+  json.member("offset", damage.offset_bytes).member("cause", escape_bytes(damage.cause));
+  json.key("backups").begin_array();
+  for (const std::string& label : damage.backups) json.value(label);
+  json.end_array().member("files", damage.files).key("paths").begin_array();
+  for (const std::string& path : damage.paths) json.value(escape_bytes(path));
+  json.end_array().end_object();
+}
+
+}  // namespace
+
+std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options) {
+  const bool full = options.level == engine::VerifyLevel::full;
+  std::string text;
+  for (const engine::VerifiedRepository& one : result.repositories) {
+    if (!one.error.empty()) {
+      text += format("repository {}: COULD NOT BE READ: {}\n", one.name, one.error);
+      continue;
+    }
+    const std::string verdict =
+        one.damages.empty() ? "good" : format("{} DAMAGED", one.damages.size());
+    text += format("repository {}: {}: {} backups, {} packs, {} WAL segments", one.name, verdict,
+                   one.backups, one.packs, one.wal_segments);
+    if (full)
+      text += format("; opened {} packs and {} WAL segments, {}", one.packs_opened, one.wal_opened,
+                     format_size(one.bytes_read));
+    text += "\n";
+    for (const engine::Damage& damage : one.damages) text += damage_text(damage);
+    for (const std::string& note : one.notes) text += format("note: {}\n", note);
+  }
+  return text;
+}
+
+std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,
+                        std::string_view stanza) {
+  JsonWriter json;
+  json.begin_object().key("verify").begin_object().member("stanza", stanza);
+  json.member("level", options.level == engine::VerifyLevel::full ? "full" : "quick");
+  json.member("sample-percent", options.sample_percent).member("damaged", result.damaged());
+  json.key("repositories").begin_array();
+  for (const engine::VerifiedRepository& one : result.repositories) {
+    json.begin_object().member("name", one.name).key("error");
+    one.error.empty() ? json.null() : json.value(escape_bytes(one.error));
+    json.member("backups", one.backups).member("packs", one.packs);
+    json.member("packs-opened", one.packs_opened).member("wal-segments", one.wal_segments);
+    json.member("wal-opened", one.wal_opened).member("read-bytes", one.bytes_read);
+    json.key("damages").begin_array();
+    for (const engine::Damage& damage : one.damages) write_damage(json, damage);
+    json.end_array().key("notes").begin_array();
+    for (const std::string& note : one.notes) json.value(escape_bytes(note));
+    json.end_array().end_object();
+  }
+  json.end_array().end_object().end_object();
+  return json.take() + "\n";
+}
+
+}  // namespace pgcairn::command
