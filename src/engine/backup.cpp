@@ -184,7 +184,7 @@ class BackupRun {
   std::optional<postgres::BackupMode> mode_;
   postgres::BackupStart started_;
   std::unique_ptr<PriorBackup> prior_;         // none: the backup is full
-  std::vector<postgres::Database> databases_;  // when the backup began
+  std::vector<postgres::Database> databases_;  // and where they were before it
   Changes changes_;
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<repo::ManifestRef> refs_;
@@ -271,12 +271,12 @@ void BackupRun::start() {
       options_.start_fast ? "waiting for a checkpoint" : "waiting for the next checkpoint", 0);
   if (info_.wal_copied) hold_wal(*connection_, info_.label);
   mode_.emplace(*connection_, server_);
+  databases_ = postgres::read_databases(*connection_);
   started_ = mode_->start("pgcairn " + info_.label, options_.start_fast, stop_);
   info_.start_lsn = started_.start_lsn;
   info_.timeline = started_.timeline;
   info_.start_time = started_.time;
-  databases_ = postgres::read_databases(*connection_);
-  for (const postgres::Database& database : databases_)
+  for (const postgres::Database& database : postgres::read_databases(*connection_))
     info_.databases.push_back({database.oid, database.name});
   info_.wal_start =
       wal_segment_name(segment_of(started_.start_lsn, started_.timeline, server_.wal_segment_bytes),
