@@ -164,22 +164,6 @@ def test_a_leftover_of_another_stanza_is_not_touched(case, make_stanza):
 
 
 @pytest.mark.slow
-def test_another_cluster_of_the_stanza_gets_its_own_content(case):
-    """Content and place decide, not what the leftover was made from: what is named is what would have been stored."""
-    case.interrupted(1)
-    install = case.stanza.install
-    other = case.stanza.track(type(case.cluster).create(install, case.stanza.home / "other", case.stanza.sockets, autovacuum=False))
-    other.configure(archive_mode=True, archive_command=case.stanza.archive_command())
-    other.must_start()
-    other.rows("CREATE TABLE t AS SELECT generate_series(1, 50000) AS x")
-    other.rows("CHECKPOINT")
-    case.stanza.point_at(other)
-    case.stanza.create()
-    case.cluster = other
-    case.check(case.stanza.backup())
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("version", [15, 18], ids=["compare", "summaries"])
 def test_an_interrupted_incremental_is_resumed(make_stanza, version):
     case = Case(make_stanza, version)
