@@ -14,6 +14,7 @@ engine::BackupOptions backup_options(const Settings& settings) {
   engine::BackupOptions options;
   options.type = settings.backup_type;
   options.compare_all = settings.delta;
+  options.resume = settings.resume;
   options.copy_wal = settings.copy_wal;
   options.start_fast = settings.start_fast;
   options.workers = settings.process_max;

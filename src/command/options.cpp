@@ -37,6 +37,8 @@ constexpr Option kOptions[] = {
      "copy: the backup stores the WAL that it needs, without an archive"},
     {"start-fast", ValueKind::flag, kTuning, "backup", "", "false", "", 0, 0,
      "ask the server for an immediate checkpoint"},
+    {"resume", ValueKind::flag, kTuning, "backup", "", "true", "", 0, 0,
+     "use what an interrupted backup has stored already (the default)"},
     {"type", ValueKind::choice, kShell, "backup", "TYPE", "incr", "full|incr|diff", 0, 0,
      "what to copy: everything, or what changed since the last backup or the last full one"},
     {"delta", ValueKind::flag, kShell, "backup", "", "false", "", 0, 0,

@@ -37,7 +37,12 @@ void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
   json.member("wal-copied", backup.wal_copied);
   json.member("cluster-bytes", backup.cluster_bytes).member("read-bytes", backup.read_bytes);
   json.member("stored-bytes", backup.stored_bytes).member("files", backup.files);
-  json.member("method", backup.method);
+  json.key("resumed").begin_array();
+  for (const repo::Resumed& one : backup.resumed) {
+    json.begin_object().member("backup", one.backup).member("packs", one.packs);
+    json.member("bytes", one.bytes).end_object();
+  }
+  json.end_array().member("method", backup.method);
   json.key("method-reason");
   backup.method_reason.empty() ? json.null() : json.value(backup.method_reason);
   json.key("page-errors").begin_array();
@@ -78,6 +83,11 @@ std::string backup_text(const repo::BackupInfo& backup, std::string_view reposit
   }
   text += row("read", format_size(backup.read_bytes));
   text += row("stored", format_size(backup.stored_bytes));
+  for (const repo::Resumed& one : backup.resumed) {
+    text += row("resumed",
+                format("{} in {} pack{} of interrupted backup {} used again",
+                       format_size(one.bytes), one.packs, one.packs == 1 ? "" : "s", one.backup));
+  }
   text += row("wal", backup.wal_start == backup.wal_stop
                          ? backup.wal_start
                          : format("{} to {}", backup.wal_start, backup.wal_stop));

@@ -246,6 +246,7 @@ class Loader {
       settings_.archive_timeout = *parse_duration(timeout->text);
     }
     settings_.copy_wal = text_of("wal") == "copy";
+    settings_.resume = is_true(text_of("resume", "true"));
     settings_.start_fast = is_true(text_of("start-fast", "false"));
     settings_.compress_type = *compress::parse_codec(text_of("compress-type", "zst"));
     const compress::LevelRange range = compress::levels_of(settings_.compress_type);

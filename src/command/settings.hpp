@@ -53,6 +53,7 @@ struct Settings {
   repo::BackupType backup_type = repo::BackupType::incremental;
   bool delta = false;
   bool start_fast = false;
+  bool resume = true;
   bool copy_wal = false;
   milliseconds archive_timeout{60'000};
 

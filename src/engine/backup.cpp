@@ -1,6 +1,7 @@
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
+#include "leftovers.hpp"
 #include "owner_names.hpp"
 #include "pack_store.hpp"
 #include "page_reader.hpp"
@@ -23,6 +24,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <mutex>
 #include <random>
 #include <set>
@@ -159,6 +161,7 @@ class BackupRun {
   void find_changed_pages();
   void copy();
   void copy_all();
+  void find_leftovers();
   void begin_again(const Error& doubt);
   void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
   FilePlan plan(const postgres::SourceFile& source);
@@ -187,7 +190,10 @@ class BackupRun {
   std::vector<postgres::Database> databases_;  // and where they were before it
   Changes changes_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::optional<Leftovers> leftovers_;
+  std::uint32_t first_leftover_ = 0;  // of refs_; those before it are this backup and older ones
   std::vector<repo::ManifestRef> refs_;
+  std::map<std::uint32_t, std::uint64_t> resumed_bytes_;           // by ref
   std::set<std::pair<std::uint32_t, std::uint32_t>> named_packs_;  // of other backups: ref, number
   repo::BackupInfo info_;
 };
@@ -310,16 +316,23 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
     info_.page_errors.push_back(std::move(file.errors));
   }
   for (const repo::Extent& extent : file.entry.map) {
-    if (extent.ref != 0) named_packs_.emplace(extent.ref, extent.pack);
+    if (extent.ref == 0) continue;
+    named_packs_.emplace(extent.ref, extent.pack);
+    if (extent.ref >= first_leftover_) resumed_bytes_[extent.ref] += extent.length_bytes;
   }
   manifest.add(file.entry);
 }
 
 FilePlan BackupRun::plan(const postgres::SourceFile& source) {
-  if (!prior_ || source.type != postgres::FileType::regular) return {};
-  FilePlan plan = plan_file(source, prior_->find(source.path), changes_.change_of);
-  std::uniform_real_distribution<double> uniform;
-  add_samples(plan, kSampledShare, [&] { return uniform(random_); });
+  FilePlan plan;
+  if (source.type != postgres::FileType::regular) return plan;
+  if (prior_) {
+    plan = plan_file(source, prior_->find(source.path), changes_.change_of);
+    std::uniform_real_distribution<double> uniform;
+    add_samples(plan, kSampledShare, [&] { return uniform(random_); });
+  }
+  const bool stores = plan.how != FilePlan::How::blocks || !plan.blocks.empty();
+  if (stores && source.size_bytes > 0) plan.stored = leftovers_->take(source.path);
   return plan;
 }
 
@@ -342,6 +355,7 @@ void BackupRun::begin_again(const Error& doubt) {
   info_.cluster_bytes = 0;
   info_.page_errors.clear();
   named_packs_.clear();
+  resumed_bytes_.clear();
   // Nothing is overwritten: what was stored so far is left under the label that it had.
   info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
   prior_ = std::make_unique<PriorBackup>(repository_, stanza_.name, prior_->info());
@@ -356,6 +370,9 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
       if (named_packs_.contains({pack.ref, pack.pack})) packs.push_back(pack);
     }
   }
+  for (const repo::ManifestPack& pack : leftovers_->packs()) {
+    if (named_packs_.contains({pack.ref, pack.pack})) packs.push_back(pack);
+  }
   if (packs.size() != own.size() + named_packs_.size()) {
     throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
                        "its manifest's maps name packs that its list of packs lacks");
@@ -365,9 +382,15 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
               return std::tie(a.ref, a.pack) < std::tie(b.ref, b.pack);
             });
   info_.packs.clear();
+  info_.resumed.clear();
   for (const repo::ManifestPack& pack : packs) {
     manifest.add(pack);
     const std::string& label = refs_[pack.ref].backup;
+    if (pack.ref >= first_leftover_) {
+      if (info_.resumed.empty() || info_.resumed.back().backup != label)
+        info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
+      ++info_.resumed.back().packs;
+    }
     if (!info_.packs.empty() && info_.packs.back().backup == label &&
         info_.packs.back().last + 1 == pack.pack) {
       info_.packs.back().last = pack.pack;
@@ -377,10 +400,28 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
   }
 }
 
-void BackupRun::copy_all() {
-  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : 0);
+/// Sets refs_ too: what maps may name is what this backup stores, what older ones and interrupted
+/// ones have stored.
+void BackupRun::find_leftovers() {
   refs_ = prior_ ? prior_->refs(info_.label, kFrameBytes)
                  : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}};
+  first_leftover_ = static_cast<std::uint32_t>(refs_.size());
+  std::vector<std::string> labels;
+  if (options_.resume) {
+    labels = leftovers_for(info_.label, repository_.backup_labels(stanza_.name),
+                           repository_.driver().folders(repo::backups_data_prefix(stanza_.name)));
+  }
+  leftovers_.emplace(repository_, stanza_.name, labels, first_leftover_, kFrameBytes);
+  for (const repo::ManifestRef& ref : leftovers_->refs()) {
+    log_info(
+        format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
+    refs_.push_back(ref);
+  }
+}
+
+void BackupRun::copy_all() {
+  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : 0);
+  find_leftovers();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);
     return postgres::current_wal_lsn(*connection_, server_);

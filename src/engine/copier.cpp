@@ -147,6 +147,7 @@ void Copier::work(std::stop_token stop) {
 }
 
 void Copier::done(Job& job) {
+  job.plan.stored = {};  // results may wait for others
   {
     std::lock_guard lock(mutex_);
     job.done = true;

@@ -74,7 +74,23 @@ std::size_t Copier::Thread::read(Job& job, const Fd& fd, std::uint64_t offset, s
 }
 
 void Copier::Thread::store(Job& job, std::uint64_t offset, Bytes content, Part& part) {
-  filler_.add(job.source.path, offset, content, part.map);
+  const StoredPages& stored = job.plan.stored;
+  for (std::size_t from = 0, to = 0; from < content.size(); from = to) {
+    // What is new, up to a page that an interrupted backup has stored.
+    std::optional<repo::Extent> found;
+    while (to < content.size()) {
+      const std::size_t size = stored.empty() ? content.size() : kPageBytes;
+      const Bytes piece = content.subspan(to, std::min(size, content.size() - to));
+      found = stored.find(offset + to, piece);
+      if (found) break;
+      to += piece.size();
+    }
+    if (to > from)
+      filler_.add(job.source.path, offset + from, content.subspan(from, to - from), part.map);
+    if (!found) continue;
+    repo::append_extent(part.map, *found, copier_.settings_.refs[found->ref].frame_bytes);
+    to += kPageBytes;
+  }
   copier_.progress_.advance(content.size());
 }
 

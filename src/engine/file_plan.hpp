@@ -1,5 +1,7 @@
 #pragma once
 
+#include "leftovers.hpp"
+
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -22,7 +24,8 @@ struct FilePlan {
   std::optional<repo::ManifestEntry> prior;  // compare, blocks
   std::vector<std::uint32_t> blocks;         // of this file, ascending
   std::vector<std::uint32_t>
-      samples;  // of this file, ascending, not in `blocks`: read them and make sure
+      samples;         // of this file, ascending, not in `blocks`: read them and make sure
+  StoredPages stored;  // by interrupted backups: named where they are instead of stored again
 };
 
 /// What WAL summaries say of one file of a relation's main fork.

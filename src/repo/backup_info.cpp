@@ -51,6 +51,14 @@ std::string write_backup_info(const BackupInfo& info) {
   if (info.wal_copied) json.member("wal-copied", true);
   json.member("cluster-bytes", info.cluster_bytes).member("read-bytes", info.read_bytes);
   json.member("stored-bytes", info.stored_bytes).member("files", info.files);
+  if (!info.resumed.empty()) {
+    json.key("resumed").begin_array();
+    for (const Resumed& one : info.resumed) {
+      json.begin_object().member("backup", one.backup).member("packs", one.packs);
+      json.member("bytes", one.bytes).end_object();
+    }
+    json.end_array();
+  }
   json.member("method", info.method).member("method-reason", info.method_reason);
   json.key("page-errors").begin_array();
   for (const PageErrors& file : info.page_errors) {
@@ -118,6 +126,15 @@ std::vector<TablespaceInfo> read_tablespaces(const JsonValue& value) {
   return spaces;
 }
 
+std::vector<Resumed> read_resumed(const JsonValue& value) {
+  std::vector<Resumed> resumed;
+  for (const JsonValue item : value.array()) {
+    resumed.push_back(
+        {std::string(item["backup"].string()), item["packs"].u64(), item["bytes"].u64()});
+  }
+  return resumed;
+}
+
 std::vector<PackRange> read_packs(const JsonValue& value) {
   std::vector<PackRange> packs;
   for (const JsonValue item : value.array()) {
@@ -179,6 +196,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   info.read_bytes = json["read-bytes"].u64();
   info.stored_bytes = json["stored-bytes"].u64();
   info.files = json["files"].u64();
+  if (const auto resumed = json.find("resumed")) info.resumed = read_resumed(*resumed);
   info.method = string("method");
   info.method_reason = string("method-reason");
   info.page_errors = read_page_errors(json["page-errors"]);

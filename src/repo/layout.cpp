@@ -22,8 +22,12 @@ std::string marker_key(std::string_view stanza, std::string_view label) {
   return format("{}{}.json", marker_prefix(stanza), label);
 }
 
+std::string backups_data_prefix(std::string_view stanza) {
+  return format("{}/data/", stanza);
+}
+
 std::string data_prefix(std::string_view stanza, std::string_view label) {
-  return format("{}/data/{}/", stanza, label);
+  return format("{}{}/", backups_data_prefix(stanza), label);
 }
 
 std::string manifest_key(std::string_view stanza, std::string_view label, std::uint32_t part) {

@@ -7,9 +7,7 @@
 #include <pgcairn/repo/lease.hpp>
 
 #include <array>
-#include <cerrno>
 
-#include <signal.h>
 #include <unistd.h>
 
 namespace pgcairn::repo {
@@ -23,13 +21,6 @@ std::string host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
   return name.data();
-}
-
-/// A process of this host that is gone will not write again: no need to wait until its lease runs
-/// out.
-bool is_dead_neighbour(const LeaseState& state) {
-  if (state.host != host_name() || state.pid == 0) return false;
-  return ::kill(static_cast<pid_t>(state.pid), 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace
@@ -59,7 +50,11 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   state.held = root["state"].string() == "held";
   state.operation = root["operation"].string();
   state.host = unescape_bytes(root["host"].string());
-  state.pid = root["pid"].u64();
+  state.process.pid = root["pid"].u64();
+  if (const auto space = root.find("pid-space")) {
+    state.process.space = unescape_bytes(space->string());
+    state.process.started = root["pid-started"].u64();
+  }
   state.since = *since;
   state.time = *time;
   state.valid_for = std::chrono::seconds(root["seconds"].u64());
@@ -75,12 +70,13 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
       holder_(random_id()),
       since_(now()) {
   const auto state = read_lease(repository_, stanza_);
-  if (state && state->held && !is_dead_neighbour(*state)) {
+  // A process that has ended will not write again: no need to wait until its lease runs out.
+  if (state && state->held && !has_ended(state->process)) {
     const Timestamp until = state->time + state->valid_for;
     if (now() < until) {
       throw LockedError(
           format("stanza \"{}\" in repository \"{}\" is in use: {} by process {} on {} since {}",
-                 stanza_, repository_.name(), state->operation, state->pid, state->host,
+                 stanza_, repository_.name(), state->operation, state->process.pid, state->host,
                  format_local(state->since)),
           format("wait for it; if that host is dead, its lease runs out by itself at {}",
                  format_local(until)));
@@ -125,7 +121,9 @@ bool Lease::write(bool held) {
   JsonWriter json;
   json.begin_object().member("holder", holder_).member("state", held ? "held" : "released");
   json.member("operation", operation_).member("host", escape_bytes(host_name()));
-  json.member("pid", static_cast<std::uint64_t>(::getpid())).member("since", format_utc(since_));
+  const ProcessIdentity process = this_process();
+  json.member("pid", process.pid).member("pid-space", escape_bytes(process.space));
+  json.member("pid-started", process.started).member("since", format_utc(since_));
   json.member("time", format_utc(now()))
       .member("seconds", static_cast<std::uint64_t>(valid_for_.count()))
       .end_object();

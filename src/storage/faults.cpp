@@ -31,6 +31,10 @@ class Faults final : public Driver {
     fault_("list", prefix);
     inner_->list(prefix, visit);
   }
+  std::vector<std::string> folders(std::string_view prefix) override {
+    fault_("list", prefix);
+    return inner_->folders(prefix);
+  }
 
   void remove(std::span<const std::string> keys) override {
     for (const std::string& key : keys) check_key(key);

@@ -50,4 +50,10 @@ void check_prefix(std::string_view prefix) {
   }
 }
 
+void check_folder(std::string_view prefix) {
+  check_prefix(prefix);
+  if (!prefix.empty() && !prefix.ends_with('/'))
+    refuse("a folder", prefix, "it has no '/' at its end");
+}
+
 }  // namespace pgcairn::storage

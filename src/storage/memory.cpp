@@ -60,6 +60,23 @@ class Memory final : public Driver {
     }
   }
 
+  std::vector<std::string> folders(std::string_view prefix) override {
+    check_folder(prefix);
+    std::vector<std::string> names;
+    std::optional<Object> object = first_from(prefix, true);
+    while (object && object->key.starts_with(prefix)) {
+      const std::size_t slash = object->key.find('/', prefix.size());
+      if (slash == std::string::npos) {
+        object = first_from(object->key, false);
+        continue;
+      }
+      names.push_back(object->key.substr(prefix.size(), slash - prefix.size()));
+      // '0' is the character after '/': past all that is in the folder.
+      object = first_from(object->key.substr(0, slash) + '0', true);
+    }
+    return names;
+  }
+
   void remove(std::span<const std::string> keys) override {
     for (const std::string& key : keys) check_key(key);
     std::lock_guard lock(mutex_);

@@ -34,6 +34,7 @@ class Posix final : public Driver {
   bool get(std::string_view key, Range range, Buffer& out) override;
   std::optional<Object> stat(std::string_view key) override;
   void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override;
+  std::vector<std::string> folders(std::string_view prefix) override;
   void remove(std::span<const std::string> keys) override;
 
  private:
@@ -54,6 +55,7 @@ class Posix final : public Driver {
   bool publish(const fs::path& target, Bytes body);
   std::optional<bool> try_publish(const fs::path& target, Bytes body);
 
+  std::optional<std::vector<Entry>> entries_of(const fs::path& directory);
   void walk(const std::string& directory_key, std::string_view name_prefix,
             const std::function<void(const Object&)>& visit);
   void remove_one(const std::string& key, std::set<fs::path>& touched);
@@ -302,12 +304,22 @@ void Posix::list(std::string_view prefix, const std::function<void(const Object&
   at_border([&] { check_root(); });
 }
 
-/// `directory_key` is empty or ends with '/'. Holds the names of the directories on the way down,
-/// no more.
-void Posix::walk(const std::string& directory_key, std::string_view name_prefix,
-                 const std::function<void(const Object&)>& visit) {
-  const fs::path directory = root_ / directory_key;
-  const auto entries = at_border([&] {
+std::vector<std::string> Posix::folders(std::string_view prefix) {
+  check_folder(prefix);
+  at_border([&] { note_root(); });
+  std::vector<std::string> names;
+  for (Entry& entry : entries_of(root_ / prefix).value_or(std::vector<Entry>())) {
+    if (!entry.ends_with('/')) continue;
+    entry.pop_back();
+    names.push_back(std::move(entry));
+  }
+  at_border([&] { check_root(); });
+  return names;
+}
+
+/// What is in a directory; nothing when it is not there.
+std::optional<std::vector<Entry>> Posix::entries_of(const fs::path& directory) {
+  return at_border([&] {
     try {
       return scan_directory(directory);
     } catch (const SystemError& error) {
@@ -315,6 +327,13 @@ void Posix::walk(const std::string& directory_key, std::string_view name_prefix,
       throw;
     }
   });
+}
+
+/// `directory_key` is empty or ends with '/'. Holds the names of the directories on the way down,
+/// no more.
+void Posix::walk(const std::string& directory_key, std::string_view name_prefix,
+                 const std::function<void(const Object&)>& visit) {
+  const auto entries = entries_of(root_ / directory_key);
   if (!entries) return;
   for (const Entry& entry : *entries) {
     if (!entry.starts_with(name_prefix)) continue;

@@ -128,6 +128,10 @@ class Retry final : public Driver {
     if (visitors_own) std::rethrow_exception(visitors_own);
   }
 
+  std::vector<std::string> folders(std::string_view prefix) override {
+    return begin().run([&] { return inner_->folders(prefix); });
+  }
+
   void remove(std::span<const std::string> keys) override {
     begin().run([&] { inner_->remove(keys); });
   }

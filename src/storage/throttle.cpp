@@ -71,6 +71,9 @@ class Throttle final : public Driver {
   void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
     inner_->list(prefix, visit);
   }
+  std::vector<std::string> folders(std::string_view prefix) override {
+    return inner_->folders(prefix);
+  }
   void remove(std::span<const std::string> keys) override { inner_->remove(keys); }
 
  private:

@@ -196,6 +196,24 @@ TEST_CASE("driver: a prefix is any beginning of a key", "[contract]") {
   CHECK(keys_of(driver, "z/").empty());
 }
 
+TEST_CASE("driver: folders are named once, without what is in them", "[contract]") {
+  FOR_EVERY_DRIVER();
+  CHECK(driver.folders("").empty());
+  CHECK(driver.folders("main/data/").empty());
+  // '-' < '.' < '/' < '0': the order of the keys, not of the names.
+  for (const char* key : {"main/data/b/pack/1", "main/data/b/pack/2", "main/data/b/manifest/1",
+                          "main/data/a/1", "main/data/a-b/1", "main/data/a.b/1", "main/data/a0/1",
+                          "main/data/file", "main/database/1", "mainz/data/c/1", "top"}) {
+    put(driver, key, key);
+  }
+  CHECK(driver.folders("main/data/") == Keys{"a-b", "a.b", "a", "a0", "b"});
+  CHECK(driver.folders("main/data/b/") == Keys{"manifest", "pack"});
+  CHECK(driver.folders("main/data/b/pack/").empty());
+  CHECK(driver.folders("") == Keys{"main", "mainz"});
+  driver.remove({{"mainz/data/c/1"}});
+  CHECK(driver.folders("") == Keys{"main"});
+}
+
 TEST_CASE("driver: a long listing is complete", "[contract]") {
   FOR_EVERY_DRIVER();
   test::Random random(test::seed());
@@ -350,6 +368,8 @@ TEST_CASE("driver: what is no beginning of a key is refused", "[contract]") {
       {"/", "a//", "a//b", "..", "../", "a/../", "a/.", "a b", std::string(2000, 'x')}));
   INFO("prefix: " << bad);
   CHECK_THROWS_AS(keys_of(driver, bad), Error);
+  CHECK_THROWS_AS(driver.folders(bad), Error);
+  CHECK_THROWS_AS(driver.folders("a"), Error);
 }
 
 TEST_CASE("driver: a put that fails leaves nothing to be seen", "[contract]") {

@@ -5,6 +5,7 @@
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 #include <latch>
@@ -45,6 +46,7 @@ struct OneTable {
   std::function<void()> before_finish;
   bool sample_all = false;
   std::function<void()> when_opened;  // before anything of the table is read
+  std::vector<std::string> leftovers;  // labels of interrupted backups that the next one takes over
 
   void write(const std::string& content) { write_file_atomically(file, as_bytes(content)); }
 
@@ -62,8 +64,11 @@ struct OneTable {
                            const repo::BackupInfo* older, const ChangeOf& change_of) {
     std::unique_ptr<PriorBackup> prior;
     if (older) prior = std::make_unique<PriorBackup>(memory.repository, "main", *older);
-    const auto refs = prior ? prior->refs(label, kFrameBytes)
-                            : std::vector<repo::ManifestRef>{{label, kFrameBytes}};
+    auto refs = prior ? prior->refs(label, kFrameBytes)
+                      : std::vector<repo::ManifestRef>{{label, kFrameBytes}};
+    Leftovers left(memory.repository, "main", leftovers, static_cast<std::uint32_t>(refs.size()),
+                   kFrameBytes);
+    refs.insert(refs.end(), left.refs().begin(), left.refs().end());
     repo::ManifestHeader header;
     header.label = label;
     header.refs = refs;
@@ -86,6 +91,7 @@ struct OneTable {
     if (prior) plan = plan_file(source, prior->find(source.path), change_of);
     for (std::uint32_t i = 0; sample_all && prior && i < source.size_bytes / kPage; ++i)
       plan.samples.push_back(i);
+    plan.stored = left.take(source.path);
     copier.add(std::move(source), std::move(plan), emit);
     if (when_opened) {
       when_opened();
@@ -107,6 +113,8 @@ struct OneTable {
       const auto older_packs = prior->packs();
       packs.insert(packs.end(), older_packs.begin(), older_packs.end());
     }
+    const auto left_packs = left.packs();
+    packs.insert(packs.end(), left_packs.begin(), left_packs.end());
     for (const repo::ManifestPack& pack : packs) {
       manifest.add(pack);
       info.packs.push_back({refs[pack.ref].backup, pack.pack, pack.pack});
@@ -123,6 +131,32 @@ struct OneTable {
     source.path = "base/5/1";
     source.source = folder / "1";
     return source;
+  }
+
+  /// What a backup that dies leaves of some blocks: packs.
+  void interrupted(const std::string& label, const std::string& all,
+                   const std::vector<std::uint32_t>& blocks) {
+    PackStore store(memory.repository, "main", label, 300'000);
+    Workers workers({});
+    store.start(workers, 1);
+    FrameFiller filler(store, compress::CodecId::lz4, 1, kFrameBytes);
+    std::vector<repo::Extent> map;
+    for (const std::uint32_t block : blocks)
+      filler.add(kPath, block * kPage, as_bytes(all).subspan(block * kPage, kPage), map);
+    filler.finish();
+    store.close();
+    workers.join();
+  }
+
+  /// Blocks of the table that the backup's own packs hold.
+  std::size_t own_blocks(const std::string& label) {
+    std::size_t count = 0;
+    for (const std::string& key : keys(*memory.store, repo::pack_prefix("main", label))) {
+      const std::string body = object(*memory.store, key);
+      const auto index = repo::PackIndex::parse(as_bytes(body), memory.repository.id(), key);
+      for (std::uint32_t i = 0; i < index.frames(); ++i) count += index.raw_bytes(i) / kPage;
+    }
+    return count;
   }
 
   std::string content(const std::string& label) {
@@ -191,6 +225,69 @@ TEST_CASE("any growth and shrinking between plan and copy gives the file as it i
     INFO("then " << then << " least " << least << " listed " << listed << " now " << now);
     CHECK((got.size() == after.size() || got.size() == listed * kPage));
     CHECK(got == after.substr(0, got.size()));
+  }
+}
+
+TEST_CASE("what interrupted backups have stored is named, whatever changed since") {
+  Random random(seed());
+  const auto made = [&](std::uint64_t blocks) { return random_bytes(random, blocks * kPage); };
+  const auto some = [&](std::uint64_t blocks) {
+    std::vector<std::uint32_t> chosen;
+    const bool all = below(random, 3) == 0;
+    for (std::uint32_t block = 0; block < blocks; ++block)
+      if (all || below(random, 3) > 0) chosen.push_back(block);
+    return chosen;
+  };
+  for (int round = 0; round < 40; ++round) {
+    OneTable table;
+    const std::uint64_t blocks = 1 + below(random, 300);
+    std::string content = made(blocks);
+    table.write(content);
+    std::optional<repo::BackupInfo> full;
+    if (below(random, 2) == 0)
+      full = table.back_up(std::string(kLabel), table.listed(blocks), nullptr, {});
+
+    const auto change = [&](std::vector<bool>& changed) {
+      for (std::uint32_t block = 0; block < blocks; ++block) {
+        if (below(random, 3) > 0) continue;
+        content.replace(block * kPage, kPage, made(1));
+        changed[block] = true;
+      }
+    };
+    std::vector<bool> since_full(blocks);
+    std::vector<bool> stored(blocks);
+    for (const char* label : {"20261122-000000F", "20261122-000001F"}) {
+      std::vector<bool> now(blocks);
+      change(now);
+      for (std::uint32_t block = 0; block < blocks; ++block) {
+        if (!now[block]) continue;
+        since_full[block] = true;
+        stored[block] = false;
+      }
+      const auto chosen = some(blocks);
+      table.interrupted(label, content, chosen);
+      for (const std::uint32_t block : chosen) stored[block] = true;
+      table.leftovers.insert(table.leftovers.begin(), label);
+    }
+    table.write(content);
+    const ChangeOf marks = [&](const postgres::SourceFile&) {
+      FileChange told;
+      for (std::uint32_t block = 0; block < blocks; ++block)
+        if (since_full[block]) told.blocks.push_back(block);
+      return told;
+    };
+    table.back_up(kLater, table.listed(blocks), full ? &*full : nullptr,
+                  below(random, 2) == 0 ? marks : ChangeOf{});
+    INFO("round " << round << " of " << blocks << " blocks, full before: " << full.has_value());
+    CHECK((table.content(kLater) == content));
+    std::size_t expected = 0;
+    for (std::uint32_t block = 0; block < blocks; ++block)
+      expected += !stored[block] && (!full || since_full[block]);
+    // Nearly all blocks marked: the file is copied whole, unmarked blocks too.
+    std::size_t at_most = 0;
+    for (std::uint32_t block = 0; block < blocks; ++block) at_most += !stored[block];
+    CHECK(table.own_blocks(kLater) >= expected);
+    CHECK(table.own_blocks(kLater) <= at_most);
   }
 }
 

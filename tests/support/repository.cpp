@@ -52,6 +52,9 @@ class Shared final : public storage::Driver {
       return true;
     });
   }
+  std::vector<std::string> folders(std::string_view prefix) override {
+    return around("list", prefix, [&] { return inner_.folders(prefix); });
+  }
   void remove(std::span<const std::string> keys) override {
     around("remove", keys.empty() ? "" : keys.front(), [&] {
       inner_.remove(keys);

@@ -15,6 +15,7 @@ struct BackupOptions {
   repo::BackupType type = repo::BackupType::full;
   bool start_fast = false;
   bool compare_all = false;  // read and compare every page, whatever WAL summaries say
+  bool resume = true;  // name what interrupted backups have stored instead of storing it again
   unsigned workers = 2;
   compress::CodecId codec = compress::CodecId::zst;
   int level = 3;

@@ -31,6 +31,14 @@ struct PackRange {
   bool operator==(const PackRange&) const = default;
 };
 
+/// What a backup names of an interrupted one, which had stored it already.
+struct Resumed {
+  std::string backup;       // label of the interrupted one
+  std::uint64_t packs = 0;  // of its packs, how many are named
+  std::uint64_t bytes = 0;  // of files
+  bool operator==(const Resumed&) const = default;
+};
+
 struct TablespaceInfo {
   std::uint32_t oid = 0;
   std::string name;
@@ -71,6 +79,7 @@ struct BackupInfo {
   std::uint64_t read_bytes = 0;     // read from the cluster
   std::uint64_t stored_bytes = 0;   // written to the repository
   std::uint64_t files = 0;
+  std::vector<Resumed> resumed;
   std::string method;         // how changed pages were told: "all", "summaries", "compare"
   std::string method_reason;  // why not by summaries; empty otherwise
   std::vector<PageErrors> page_errors;

@@ -16,6 +16,8 @@ std::string cluster_prefix(std::string_view stanza);
 std::string cluster_key(std::string_view stanza, std::string_view cluster);
 std::string marker_prefix(std::string_view stanza);
 std::string marker_key(std::string_view stanza, std::string_view label);
+/// Below it is a folder for each backup that has stored something, listed or not.
+std::string backups_data_prefix(std::string_view stanza);
 std::string data_prefix(std::string_view stanza, std::string_view label);
 std::string manifest_key(std::string_view stanza, std::string_view label, std::uint32_t part);
 std::string pack_prefix(std::string_view stanza, std::string_view label);

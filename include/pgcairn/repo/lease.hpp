@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/process.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/repository.hpp>
 
@@ -22,7 +23,7 @@ struct LeaseState {
   bool held = false;
   std::string operation;
   std::string host;
-  std::uint64_t pid = 0;
+  ProcessIdentity process;
   Timestamp since{};
   Timestamp time{};  // when it was last written, by the holder's clock
   std::chrono::seconds valid_for{0};
@@ -34,7 +35,7 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
 class Lease {
  public:
   /// Throws LockedError, saying who holds it since when and until when, unless the lease is free,
-  /// its holder has let it run out, or the holder was a process of this host that is gone.
+  /// its holder has let it run out, or the holder was a process that has certainly ended.
   Lease(Repository& repository, std::string stanza, std::string operation,
         std::chrono::seconds valid_for = std::chrono::seconds(120));
   /// Gives the lease back; failures are logged, the lease then runs out by itself.

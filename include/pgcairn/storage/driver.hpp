@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pgcairn::storage {
 
@@ -62,6 +63,10 @@ class Driver {
   /// or throws; an object that is put or removed meanwhile may be visited or not. What `visit`
   /// throws passes through. `visit` may use the driver.
   virtual void list(std::string_view prefix, const std::function<void(const Object&)>& visit) = 0;
+  /// What keys have between `prefix`, which is empty or ends with '/', and the next '/': each name
+  /// once, in byte order of the keys. Costs what the folders are, however many objects are in them.
+  /// A folder whose last object was removed, or whose first was never finished, may be named too.
+  virtual std::vector<std::string> folders(std::string_view prefix) = 0;
   /// Removes all; absent ones are no error. Throws after trying all when any could not be removed.
   /// What is removed stays removed: callers rely on the order of two removes.
   virtual void remove(std::span<const std::string> keys) = 0;
@@ -73,6 +78,8 @@ class Driver {
 void check_key(std::string_view key);
 /// The same for what list() takes: empty, or the beginning of a key.
 void check_prefix(std::string_view prefix);
+/// The same for what folders() takes: empty, or the beginning of a key that ends with '/'.
+void check_folder(std::string_view prefix);
 
 inline constexpr std::size_t kMostKeyBytes = 1024;     // S3's limit, the least of all stores
 inline constexpr std::size_t kMostKeyPartBytes = 255;  // a file name's

@@ -94,7 +94,7 @@ const std::string kBackupJson =
     R"("stop-time":"2026-11-21T01:05:08.500000Z","duration-seconds":185.5,"start-lsn":"0/3000028",)"
     R"("stop-lsn":"0/5000100","timeline":1,"wal-start":"000000010000000000000003",)"
     R"("wal-stop":"000000010000000000000005","wal-copied":false,"cluster-bytes":2400000000,"read-bytes":2400000000,)"
-    R"("stored-bytes":430000000,"files":1234,"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,)"
+    R"("stored-bytes":430000000,"files":1234,"resumed":[],"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,)"
     R"("pg-version":15,"system-id":"7412345678901234567"})";
 
 }  // namespace
@@ -185,6 +185,19 @@ TEST_CASE("backup's result") {
         "  read        2.2 GiB\n"
         "  stored      410 MiB\n"
         "  wal         000000010000000000000003 to 000000010000000000000005\n");
+}
+
+TEST_CASE("a backup's result says what was resumed") {
+  repo::BackupInfo backup = made_up_backup();
+  backup.resumed = {{"20261121-000000F", 80, 1'288'490'189}, {"20261120-230000F", 1, 8192}};
+  const std::string lines =
+      "  resumed     1.2 GiB in 80 packs of interrupted backup 20261121-000000F used again\n"
+      "  resumed     8.0 KiB in 1 pack of interrupted backup 20261120-230000F used again\n";
+  CHECK(backup_text(backup, "local").find(lines) != std::string::npos);
+  CHECK(backup_json(backup, "local")
+            .find(R"("resumed":[{"backup":"20261121-000000F","packs":80,"bytes":1288490189},)"
+                  R"({"backup":"20261120-230000F","packs":1,"bytes":8192}],"method")") !=
+        std::string::npos);
 }
 
 TEST_CASE("restore's plan shows all that will be done") {

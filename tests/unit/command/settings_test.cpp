@@ -95,6 +95,9 @@ TEST_CASE("flags can be taken back, and the last one counts") {
   CHECK_FALSE(load({"backup", "--no-start-fast"}, {}, config).start_fast);
   CHECK(load({"backup", "--start-fast"}).start_fast);
   CHECK(load({"backup"}, {{"PGCAIRN_START_FAST", "yes"}}).start_fast);
+  CHECK(load({"backup"}).resume);
+  CHECK_FALSE(load({"backup", "--no-resume"}).resume);
+  CHECK_FALSE(load({"backup"}, {}, std::string(kConfig) + "resume = false\n").resume);
   check_says(refusal({"backup"}, {{"PGCAIRN_START_FAST", "maybe"}}),
              {"PGCAIRN_START_FAST", "true or false", "maybe"});
 }

@@ -68,6 +68,7 @@ TEST_CASE("a marker comes back as it was written") {
     CHECK(a.backup_label == b.backup_label);
     CHECK(a.tablespace_map == b.tablespace_map);
     CHECK(a.packs == b.packs);
+    CHECK(a.resumed == b.resumed);
     CHECK(a.manifest_parts == b.manifest_parts);
     CHECK(a.codec == b.codec);
     CHECK(a.program_version == b.program_version);
@@ -81,6 +82,7 @@ TEST_CASE("a marker comes back as it was written") {
   info.prior = kLabel;
   info.from_standby = true;
   info.packs = {{std::string(kLabel), 3, 9}, {info.label, 0, UINT32_MAX}};
+  info.resumed = {{"20261122-000000F", 7, UINT64_MAX}, {"20261121-230000F", 1, 8192}};
   info.page_errors.push_back(
       {"od\xff"
        "d",

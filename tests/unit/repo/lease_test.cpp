@@ -29,22 +29,15 @@ std::string this_host() {
 
 /// Puts a document of another run.
 void write_other(MemoryRepository& memory, std::uint32_t number, Timestamp time,
-                 const std::string& host = "elsewhere", std::uint64_t pid = 1,
+                 const ProcessIdentity& process = {"another", 1, 1},
                  const std::string& state = "held") {
   const std::string json =
-      format(R"({{"holder":"{}","state":"{}","operation":"expire","host":"{}","pid":{},)"
-             R"("since":"{}","time":"{}","seconds":120}})",
-             std::string(32, 'e'), state, host, pid, format_utc(time), format_utc(time));
+      format(R"({{"holder":"{}","state":"{}","operation":"expire","host":"elsewhere","pid":{},)"
+             R"("pid-space":"{}","pid-started":{},"since":"{}","time":"{}","seconds":120}})",
+             std::string(32, 'e'), state, process.pid, process.space, process.started,
+             format_utc(time), format_utc(time));
   put_document(*memory.store, memory.repository.id(), lease_key("main", number), json,
                storage::IfExists::fail);
-}
-
-std::uint64_t pid_of_the_dead() {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(0);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return static_cast<std::uint64_t>(child);
 }
 
 }  // namespace
@@ -61,7 +54,7 @@ TEST_CASE("a lease has one holder, and is given back") {
     CHECK(state->number == 0);
     CHECK(state->operation == "backup");
     CHECK(state->host == this_host());
-    CHECK(state->pid == static_cast<std::uint64_t>(::getpid()));
+    CHECK(state->process == this_process());
     CHECK(state->valid_for == 120s);
     CHECK_THAT(error_of<LockedError>([&] { Lease second(other, "main", "expire"); }),
                Says({"main", "client", "backup", this_host(), std::to_string(::getpid())}));
@@ -105,22 +98,27 @@ TEST_CASE("a lease is free when its holder let it run out, gave it back, or is g
   }
   SECTION("given back") {
     MemoryRepository memory;
-    write_other(memory, 5, now(), "elsewhere", 1, "released");
+    write_other(memory, 5, now(), {"another", 1, 1}, "released");
     CHECK_NOTHROW(Lease(memory.repository, "main", "backup"));
   }
-  SECTION("a process of this host that is gone") {
+  SECTION("a process that has ended") {
     MemoryRepository memory;
-    write_other(memory, 5, now(), this_host(), pid_of_the_dead());
+    ProcessIdentity ended = this_process();
+    ++ended.started;
+    write_other(memory, 5, now(), ended);
     CHECK_NOTHROW(Lease(memory.repository, "main", "backup"));
   }
-  SECTION("a process of this host that lives") {
+  SECTION("a process that lives") {
     MemoryRepository memory;
-    write_other(memory, 5, now(), this_host(), static_cast<std::uint64_t>(::getppid()));
+    write_other(memory, 5, now(), this_process());
     CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
   }
-  SECTION("the same process number on another host says nothing") {
+  SECTION("a process of which nothing is known") {
     MemoryRepository memory;
-    write_other(memory, 5, now(), "elsewhere", pid_of_the_dead());
+    ProcessIdentity ended = this_process();
+    ++ended.started;
+    ended.space += "0";
+    write_other(memory, 5, now(), ended);
     CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
   }
 }

@@ -48,6 +48,12 @@ class LosesAnswers : public Driver {
       visit(object);
     });
   }
+  std::vector<std::string> folders(std::string_view prefix) override {
+    ++calls;
+    auto names = inner->folders(prefix);
+    lose();
+    return names;
+  }
   void remove(std::span<const std::string> keys) override {
     ++calls;
     inner->remove(keys);
