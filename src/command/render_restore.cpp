@@ -156,10 +156,12 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
   return text + page_errors_text(plan.backup, "  ");
 }
 
-std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run) {
-  if (dry_run) return "dry run: nothing was touched\n";
+std::string restore_end_text(const engine::RestorePlan& plan,
+                             const std::optional<engine::RestoreResult>& result) {
+  if (!result) return "dry run: nothing was touched\n";
   const std::string directory = shell_quote(plan.data_directory.string());
-  std::string text;
+  std::string text = row("fetched", format_size(result->fetched_bytes)) +
+                     row("written", format_size(result->written_bytes));
   if (plan.options.type == RestoreType::preserve) {
     text += "restored; recovery is yours to set up: create recovery.signal or standby.signal in\n";
     text += format("{} when postgresql.auto.conf says what you want. Then start", directory);
@@ -224,12 +226,22 @@ void write_wal(JsonWriter& json, const engine::RestorePlan& plan) {
   json.end_object();
 }
 
+void write_result(JsonWriter& json, const std::optional<engine::RestoreResult>& result) {
+  if (!result) {
+    json.null();
+    return;
+  }
+  json.begin_object().member("fetched-bytes", result->fetched_bytes);
+  json.member("written-bytes", result->written_bytes).end_object();
+}
+
 }  // namespace
 
-std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
+std::string restore_json(const engine::RestorePlan& plan,
+                         const std::optional<engine::RestoreResult>& result) {
   JsonWriter json;
   json.begin_object().key("restore").begin_object();
-  json.member("stanza", plan.stanza).member("dry-run", dry_run);
+  json.member("stanza", plan.stanza).member("dry-run", !result.has_value());
   json.key("repository");
   plan.repository == nullptr ? json.null() : json.value(plan.repository->name());
   json.key("backup");
@@ -268,7 +280,9 @@ std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
   for (const std::string& path : plan.removes) json.value(escape_bytes(path));
   json.end_array().key("notes").begin_array();
   for (const std::string& note : plan.notes) json.value(as_utf8(note));
-  json.end_array().end_object().end_object();
+  json.end_array().key("result");
+  write_result(json, result);
+  json.end_object().end_object();
   return json.take() + "\n";
 }
 

@@ -11,7 +11,7 @@
 #include <pgcairn/postgres/recovery.hpp>
 
 #include <cerrno>
-#include <set>
+#include <map>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -56,13 +56,14 @@ class RestoreRun {
   RestoreRun(const RestorePlan& plan, Progress& progress, std::stop_token stop)
       : plan_(plan), progress_(progress), stop_(std::move(stop)), places_(plan) {}
 
-  void run() {
+  RestoreResult run() {
     prepare();
     write_files();
     write_wal();
     write_recovery();
     make_durable();
     put_control_file();
+    return result_;
   }
 
  private:
@@ -79,7 +80,9 @@ class RestoreRun {
   Progress& progress_;
   std::stop_token stop_;
   Places places_;
-  repo::ManifestEntry directory_;  // owner and mode of the data directory
+  repo::ManifestEntry directory_;           // owner and mode of the data directory
+  std::map<dev_t, fs::path> file_systems_;  // that were written to: a directory on each
+  RestoreResult result_;
 };
 
 void RestoreRun::prepare() {
@@ -110,12 +113,14 @@ void RestoreRun::write_files() {
   for (const TablespacePlan& space : plan_.tablespaces)
     owners.apply_to_directory(directory_, space.location);
 
-  RestoreWriter writer(plan_, places_, progress_);
+  RestoreWriter writer(plan_, places_, header.refs, progress_, stop_);
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
-    writer.add(*entry, header.refs);
+    writer.add(*entry);
   }
-  writer.write(manifest.packs(), header.refs, plan_.options.workers, stop_);
+  writer.finish();
+  result_ = writer.result();
+  file_systems_.insert(writer.file_systems().begin(), writer.file_systems().end());
 }
 
 /// Files that the server is to find in pg_wal, each from the first repository that gives it.
@@ -178,10 +183,7 @@ void RestoreRun::write_auto_conf() {
 void RestoreRun::make_durable() {
   progress_.phase("making durable", 0);
   sync_file_system(plan_.data_directory);
-  for (const TablespacePlan& space : plan_.tablespaces) sync_file_system(space.location);
-  for (const LinkPlan& link : plan_.links) {
-    if (!link.location.empty()) sync_file_system(link.location.parent_path());
-  }
+  for (const auto& [device, directory] : file_systems_) sync_file_system(directory);
 }
 
 /// From here on the server can be started, so this comes last.
@@ -202,13 +204,13 @@ void RestoreRun::put_control_file() {
 
 }  // namespace
 
-void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop) {
-  doing(
+RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop) {
+  return doing(
       [&] {
         return format("restoring backup {} to \"{}\"", plan.backup.label,
                       plan.data_directory.native());
       },
-      [&] { RestoreRun(plan, progress, std::move(stop)).run(); });
+      [&] { return RestoreRun(plan, progress, std::move(stop)).run(); });
 }
 
 }  // namespace pgcairn::engine

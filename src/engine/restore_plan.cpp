@@ -62,10 +62,11 @@ void check_outside_places(const RestorePlan& plan) {
   }
 }
 
+using PackIds = std::set<std::pair<std::uint32_t, std::uint32_t>>;  // by ref and number
+
 /// What the manifest asks for must be in the repository, whole, before anything is touched.
 void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
-                 const std::vector<repo::ManifestPack>& packs,
-                 const std::set<std::pair<std::uint32_t, std::uint32_t>>& used) {
+                 const std::vector<repo::ManifestPack>& packs, const PackIds& used) {
   for (std::size_t ref = 0; ref < header.refs.size(); ++ref) {
     std::map<std::string, std::uint64_t> found;
     const std::string& label = header.refs[ref].backup;
@@ -85,7 +86,13 @@ void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
                            hint);
       }
       plan.fetch_bytes += pack.size_bytes;
+      plan.packs.push_back(pack);
     }
+  }
+  if (plan.packs.size() != used.size()) {
+    throw DamagedError(
+        repo::manifest_key(plan.stanza, plan.backup.label, plan.backup.manifest_parts - 1), 0,
+        "a map names a pack that is not in the manifest's list");
   }
 }
 
@@ -95,7 +102,7 @@ void count(RestorePlan& plan) {
                                 plan.backup.label, plan.backup.manifest_parts);
   Places places(plan);
   LinkPlacer links(plan, places);
-  std::set<std::pair<std::uint32_t, std::uint32_t>> used;  // packs
+  PackIds used;
   std::map<fs::path, std::uint64_t> needed;
   needed[plan.data_directory] = 0;
   constexpr std::uint64_t block_bytes = 4096;

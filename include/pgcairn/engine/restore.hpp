@@ -5,6 +5,7 @@
 #include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <cstdint>
@@ -62,6 +63,8 @@ struct RestoreOptions {
   bool copy = false;            // the data directory is not the stanza's own
   std::string restore_command;  // for the restored server; %f and %p in it
   unsigned workers = 2;
+  // Memory for the list of what is to be written; a longer one is worked off in several goes.
+  std::uint64_t batch_bytes = 64 * kMiB;
 };
 
 /// A part of the way through the WAL: [begin, end) on one timeline.
@@ -129,9 +132,10 @@ struct RestorePlan {
   std::uint64_t fetch_bytes = 0;  // from the repository
   std::uint64_t write_bytes = 0;  // to the data directory and tablespaces
   std::uint64_t files = 0;
-  std::vector<std::string> wal_needed;  // first and last segment to become consistent
-  std::vector<TimelineSpan> path;       // from the backup's timeline to the target's
-  Timeline server_latest = 0;           // where "latest" would lead a server
+  std::vector<repo::ManifestPack> packs;  // that the maps name, sorted by ref and number
+  std::vector<std::string> wal_needed;    // first and last segment to become consistent
+  std::vector<TimelineSpan> path;         // from the backup's timeline to the target's
+  Timeline server_latest = 0;             // where "latest" would lead a server
   WalReach wal;
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for
@@ -144,7 +148,13 @@ struct RestorePlan {
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options);
 
+/// What a restore did.
+struct RestoreResult {
+  std::uint64_t fetched_bytes = 0;  // of packs, as they are stored
+  std::uint64_t written_bytes = 0;  // content of files
+};
+
 /// Carries the plan out. Until it returns the directory cannot be started.
-void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop);
+RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop);
 
 }  // namespace pgcairn::engine
