@@ -45,6 +45,7 @@ engine::RestoreOptions restore_options(const Settings& settings,
   options.db_exclude = settings.db_exclude;
   options.tablespace_map_all = settings.tablespace_map_all;
   options.link_map = settings.link_map;
+  options.delta = settings.delta;
   options.link_all = settings.link_all;
   options.copy = settings.pg_path_overridden;
   options.restore_command = restore_command(own_path(), settings);

@@ -1,3 +1,4 @@
+#include "local_tree.hpp"
 #include "recovery_settings.hpp"
 #include "restore_files.hpp"
 #include "restore_writer.hpp"
@@ -58,6 +59,7 @@ class RestoreRun {
 
   RestoreResult run() {
     prepare();
+    if (plan_.compares) remove_extras();
     write_files();
     write_wal();
     write_recovery();
@@ -68,6 +70,9 @@ class RestoreRun {
 
  private:
   void prepare();
+  void take_control_file_away();
+  void remove_extras();
+  void remove(const fs::path& path);
   void write_files();
   void write_wal();
   void write_recovery();
@@ -92,16 +97,64 @@ void RestoreRun::prepare() {
     if (::chmod(data.c_str(), 0700) != 0)
       throw SystemError(format("cannot change the mode of \"{}\"", data.native()), errno);
   }
-  mark_unfinished(data, plan_);
-  if (plan_.resumes) {
+  std::vector<fs::path> old;
+  if (plan_.resumes && !plan_.compares) {
     log_info(format("\"{}\" holds an interrupted restore, which is wiped", data.native()));
-    wipe(plan_);
+    old = wiped(plan_);
   }
+  mark_unfinished(data, plan_);
+  if (plan_.compares) take_control_file_away();
+  for (const fs::path& path : old) remove(path);
   for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
 }
 
+/// Durable before anything else changes: from here to put_control_file() no server starts.
+void RestoreRun::take_control_file_away() {
+  const fs::path control = plan_.data_directory / kControlPath;
+  const fs::path folder = control.parent_path();
+  const auto status = stat_if_exists(folder);
+  if (!status) return;
+  // A link that is to lead elsewhere goes itself: what it leads to may be another cluster's.
+  const bool foreign = S_ISLNK(status->st_mode) &&
+                       places_.link_target(folder.filename().native()) != fs::read_symlink(folder);
+  const fs::path& gone = foreign ? folder : control;
+  if (::unlink(gone.c_str()) != 0 && errno != ENOENT)
+    throw SystemError(format("cannot remove \"{}\"", gone.native()), errno);
+  fsync_directory(gone.parent_path());
+}
+
+void RestoreRun::remove(const fs::path& path) {
+  const TreeSize size = tree_size(path);
+  result_.removed_files += size.files;
+  result_.removed_bytes += size.bytes;
+  remove_tree(path);
+}
+
+/// Before anything is written, so that the space is free by then.
+void RestoreRun::remove_extras() {
+  progress_.phase("removing what does not belong", 0);
+  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
+                                plan_.backup.label, plan_.backup.manifest_parts);
+  Owners owners(plan_.data_directory);
+  LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
+  while (const auto entry = manifest.next()) {
+    check_stop(stop_);
+    const auto status = tree.look_at(*entry);
+    // Its mode may be what keeps its content from being removed.
+    if (status && entry->type == repo::EntryType::directory)
+      owners.apply_to_directory(*entry, places_.of(entry->path));
+  }
+  tree.finish();
+  for (const fs::path& place : plan_.abandoned) {
+    for (const fs::path& path : contents(place)) remove(path);
+    const fs::path folder = place.parent_path();
+    file_systems_.emplace(stat_of(open_file(folder, O_RDONLY | O_DIRECTORY), folder).st_dev,
+                          folder);
+  }
+}
+
 void RestoreRun::write_files() {
-  progress_.phase("restoring", plan_.write_bytes);
+  progress_.phase("restoring", plan_.compare_bytes + plan_.write_bytes);
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts);
   const repo::ManifestHeader& header = manifest.header();
@@ -119,7 +172,9 @@ void RestoreRun::write_files() {
     writer.add(*entry);
   }
   writer.finish();
-  result_ = writer.result();
+  result_.compared_bytes = writer.result().compared_bytes;
+  result_.fetched_bytes = writer.result().fetched_bytes;
+  result_.written_bytes = writer.result().written_bytes;
   file_systems_.insert(writer.file_systems().begin(), writer.file_systems().end());
 }
 

@@ -1,5 +1,6 @@
 #include "restore_writer.hpp"
 
+#include "local_files.hpp"
 #include "pack_fetcher.hpp"
 #include "restore_databases.hpp"
 
@@ -95,6 +96,19 @@ std::uint32_t RestoreWriter::owner_of(const repo::ManifestEntry& entry) {
                                     owner_names_.begin());
 }
 
+namespace {
+
+/// What is there may have content, other names, or no way to open it.
+void remove_unless_empty(const fs::path& path) {
+  const auto status = stat_if_exists(path);
+  if (!status) return;
+  if (status->st_size == 0 && status->st_nlink == 1 && (status->st_mode & S_IWUSR) != 0) return;
+  if (::unlink(path.c_str()) != 0)
+    throw SystemError(format("cannot remove \"{}\"", path.native()), errno);
+}
+
+}  // namespace
+
 void RestoreWriter::add(const repo::ManifestEntry& entry) {
   const fs::path path = places_.of(entry.path);
   const auto linked = places_.link_target(entry.path);
@@ -104,6 +118,7 @@ void RestoreWriter::add(const repo::ManifestEntry& entry) {
   } else if (entry.type == repo::EntryType::link) {
     if (!linked) make_link(entry, entry.target);
   } else if (entry.map.empty() || is_left_out(entry, plan_.left_out_databases)) {
+    if (plan_.compares) remove_unless_empty(path);
     const Fd hole = open_target({entry.path, 0, {}, entry.mode, owner_of(entry)});
     if (entry.size_bytes > 0 && ::ftruncate(hole.get(), static_cast<off_t>(entry.size_bytes)) != 0)
       throw SystemError(format("cannot set the size of \"{}\"", path.native()), errno);
@@ -140,7 +155,8 @@ void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& 
   const fs::path above =
       own.has_parent_path() ? places_.of(own.parent_path().native()) : plan_.data_directory;
   const fs::path path = above / own.filename();
-  if (::symlink(target.c_str(), path.c_str()) != 0) {
+  // One that stands there when directories are compared leads to the right place.
+  if (::symlink(target.c_str(), path.c_str()) != 0 && !(plan_.compares && errno == EEXIST)) {
     throw SystemError(format("cannot create link \"{}\"", path.native()), errno);
   }
 }
@@ -148,24 +164,20 @@ void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& 
 Fd RestoreWriter::open_target(const File& file) {
   const fs::path path = places_.of(written_name(file.path));
   Fd fd = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, file.mode);
+  set_owner(fd, file, path);
+  return fd;
+}
+
+/// Owner and mode, from any thread.
+void RestoreWriter::set_owner(const Fd& fd, const File& file, const fs::path& path) {
   repo::ManifestEntry entry;
   entry.mode = file.mode;
   std::lock_guard lock(mutex_);
   std::tie(entry.user, entry.group) = owner_names_[file.owner];
   owners_.apply(fd, entry, path);
-  return fd;
 }
 
 namespace {
-
-/// What one frame gives to one file.
-struct FramePart {
-  std::uint32_t frame;
-  std::uint32_t offset_bytes;
-  std::uint32_t length_bytes;
-  std::uint32_t file;
-  std::uint64_t file_offset_bytes;
-};
 
 /// The parts frame by frame, in ascending order.
 std::vector<FramePart> frame_parts(std::span<const RestoreBatch::Part> parts,
@@ -188,6 +200,12 @@ std::vector<FramePart> frame_parts(std::span<const RestoreBatch::Part> parts,
   return all;
 }
 
+std::uint64_t total_bytes(const std::vector<FramePart>& parts) {
+  std::uint64_t bytes = 0;
+  for (const FramePart& part : parts) bytes += part.length_bytes;
+  return bytes;
+}
+
 }  // namespace
 
 const repo::ManifestPack& RestoreWriter::pack_of(const RestoreBatch::Part& part) const {
@@ -208,14 +226,20 @@ void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFi
   const repo::ManifestPack& pack = pack_of(parts.front());
   PackFetcher fetcher(plan_.repository->driver(), plan_.repository->id(),
                       repo::pack_key(plan_.stanza, ref.backup, pack.pack), pack, body);
-  const std::vector<FramePart> wanted = frame_parts(parts, ref.frame_bytes);
-  std::uint64_t bytes = 0;
+  std::vector<FramePart> wanted = frame_parts(parts, ref.frame_bytes);
+  const std::uint64_t all_bytes = total_bytes(wanted);
+  if (std::any_of(parts.begin(), parts.end(), [&](const RestoreBatch::Part& part) {
+        return batch_.files[part.file].local == File::Local::hashed;
+      })) {
+    wanted = different_parts(batch_, wanted, fetcher.index());
+  }
+  const std::uint64_t bytes = total_bytes(wanted);
+  progress_.advance(all_bytes - bytes);
   std::vector<std::uint32_t> frames;
   for (const FramePart& part : wanted) {
-    bytes += part.length_bytes;
     if (frames.empty() || frames.back() != part.frame) frames.push_back(part.frame);
   }
-  fetcher.want(std::move(frames), bytes);
+  if (!frames.empty()) fetcher.want(std::move(frames), bytes);
   Buffer raw;
   std::uint32_t opened = UINT32_MAX;
   for (const FramePart& part : wanted) {
@@ -236,6 +260,13 @@ void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFi
 }
 
 void RestoreWriter::write_batch() {
+  if (plan_.compares) {
+    LocalFiles local(
+        batch_, [&](const File& file) { return places_.of(written_name(file.path)); },
+        [&](const Fd& fd, const File& file, const fs::path& path) { set_owner(fd, file, path); },
+        progress_);
+    result_.compared_bytes += local.compare(plan_.options.workers, stop_);
+  }
   const auto packs = batch_.by_pack();
   std::atomic<std::size_t> next = 0;
   Workers workers(stop_);

@@ -17,7 +17,8 @@ namespace pgcairn::engine {
 
 /// Writes the content of a backup's files, pack by pack: every needed frame is fetched, checked and
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
-/// RestoreOptions::batch_bytes and the number of threads.
+/// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
+/// stands in its place; LocalTree has been there before, so that all of it is of the right type.
 class RestoreWriter {
  public:
   /// `refs` are the manifest's. All must outlive this.
@@ -42,6 +43,7 @@ class RestoreWriter {
   void make_directory(const repo::ManifestEntry& entry, const fs::path& path);
   void make_link(const repo::ManifestEntry& entry, const fs::path& target);
   Fd open_target(const File& file);
+  void set_owner(const Fd& fd, const File& file, const fs::path& path);
   void write_batch();
   void write_pack(std::span<const RestoreBatch::Part> parts, OpenFiles& files, Buffer& body,
                   std::stop_token stop);
