@@ -76,6 +76,8 @@ constexpr Option kOptions[] = {
      "put PATH of the data directory (pg_wal, say) at DEST, behind a link; repeatable"},
     {"link-all", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
      "make the symbolic links again that were in the data directory"},
+    {"delta", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
+     "keep what is right in the cluster's own directory, and fetch only what differs"},
     {"dry-run", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
      "show the plan and touch nothing"},
     {"pg-path", ValueKind::path, kCluster, kClusterVerbs, "DIR", "", "", 0, 0,

@@ -48,9 +48,11 @@ std::span<const engine::RestoreType> all_restore_types();
 
 std::string restore_plan_text(const engine::RestorePlan& plan,
                               const std::optional<TargetTime>& target);
-/// What to do next.
-std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run);
-std::string restore_json(const engine::RestorePlan& plan, bool dry_run);
+/// What was done, and what to do next; without a result it was a dry run.
+std::string restore_end_text(const engine::RestorePlan& plan,
+                             const std::optional<engine::RestoreResult>& result);
+std::string restore_json(const engine::RestorePlan& plan,
+                         const std::optional<engine::RestoreResult>& result);
 
 std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
 std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,

@@ -94,6 +94,23 @@ std::string wal_text(const engine::RestorePlan& plan) {
   return text;
 }
 
+std::string removes_text(const engine::RestorePlan& plan) {
+  std::string text;
+  if (plan.remove_files > 0) {
+    text +=
+        row("remove", format("{} files, links and directories with {}, which the backup does not "
+                             "have there; of them, with what is below:",
+                             plan.remove_files, format_size(plan.remove_bytes)));
+  }
+  for (const std::string& path : plan.removes) text += row("removes", path);
+  if (plan.resumes) {
+    text += row("note", plan.compares ? "an interrupted restore is there, which is finished"
+                                      : "wipes what an interrupted restore left there; --delta "
+                                        "would keep what is right");
+  }
+  return text;
+}
+
 bool pauses(const engine::RestoreOptions& options) {
   return engine::has_target(options.type) &&
          (options.target_action.empty() || options.target_action == "pause");
@@ -130,8 +147,14 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
   text += row("target", target_text(plan, target));
   if (!plan.options.target_action.empty()) text += row("then", plan.options.target_action);
   text += wal_text(plan);
-  text += row("fetch", format_size(plan.fetch_bytes));
-  text += row("write", format("{} in {} files", format_size(plan.write_bytes), plan.files));
+  const std::string at_most = plan.compares ? "at most " : "";
+  if (plan.compares) {
+    text += row("compare", format("{} that are there: what is right is kept",
+                                  format_size(plan.compare_bytes)));
+  }
+  text += row("fetch", at_most + format_size(plan.fetch_bytes));
+  text +=
+      row("write", format("{}{} in {} files", at_most, format_size(plan.write_bytes), plan.files));
   for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
     text += row("tablespace", format("{} ({}) in {}", tablespace.name, tablespace.oid,
                                      tablespace.location.string()));
@@ -150,16 +173,23 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
     text += row("space", format("{} needed, {} free in {}", format_size(space.needed_bytes),
                                 format_size(space.free_bytes), space.directory.string()));
   }
-  for (const std::string& path : plan.removes) text += row("removes", path);
-  if (plan.resumes) text += row("note", "wipes what an interrupted restore left there");
+  text += removes_text(plan);
   for (const std::string& note : plan.notes) text += row("note", note);
   return text + page_errors_text(plan.backup, "  ");
 }
 
-std::string restore_end_text(const engine::RestorePlan& plan, bool dry_run) {
-  if (dry_run) return "dry run: nothing was touched\n";
+std::string restore_end_text(const engine::RestorePlan& plan,
+                             const std::optional<engine::RestoreResult>& result) {
+  if (!result) return "dry run: nothing was touched\n";
   const std::string directory = shell_quote(plan.data_directory.string());
   std::string text;
+  if (plan.compares) {
+    text += row("compared", format_size(result->compared_bytes));
+    text += row("removed", format("{} files, links and directories with {}", result->removed_files,
+                                  format_size(result->removed_bytes)));
+  }
+  text += row("fetched", format_size(result->fetched_bytes));
+  text += row("written", format_size(result->written_bytes));
   if (plan.options.type == RestoreType::preserve) {
     text += "restored; recovery is yours to set up: create recovery.signal or standby.signal in\n";
     text += format("{} when postgresql.auto.conf says what you want. Then start", directory);
@@ -224,12 +254,25 @@ void write_wal(JsonWriter& json, const engine::RestorePlan& plan) {
   json.end_object();
 }
 
+void write_result(JsonWriter& json, const std::optional<engine::RestoreResult>& result) {
+  if (!result) {
+    json.null();
+    return;
+  }
+  json.begin_object().member("compared-bytes", result->compared_bytes);
+  json.member("fetched-bytes", result->fetched_bytes);
+  json.member("written-bytes", result->written_bytes);
+  json.member("removed-files", result->removed_files);
+  json.member("removed-bytes", result->removed_bytes).end_object();
+}
+
 }  // namespace
 
-std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
+std::string restore_json(const engine::RestorePlan& plan,
+                         const std::optional<engine::RestoreResult>& result) {
   JsonWriter json;
   json.begin_object().key("restore").begin_object();
-  json.member("stanza", plan.stanza).member("dry-run", dry_run);
+  json.member("stanza", plan.stanza).member("dry-run", !result.has_value());
   json.key("repository");
   plan.repository == nullptr ? json.null() : json.value(plan.repository->name());
   json.key("backup");
@@ -237,7 +280,10 @@ std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
   json.member("reason", as_utf8(plan.reason));
   write_target(json, plan.options);
   json.member("data-directory", escape_bytes(plan.data_directory.string()));
-  json.member("resumes", plan.resumes).key("tablespaces").begin_array();
+  json.member("resumes", plan.resumes)
+      .member("delta", plan.compares)
+      .key("tablespaces")
+      .begin_array();
   for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
     json.begin_object().member("oid", tablespace.oid);
     json.member("name", escape_bytes(tablespace.name));
@@ -261,14 +307,18 @@ std::string restore_json(const engine::RestorePlan& plan, bool dry_run) {
     json.member("needed-bytes", space.needed_bytes);
     json.member("free-bytes", space.free_bytes).end_object();
   }
-  json.end_array().member("fetch-bytes", plan.fetch_bytes);
+  json.end_array().member("compare-bytes", plan.compare_bytes);
+  json.member("fetch-bytes", plan.fetch_bytes);
   json.member("write-bytes", plan.write_bytes).member("files", plan.files);
   write_wal(json, plan);
+  json.member("remove-files", plan.remove_files).member("remove-bytes", plan.remove_bytes);
   json.key("removes").begin_array();
   for (const std::string& path : plan.removes) json.value(escape_bytes(path));
   json.end_array().key("notes").begin_array();
   for (const std::string& note : plan.notes) json.value(as_utf8(note));
-  json.end_array().end_object().end_object();
+  json.end_array().key("result");
+  write_result(json, result);
+  json.end_object().end_object();
   return json.take() + "\n";
 }
 

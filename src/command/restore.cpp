@@ -45,6 +45,7 @@ engine::RestoreOptions restore_options(const Settings& settings,
   options.db_exclude = settings.db_exclude;
   options.tablespace_map_all = settings.tablespace_map_all;
   options.link_map = settings.link_map;
+  options.delta = settings.delta;
   options.link_all = settings.link_all;
   options.copy = settings.pg_path_overridden;
   options.restore_command = restore_command(own_path(), settings);
@@ -64,11 +65,12 @@ ExitCode restore(const Session& session) {
       engine::plan_restore(cluster_of(settings), repositories, restore_options(settings, target));
   const bool json = settings.output == Form::json;
   if (!json) print(restore_plan_text(plan, target));
+  std::optional<engine::RestoreResult> result;
   if (!settings.dry_run) {
     ProgressLine progress(session.console);
-    engine::run_restore(plan, progress, session.stop);
+    result = engine::run_restore(plan, progress, session.stop);
   }
-  print(json ? restore_json(plan, settings.dry_run) : restore_end_text(plan, settings.dry_run));
+  print(json ? restore_json(plan, result) : restore_end_text(plan, result));
   return ExitCode::done;
 }
 

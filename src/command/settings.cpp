@@ -294,6 +294,7 @@ class Loader {
     }
     if (const auto all = find("tablespace-map-all"))
       settings_.tablespace_map_all = path_of(*all).string();
+    settings_.delta = is_true(text_of("delta", "false"));
     settings_.link_all = is_true(text_of("link-all", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());

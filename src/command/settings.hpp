@@ -51,7 +51,7 @@ struct Settings {
 
   // backup
   repo::BackupType backup_type = repo::BackupType::incremental;
-  bool delta = false;
+  bool delta = false;  // of backup and, only on the command line, of restore
   bool start_fast = false;
   bool resume = true;
   bool copy_wal = false;

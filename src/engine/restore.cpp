@@ -1,3 +1,4 @@
+#include "local_tree.hpp"
 #include "recovery_settings.hpp"
 #include "restore_files.hpp"
 #include "restore_writer.hpp"
@@ -11,7 +12,7 @@
 #include <pgcairn/postgres/recovery.hpp>
 
 #include <cerrno>
-#include <set>
+#include <map>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -56,17 +57,22 @@ class RestoreRun {
   RestoreRun(const RestorePlan& plan, Progress& progress, std::stop_token stop)
       : plan_(plan), progress_(progress), stop_(std::move(stop)), places_(plan) {}
 
-  void run() {
+  RestoreResult run() {
     prepare();
+    if (plan_.compares) remove_extras();
     write_files();
     write_wal();
     write_recovery();
     make_durable();
     put_control_file();
+    return result_;
   }
 
  private:
   void prepare();
+  void take_control_file_away();
+  void remove_extras();
+  void remove(const fs::path& path);
   void write_files();
   void write_wal();
   void write_recovery();
@@ -79,7 +85,9 @@ class RestoreRun {
   Progress& progress_;
   std::stop_token stop_;
   Places places_;
-  repo::ManifestEntry directory_;  // owner and mode of the data directory
+  repo::ManifestEntry directory_;           // owner and mode of the data directory
+  std::map<dev_t, fs::path> file_systems_;  // that were written to: a directory on each
+  RestoreResult result_;
 };
 
 void RestoreRun::prepare() {
@@ -89,16 +97,64 @@ void RestoreRun::prepare() {
     if (::chmod(data.c_str(), 0700) != 0)
       throw SystemError(format("cannot change the mode of \"{}\"", data.native()), errno);
   }
-  mark_unfinished(data, plan_);
-  if (plan_.resumes) {
+  std::vector<fs::path> old;
+  if (plan_.resumes && !plan_.compares) {
     log_info(format("\"{}\" holds an interrupted restore, which is wiped", data.native()));
-    wipe(plan_);
+    old = wiped(plan_);
   }
+  mark_unfinished(data, plan_);
+  if (plan_.compares) take_control_file_away();
+  for (const fs::path& path : old) remove(path);
   for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
 }
 
+/// Durable before anything else changes: from here to put_control_file() no server starts.
+void RestoreRun::take_control_file_away() {
+  const fs::path control = plan_.data_directory / kControlPath;
+  const fs::path folder = control.parent_path();
+  const auto status = stat_if_exists(folder);
+  if (!status) return;
+  // A link that is to lead elsewhere goes itself: what it leads to may be another cluster's.
+  const bool foreign = S_ISLNK(status->st_mode) &&
+                       places_.link_target(folder.filename().native()) != fs::read_symlink(folder);
+  const fs::path& gone = foreign ? folder : control;
+  if (::unlink(gone.c_str()) != 0 && errno != ENOENT)
+    throw SystemError(format("cannot remove \"{}\"", gone.native()), errno);
+  fsync_directory(gone.parent_path());
+}
+
+void RestoreRun::remove(const fs::path& path) {
+  const TreeSize size = tree_size(path);
+  result_.removed_files += size.files;
+  result_.removed_bytes += size.bytes;
+  remove_tree(path);
+}
+
+/// Before anything is written, so that the space is free by then.
+void RestoreRun::remove_extras() {
+  progress_.phase("removing what does not belong", 0);
+  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
+                                plan_.backup.label, plan_.backup.manifest_parts);
+  Owners owners(plan_.data_directory);
+  LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
+  while (const auto entry = manifest.next()) {
+    check_stop(stop_);
+    const auto status = tree.look_at(*entry);
+    // Its mode may be what keeps its content from being removed.
+    if (status && entry->type == repo::EntryType::directory)
+      owners.apply_to_directory(*entry, places_.of(entry->path));
+  }
+  tree.finish();
+  for (const fs::path& place : plan_.abandoned) {
+    for (const fs::path& path : contents(place)) remove(path);
+    const fs::path folder = place.parent_path();
+    file_systems_.emplace(stat_of(open_file(folder, O_RDONLY | O_DIRECTORY), folder).st_dev,
+                          folder);
+  }
+}
+
 void RestoreRun::write_files() {
-  progress_.phase("restoring", plan_.write_bytes);
+  progress_.phase("restoring", plan_.compare_bytes + plan_.write_bytes);
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts);
   const repo::ManifestHeader& header = manifest.header();
@@ -110,12 +166,16 @@ void RestoreRun::write_files() {
   for (const TablespacePlan& space : plan_.tablespaces)
     owners.apply_to_directory(directory_, space.location);
 
-  RestoreWriter writer(plan_, places_, progress_);
+  RestoreWriter writer(plan_, places_, header.refs, progress_, stop_);
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
-    writer.add(*entry, header.refs);
+    writer.add(*entry);
   }
-  writer.write(manifest.packs(), header.refs, plan_.options.workers, stop_);
+  writer.finish();
+  result_.compared_bytes = writer.result().compared_bytes;
+  result_.fetched_bytes = writer.result().fetched_bytes;
+  result_.written_bytes = writer.result().written_bytes;
+  file_systems_.insert(writer.file_systems().begin(), writer.file_systems().end());
 }
 
 /// Files that the server is to find in pg_wal, each from the first repository that gives it.
@@ -178,10 +238,7 @@ void RestoreRun::write_auto_conf() {
 void RestoreRun::make_durable() {
   progress_.phase("making durable", 0);
   sync_file_system(plan_.data_directory);
-  for (const TablespacePlan& space : plan_.tablespaces) sync_file_system(space.location);
-  for (const LinkPlan& link : plan_.links) {
-    if (!link.location.empty()) sync_file_system(link.location.parent_path());
-  }
+  for (const auto& [device, directory] : file_systems_) sync_file_system(directory);
 }
 
 /// From here on the server can be started, so this comes last.
@@ -202,13 +259,13 @@ void RestoreRun::put_control_file() {
 
 }  // namespace
 
-void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop) {
-  doing(
+RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop) {
+  return doing(
       [&] {
         return format("restoring backup {} to \"{}\"", plan.backup.label,
                       plan.data_directory.native());
       },
-      [&] { RestoreRun(plan, progress, std::move(stop)).run(); });
+      [&] { return RestoreRun(plan, progress, std::move(stop)).run(); });
 }
 
 }  // namespace pgcairn::engine

@@ -17,7 +17,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-constexpr std::string_view kMark = "pgcairn.restore";
 constexpr std::string_view kTablespaces = "pg_tblspc/";
 constexpr std::string_view kPlaces = "Parts of it are in:";
 
@@ -28,7 +27,7 @@ std::string tablespace_directory(const repo::BackupInfo& backup) {
 }
 
 bool is_unfinished_restore(const fs::path& data_directory) {
-  if (stat_if_exists(data_directory / kMark)) {
+  if (stat_if_exists(data_directory / kRestoreMark)) {
     // With pg_control in its place the restore was complete, and the server may have run since.
     return !stat_if_exists(data_directory / "global/pg_control");
   }
@@ -37,7 +36,7 @@ bool is_unfinished_restore(const fs::path& data_directory) {
   // It may have died before the mark had its name.
   const auto names = list_directory(data_directory);
   return !names.empty() && std::all_of(names.begin(), names.end(), [](const std::string& name) {
-    return name.starts_with(kMark) && name.ends_with(kTemporarySuffix);
+    return name.starts_with(kRestoreMark) && name.ends_with(kTemporarySuffix);
   });
 }
 
@@ -48,17 +47,23 @@ void mark_unfinished(const fs::path& data_directory, const RestorePlan& plan) {
       "The server cannot be started from it. Run the same restore again to finish it.\n"
       "{}\n",
       plan.backup.label, plan.stanza, kPlaces);
-  std::vector<fs::path> places = marked_places(data_directory);
-  for (const fs::path& place : outside_places(plan)) {
+  // A mark beside a pg_control is of a restore that was finished: its places may be anybody's by
+  // now.
+  std::vector<fs::path> places;
+  if (plan.resumes) places = marked_places(data_directory);
+  std::vector<fs::path> ours = outside_places(plan);
+  // So that who finishes this restore empties them, when their links are gone already.
+  ours.insert(ours.end(), plan.abandoned.begin(), plan.abandoned.end());
+  for (const fs::path& place : ours) {
     if (std::find(places.begin(), places.end(), place) == places.end()) places.push_back(place);
   }
   for (const fs::path& place : places) text += escape_bytes(place.native()) + "\n";
-  write_file_atomically(data_directory / kMark, as_bytes(text), 0600);
+  write_file_atomically(data_directory / kRestoreMark, as_bytes(text), 0600);
 }
 
 std::vector<fs::path> marked_places(const fs::path& data_directory) {
   std::vector<fs::path> places;
-  const auto mark = read_file_if_exists(data_directory / kMark);
+  const auto mark = read_file_if_exists(data_directory / kRestoreMark);
   if (!mark) return places;
   bool below = false;
   for (const std::string& line : split(as_text(*mark), '\n')) {
@@ -79,37 +84,33 @@ std::vector<fs::path> outside_places(const RestorePlan& plan) {
 }
 
 void unmark_unfinished(const fs::path& data_directory) {
-  const fs::path mark = data_directory / kMark;
+  const fs::path mark = data_directory / kRestoreMark;
   if (::unlink(mark.c_str()) != 0)
     throw SystemError(format("cannot remove \"{}\"", mark.native()), errno);
   fsync_directory(data_directory);
 }
 
-std::vector<std::string> wiped(const RestorePlan& plan) {
-  std::vector<std::string> paths;
+std::vector<fs::path> wiped(const RestorePlan& plan) {
+  std::vector<fs::path> paths;
   for (const std::string& name : list_directory(plan.data_directory)) {
-    if (name != kMark && name != "lost+found") paths.push_back(plan.data_directory / name);
+    if (name != kRestoreMark && name != "lost+found") paths.push_back(plan.data_directory / name);
   }
   for (const fs::path& place : marked_places(plan.data_directory)) {
-    const auto status = stat_if_exists(place);
-    if (!status) continue;
-    if (!S_ISDIR(status->st_mode)) {
-      paths.push_back(place);
-      continue;
-    }
-    for (const std::string& name : list_directory(place)) {
-      if (name != "lost+found") paths.push_back(place / name);
-    }
+    const auto below = contents(place);
+    paths.insert(paths.end(), below.begin(), below.end());
   }
   return paths;
 }
 
-void wipe(const RestorePlan& plan) {
-  for (const std::string& path : plan.removes) {
-    std::error_code error;
-    fs::remove_all(path, error);
-    if (error) throw SystemError(format("cannot remove \"{}\"", path), error.value());
+std::vector<fs::path> contents(const fs::path& place) {
+  const auto status = stat_if_exists(place);
+  if (!status) return {};
+  if (!S_ISDIR(status->st_mode)) return {place};
+  std::vector<fs::path> paths;
+  for (const std::string& name : list_directory(place)) {
+    if (name != "lost+found") paths.push_back(place / name);
   }
+  return paths;
 }
 
 Places::Places(const RestorePlan& plan) : data_directory_(plan.data_directory) {
@@ -181,10 +182,15 @@ gid_t Owners::gid(const std::string& name) {
 }
 
 void Owners::apply(const Fd& fd, const repo::ManifestEntry& entry, const fs::path& path) {
-  if (root_ && ::fchown(fd.get(), uid(entry.user), gid(entry.group)) != 0) {
-    throw SystemError(format("cannot change the owner of \"{}\"", path.native()), errno);
+  // Looking is free; a change has to be written.
+  const struct stat status = stat_of(fd, path);
+  if (root_) {
+    const uid_t user = uid(entry.user);
+    const gid_t group = gid(entry.group);
+    if ((status.st_uid != user || status.st_gid != group) && ::fchown(fd.get(), user, group) != 0)
+      throw SystemError(format("cannot change the owner of \"{}\"", path.native()), errno);
   }
-  if (::fchmod(fd.get(), entry.mode) != 0)
+  if ((status.st_mode & 07777) != entry.mode && ::fchmod(fd.get(), entry.mode) != 0)
     throw SystemError(format("cannot change the mode of \"{}\"", path.native()), errno);
 }
 

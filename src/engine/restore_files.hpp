@@ -19,7 +19,8 @@ std::string tablespace_directory(const repo::BackupInfo& backup);
 /// True when the directory holds a restore of ours that was interrupted: such a directory may be
 /// wiped.
 bool is_unfinished_restore(const fs::path& data_directory);
-/// Says so in the directory, and which places outside of it hold parts of the restore.
+/// Says so in the directory, and which places outside of it hold parts of the restore. Durable when
+/// it returns.
 void mark_unfinished(const fs::path& data_directory, const RestorePlan& plan);
 /// The places that the mark names: those of an interrupted restore, which may be wiped.
 std::vector<fs::path> marked_places(const fs::path& data_directory);
@@ -27,9 +28,9 @@ std::vector<fs::path> marked_places(const fs::path& data_directory);
 std::vector<fs::path> outside_places(const RestorePlan& plan);
 void unmark_unfinished(const fs::path& data_directory);
 /// What an interrupted restore left, but the mark itself.
-std::vector<std::string> wiped(const RestorePlan& plan);
-/// Removes plan.removes.
-void wipe(const RestorePlan& plan);
+std::vector<fs::path> wiped(const RestorePlan& plan);
+/// What is in a directory, but lost+found; a file itself; nothing where nothing is.
+std::vector<fs::path> contents(const fs::path& place);
 
 /// Where paths of the manifest are on this host.
 class Places {

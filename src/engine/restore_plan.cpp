@@ -1,3 +1,5 @@
+#include "delta_plan.hpp"
+#include "local_tree.hpp"
 #include "restore_databases.hpp"
 #include "restore_files.hpp"
 #include "restore_places.hpp"
@@ -20,6 +22,8 @@ namespace pgcairn::engine {
 
 namespace {
 
+constexpr std::size_t kRemovesNamed = 20;
+
 bool is_empty_or_absent(const fs::path& directory) {
   const auto status = stat_if_exists(directory);
   if (!status) return true;
@@ -30,6 +34,27 @@ bool is_empty_or_absent(const fs::path& directory) {
   return names.empty() || (names.size() == 1 && names.front() == "lost+found");
 }
 
+/// A directory that is not empty is restored into only when asked for, and never another's.
+void require_own_cluster(const RestorePlan& plan) {
+  const fs::path& data = plan.data_directory;
+  const Ownership found = ownership(data, plan.backup);
+  if (plan.options.delta && !found.own) {
+    throw Error(format("\"{}\" is not a data directory of the cluster that was backed up: {}",
+                       data.native(), found.why_not),
+                "--delta keeps and removes files only in the cluster's own directory, or where a "
+                "restore of "
+                "pgcairn was interrupted; move the content away; nothing was touched");
+  }
+  if (plan.options.delta) return;
+  throw Error(format("\"{}\" is not empty", data.native()),
+              found.own
+                  ? "give --delta to bring this directory back to the backup, which keeps what "
+                    "is right in it and removes the rest, or restore into another directory "
+                    "with --pg-path; nothing was touched"
+                  : "move its content away, or restore into another directory with --pg-path; "
+                    "nothing was touched");
+}
+
 void check_directories(RestorePlan& plan) {
   const fs::path& data = plan.data_directory;
   if (const auto pid = postgres::running_postmaster(data)) {
@@ -37,18 +62,19 @@ void check_directories(RestorePlan& plan) {
                 "stop the server first");
   }
   plan.resumes = is_unfinished_restore(data);
-  if (!plan.resumes && !is_empty_or_absent(data)) {
-    throw Error(format("\"{}\" is not empty", data.native()),
-                "move its content away, or restore into another directory with --pg-path; nothing "
-                "was touched");
-  }
+  if (!plan.resumes && !is_empty_or_absent(data)) require_own_cluster(plan);
+  plan.compares = plan.options.delta && !is_empty_or_absent(data);
 }
 
 /// Outside of the data directory, only what an interrupted restore of this very directory left may
-/// be wiped.
+/// be wiped, and only what its own links lead to may be changed.
 void check_outside_places(const RestorePlan& plan) {
   std::vector<fs::path> known;
   if (plan.resumes) known = marked_places(plan.data_directory);
+  if (plan.compares) {
+    const auto own = own_places(plan);
+    known.insert(known.end(), own.begin(), own.end());
+  }
   for (const fs::path& place : outside_places(plan)) {
     if (std::find(known.begin(), known.end(), place) != known.end()) continue;
     const auto status = stat_if_exists(place);
@@ -62,10 +88,11 @@ void check_outside_places(const RestorePlan& plan) {
   }
 }
 
+using PackIds = std::set<std::pair<std::uint32_t, std::uint32_t>>;  // by ref and number
+
 /// What the manifest asks for must be in the repository, whole, before anything is touched.
 void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
-                 const std::vector<repo::ManifestPack>& packs,
-                 const std::set<std::pair<std::uint32_t, std::uint32_t>>& used) {
+                 const std::vector<repo::ManifestPack>& packs, const PackIds& used) {
   for (std::size_t ref = 0; ref < header.refs.size(); ++ref) {
     std::map<std::string, std::uint64_t> found;
     const std::string& label = header.refs[ref].backup;
@@ -85,33 +112,87 @@ void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
                            hint);
       }
       plan.fetch_bytes += pack.size_bytes;
+      plan.packs.push_back(pack);
     }
+  }
+  if (plan.packs.size() != used.size()) {
+    throw DamagedError(
+        repo::manifest_key(plan.stanza, plan.backup.label, plan.backup.manifest_parts - 1), 0,
+        "a map names a pack that is not in the manifest's list");
   }
 }
 
-/// Reads the whole manifest once: counts, sizes by directory, packs.
-void count(RestorePlan& plan) {
+using DeviceBytes = std::map<dev_t, std::uint64_t>;
+
+/// Adds to what will be removed; what that frees to `freed`.
+void count_removed(RestorePlan& plan, const fs::path& path, DeviceBytes& freed) {
+  const auto status = stat_if_exists(path);
+  if (!status) return;
+  const TreeSize size = tree_size(path);
+  plan.remove_files += size.files;
+  plan.remove_bytes += size.bytes;
+  freed[status->st_dev] += size.disk_bytes;
+}
+
+void note_removed(RestorePlan& plan, const fs::path& path, DeviceBytes& freed) {
+  count_removed(plan, path, freed);
+  if (plan.removes.size() < kRemovesNamed) plan.removes.push_back(path.native());
+}
+
+/// What a file or directory needs on disk beyond what stands in its place.
+std::uint64_t growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& local) {
+  constexpr std::uint64_t block_bytes = 4096;
+  constexpr std::uint64_t stat_block_bytes = 512;
+  if (entry.type != repo::EntryType::file) return local ? 0 : block_bytes;
+  const std::uint64_t on_disk = (entry.size_bytes + block_bytes - 1) / block_bytes * block_bytes;
+  const std::uint64_t there = local && local->st_nlink == 1
+                                  ? static_cast<std::uint64_t>(local->st_blocks) * stat_block_bytes
+                                  : 0;
+  return on_disk - std::min(on_disk, there);
+}
+
+/// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
+/// sizes by directory, packs.
+void count(RestorePlan& plan, DeviceBytes& freed) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->id(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts);
   Places places(plan);
   LinkPlacer links(plan, places);
-  std::set<std::pair<std::uint32_t, std::uint32_t>> used;  // packs
+  std::optional<LocalTree> tree;
+  if (plan.compares)
+    tree.emplace(plan, places, [&](const fs::path& path) { note_removed(plan, path, freed); });
+  PackIds used;
   std::map<fs::path, std::uint64_t> needed;
   needed[plan.data_directory] = 0;
-  constexpr std::uint64_t block_bytes = 4096;
   while (const auto entry = manifest.next()) {
     links.look_at(*entry);
+    const auto local = tree ? tree->look_at(*entry) : std::nullopt;
     if (entry->type == repo::EntryType::file) ++plan.files;
     if (is_left_out(*entry, plan.left_out_databases)) continue;
     for (const repo::Extent& extent : entry->map) used.insert({extent.ref, extent.pack});
-    const std::uint64_t on_disk = (entry->size_bytes + block_bytes - 1) / block_bytes * block_bytes;
-    needed[places.root_of(entry->path)] +=
-        entry->type == repo::EntryType::file ? on_disk : block_bytes;
+    needed[places.root_of(entry->path)] += growth(*entry, local);
     plan.write_bytes += entry->size_bytes;
+    if (local && entry->type == repo::EntryType::file)
+      plan.compare_bytes += std::min(entry->size_bytes, static_cast<std::uint64_t>(local->st_size));
   }
   links.finish();
+  if (tree) tree->finish();
   check_packs(plan, manifest.header(), manifest.packs(), used);
   for (const auto& [directory, bytes] : needed) plan.space.push_back({directory, bytes, 0});
+}
+
+/// What is removed besides what the manifest's places hold.
+void find_what_goes(RestorePlan& plan, DeviceBytes& freed) {
+  if (plan.compares) {
+    find_abandoned_places(plan);
+    note_unarchived_wal(plan);
+    for (const fs::path& place : plan.abandoned) {
+      for (const fs::path& path : contents(place)) count_removed(plan, path, freed);
+      plan.removes.insert(plan.removes.begin(), place.native());  // first: it is elsewhere
+    }
+  } else if (plan.resumes) {
+    for (const fs::path& path : wiped(plan)) note_removed(plan, path, freed);
+  }
 }
 
 fs::path nearest_existing(fs::path path) {
@@ -120,8 +201,8 @@ fs::path nearest_existing(fs::path path) {
   return path;
 }
 
-void check_space(RestorePlan& plan) {
-  std::map<dev_t, std::uint64_t> needed_by_device;
+void check_space(RestorePlan& plan, DeviceBytes& freed) {
+  DeviceBytes needed_by_device;
   for (SpacePlan& space : plan.space) {
     const fs::path existing = nearest_existing(space.directory);
     struct statvfs fs_status {};
@@ -132,9 +213,9 @@ void check_space(RestorePlan& plan) {
     space.free_bytes = std::uint64_t{fs_status.f_bavail} * fs_status.f_frsize;
     // What an interrupted restore has written is wiped, but how much that frees is not known: no
     // refusal on a guess.
-    if (plan.resumes) continue;
+    if (plan.resumes && !plan.compares) continue;
     const std::uint64_t needed = needed_by_device[status.st_dev] += space.needed_bytes;
-    if (needed > space.free_bytes) {
+    if (needed > space.free_bytes + freed[status.st_dev]) {
       throw Error(
           format("the file system of \"{}\" has {} free, and the restore needs {}",
                  space.directory.native(), format_size(space.free_bytes), format_size(needed)),
@@ -175,11 +256,12 @@ RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repositor
         plan.left_out_databases = left_out_databases(plan.backup, options);
         place_tablespaces(plan);
         check_directories(plan);
-        count(plan);
+        DeviceBytes freed;
+        count(plan, freed);
         check_outside_places(plan);
-        if (plan.resumes) plan.removes = wiped(plan);
+        find_what_goes(plan, freed);
         note_copy(plan);
-        check_space(plan);
+        check_space(plan, freed);
         return plan;
       });
 }

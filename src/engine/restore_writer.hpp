@@ -1,5 +1,6 @@
 #pragma once
 
+#include "restore_batch.hpp"
 #include "restore_files.hpp"
 
 #include <pgcairn/common/queue.hpp>
@@ -7,57 +8,58 @@
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/manifest.hpp>
 
-#include <atomic>
+#include <map>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace pgcairn::engine {
 
 /// Writes the content of a backup's files, pack by pack: every needed frame is fetched, checked and
-/// opened once, and every byte written once, straight to its place.
+/// opened once, and every byte written once, straight to its place. Memory is bounded by
+/// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
+/// stands in its place; LocalTree has been there before, so that all of it is of the right type.
 class RestoreWriter {
  public:
-  RestoreWriter(const RestorePlan& plan, const Places& places, Progress& progress);
+  /// `refs` are the manifest's. All must outlive this.
+  RestoreWriter(const RestorePlan& plan, const Places& places,
+                const std::vector<repo::ManifestRef>& refs, Progress& progress,
+                std::stop_token stop);
 
-  /// Makes a directory, a link or an empty file now; notes where the content of others is.
-  void add(const repo::ManifestEntry& entry, const std::vector<repo::ManifestRef>& refs);
-  /// Fetches and writes all that was noted.
-  void write(const std::vector<repo::ManifestPack>& packs,
-             const std::vector<repo::ManifestRef>& refs, unsigned threads, std::stop_token stop);
+  /// Makes a directory, a link or an empty file now; notes where the content of others is, and
+  /// writes it when enough has been noted. To be called in the manifest's order.
+  void add(const repo::ManifestEntry& entry);
+  /// Writes what has been noted.
+  void finish() { write_batch(); }
+
+  const RestoreResult& result() const { return result_; }
+  /// A directory on each file system that was written to.
+  const std::map<dev_t, fs::path>& file_systems() const { return file_systems_; }
 
  private:
-  struct File {
-    std::string path;  // of the manifest
-    std::uint32_t mode;
-    std::uint32_t owner;  // position in owner_names_
-  };
-  /// A part of a file that is in one pack.
-  struct Part {
-    std::uint32_t file;
-    std::uint32_t frame;
-    std::uint32_t offset_bytes;  // in the frame
-    std::uint64_t file_offset_bytes;
-    std::uint64_t length_bytes;
-  };
-  struct PackWork {
-    repo::ManifestPack pack;
-    std::vector<Part> parts;
-  };
+  using File = RestoreBatch::File;
   class OpenFiles;
   std::uint32_t owner_of(const repo::ManifestEntry& entry);
+  void make_directory(const repo::ManifestEntry& entry, const fs::path& path);
   void make_link(const repo::ManifestEntry& entry, const fs::path& target);
   Fd open_target(const File& file);
-  void write_pack(const PackWork& work, const repo::ManifestRef& ref, OpenFiles& files,
-                  Buffer& body, std::stop_token stop);
+  void set_owner(const Fd& fd, const File& file, const fs::path& path);
+  void write_batch();
+  void write_pack(std::span<const RestoreBatch::Part> parts, OpenFiles& files, Buffer& body,
+                  std::stop_token stop);
+  const repo::ManifestPack& pack_of(const RestoreBatch::Part& part) const;
 
   const RestorePlan& plan_;
   const Places& places_;
+  const std::vector<repo::ManifestRef>& refs_;
   Progress& progress_;
+  std::stop_token stop_;
   std::vector<std::pair<std::string, std::string>> owner_names_;
-  std::vector<File> files_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, PackWork> packs_;  // by ref and number
-  std::mutex owners_mutex_;
+  RestoreBatch batch_;
+  std::map<dev_t, fs::path> file_systems_;
+  std::mutex mutex_;  // of what follows
   Owners owners_;
+  RestoreResult result_;
 };
 
 /// Where a file of the manifest is written: pg_control gets its own name only when all else is

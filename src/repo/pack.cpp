@@ -11,8 +11,6 @@ namespace pgcairn::repo {
 namespace {
 
 constexpr std::array<char, 4> kFooterMagic = {'P', 'G', 'C', 'E'};
-// One read of this many bytes at the end of a pack fetches footer and index of nearly every pack.
-constexpr std::uint64_t kTailBytes = 256 * kKiB;
 
 std::size_t hash_count(std::size_t raw_bytes) {
   return (raw_bytes + kHashedBytes - 1) / kHashedBytes;
@@ -138,10 +136,12 @@ Footer read_footer(Bytes footer, const std::string& key, std::uint64_t offset,
 }  // namespace
 
 PackIndex PackIndex::load(storage::Driver& driver, std::string_view repository_id,
-                          const std::string& key, std::uint64_t pack_bytes) {
+                          const std::string& key, std::uint64_t pack_bytes,
+                          std::uint64_t tail_bytes) {
   if (pack_bytes < kPackFooterBytes)
     throw DamagedError(key, pack_bytes, "the pack ends before its footer");
-  const std::uint64_t tail_start = pack_bytes - std::min(pack_bytes, kTailBytes);
+  const std::uint64_t tail_start =
+      pack_bytes - std::clamp<std::uint64_t>(tail_bytes, kPackFooterBytes, pack_bytes);
   const auto fetch = [&](std::uint64_t from, Buffer& out) {
     if (!driver.get(key, {from, pack_bytes - from}, out)) {
       throw DamagedError(key, 0, "the pack is missing");

@@ -93,4 +93,7 @@ void write_file_atomically(const fs::path& path, Bytes bytes, mode_t mode = 0640
 /// Names that end so are unfinished; readers of a directory pass over them.
 inline constexpr std::string_view kTemporarySuffix = ".pgcairn.tmp";
 
+/// The file in a data directory that says that a restore is not finished; no part of a cluster.
+inline constexpr std::string_view kRestoreMark = "pgcairn.restore";
+
 }  // namespace pgcairn

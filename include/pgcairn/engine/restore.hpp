@@ -5,6 +5,7 @@
 #include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <cstdint>
@@ -59,9 +60,12 @@ struct RestoreOptions {
   std::map<std::string, std::string>
       link_map;                 // path of the manifest -> where it is, behind a link
   bool link_all = false;        // links as they were
+  bool delta = false;           // what stands in the places may stay where it is right
   bool copy = false;            // the data directory is not the stanza's own
   std::string restore_command;  // for the restored server; %f and %p in it
   unsigned workers = 2;
+  // Memory for the list of what is to be written; a longer one is worked off in several goes.
+  std::uint64_t batch_bytes = 64 * kMiB;
 };
 
 /// A part of the way through the WAL: [begin, end) on one timeline.
@@ -119,24 +123,29 @@ struct RestorePlan {
   repo::BackupInfo backup;
   std::string reason;  // why this backup
   std::filesystem::path data_directory;
-  bool resumes =
-      false;  // the directory holds an interrupted restore, which is wiped and begun again
+  bool resumes = false;   // the directory holds an interrupted restore
+  bool compares = false;  // --delta, and there is something; else what was interrupted is wiped
   RestoreOptions options;
   std::vector<TablespacePlan> tablespaces;
   std::vector<LinkPlan> links;
   std::set<std::uint32_t> left_out_databases;  // oids
   std::vector<SpacePlan> space;
-  std::uint64_t fetch_bytes = 0;  // from the repository
-  std::uint64_t write_bytes = 0;  // to the data directory and tablespaces
+  std::uint64_t fetch_bytes = 0;  // from the repository; at most, when `compares`
+  std::uint64_t write_bytes = 0;  // to the data directory and tablespaces; at most, when `compares`
   std::uint64_t files = 0;
-  std::vector<std::string> wal_needed;  // first and last segment to become consistent
-  std::vector<TimelineSpan> path;       // from the backup's timeline to the target's
-  Timeline server_latest = 0;           // where "latest" would lead a server
+  std::vector<repo::ManifestPack> packs;  // that the maps name, sorted by ref and number
+  std::vector<std::string> wal_needed;    // first and last segment to become consistent
+  std::vector<TimelineSpan> path;         // from the backup's timeline to the target's
+  Timeline server_latest = 0;             // where "latest" would lead a server
   WalReach wal;
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for
-  std::vector<std::string> removes;              // what an interrupted restore left: paths
-  std::vector<std::string> notes;                // what the operator should read before going on
+  std::vector<std::filesystem::path> abandoned;  // places outside that are emptied and not used
+  std::uint64_t compare_bytes = 0;               // that stand in the places and can be right
+  std::uint64_t remove_files = 0;                // with links, directories and the like
+  std::uint64_t remove_bytes = 0;
+  std::vector<std::string> removes;  // the first of them; of a tree the topmost only
+  std::vector<std::string> notes;    // what the operator should read before going on
 };
 
 /// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
@@ -144,7 +153,16 @@ struct RestorePlan {
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options);
 
+/// What a restore did.
+struct RestoreResult {
+  std::uint64_t compared_bytes = 0;  // read in the directory
+  std::uint64_t fetched_bytes = 0;   // of packs, as they are stored
+  std::uint64_t written_bytes = 0;   // content of files
+  std::uint64_t removed_files = 0;   // with links, directories and the like
+  std::uint64_t removed_bytes = 0;
+};
+
 /// Carries the plan out. Until it returns the directory cannot be started.
-void run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop);
+RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop_token stop);
 
 }  // namespace pgcairn::engine

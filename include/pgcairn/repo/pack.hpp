@@ -75,10 +75,16 @@ class PackBuilder {
 /// The index of a pack: where its frames are.
 class PackIndex {
  public:
-  /// Reads footer and index: at most two requests. `pack_bytes` is the size that the object must
-  /// have. Throws DamagedError, also when there is no such pack: a manifest names it.
+  /// One read of this many bytes at the end of a pack fetches footer and index of nearly every
+  /// pack.
+  static constexpr std::uint64_t kTailBytes = 256 * kKiB;
+
+  /// Reads footer and index: at most two requests, the first for `tail_bytes`. `pack_bytes` is the
+  /// size that the object must have. Throws DamagedError, also when there is no such pack: a
+  /// manifest names it.
   static PackIndex load(storage::Driver& driver, std::string_view repository_id,
-                        const std::string& key, std::uint64_t pack_bytes);
+                        const std::string& key, std::uint64_t pack_bytes,
+                        std::uint64_t tail_bytes = kTailBytes);
 
   /// The same from all bytes of a pack.
   static PackIndex parse(Bytes pack, std::string_view repository_id, const std::string& key);

@@ -215,19 +215,24 @@ TEST_CASE("restore's plan shows all that will be done") {
     INFO(part << "\n" << text);
     CHECK(text.find(part) != std::string::npos);
   }
-  CHECK(restore_end_text(made_up_plan(), false).find("pg_ctl -D /pg/main start") !=
-        std::string::npos);
-  CHECK(restore_end_text(made_up_plan(), true).find("nothing was touched") != std::string::npos);
   CHECK(
-      restore_json(made_up_plan(), true)
+      restore_end_text(made_up_plan(), engine::RestoreResult{}).find("pg_ctl -D /pg/main start") !=
+      std::string::npos);
+  CHECK(restore_end_text(made_up_plan(), {}).find("nothing was touched") != std::string::npos);
+  CHECK(
+      restore_json(made_up_plan(), {})
           .find(
               R"("type":"time","target-time":"2026-11-21T02:41:07Z","target-lsn":null,)"
               R"("target-xid":null,"target-name":null,"target-exclusive":false,)"
               R"("target-action":null,)"
-              R"("data-directory":"/pg/main","resumes":false,"tablespaces":[{"oid":16385,)"
+              R"("data-directory":"/pg/main","resumes":false,"delta":false,"tablespaces":[{"oid":16385,)"
               R"("name":"fast","location":"/srv/fast"}],"left-out-databases":[],"links":[],"space":[{"directory":"/pg/main",)"
-              R"("needed-bytes":2400000000,"free-bytes":9000000000}],"fetch-bytes":430000000)") !=
+              R"("needed-bytes":2400000000,"free-bytes":9000000000}],"compare-bytes":0,"fetch-bytes":430000000)") !=
       std::string::npos);
+  CHECK(restore_json(made_up_plan(), {}).find(R"("result":null)") != std::string::npos);
+  CHECK(restore_json(made_up_plan(), engine::RestoreResult{5, 7, 9, 3, 4})
+            .find(R"("result":{"compared-bytes":5,"fetched-bytes":7,"written-bytes":9,)"
+                  R"("removed-files":3,"removed-bytes":4})") != std::string::npos);
 }
 
 TEST_CASE("restore_command survives the shell and PostgreSQL's percent signs") {
