@@ -68,6 +68,7 @@ class RestoreRun {
  private:
   void prepare();
   void write_files();
+  void make_config_directory(Owners& owners);
   void write_wal();
   void write_recovery();
   void write_auto_conf();
@@ -110,12 +111,24 @@ void RestoreRun::write_files() {
   for (const TablespacePlan& space : plan_.tablespaces)
     owners.apply_to_directory(directory_, space.location);
 
+  if (plan_.outside_files > 0) make_config_directory(owners);
+
   RestoreWriter writer(plan_, places_, progress_);
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
-    writer.add(*entry, header.refs);
+    if (places_.has(entry->path)) writer.add(*entry, header.refs);
   }
   writer.write(manifest.packs(), header.refs, plan_.options.workers, stop_);
+}
+
+/// Closed to others, since configuration holds secrets; the modes below it are those that were.
+void RestoreRun::make_config_directory(Owners& owners) {
+  const fs::path& directory = plan_.options.config_to;
+  if (fs::exists(directory)) return;
+  make_directories(directory);
+  repo::ManifestEntry entry = directory_;
+  entry.mode = 0700;
+  owners.apply_to_directory(entry, directory);
 }
 
 /// Files that the server is to find in pg_wal, each from the first repository that gives it.
@@ -182,6 +195,7 @@ void RestoreRun::make_durable() {
   for (const LinkPlan& link : plan_.links) {
     if (!link.location.empty()) sync_file_system(link.location.parent_path());
   }
+  if (plan_.outside_files > 0) sync_file_system(plan_.options.config_to);
 }
 
 /// From here on the server can be started, so this comes last.

@@ -6,6 +6,7 @@ import pytest
 from support import system
 from support.cluster import Load
 from support.pgcairn import result_of
+from support.stanza import SLOWLY
 
 
 @pytest.fixture
@@ -60,6 +61,25 @@ def test_a_lost_connection(stanza):
     assert stanza.labels() == [] and stanza.lease() is None
     stanza.backup()
     assert len(stanza.labels()) == 1
+
+
+def test_what_is_set_for_the_role_does_not_reach_the_session(stanza):
+    """Timeouts would end a session that is idle while files are copied, and a search_path can replace what is asked."""
+    cluster = stanza.cluster
+    cluster.pgbench_init(scale=4)
+    cluster.configure(checkpoint_timeout="30s", checkpoint_completion_target=0.05)
+    cluster.reload()
+    cluster.rows("CREATE ROLE hasty SUPERUSER LOGIN; CREATE SCHEMA evil;"
+                 " CREATE FUNCTION evil.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'")
+    timeouts = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    for name in timeouts + (["idle_session_timeout"] if cluster.version >= 14 else []):
+        cluster.rows(f"ALTER ROLE hasty SET {name} = '200ms'")
+    cluster.rows("ALTER ROLE hasty SET search_path = evil, pg_catalog")
+    stanza.cairn.tables["stanza.main"]["pg-user"] = "hasty"
+    stanza.cairn.save()
+    backup = stanza.cairn.ok("backup", "--type=full", "--output=json", *SLOWLY).json["backup"]
+    assert backup["method"] == "all" and backup["timeline"] == 1
+    assert stanza.labels() == [backup["label"]]
 
 
 def test_wal_that_never_arrives_fails_the_backup_in_time(stanza15):
