@@ -39,7 +39,7 @@ void register_option(CLI::App& app, const Option& option, Arguments& into) {
     return true;
   };
   CLI::Option* const added = app.add_option("--" + name, keep)->expected(1);
-  if (option.kind == ValueKind::map || option.kind == ValueKind::list) added->take_all();
+  if (is_repeatable(option.kind)) added->take_all();
 }
 
 /// CLI11's words become ours: it names the option in its message.

@@ -20,6 +20,7 @@ engine::BackupOptions backup_options(const Settings& settings) {
   options.workers = settings.process_max;
   options.codec = settings.compress_type;
   options.level = settings.compress_level;
+  options.include_paths = settings.include_paths;
   options.archive_timeout = settings.archive_timeout;
   return options;
 }

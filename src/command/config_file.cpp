@@ -106,8 +106,9 @@ class Reader {
     for (const Member& member : in_file_order(table)) {
       const Option* const option = find_key(member.key, section);
       if (option == nullptr) unknown_key(section, name, member);
-      file_.entries.push_back({option, section, name, value_of(*option, member),
-                               format("{}: key \"{}\"", place(member.at), member.key)});
+      const std::string origin = format("{}: key \"{}\"", place(member.at), member.key);
+      for (std::string& value : values_of(*option, member))
+        file_.entries.push_back({option, section, name, std::move(value), origin});
     }
   }
 
@@ -123,6 +124,20 @@ class Reader {
         format("{}: unknown key \"{}\" in {}", place(member.at), member.key,
                section_header(section, name)),
         did_you_mean(member.key, option_names(section), "man pgcairn.toml explains every key"));
+  }
+
+  std::vector<std::string> values_of(const Option& option, const Member& member) const {
+    if (option.kind != ValueKind::paths) return {value_of(option, member)};
+    std::vector<std::string> values;
+    if (const toml::array* const array = member.value->as_array()) {
+      for (const toml::node& value : *array) {
+        if (value.is_string()) values.push_back(value.as_string()->get());
+      }
+      if (values.size() == array->size()) return values;
+    }
+    throw UsageError(format("{}: key \"{}\" must be an array of texts in quotes",
+                            place(member.value->source().begin), member.key),
+                     format("write it like {} = [\"/etc/one\", \"/etc/two\"]", member.key));
   }
 
   /// The value as text. Each kind takes one TOML type; a duration also a number of seconds.

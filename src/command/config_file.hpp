@@ -10,7 +10,7 @@
 namespace pgcairn::command {
 
 /// One key of the configuration file, checked against the table of options for where it may stand
-/// and for its TOML type, not for its value.
+/// and for its TOML type, not for its value. A key with an array is one entry for each value.
 struct ConfigEntry {
   const Option* option = nullptr;
   Place section = in_global;

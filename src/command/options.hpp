@@ -18,7 +18,12 @@ enum class ValueKind {
   choice,    // one of `choices`
   map,       // A=B, repeatable
   list,      // text, repeatable
+  paths,     // an array in TOML, repeatable on the command line
 };
+
+constexpr bool is_repeatable(ValueKind kind) {
+  return kind == ValueKind::map || kind == ValueKind::list || kind == ValueKind::paths;
+}
 
 /// Where an option may be set. Bits.
 enum Place : unsigned {

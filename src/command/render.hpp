@@ -29,6 +29,8 @@ std::string backup_json(const repo::BackupInfo& backup, std::string_view reposit
 
 /// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
 std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent);
+/// One line a file: "NOT IN THE BACKUP: /etc/pg_hba.conf (Permission denied)".
+std::string unreadable_text(const repo::BackupInfo& backup, std::string_view indent);
 
 enum class InfoStatus {
   ok,

@@ -106,7 +106,7 @@ std::string backups_table(const std::vector<repo::BackupInfo>& backups) {
                    format_size(backup.cluster_bytes), format_size(backup.stored_bytes),
                    wal_range(backup.wal_start, backup.wal_stop) +
                        (backup.wal_copied ? ", stored by the backup itself" : ""));
-    text += page_errors_text(backup, "      ");
+    text += page_errors_text(backup, "      ") + unreadable_text(backup, "      ");
   }
   return text;
 }

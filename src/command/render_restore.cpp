@@ -116,6 +116,48 @@ bool pauses(const engine::RestoreOptions& options) {
          (options.target_action.empty() || options.target_action == "pause");
 }
 
+std::string config_text(const engine::RestorePlan& plan) {
+  std::string text;
+  if (plan.outside_files > 0) {
+    text += row("config", format("{} files from outside of the data directory to {}",
+                                 plan.outside_files, plan.options.config_to.string()));
+  }
+  for (const engine::OutsideFile& file : plan.outside) {
+    text +=
+        row("config", format("{} was {}, {}", file.setting, file.was,
+                             file.location.empty() ? "outside of the data directory: not restored"
+                                                   : format("goes to {}", file.location.string())));
+  }
+  return text;
+}
+
+std::string space_text(const engine::RestorePlan& plan) {
+  std::string text;
+  for (const engine::SpacePlan& space : plan.space) {
+    std::string directories;
+    for (const auto& directory : space.directories)
+      directories += format("{}{}", directories.empty() ? "" : ", ", directory.string());
+    text += row("space", format("{} needed, {} free in the file system of {}",
+                                format_size(space.needed_bytes), format_size(space.free_bytes),
+                                directories));
+  }
+  return text;
+}
+
+/// pg_ctl's way to start a server whose configuration is not where it would look for it.
+std::string start_command(const engine::RestorePlan& plan) {
+  const std::string directory = shell_quote(plan.data_directory.string());
+  std::string options;
+  for (const engine::OutsideFile& file : plan.outside) {
+    const std::string place = file.location.empty() ? file.was : file.location.string();
+    options += format("{}-c {}={}", options.empty() ? "" : " ", file.setting, shell_quote(place));
+    // What it says itself would win over -D, and may be the cluster that this is a copy of.
+    if (file.setting == "config_file") options += format(" -c data_directory={}", directory);
+  }
+  if (options.empty()) return format("pg_ctl -D {} start", directory);
+  return format("pg_ctl -D {} -o {} start", directory, shell_quote(options));
+}
+
 }  // namespace
 
 std::string_view name_of(RestoreType type) {
@@ -169,11 +211,7 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
                                link.location.empty() ? "becomes a part of the data directory"
                                                      : format("in {}", link.location.string())));
   }
-  for (const engine::SpacePlan& space : plan.space) {
-    text += row("space", format("{} needed, {} free in {}", format_size(space.needed_bytes),
-                                format_size(space.free_bytes), space.directory.string()));
-  }
-  text += removes_text(plan);
+  text += config_text(plan) + space_text(plan) + removes_text(plan);
   for (const std::string& note : plan.notes) text += row("note", note);
   return text + page_errors_text(plan.backup, "  ");
 }
@@ -198,9 +236,9 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   }
   text += format(
       " the server as its own user, with\n"
-      "  pg_ctl -D {} start\n"
+      "  {}\n"
       "or with the service manager of this machine. ",
-      directory);
+      start_command(plan));
   text += engine::has_target(plan.options.type) ? "It replays WAL up to the target.\n"
                                                 : "It replays the WAL that there is.\n";
   if (pauses(plan.options)) {
@@ -266,6 +304,23 @@ void write_result(JsonWriter& json, const std::optional<engine::RestoreResult>& 
   json.member("removed-bytes", result->removed_bytes).end_object();
 }
 
+void write_config(JsonWriter& json, const engine::RestorePlan& plan) {
+  const auto path = [&](std::string_view name, const std::string& value) {
+    json.key(name);
+    value.empty() ? json.null() : json.value(escape_bytes(value));
+  };
+  json.key("config").begin_object();
+  path("to", plan.options.config_to.string());
+  json.member("files", plan.outside_files).key("settings").begin_array();
+  for (const engine::OutsideFile& file : plan.outside) {
+    json.begin_object().member("name", file.setting);
+    path("was", file.was);
+    path("location", file.location.string());
+    json.end_object();
+  }
+  json.end_array().end_object();
+}
+
 }  // namespace
 
 std::string restore_json(const engine::RestorePlan& plan,
@@ -301,10 +356,13 @@ std::string restore_json(const engine::RestorePlan& plan,
     link.location.empty() ? json.null() : json.value(escape_bytes(link.location.string()));
     json.end_object();
   }
-  json.end_array().key("space").begin_array();
+  json.end_array();
+  write_config(json, plan);
+  json.key("space").begin_array();
   for (const engine::SpacePlan& space : plan.space) {
-    json.begin_object().member("directory", escape_bytes(space.directory.string()));
-    json.member("needed-bytes", space.needed_bytes);
+    json.begin_object().key("directories").begin_array();
+    for (const auto& directory : space.directories) json.value(escape_bytes(directory.string()));
+    json.end_array().member("needed-bytes", space.needed_bytes);
     json.member("free-bytes", space.free_bytes).end_object();
   }
   json.end_array().member("compare-bytes", plan.compare_bytes);

@@ -20,6 +20,27 @@ std::string row(std::string_view name, std::string_view value) {
   return format("  {:<12}{}\n", name, value);
 }
 
+namespace {
+
+void write_outside(JsonWriter& json, const repo::OutsideInfo& outside) {
+  const auto place = [&](std::string_view name, const std::string& path) {
+    json.key(name);
+    path.empty() ? json.null() : json.value(escape_bytes(path));
+  };
+  json.key("outside").begin_object();
+  place("config-file", outside.config_file);
+  place("hba-file", outside.hba_file);
+  place("ident-file", outside.ident_file);
+  json.member("files", outside.files).key("unreadable").begin_array();
+  for (const repo::UnreadableFile& file : outside.unreadable) {
+    json.begin_object().member("path", escape_bytes(file.path));
+    json.member("cause", as_utf8(file.cause)).end_object();
+  }
+  json.end_array().end_object();
+}
+
+}  // namespace
+
 void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
   json.begin_object().member("label", backup.label).member("type", repo::name_of(backup.type));
   if (backup.prior.empty()) {
@@ -52,6 +73,7 @@ void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
     json.end_array().member("count", file.count).end_object();
   }
   json.end_array().member("page-error-count", backup.page_error_count());
+  write_outside(json, backup.outside);
   json.member("pg-version", backup.pg_version);
   // A string: 64 bits are more than JavaScript and jq keep.
   json.member("system-id", std::to_string(backup.system_id)).end_object();
@@ -71,10 +93,21 @@ std::string page_errors_text(const repo::BackupInfo& backup, std::string_view in
   return text;
 }
 
+std::string unreadable_text(const repo::BackupInfo& backup, std::string_view indent) {
+  std::string text;
+  for (const repo::UnreadableFile& file : backup.outside.unreadable)
+    text += format("{}NOT IN THE BACKUP: {} ({})\n", indent, escape_bytes(file.path), file.cause);
+  return text;
+}
+
 std::string backup_text(const repo::BackupInfo& backup, std::string_view repository) {
   std::string text = format("backup {} is in repository {}\n", backup.label, repository);
   text += row("took", format_duration(duration_of(backup)));
   text += row("cluster", format("{} in {} files", format_size(backup.cluster_bytes), backup.files));
+  if (backup.outside.files > 0) {
+    text +=
+        row("outside", format("{} files that are not in the data directory", backup.outside.files));
+  }
   if (!backup.prior.empty()) {
     text += row("builds on", backup.prior);
     text += row("changes", backup.method == "summaries"
@@ -95,7 +128,7 @@ std::string backup_text(const repo::BackupInfo& backup, std::string_view reposit
     text += page_errors_text(backup, "  ");
     text += "  these pages were damaged in the cluster itself when they were copied\n";
   }
-  return text;
+  return text + unreadable_text(backup, "  ");
 }
 
 std::string backup_json(const repo::BackupInfo& backup, std::string_view repository) {

@@ -47,6 +47,7 @@ engine::RestoreOptions restore_options(const Settings& settings,
   options.link_map = settings.link_map;
   options.delta = settings.delta;
   options.link_all = settings.link_all;
+  options.config_to = settings.config_to;
   options.copy = settings.pg_path_overridden;
   options.restore_command = restore_command(own_path(), settings);
   options.workers = settings.process_max;

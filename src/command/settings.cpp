@@ -110,6 +110,27 @@ class Loader {
     return found;
   }
 
+  /// What was said about a repeatable option, where it was said first: on the command line, in the
+  /// stanza's section, in [global].
+  std::vector<Value> all(std::string_view name) const {
+    const Option* const option = find_option(name, arguments_.verb);
+    std::vector<Value> values;
+    for (const auto& [given, text] : arguments_.options) {
+      if (given == name)
+        values.push_back({text, format("option --{}", name), Source::command_line});
+    }
+    for (const Place section : {in_stanza, in_global}) {
+      if (!values.empty() || (option->places & section) == 0) continue;
+      for (const ConfigEntry& entry : file_.entries) {
+        const bool ours = section == in_global || entry.name == settings_.stanza;
+        if (entry.section == section && ours && entry.option->name == name)
+          values.push_back({entry.value, entry.origin, Source::file});
+      }
+    }
+    for (const Value& value : values) check_value(*option, value);
+    return values;
+  }
+
   std::optional<Value> from_environment(std::string_view name) const {
     const std::string variable = environment_name(name);
     const auto at = sources_.environment.find(variable);
@@ -269,6 +290,7 @@ class Loader {
     if (arguments_.verb != "backup") return;
     settings_.backup_type = *repo::parse_backup_type(text_of("type", "incr"));
     settings_.delta = is_true(text_of("delta", "false"));
+    for (const Value& path : all("include-path")) settings_.include_paths.push_back(path_of(path));
   }
 
   void load_restore() {
@@ -295,6 +317,7 @@ class Loader {
     if (const auto all = find("tablespace-map-all"))
       settings_.tablespace_map_all = path_of(*all).string();
     settings_.delta = is_true(text_of("delta", "false"));
+    if (const auto place = find("config-to")) settings_.config_to = path_of(*place);
     settings_.link_all = is_true(text_of("link-all", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());

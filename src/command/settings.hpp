@@ -55,6 +55,7 @@ struct Settings {
   bool start_fast = false;
   bool resume = true;
   bool copy_wal = false;
+  std::vector<std::filesystem::path> include_paths;
   milliseconds archive_timeout{60'000};
 
   // restore
@@ -74,6 +75,7 @@ struct Settings {
   std::string tablespace_map_all;
   std::map<std::string, std::string> link_map;
   bool link_all = false;
+  std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
 
   // verify; `set` as well

@@ -55,6 +55,7 @@ void check_value(const Option& option, const Value& value) {
       if (value.text.empty()) throw UsageError(format("{} must not be empty", value.origin));
       return;
     case ValueKind::path:
+    case ValueKind::paths:
       if (value.text.empty()) throw UsageError(format("{} must not be empty", value.origin));
       if (value.source == Source::file && value.text.front() != '/') {
         refuse(value, "an absolute path");

@@ -2,6 +2,7 @@
 #include "cluster.hpp"
 #include "copier.hpp"
 #include "leftovers.hpp"
+#include "outside.hpp"
 #include "owner_names.hpp"
 #include "pack_store.hpp"
 #include "page_reader.hpp"
@@ -147,6 +148,7 @@ class BackupRun {
     choose_prior();
     start();
     find_changed_pages();
+    find_outside();
     copy();
     refuse_moved_databases();
     stop_backup_mode();
@@ -159,6 +161,7 @@ class BackupRun {
   void choose_prior();
   void start();
   void find_changed_pages();
+  void find_outside();
   void copy();
   void copy_all();
   void find_leftovers();
@@ -189,6 +192,7 @@ class BackupRun {
   std::unique_ptr<PriorBackup> prior_;         // none: the backup is full
   std::vector<postgres::Database> databases_;  // and where they were before it
   Changes changes_;
+  std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
   std::optional<Leftovers> leftovers_;
   std::uint32_t first_leftover_ = 0;  // of refs_; those before it are this backup and older ones
@@ -270,6 +274,16 @@ void BackupRun::find_changed_pages() {
   log_info(changes_.change_of
                ? format("building on {} with WAL summaries", info_.prior)
                : format("building on {} by comparing pages: {}", info_.prior, changes_.reason));
+}
+
+/// Configuration that is not in the data directory. What of it cannot be read is told aloud and for
+/// ever, and no reason to have no backup.
+void BackupRun::find_outside() {
+  Outside found = find_outside_of(*connection_, stanza_.data_directory, options_.include_paths);
+  outside_ = std::move(found.files);
+  info_.outside = std::move(found.info);
+  for (const repo::UnreadableFile& file : info_.outside.unreadable)
+    log_warn(format("not in the backup: \"{}\" ({})", file.path, file.cause));
 }
 
 void BackupRun::start() {
@@ -437,12 +451,14 @@ void BackupRun::copy_all() {
   store.start(workers, std::min(options_.workers, repository_.driver().features().connections));
   copier.start(workers, options_.workers);
   const std::jthread watcher([&](std::stop_token stop) { watch(workers, stop); });
+  const auto add = [&](postgres::SourceFile&& source) {
+    FilePlan how = plan(source);
+    copier.add(std::move(source), std::move(how), emit);
+  };
   try {
-    postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version,
-                           [&](postgres::SourceFile&& source) {
-                             FilePlan how = plan(source);
-                             copier.add(std::move(source), std::move(how), emit);
-                           });
+    for (postgres::SourceFile source : outside_)
+      add(std::move(source));  // absolute paths are first
+    postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version, add);
     copier.finish(emit);
     copy_control_file(store, manifest);
     store.close();

@@ -74,6 +74,7 @@ class RestoreRun {
   void remove_extras();
   void remove(const fs::path& path);
   void write_files();
+  void make_config_directory(Owners& owners);
   void write_wal();
   void write_recovery();
   void write_auto_conf();
@@ -139,6 +140,7 @@ void RestoreRun::remove_extras() {
   LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
+    if (repo::is_outside(entry->path)) continue;
     const auto status = tree.look_at(*entry);
     // Its mode may be what keeps its content from being removed.
     if (status && entry->type == repo::EntryType::directory)
@@ -166,16 +168,28 @@ void RestoreRun::write_files() {
   for (const TablespacePlan& space : plan_.tablespaces)
     owners.apply_to_directory(directory_, space.location);
 
+  if (plan_.outside_files > 0) make_config_directory(owners);
+
   RestoreWriter writer(plan_, places_, header.refs, progress_, stop_);
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
-    writer.add(*entry);
+    if (places_.has(entry->path)) writer.add(*entry);
   }
   writer.finish();
   result_.compared_bytes = writer.result().compared_bytes;
   result_.fetched_bytes = writer.result().fetched_bytes;
   result_.written_bytes = writer.result().written_bytes;
   file_systems_.insert(writer.file_systems().begin(), writer.file_systems().end());
+}
+
+/// Closed to others, since configuration holds secrets; the modes below it are those that were.
+void RestoreRun::make_config_directory(Owners& owners) {
+  const fs::path& directory = plan_.options.config_to;
+  if (fs::exists(directory)) return;
+  make_directories(directory);
+  repo::ManifestEntry entry = directory_;
+  entry.mode = 0700;
+  owners.apply_to_directory(entry, directory);
 }
 
 /// Files that the server is to find in pg_wal, each from the first repository that gives it.

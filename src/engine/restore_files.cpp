@@ -22,6 +22,12 @@ constexpr std::string_view kPlaces = "Parts of it are in:";
 
 }  // namespace
 
+bool is_inside(const fs::path& path, const fs::path& directory) {
+  const auto [at, end] =
+      std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
+  return at == directory.end();
+}
+
 std::string tablespace_directory(const repo::BackupInfo& backup) {
   return format("PG_{}_{}", backup.pg_version, backup.catalog_version);
 }
@@ -80,6 +86,7 @@ std::vector<fs::path> outside_places(const RestorePlan& plan) {
   for (const LinkPlan& link : plan.links) {
     if (!link.location.empty()) places.push_back(link.location);
   }
+  if (plan.outside_files > 0) places.push_back(plan.options.config_to);
   return places;
 }
 
@@ -113,7 +120,8 @@ std::vector<fs::path> contents(const fs::path& place) {
   return paths;
 }
 
-Places::Places(const RestorePlan& plan) : data_directory_(plan.data_directory) {
+Places::Places(const RestorePlan& plan)
+    : data_directory_(plan.data_directory), config_directory_(plan.options.config_to) {
   for (const TablespacePlan& space : plan.tablespaces)
     add_link(format("{}{}", kTablespaces, space.oid), space.location);
   for (const LinkPlan& link : plan.links) {
@@ -137,12 +145,18 @@ const std::pair<const std::string, fs::path>* Places::link_above(std::string_vie
   return nullptr;
 }
 
+bool Places::has(std::string_view path) const {
+  return !repo::is_outside(path) || !config_directory_.empty();
+}
+
 const fs::path& Places::root_of(std::string_view path) const {
+  if (repo::is_outside(path)) return config_directory_;
   const auto* const link = link_above(path);
   return link == nullptr ? data_directory_ : link->second;
 }
 
 fs::path Places::of(std::string_view path) const {
+  if (repo::is_outside(path)) return config_directory_ / path.substr(1);
   const auto* const link = link_above(path);
   if (link == nullptr) return data_directory_ / path;
   if (link->first.size() == path.size()) return link->second;
@@ -195,7 +209,9 @@ void Owners::apply(const Fd& fd, const repo::ManifestEntry& entry, const fs::pat
 }
 
 void Owners::apply_to_directory(const repo::ManifestEntry& entry, const fs::path& path) {
-  apply(open_file(path, O_RDONLY | O_DIRECTORY), entry, path);
+  repo::ManifestEntry made = entry;
+  if (!root_) made.mode |= S_IRWXU;  // or nothing could be put into it
+  apply(open_file(path, O_RDONLY | O_DIRECTORY), made, path);
 }
 
 }  // namespace pgcairn::engine

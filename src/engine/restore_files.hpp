@@ -13,6 +13,9 @@
 
 namespace pgcairn::engine {
 
+/// Is `path` the directory, or below it? Only their text is looked at.
+bool is_inside(const fs::path& path, const fs::path& directory);
+
 /// "PG_15_202209061": the directory inside a tablespace that belongs to one version of PostgreSQL.
 std::string tablespace_directory(const repo::BackupInfo& backup);
 
@@ -37,6 +40,8 @@ class Places {
  public:
   explicit Places(const RestorePlan& plan);
 
+  /// Is there a place for `path`? What was outside of the data directory may have none.
+  bool has(std::string_view path) const;
   /// The data directory, or the place behind a link that `path` is in.
   const fs::path& root_of(std::string_view path) const;
   fs::path of(std::string_view path) const;
@@ -46,6 +51,7 @@ class Places {
 
  private:
   fs::path data_directory_;
+  fs::path config_directory_;  // empty: nowhere
   const std::pair<const std::string, fs::path>* link_above(std::string_view path) const;
   std::map<std::string, fs::path, std::less<>> links_;  // "pg_tblspc/16400" -> its directory
 };

@@ -9,12 +9,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-bool is_inside(const fs::path& path, const fs::path& directory) {
-  const auto [at, end] =
-      std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
-  return at == directory.end();
-}
-
 /// A tablespace's own directory below that of --tablespace-map-all.
 std::string directory_name(const repo::TablespaceInfo& space) {
   const bool plain = std::all_of(space.name.begin(), space.name.end(), [](char c) {

@@ -1,5 +1,6 @@
 #include "delta_plan.hpp"
 #include "local_tree.hpp"
+#include "restore_config.hpp"
 #include "restore_databases.hpp"
 #include "restore_files.hpp"
 #include "restore_places.hpp"
@@ -29,7 +30,8 @@ bool is_empty_or_absent(const fs::path& directory) {
   if (!status) return true;
   if (S_ISLNK(status->st_mode)) return is_empty_or_absent(fs::canonical(directory));
   if (!S_ISDIR(status->st_mode))
-    throw UsageError(format("\"{}\" is no directory", directory.native()));
+    throw UsageError(format("\"{}\" is no directory", directory.native()),
+                     "name another one with --pg-path; nothing was touched");
   const auto names = list_directory(directory);
   return names.empty() || (names.size() == 1 && names.front() == "lost+found");
 }
@@ -57,13 +59,14 @@ void require_own_cluster(const RestorePlan& plan) {
 
 void check_directories(RestorePlan& plan) {
   const fs::path& data = plan.data_directory;
+  const bool empty = is_empty_or_absent(data);
   if (const auto pid = postgres::running_postmaster(data)) {
     throw Error(format("PostgreSQL is running in \"{}\" (process {})", data.native(), *pid),
                 "stop the server first");
   }
   plan.resumes = is_unfinished_restore(data);
-  if (!plan.resumes && !is_empty_or_absent(data)) require_own_cluster(plan);
-  plan.compares = plan.options.delta && !is_empty_or_absent(data);
+  if (!plan.resumes && !empty) require_own_cluster(plan);
+  plan.compares = plan.options.delta && !empty;
 }
 
 /// Outside of the data directory, only what an interrupted restore of this very directory left may
@@ -83,8 +86,8 @@ void check_outside_places(const RestorePlan& plan) {
         S_ISDIR(status->st_mode)
             ? format("\"{}\", where a part of the cluster belongs, is not empty", place.native())
             : format("\"{}\", where a part of the cluster belongs, exists", place.native()),
-        "move it away, or name another place with --tablespace-map, --tablespace-map-all or "
-        "--link-map; nothing was touched");
+        "move it away, or name another place with --tablespace-map, --tablespace-map-all, "
+        "--link-map or --config-to; nothing was touched");
   }
 }
 
@@ -165,8 +168,11 @@ void count(RestorePlan& plan, DeviceBytes& freed) {
   std::map<fs::path, std::uint64_t> needed;
   needed[plan.data_directory] = 0;
   while (const auto entry = manifest.next()) {
-    links.look_at(*entry);
-    const auto local = tree ? tree->look_at(*entry) : std::nullopt;
+    if (!places.has(entry->path)) continue;
+    const bool outside = repo::is_outside(entry->path);
+    if (!outside) links.look_at(*entry);
+    if (outside && entry->type == repo::EntryType::file) ++plan.outside_files;
+    const auto local = tree && !outside ? tree->look_at(*entry) : std::nullopt;
     if (entry->type == repo::EntryType::file) ++plan.files;
     if (is_left_out(*entry, plan.left_out_databases)) continue;
     for (const repo::Extent& extent : entry->map) used.insert({extent.ref, extent.pack});
@@ -178,7 +184,7 @@ void count(RestorePlan& plan, DeviceBytes& freed) {
   links.finish();
   if (tree) tree->finish();
   check_packs(plan, manifest.header(), manifest.packs(), used);
-  for (const auto& [directory, bytes] : needed) plan.space.push_back({directory, bytes, 0});
+  for (const auto& [directory, bytes] : needed) plan.space.push_back({{directory}, bytes, 0});
 }
 
 /// What is removed besides what the manifest's places hold.
@@ -201,27 +207,38 @@ fs::path nearest_existing(fs::path path) {
   return path;
 }
 
+/// One row for each file system, in place of one for each directory, and refuses what does not fit.
 void check_space(RestorePlan& plan, DeviceBytes& freed) {
-  DeviceBytes needed_by_device;
-  for (SpacePlan& space : plan.space) {
-    const fs::path existing = nearest_existing(space.directory);
+  std::vector<dev_t> devices;
+  std::vector<SpacePlan> by_device;
+  for (const SpacePlan& one : plan.space) {
+    const fs::path existing = nearest_existing(one.directories.front());
     struct statvfs fs_status {};
     struct stat status {};
     if (::statvfs(existing.c_str(), &fs_status) != 0 || ::stat(existing.c_str(), &status) != 0) {
       throw SystemError(format("cannot examine \"{}\"", existing.native()), errno);
     }
-    space.free_bytes = std::uint64_t{fs_status.f_bavail} * fs_status.f_frsize;
-    // What an interrupted restore has written is wiped, but how much that frees is not known: no
-    // refusal on a guess.
-    if (plan.resumes && !plan.compares) continue;
-    const std::uint64_t needed = needed_by_device[status.st_dev] += space.needed_bytes;
-    if (needed > space.free_bytes + freed[status.st_dev]) {
-      throw Error(
-          format("the file system of \"{}\" has {} free, and the restore needs {}",
-                 space.directory.native(), format_size(space.free_bytes), format_size(needed)),
-          "free space there, or restore elsewhere with --pg-path and --tablespace-map; nothing was "
-          "touched");
+    const auto known = std::find(devices.begin(), devices.end(), status.st_dev);
+    const auto at = static_cast<std::size_t>(known - devices.begin());
+    if (known == devices.end()) {
+      devices.push_back(status.st_dev);
+      by_device.push_back({{}, 0, std::uint64_t{fs_status.f_bavail} * fs_status.f_frsize});
     }
+    by_device[at].directories.push_back(one.directories.front());
+    by_device[at].needed_bytes += one.needed_bytes;
+  }
+  plan.space = std::move(by_device);
+  // What an interrupted restore has written is wiped, but how much that frees is not known: no
+  // refusal on a guess.
+  if (plan.resumes && !plan.compares) return;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const SpacePlan& space = plan.space[i];
+    if (space.needed_bytes <= space.free_bytes + freed[devices[i]]) continue;
+    throw Error(format("the file system of \"{}\" has {} free, and the restore needs {}",
+                       space.directories.front().native(), format_size(space.free_bytes),
+                       format_size(space.needed_bytes)),
+                "free space there, or restore elsewhere with --pg-path and --tablespace-map; "
+                "nothing was touched");
   }
 }
 
@@ -258,7 +275,9 @@ RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repositor
         check_directories(plan);
         DeviceBytes freed;
         count(plan, freed);
+        check_config_place(plan);
         check_outside_places(plan);
+        plan_config(plan);
         find_what_goes(plan, freed);
         note_copy(plan);
         check_space(plan, freed);

@@ -9,8 +9,10 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 
 namespace pgcairn::engine {
 
@@ -96,16 +98,19 @@ std::vector<repo::BackupInfo> candidates(repo::Repository& repository, const std
   return backups;
 }
 
+ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
+  return {[&](const repo::BackupInfo& backup) -> const Timelines& {
+            return archives.of(backup).timelines();
+          },
+          [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+            return archives.of(backup).search(options, backup, path);
+          }};
+}
+
 /// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
 /// is an error.
 void choose(RestorePlan& plan, std::span<repo::Repository> repositories, Archives& archives) {
-  const ChoiceSources sources{
-      [&](const repo::BackupInfo& backup) -> const Timelines& {
-        return archives.of(backup).timelines();
-      },
-      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
-        return archives.of(backup).search(plan.options, backup, path);
-      }};
+  const ChoiceSources sources = sources_of(archives, plan.options);
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
@@ -157,35 +162,67 @@ std::string gap_words(const WalReach& wal) {
              : format(" ({} is missing, {} is there)", wal.missing, wal.after_gap);
 }
 
-void check_time(const RestorePlan& plan) {
+// recoveryStopsBefore, xlogrecovery.c: only the end of a later transaction shows that a time has
+// come.
+bool is_reached(const WalReach& wal, const RestoreOptions& options) {
+  if (options.type == RestoreType::lsn) return wal.last_record >= *options.target_lsn;
+  if (!wal.last_commit) return false;
+  return options.target_exclusive ? *wal.last_commit >= *options.target_time
+                                  : *wal.last_commit > *options.target_time;
+}
+
+/// The branch on which a target is reached that is not on the wanted one, for a hint; empty when
+/// there is none, or none that could be looked at.
+std::string other_branch(const RestorePlan& plan, Archives& archives) {
+  const auto backups = candidates(*plan.repository, plan.stanza, plan.options);
+  WalArchive& archive = archives.of(plan.backup);
+  const std::vector<Timeline> known = archive.timelines().known();
+  std::set<Timeline, std::greater<>> others(known.begin(), known.end());
+  for (const repo::BackupInfo& backup : backups) others.insert(backup.timeline);
+  others.erase(plan.path.back().timeline);
+  for (const Timeline other : others) {
+    RestoreOptions options = plan.options;
+    options.timeline = {TimelineChoice::Kind::number, other};
+    try {
+      const Choice choice = choose_backup(backups, options, sources_of(archives, options));
+      WalReach wal = archive.reach(*choice.backup, choice.path);
+      archive.look_at_end(wal, *choice.backup);
+      if (is_reached(wal, options))
+        return format("timeline {} reaches it: try --target-timeline={}; ", other, other);
+    } catch (const Error& error) {
+      log_detail(format("timeline {} does not help: {}", other, error.message()));
+    }
+  }
+  return {};
+}
+
+void check_time(const RestorePlan& plan, Archives& archives) {
   const WalReach& wal = plan.wal;
+  if (is_reached(wal, plan.options)) return;
   const Timestamp target = *plan.options.target_time;
   if (!wal.last_commit) {
     throw UsageError(
         format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
                "the target time {}; the archive ends with {}{}",
                plan.backup.label, format_utc(target), wal.last, gap_words(wal)),
-        format("{}all that is archived is restored with --type=default", kSwitchHint));
+        format("{}{}all that is archived is restored with --type=default",
+               other_branch(plan, archives), kSwitchHint));
   }
-  // recoveryStopsBefore, xlogrecovery.c: only the end of a later transaction shows that the time
-  // has come.
-  const bool reached =
-      plan.options.target_exclusive ? *wal.last_commit >= target : *wal.last_commit > target;
-  if (reached) return;
-  throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
-                          format_utc(*wal.last_commit), format_local(*wal.last_commit),
-                          format_utc(target), format_local(target), gap_words(wal)),
-                   format("{}restore to that with --type=default", kSwitchHint));
+  throw UsageError(
+      format("the archive ends at {} ({}), not after the target time {} ({}){}",
+             format_utc(*wal.last_commit), format_local(*wal.last_commit), format_utc(target),
+             format_local(target), gap_words(wal)),
+      format("{}{}restore to that with --type=default", other_branch(plan, archives), kSwitchHint));
 }
 
-void check_lsn(const RestorePlan& plan) {
+void check_lsn(const RestorePlan& plan, Archives& archives) {
   const WalReach& wal = plan.wal;
-  if (wal.last_record >= *plan.options.target_lsn) return;
+  if (is_reached(wal, plan.options)) return;
   throw UsageError(
       format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
              to_string(*plan.options.target_lsn), gap_words(wal)),
-      format("{}restore to that with --type=lsn --target={}", kSwitchHint,
-             to_string(wal.last_record)));
+      format("{}{}restore to that with --type=lsn --target={}", other_branch(plan, archives),
+             kSwitchHint, to_string(wal.last_record)));
 }
 
 void add_notes(RestorePlan& plan, const WalArchive& archive) {
@@ -240,8 +277,8 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories) {
   const bool whole =
       type != RestoreType::immediate && type != RestoreType::none && type != RestoreType::preserve;
   if (whole) archive.look_at_end(plan.wal, plan.backup);
-  if (type == RestoreType::time) check_time(plan);
-  if (type == RestoreType::lsn) check_lsn(plan);
+  if (type == RestoreType::time) check_time(plan, archives);
+  if (type == RestoreType::lsn) check_lsn(plan, archives);
   add_notes(plan, archive);
   plan.all_repositories = repositories;
   place_wal(plan);

@@ -109,6 +109,14 @@ std::vector<Database> read_databases(Connection& connection) {
   return databases;
 }
 
+ConfigPlaces read_config_places(Connection& connection) {
+  const auto rows = connection.query(
+      "SELECT current_setting('config_file'), current_setting('hba_file'),"
+      " current_setting('ident_file')");
+  return {text_of(rows, 0, "config_file"), text_of(rows, 1, "hba_file"),
+          text_of(rows, 2, "ident_file")};
+}
+
 namespace {
 
 bool in_recovery(Connection& connection) {

@@ -31,6 +31,26 @@ std::uint64_t BackupInfo::page_error_count() const {
   return count;
 }
 
+namespace {
+
+void write_outside(JsonWriter& json, const OutsideInfo& outside) {
+  const auto place = [&](std::string_view name, const std::string& path) {
+    if (!path.empty()) json.member(name, escape_bytes(path));
+  };
+  json.key("outside").begin_object();
+  place("config-file", outside.config_file);
+  place("hba-file", outside.hba_file);
+  place("ident-file", outside.ident_file);
+  json.member("files", outside.files).key("unreadable").begin_array();
+  for (const UnreadableFile& file : outside.unreadable) {
+    json.begin_object().member("path", escape_bytes(file.path));
+    json.member("cause", file.cause).end_object();
+  }
+  json.end_array().end_object();
+}
+
+}  // namespace
+
 std::string write_backup_info(const BackupInfo& info) {
   JsonWriter json;
   json.begin_object().member("format", 1);
@@ -78,6 +98,7 @@ std::string write_backup_info(const BackupInfo& info) {
     json.member("name", escape_bytes(database.name)).end_object();
   }
   json.end_array();
+  if (info.outside != OutsideInfo{}) write_outside(json, info.outside);
   json.member("backup-label", escape_bytes(info.backup_label));
   json.member("tablespace-map", escape_bytes(info.tablespace_map));
   json.key("packs").begin_array();
@@ -133,6 +154,23 @@ std::vector<Resumed> read_resumed(const JsonValue& value) {
         {std::string(item["backup"].string()), item["packs"].u64(), item["bytes"].u64()});
   }
   return resumed;
+}
+
+OutsideInfo read_outside(const JsonValue& value) {
+  OutsideInfo outside;
+  const auto place = [&](std::string_view name) {
+    const auto path = value.find(name);
+    return path ? unescape_bytes(path->string()) : std::string();
+  };
+  outside.config_file = place("config-file");
+  outside.hba_file = place("hba-file");
+  outside.ident_file = place("ident-file");
+  outside.files = value["files"].u64();
+  for (const JsonValue item : value["unreadable"].array()) {
+    outside.unreadable.push_back(
+        {unescape_bytes(item["path"].string()), std::string(item["cause"].string())});
+  }
+  return outside;
 }
 
 std::vector<PackRange> read_packs(const JsonValue& value) {
@@ -206,6 +244,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
     for (const JsonValue item : databases->array())
       info.databases.push_back({item["oid"].u32(), unescape_bytes(item["name"].string())});
   }
+  if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
   info.backup_label = unescape_bytes(json["backup-label"].string());
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());
   info.packs = read_packs(json["packs"]);

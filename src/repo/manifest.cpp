@@ -61,6 +61,10 @@ ManifestWriter::ManifestWriter(storage::Driver& driver, std::string repository_i
 
 ManifestWriter::~ManifestWriter() = default;
 
+bool is_outside(std::string_view path) {
+  return path.starts_with('/');
+}
+
 void ManifestWriter::add(const ManifestEntry& entry) {
   line_.begin_object().member("path", escape_bytes(entry.path));
   if (entry.type == EntryType::directory) line_.member("type", "dir");
@@ -263,9 +267,9 @@ std::vector<Extent> read_map(const JsonValue& value, const std::vector<ManifestR
   return map;
 }
 
-/// Paths are joined to the data directory at restore: one that leads elsewhere is never believed.
+/// Paths are joined to a directory at restore: one that leads out of it is never believed.
 bool leads_astray(std::string_view path) {
-  if (path.empty() || path.front() == '/') return true;
+  if (is_outside(path)) path.remove_prefix(1);
   for (const std::string& part : split(path, '/')) {
     if (part.empty() || part == "." || part == "..") return true;
   }
@@ -286,8 +290,7 @@ std::optional<ManifestEntry> ManifestReader::next() {
   }
   ManifestEntry entry;
   entry.path = unescape_bytes(path->string());
-  if (leads_astray(entry.path))
-    damaged(format("a path leads out of the data directory: \"{}\"", path->string()));
+  if (leads_astray(entry.path)) damaged(format("a path leads astray: \"{}\"", path->string()));
   if (const auto type = line.find("type")) {
     entry.type = type->string() == "dir" ? EntryType::directory : EntryType::link;
     if (entry.type == EntryType::link) {

@@ -24,6 +24,9 @@ def fill(cluster):
     cluster.rows("CREATE TABLE kinds AS SELECT g AS n, md5(g::text) AS t, point(g, -g) AS p FROM generate_series(1, 20000) g")
     for index in ("USING btree (n)", "USING hash (t)", "USING gist (p)", "USING brin (n)"):
         cluster.rows(f"CREATE INDEX ON kinds {index}")
+    kept = ["core.kept", "base/5/core", "base/5/standby.signal", "corefile"]
+    for name in kept:
+        system.write(cluster.data / name, b"not what it looks like")
     cluster.rows("CREATE UNLOGGED TABLE fleeting AS SELECT generate_series(1, 1000) AS g")
 
 
@@ -197,7 +200,10 @@ def test_a_quiescent_source_equals_its_restored_directory(make_stanza, postgres)
 def test_what_a_backup_must_leave_out(stanza):
     cluster = stanza.cluster
     left_out = ["base/pgsql_tmp/pgsql_tmp1.0", "global/pg_internal.init.7", "postgresql.auto.conf.tmp",
-                "current_logfiles.tmp", "pg_replslot/slot/state", "pg_notify/0042", "base/5/t3_99999", "backup_manifest"]
+                "current_logfiles.tmp", "pg_replslot/slot/state", "pg_notify/0042", "base/5/t3_99999", "backup_manifest",
+                "core", "core.4711", "standby.signal", "postmaster.opts", "base/5/.DS_Store", "base/5/pg_internal.init",
+                "pg_dynshmem/mmap.1", "pg_serial/0001", "pg_snapshots/1", "pg_subtrans/0042", "pg_stat_tmp/global.stat",
+                "pg_wal/archive_status/000000010000000000000099.ready"]
     for name in left_out:
         path = cluster.data / name
         if not path.parent.exists():
@@ -209,6 +215,7 @@ def test_what_a_backup_must_leave_out(stanza):
 
     restored = stanza.restore()
     assert [name for name in left_out if (restored.data / name).exists()] == []
+    assert [name for name in kept if not (restored.data / name).exists()] == []
     assert not (restored.data / relative).exists()
     assert (restored.data / f"{relative}_init").exists()
 

@@ -22,6 +22,7 @@ BACKUP = {
     "duration-seconds": "number", "start-lsn": "string", "stop-lsn": "string", "timeline": "integer",
     "wal-start": "string", "wal-stop": "string", "cluster-bytes": "integer", "read-bytes": "integer",
     "stored-bytes": "integer", "files": "integer", "resumed": [], "wal-copied": "boolean", "method": "string", "method-reason": "null", "page-errors": [], "page-error-count": "integer",
+    "outside": {"config-file": "null", "hba-file": "null", "ident-file": "null", "files": "integer", "unreadable": []},
     "pg-version": "integer", "system-id": "string",
 }
 STATUS = {"code": "integer", "message": "string"}
@@ -34,7 +35,8 @@ RESTORE = {
     "stanza": "string", "dry-run": "boolean", "repository": "string", "backup": BACKUP, "reason": "string",
     "type": "string", "target-time": "null", "target-action": "null", "data-directory": "string", "resumes": "boolean",
     "tablespaces": [{"oid": "integer", "name": "string", "location": "string"}],
-    "space": [{"directory": "string", "needed-bytes": "integer", "free-bytes": "integer"}],
+    "config": {"to": "null", "files": "integer", "settings": []},
+    "space": [{"directories": ["string"], "needed-bytes": "integer", "free-bytes": "integer"}],
     "fetch-bytes": "integer", "write-bytes": "integer", "files": "integer",
 }
 
@@ -76,7 +78,8 @@ def test_backup_info_and_restore(stanza):
         assert {name: told.get(name) for name in RESTORE} == RESTORE  # and more: tests/unit/command has all of it
         assert (plan["restore"]["dry-run"], plan["restore"]["data-directory"]) == (dry_run, str(target))
         assert [one["location"] for one in plan["restore"]["tablespaces"]] == [str(space)]
-        assert {one["directory"] for one in plan["restore"]["space"]} == {str(target), str(space)}
+        places = [place for one in plan["restore"]["space"] for place in one["directories"]]
+        assert sorted(places) == sorted([str(target), str(space)])
     # A program learns what was planned from the plan that was carried out.
     assert {path.name for path in target.iterdir()} > {"backup_label", "tablespace_map", "recovery.signal"}
 

@@ -45,6 +45,28 @@ def test_too_little_space(backed_up, home):
         refused(backed_up, tiny, saying=[str(tiny), "free", "the restore needs"])
 
 
+def test_a_target_that_is_a_file(backed_up, home):
+    target = system.write(home / "file", "precious")
+    result = backed_up.try_restore(target)
+    assert result.code == 2 and f'"{target}" is no directory' in result.err, result
+    assert target.read_text() == "precious"
+
+
+def test_two_parts_of_the_cluster_in_one_place(stanza15, target):
+    cluster = stanza15.cluster
+    for name in ("one", "two"):
+        cluster.create_tablespace(name, stanza15.home / name)
+        cluster.rows(f"CREATE TABLE t{name} TABLESPACE {name} AS SELECT 1 AS x")
+    stanza15.backup()
+    place = stanza15.home / "both"
+    oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'one'")
+    maps = [f"--tablespace-map=one={place}", f"--tablespace-map=two={place}"]
+    refused(stanza15, target, *maps, codes=[2], saying=["two tablespaces would be in"])
+    refused(stanza15, target, f"--tablespace-map-all={place}", f"--link-map=pg_tblspc/{oid}={place}", codes=[2],
+            saying=["is in a tablespace"])
+    assert not place.exists()
+
+
 def test_an_unknown_tablespace_in_the_map(backed_up, target):
     result = backed_up.try_restore(target, f"--tablespace-map=nosuch={target}-space")
     assert result.code in (1, 2) and "nosuch" in result.err and os.listdir(target) == []
@@ -104,6 +126,35 @@ def test_a_gap_behind_the_target_is_no_obstacle(backed_up):
     restored.stop()
     restored = backed_up.restore("immediate", "--type=immediate", "--target-action=promote")
     assert restored.must_start().wait_ready().sql("SELECT count(*) FROM t") == "1"
+
+
+def test_the_wal_that_the_backup_itself_needs(backed_up, target):
+    backup = backed_up.backups()[0]
+    segment = backed_up.wal_object(backup["wal-stop"])
+    content = segment.read_bytes()
+    segment.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+    refused(backed_up, target, codes=[4], saying=[backup["wal-stop"], "reading the WAL"])
+    damage.remove(segment)
+    for how in ("default", "immediate", "none", "standby"):
+        refused(backed_up, target, f"--type={how}", codes=[1], saying=["the archive lacks", backup["wal-stop"], "--set"])
+
+
+def test_a_time_after_which_nothing_was_committed(backed_up, target):
+    refused(backed_up, target, "--type=time", "--target=now", codes=[2],
+            saying=["no transaction ended in the archived WAL after backup", "--type=default"])
+
+
+def test_a_timeline_that_nobody_archived(backed_up, target):
+    refused(backed_up, target, "--target-timeline=7", codes=[2], saying=["no backup is on the way to timeline 7"])
+    refused(backed_up, target, "--target-timeline=7", f"--set={backed_up.label}", codes=[2], saying=["timeline 7"])
+
+
+def test_a_point_that_nobody_made(backed_up, target):
+    backed_up.cluster.wait_for_archived()
+    for args in (["--type=name", "--target=never"], ["--type=xid", "--target=4000000000"]):
+        refused(backed_up, target, *args, codes=[2], saying=["is not in the archived WAL after any backup"])
+        refused(backed_up, target, *args, f"--set={backed_up.label}", codes=[2],
+                saying=["is not in the archived WAL after backup", "leave --set out"])
 
 
 def test_no_backup_at_all(stanza15, target):

@@ -62,6 +62,25 @@ def test_a_lost_connection(stanza):
     assert len(stanza.labels()) == 1
 
 
+def test_what_is_set_for_the_role_does_not_reach_the_session(stanza):
+    """Timeouts would end a session that is idle while files are copied, and a search_path can replace what is asked."""
+    cluster = stanza.cluster
+    cluster.rows("CREATE TABLE t AS SELECT g, repeat('x', 1000) AS s FROM generate_series(1, 3000) g")
+    cluster.configure(checkpoint_timeout="30s", checkpoint_completion_target=0.05)
+    cluster.reload()
+    cluster.rows("CREATE ROLE hasty SUPERUSER LOGIN; CREATE SCHEMA evil;"
+                 " CREATE FUNCTION evil.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'")
+    timeouts = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    for name in timeouts + (["idle_session_timeout"] if cluster.version >= 14 else []):
+        cluster.rows(f"ALTER ROLE hasty SET {name} = '200ms'")
+    cluster.rows("ALTER ROLE hasty SET search_path = evil, pg_catalog")
+    stanza.cairn.tables["stanza.main"]["pg-user"] = "hasty"
+    stanza.cairn.save()
+    backup = stanza.cairn.ok("backup", "--type=full", "--output=json", "--compress-level=12", "--process-max=1").json["backup"]
+    assert backup["duration-seconds"] > 1 and backup["method"] == "all" and backup["timeline"] == 1
+    assert stanza.labels() == [backup["label"]]
+
+
 def test_wal_that_never_arrives_fails_the_backup_in_time(stanza15):
     """A backup is not complete before its WAL is safe: with archiving stuck it fails, and is not listed."""
     stanza15.cluster.configure(archive_command="false")

@@ -1,9 +1,11 @@
 """Histories with branches: promotions, second promotions, clones that archive where they should not."""
 import shutil
+import time
 
 import pytest
 
 from support import system
+from support.cluster import UTC_NOW
 from test_restore_targets import refusal
 
 PROMOTE = "--target-action=promote"
@@ -133,6 +135,58 @@ def test_a_clone_that_promoted_cannot_overwrite_what_its_source_archived(branche
     result = stanza.cairn.run("archive-push", f"--pg-path={clone.data}", f"pg_wal/{segment}")
     assert result.code == 1 and "the two agree up to 0/" in result.err and "archive_mode=off" in result.err, result
     assert stanza.wal_object(segment).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_promoted_clone_does_not_mix_with_the_timeline_of_another(branches):
+    """Two clones were promoted to the same number, the first archived: what the second one pushes there is refused."""
+    stanza = branches.stanza
+    first = branches.promoted("first", "--type=name", "--target=two", PROMOTE)
+    first.rows("INSERT INTO t VALUES (20)")
+    segment = first.wait_for_archived()
+    first.stop()
+    before = {path: path.read_bytes() for path in stanza.wal_objects()}
+    history = next((stanza.repo / "main/wal").glob("*/00000002.history"))
+    before[history] = history.read_bytes()
+
+    # Without an archive to look into it takes the number that it finds free.
+    second = branches.promoted("second", "--type=none", "--archive-mode=off", archives=False)
+    second.rows("SELECT 1")
+    second.stop()
+    (second.data / "standby.signal").touch()
+    system.own(second.data / "standby.signal")
+    second.overrides["restore_command"] = "false"
+    second.must_start()
+    second.rows("SELECT pg_promote()")
+    second.wait_ready()
+    assert branches.timeline(second) == 2
+    second.rows("INSERT INTO t VALUES (30)")
+    while second.switch_wal() < segment:
+        pass
+    for name, said in ((segment, "archive_mode=off"), ("00000002.history", "give each a stanza of its own")):
+        result = stanza.cairn.run("archive-push", f"--pg-path={second.data}", f"pg_wal/{name}")
+        assert result.code == 1 and said in result.err and name in result.err, result
+    assert {path: path.read_bytes() for path in before} == before
+    assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,20"
+
+
+@pytest.mark.slow
+def test_a_time_on_a_side_branch_is_refused_with_the_timeline_that_reaches_it(branches):
+    stanza, primary = branches.stanza, branches.primary
+    clone = branches.promoted("clone", "--type=name", "--target=two", PROMOTE)
+    clone.rows("INSERT INTO t VALUES (20)")
+    clone.wait_for_archived()
+    clone.stop()
+    time.sleep(0.1)
+    primary.rows("INSERT INTO t VALUES (4)")
+    target = primary.sql(UTC_NOW)
+    primary.rows("INSERT INTO t VALUES (5)")
+    primary.wait_for_archived()
+
+    err = refusal(stanza, "--type=time", f"--target={target}", "--target-timeline=latest")
+    assert "the archive ends at" in err and "timeline 1 reaches it: try --target-timeline=1" in err, err
+    old = branches.promoted("old", "--type=time", f"--target={target}", "--target-timeline=1", PROMOTE, archives=False)
+    assert branches.rows(old) == "1,2,3,4"
 
 
 @pytest.mark.slow

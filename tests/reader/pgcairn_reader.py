@@ -251,7 +251,7 @@ class Backup:
                 need(not self.pack_lines, where, "follows the packs")
                 path = unescape(value["path"], where)
                 need(0 < len(path) <= 4096 and b"\0" not in path, where, "has an impossible path")
-                need(not {b"", b".", b".."} & set(path.split(b"/")), where, "has a path that leads astray")
+                need(not {b"", b".", b".."} & set(path.removeprefix(b"/").split(b"/")), where, "has a path that leads astray")
                 order = (path == b"global/pg_control", path.split(b"/"))
                 need(not last or last < order, where, "is out of order")
                 self.entries[path], last = value, order
@@ -341,6 +341,8 @@ class Backup:
             listed |= {(span.get("backup"), number) for number in range(first, last + 1)}
         need(listed == {(self.refs[ref][0], number) for ref, number in used}, "marker: names other packs")
         need(self.marker.get("files") == len(files) and self.marker.get("cluster-bytes") == size, "marker: wrong sums")
+        outside = len([path for path in files if path.startswith(b"/")])
+        need(self.marker.get("outside", {"files": 0}).get("files") == outside, "marker: wrong count of files from outside")
         return f"{len(files)} files, {size} bytes, {len(used)} packs, {frames} frames"
 
     def check_tree(self):
@@ -352,7 +354,7 @@ class Backup:
             if "link" in entry:
                 need(kind != "link" and unescape(entry["link"], where), where, "is a link and has another")
             parent = os.path.dirname(path)
-            above = self.entries.get(parent, {}).get("type") if parent else "dir"
+            above = self.entries.get(parent, {}).get("type") if parent not in (b"", b"/") else "dir"
             space = above == "link" and os.path.dirname(parent) == b"pg_tblspc"
             need(above == "dir" or space, where, "stands in no directory")
 

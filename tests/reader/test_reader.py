@@ -105,6 +105,8 @@ def test_commands():
     odd = os.fsdecode(b"od\xff\xfed")
     assert run("cat", root, "main", LABELS[0], odd)[:2] == (0, b"bytes\n")
     assert run("cat", root, "main", LABELS[1], "postgresql.conf")[:2] == (0, b"port = 5433\n")
+    config = os.fsdecode(b"/etc/od\xffd/postgresql.conf")
+    assert run("cat", root, "main", LABELS[3], config)[:2] == (0, b"port = 5434\n")
     assert run("wal", root, "main", CLUSTER, "00000002.history")[1].startswith(b"1\t0/9000000")
     for label in LABELS:
         status, out, _ = run("check", root, "main", label)

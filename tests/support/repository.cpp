@@ -113,6 +113,14 @@ repo::BackupInfo sample_backup(std::string_view label) {
   info.read_bytes = 123456789000;
   info.stored_bytes = 12345678901;
   info.files = 987;
+  info.outside = {"/etc/pg%/postgresql.conf",
+                  "/etc/od\xff"
+                  "d",
+                  "",
+                  2,
+                  {{"/etc/od\xff"
+                    "d",
+                    "Permission denied"}}};
   info.page_errors = {{"base/5/16384.1", {131072, 131079}, 2}};
   info.tablespaces = {{16385, "fast", "/srv/fast"},
                       {16386,

@@ -7,7 +7,9 @@
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/repository.hpp>
 
+#include <filesystem>
 #include <stop_token>
+#include <vector>
 
 namespace pgcairn::engine {
 
@@ -21,6 +23,7 @@ struct BackupOptions {
   int level = 3;
   bool copy_wal = false;  // the backup stores the WAL that it needs itself
   milliseconds archive_timeout{60'000};
+  std::vector<std::filesystem::path> include_paths;  // outside of the data directory, absolute
 };
 
 /// Takes a backup: incremental ones build on the latest backup, differential ones on the latest

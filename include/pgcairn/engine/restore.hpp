@@ -58,11 +58,12 @@ struct RestoreOptions {
   std::vector<std::string> db_exclude;
   std::string tablespace_map_all;  // a directory for a directory of each; empty: where they were
   std::map<std::string, std::string>
-      link_map;                 // path of the manifest -> where it is, behind a link
-  bool link_all = false;        // links as they were
-  bool delta = false;           // what stands in the places may stay where it is right
-  bool copy = false;            // the data directory is not the stanza's own
-  std::string restore_command;  // for the restored server; %f and %p in it
+      link_map;                     // path of the manifest -> where it is, behind a link
+  bool link_all = false;            // links as they were
+  bool delta = false;               // what stands in the places may stay where it is right
+  std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
+  bool copy = false;                // the data directory is not the stanza's own
+  std::string restore_command;      // for the restored server; %f and %p in it
   unsigned workers = 2;
   // Memory for the list of what is to be written; a longer one is worked off in several goes.
   std::uint64_t batch_bytes = 64 * kMiB;
@@ -104,10 +105,18 @@ struct LinkPlan {
   std::string was;                 // where it led; empty: it was no link
   std::filesystem::path location;  // where it will be; empty: in the data directory itself
 };
+/// What a file system has to take.
 struct SpacePlan {
-  std::filesystem::path directory;
+  std::vector<std::filesystem::path> directories;  // of the restore
   std::uint64_t needed_bytes = 0;
   std::uint64_t free_bytes = 0;
+};
+
+/// A setting of the server's that names a file outside of the data directory.
+struct OutsideFile {
+  std::string setting;             // "config_file"
+  std::string was;                 // where it was
+  std::filesystem::path location;  // where it will be; empty: it is not restored
 };
 
 /// An archived file that the restore itself puts into pg_wal.
@@ -128,6 +137,8 @@ struct RestorePlan {
   RestoreOptions options;
   std::vector<TablespacePlan> tablespaces;
   std::vector<LinkPlan> links;
+  std::vector<OutsideFile> outside;
+  std::uint64_t outside_files = 0;             // that go to options.config_to
   std::set<std::uint32_t> left_out_databases;  // oids
   std::vector<SpacePlan> space;
   std::uint64_t fetch_bytes = 0;  // from the repository; at most, when `compares`

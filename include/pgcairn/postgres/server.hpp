@@ -48,6 +48,14 @@ ServerInfo read_server_info(Connection& connection);
 /// All databases, by oid.
 std::vector<Database> read_databases(Connection& connection);
 
+/// Where the server reads its configuration: the settings of these names, absolute.
+struct ConfigPlaces {
+  std::filesystem::path config_file;
+  std::filesystem::path hba_file;
+  std::filesystem::path ident_file;
+};
+ConfigPlaces read_config_places(Connection& connection);
+
 struct BackupStart {
   Lsn start_lsn;
   Timeline timeline = 0;

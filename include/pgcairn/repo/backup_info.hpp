@@ -50,6 +50,25 @@ struct DatabaseInfo {
   std::string name;
 };
 
+/// A file that should be in the backup and could not be read.
+struct UnreadableFile {
+  std::string path;
+  std::string cause;
+  bool operator==(const UnreadableFile&) const = default;
+};
+inline constexpr std::size_t kMostUnreadableNamed = 1000;
+
+/// What belongs to the cluster outside of its data directory. Files that the server is told with
+/// the settings of these names; empty: in the data directory.
+struct OutsideInfo {
+  std::string config_file;
+  std::string hba_file;
+  std::string ident_file;
+  std::uint64_t files = 0;                 // that the backup has, with those of include-path
+  std::vector<UnreadableFile> unreadable;  // that it has not
+  bool operator==(const OutsideInfo&) const = default;
+};
+
 /// What the marker of a backup says: all that `info` shows and what restore needs before it opens
 /// the manifest (pgcairn-repository(5), BACKUP MARKER).
 struct BackupInfo {
@@ -86,8 +105,9 @@ struct BackupInfo {
 
   std::vector<TablespaceInfo> tablespaces;
   std::vector<DatabaseInfo> databases;  // when the backup began
-  std::string backup_label;             // byte for byte as pg_backup_stop gave it
-  std::string tablespace_map;           // the same; empty when none
+  OutsideInfo outside;
+  std::string backup_label;    // byte for byte as pg_backup_stop gave it
+  std::string tablespace_map;  // the same; empty when none
 
   std::vector<PackRange> packs;
   std::uint32_t manifest_parts = 0;

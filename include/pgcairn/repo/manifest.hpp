@@ -33,7 +33,7 @@ struct Extent {
 enum class EntryType { file, directory, link };
 
 struct ManifestEntry {
-  std::string path;
+  std::string path;  // relative to the data directory; absolute: see is_outside()
   EntryType type = EntryType::file;
   std::string target;  // links; of a file or directory that was one: where it led
   std::uint64_t size_bytes = 0;
@@ -46,6 +46,9 @@ struct ManifestEntry {
   std::vector<std::uint32_t> bad_blocks;
   std::vector<Extent> map;
 };
+
+/// Does a path of a manifest name what stood outside of the data directory (configuration)?
+bool is_outside(std::string_view path);
 
 struct ManifestHeader {
   std::string label;

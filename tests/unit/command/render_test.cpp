@@ -73,7 +73,7 @@ engine::RestorePlan made_up_plan() {
   plan.options.type = engine::RestoreType::time;
   plan.options.target_time = parse_utc("2026-11-21T02:41:07Z");
   plan.tablespaces = {{16385, "fast", "/srv/fast"}};
-  plan.space = {{"/pg/main", 2'400'000'000, 9'000'000'000}};
+  plan.space = {{{"/pg/main", "/srv/fast"}, 2'400'000'000, 9'000'000'000}};
   plan.fetch_bytes = 430'000'000;
   plan.write_bytes = 2'400'000'000;
   plan.files = 1234;
@@ -95,6 +95,7 @@ const std::string kBackupJson =
     R"("stop-lsn":"0/5000100","timeline":1,"wal-start":"000000010000000000000003",)"
     R"("wal-stop":"000000010000000000000005","wal-copied":false,"cluster-bytes":2400000000,"read-bytes":2400000000,)"
     R"("stored-bytes":430000000,"files":1234,"resumed":[],"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,)"
+    R"("outside":{"config-file":null,"hba-file":null,"ident-file":null,"files":0,"unreadable":[]},)"
     R"("pg-version":15,"system-id":"7412345678901234567"})";
 
 }  // namespace
@@ -208,8 +209,8 @@ TEST_CASE("restore's plan shows all that will be done") {
        {"stanza main to /pg/main", "20261121-010203F", "the latest that ends before",
         "2026-11-21T02:41:07Z (2026-11-21 02:41:07+00)", "taken as local time",
         "000000010000000000000003 to 000000010000000000000005", "fast (16385) in /srv/fast",
-        "2.2 GiB needed, 8.4 GiB free in /pg/main", "1234 files", "1 to 0/5000060, then 2",
-        "to 0000000100000000000000A3 (161 segments) in local, offsite",
+        "2.2 GiB needed, 8.4 GiB free in the file system of /pg/main, /srv/fast", "1234 files",
+        "1 to 0/5000060, then 2", "to 0000000100000000000000A3 (161 segments) in local, offsite",
         "reaches     2026-11-21T03:00:00Z (2026-11-21 03:00:00+00), the last transaction in",
         "note        read this"}) {
     INFO(part << "\n" << text);
@@ -226,7 +227,9 @@ TEST_CASE("restore's plan shows all that will be done") {
               R"("target-xid":null,"target-name":null,"target-exclusive":false,)"
               R"("target-action":null,)"
               R"("data-directory":"/pg/main","resumes":false,"delta":false,"tablespaces":[{"oid":16385,)"
-              R"("name":"fast","location":"/srv/fast"}],"left-out-databases":[],"links":[],"space":[{"directory":"/pg/main",)"
+              R"("name":"fast","location":"/srv/fast"}],"left-out-databases":[],"links":[],)"
+              R"("config":{"to":null,"files":0,"settings":[]},)"
+              R"("space":[{"directories":["/pg/main","/srv/fast"],)"
               R"("needed-bytes":2400000000,"free-bytes":9000000000}],"compare-bytes":0,"fetch-bytes":430000000)") !=
       std::string::npos);
   CHECK(restore_json(made_up_plan(), {}).find(R"("result":null)") != std::string::npos);

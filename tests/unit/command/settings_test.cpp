@@ -284,3 +284,19 @@ TEST_CASE("the form of errors is known before the settings are") {
         Form::text);
   CHECK(early_log_format(Words{"info"}, {}) == Form::text);
 }
+
+TEST_CASE("include-path is an array of the stanza, and the command line wins") {
+  const std::string config =
+      std::string(kConfig) + "include-path = [\"/etc/ssl/pg\", \"/srv/x\"]\n";
+  using Paths = std::vector<std::filesystem::path>;
+  CHECK(load({"backup", "--stanza=main"}, {}, config).include_paths ==
+        Paths{"/etc/ssl/pg", "/srv/x"});
+  CHECK(load({"backup", "--stanza=main", "--include-path=a", "--include-path=/b"}, {}, config)
+            .include_paths == Paths{"/here/a", "/b"});
+  CHECK(load({"restore", "--stanza=main"}, {}, config).include_paths.empty());
+  for (const char* const wrong : {"\"/etc\"", "7", "[7]", "[\"relative\"]", "[\"/a\", \"\"]"}) {
+    INFO(wrong);
+    CHECK_THROWS_AS(load({"backup"}, {}, std::string(kConfig) + "include-path = " + wrong + "\n"),
+                    UsageError);
+  }
+}

@@ -40,6 +40,9 @@ const Cluster kCluster{7412345678901234567, 15};
 const std::string kFull = "20261121-010203F";
 const std::string kIncremental = "20261121-010203F_20261122-010203I";
 const std::string kSecondFull = "20261123-010203F";
+const std::string kConfig =
+    "/etc/od\xff"
+    "d/postgresql.conf";
 const std::string kDifferential = "20261123-010203F_20261124-010203D";
 
 std::string sha256(std::string_view bytes) {
@@ -159,6 +162,9 @@ TEST_CASE("what the markers of version 1 say") {
   const BackupInfo differential = repository.read_backup("main", kDifferential);
   CHECK(differential.type == BackupType::differential);
   CHECK(differential.prior == kSecondFull);
+  CHECK(full.outside == OutsideInfo{});
+  CHECK(differential.outside ==
+        OutsideInfo{kConfig, "", "/etc/none", 1, {{"/etc/none", "No such file"}}});
 }
 
 namespace {
@@ -220,6 +226,7 @@ class GoldenBackup {
     info_.wal_segment_bytes = 8 * kMiB;
     info_.page_errors.clear();
     info_.tablespaces.clear();
+    info_.outside = {};
     info_.tablespace_map.clear();
     header_.label = label;
     header_.refs = {{label, frame_bytes}};
@@ -381,6 +388,45 @@ Source small_files() {
           {"empty", {""}}};
 }
 
+/// Configuration from outside of the data directory, of which one file could not be read.
+void add_outside(GoldenBackup& backup) {
+  for (const char* path : {"/etc",
+                           "/etc/od\xff"
+                           "d"})
+    backup.directory(path);
+  backup.entry("/etc").mode = 0755;
+  backup.entry("/etc").user = backup.entry("/etc").group = "root";
+  backup.entry(kConfig).target = "../real%.conf";
+  backup.entry(kConfig).mode = 0640;
+  backup.info().outside = {kConfig, "", "/etc/none", 1, {{"/etc/none", "No such file"}}};
+}
+
+std::string write_second_chain(Repository& repository, Random& random, const SourceFile& version) {
+  const SourceFile tiny{relation(random, 2), true};
+  const SourceFile config{"port = 5434\n"};
+  GoldenBackup second(repository, kSecondFull, CodecId::gz, 262144);
+  second.info().stop_time += 48h;
+  for (const char* path : {"base", "base/5", "global"}) second.directory(path);
+  second.copy(kTable, tiny);
+  second.next_frame();
+  second.copy("PG_VERSION", version);
+  second.copy(kConfig, config);
+  add_outside(second);
+  const std::string expected = second.finish({random_bytes(random, 64) + std::string(8128, '\0')});
+
+  GoldenBackup differential(repository, kDifferential, CodecId::none, 65536);
+  differential.refer_to(second);
+  differential.info().type = BackupType::differential;
+  differential.info().prior = kSecondFull;
+  differential.info().stop_time += 72h;
+  for (const char* path : {"base", "base/5", "global"}) differential.directory(path);
+  differential.merge(kTable, tiny);
+  differential.copy("PG_VERSION", {"16\n"});
+  differential.merge(kConfig, config);
+  add_outside(differential);
+  return expected + differential.finish({std::string(8192, 'c')});
+}
+
 std::string write_backups(Repository& repository, Random& random) {
   SourceFile table{relation(random, 20), true};
   const SourceFile in_space{relation(random, 3), true};
@@ -427,24 +473,7 @@ std::string write_backups(Repository& repository, Random& random) {
   }
   expected += incremental.finish({random_bytes(random, 64) + std::string(8128, '\0')});
 
-  GoldenBackup second(repository, kSecondFull, CodecId::gz, 262144);
-  second.info().stop_time += 48h;
-  for (const char* path : {"base", "base/5", "global"}) second.directory(path);
-  const SourceFile tiny{relation(random, 2), true};
-  second.copy(kTable, tiny);
-  second.next_frame();
-  second.copy("PG_VERSION", files["PG_VERSION"]);
-  expected += second.finish({random_bytes(random, 64) + std::string(8128, '\0')});
-
-  GoldenBackup differential(repository, kDifferential, CodecId::none, 65536);
-  differential.refer_to(second);
-  differential.info().type = BackupType::differential;
-  differential.info().prior = kSecondFull;
-  differential.info().stop_time += 72h;
-  for (const char* path : {"base", "base/5", "global"}) differential.directory(path);
-  differential.merge(kTable, tiny);
-  differential.copy("PG_VERSION", {"16\n"});
-  return expected + differential.finish({std::string(8192, 'c')});
+  return expected + write_second_chain(repository, random, files["PG_VERSION"]);
 }
 
 std::string write_wal(Repository& repository, Random& random) {

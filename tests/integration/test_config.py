@@ -1,0 +1,162 @@
+"""Configuration that is not in the data directory: in the backup, and back with restore --config-to."""
+import os
+import pathlib
+import shutil
+import stat
+
+import pytest
+
+from support import compare, system
+from support.stanza import refused
+
+SETTINGS = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
+
+
+def move_configuration(stanza):
+    """Put the cluster's configuration beside it, as Debian does, with files that it includes; start it from there."""
+    cluster = stanza.cluster
+    cluster.stop()
+    etc = system.make_dir(stanza.home / "etc", 0o755)
+    for name in SETTINGS.values():
+        shutil.move(cluster.data / name, etc / name)
+    with open(etc / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"data_directory = '{cluster.data}'\nhba_file = '{etc}/pg_hba.conf'\n"
+                   f"ident_file = '{etc}/pg_ident.conf'\ninclude_dir 'conf.d'\ninclude_if_exists 'none.conf'\n")
+    system.make_dir(etc / "conf.d", 0o750)
+    system.write(etc / "conf.d/10-secret.conf", "primary_conninfo = 'password=secret'\n", 0o600)
+    system.write(etc / "real.conf", "work_mem = '5MB'\n")
+    os.symlink("../real.conf", etc / "conf.d/20-link.conf")
+    system.write(etc / "names", "postgres\n")
+    with open(etc / "pg_hba.conf", "a", encoding="utf-8") as hba:
+        hba.write("local @names all trust\n")
+    cluster.overrides["config_file"] = etc / "postgresql.conf"
+    cluster.must_start()
+    return etc
+
+
+def below(directory, path):
+    return pathlib.Path(f"{directory}{path}")
+
+
+def same_file(one, other):
+    left, right = os.stat(one), os.stat(other)
+    return (pathlib.Path(one).read_bytes() == pathlib.Path(other).read_bytes() and left.st_uid == right.st_uid
+            and stat.S_IMODE(left.st_mode) == stat.S_IMODE(right.st_mode))
+
+
+@pytest.mark.slow
+def test_a_debian_cluster_comes_back_with_its_configuration(stanza):
+    cluster = stanza.cluster
+    etc = move_configuration(stanza)
+    extra = system.make_dir(stanza.home / "extra")
+    system.write(extra / "key.pem", "a key\n", 0o600)
+    stanza.cairn.tables["stanza.main"]["include-path"] = [str(extra)]
+    stanza.cairn.save()
+    first = stanza.backup()
+    assert first["outside"] == {"config-file": str(etc / "postgresql.conf"), "hba-file": str(etc / "pg_hba.conf"),
+                                "ident-file": str(etc / "pg_ident.conf"), "files": 7, "unreadable": []}
+    cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    system.write(etc / "conf.d/10-secret.conf", "work_mem = '6MB'\n", 0o600)
+    second = stanza.backup(type="incr")
+    assert second["outside"] == first["outside"]
+    cluster.wait_for_archived()
+
+    conf = stanza.home / "conf"
+    live = compare.tree_state(etc)
+    plan = stanza.try_restore(stanza.home / "copy", f"--config-to={conf}", "--dry-run", "--output=json").json["restore"]
+    assert plan["config"] == {"to": str(conf), "files": 7, "settings": [
+        {"name": setting, "was": str(etc / name), "location": f"{conf}{etc / name}"} for setting, name in SETTINGS.items()]}
+    assert not conf.exists()
+    text = stanza.try_restore(stanza.home / "copy", f"--config-to={conf}", "--dry-run").out
+    assert f"7 files from outside of the data directory to {conf}" in text
+    copy = stanza.restore("copy", f"--config-to={conf}")
+    assert compare.tree_state(etc) == live
+    assert stat.S_IMODE(conf.stat().st_mode) == 0o700
+    for name in ("postgresql.conf", "pg_hba.conf", "names", "conf.d/10-secret.conf", "conf.d/20-link.conf"):
+        assert same_file(etc / name, below(conf, etc / name)), name
+    assert not below(conf, etc / "conf.d/20-link.conf").is_symlink()
+    assert stat.S_IMODE(below(conf, etc / "conf.d").stat().st_mode) == 0o750
+    assert same_file(extra / "key.pem", below(conf, extra / "key.pem"))
+
+    # Started as the last lines of the output say.
+    copy.overrides.update({setting: below(conf, etc / name) for setting, name in SETTINGS.items()}, data_directory=copy.data)
+    copy.must_start().wait_ready()
+    assert copy.sql("SHOW work_mem") == "5MB" and copy.sql("SELECT x FROM t") == "1"
+    assert copy.sql("SHOW config_file") == f"{conf}{etc}/postgresql.conf"
+    assert copy.sql("SHOW data_directory") == str(copy.data)
+    copy.stop()
+
+    stanza.restore("old", f"--config-to={stanza.home / 'old-conf'}", f"--set={first['label']}")
+    assert "secret" in below(stanza.home / "old-conf", etc / "conf.d/10-secret.conf").read_text()
+
+
+def test_what_is_said_where_the_configuration_stays_outside(stanza15):
+    etc = move_configuration(stanza15)
+    stanza15.backup()
+    result = stanza15.try_restore(stanza15.home / "copy")
+    assert result.code == 0 and f"config_file was {etc}/postgresql.conf, outside of the data directory: not restored" in result.out
+    assert "--config-to=DIR brings them back" in result.out and "config_file must name one" in result.out
+    assert f"-c config_file={etc}/postgresql.conf -c data_directory={stanza15.home / 'copy'}" in result.out
+    assert not (stanza15.home / "copy/postgresql.conf").exists()
+    plan = stanza15.try_restore(stanza15.home / "dry", "--dry-run", "--output=json").json["restore"]
+    assert plan["config"]["to"] is None and plan["config"]["files"] == 0
+    assert [one["location"] for one in plan["config"]["settings"]] == [None, None, None]
+
+
+def test_a_backup_without_configuration_outside_leaves_the_place_alone(backed_up):
+    assert backed_up.backups()[0]["outside"]["files"] == 0
+    conf = backed_up.home / "conf"
+    result = backed_up.try_restore(backed_up.home / "copy", f"--config-to={conf}")
+    assert result.code == 0 and "--config-to is left alone" in result.out, result
+    assert not conf.exists()
+
+
+def test_what_cannot_be_read_is_a_warning_and_remembered(stanza15):
+    etc = move_configuration(stanza15)
+    hidden, absent = etc / "conf.d/10-secret.conf", stanza15.home / "absent"
+    os.chown(hidden, 0, 0)
+    hidden.chmod(0o600)
+    if os.geteuid() != 0:
+        hidden.chmod(0)
+    backup, err = stanza15.backup_aloud(f"--include-path={absent}")
+    said = {str(hidden): "Permission denied", str(absent): "No such file or directory"}
+    assert {file["path"]: file["cause"] for file in backup["outside"]["unreadable"]} == said
+    shown = stanza15.cairn.ok("info").out
+    plan = stanza15.try_restore(stanza15.home / "copy", "--dry-run").out
+    for path, cause in said.items():
+        assert f"not in the backup: \"{path}\" ({cause})" in err
+        assert f"NOT IN THE BACKUP: {path} ({cause})" in shown
+        assert f"not in the backup: {path} ({cause})" in plan
+
+
+def test_configuration_goes_only_where_nothing_is(stanza15):
+    move_configuration(stanza15)
+    stanza15.backup()
+    stanza15.cluster.create_tablespace("space", stanza15.home / "space")
+    stanza15.backup()
+    target, taken = stanza15.home / "target", system.make_dir(stanza15.home / "taken")
+    system.write(taken / "file", "precious")
+    before = compare.tree_state(taken)
+    mapped = f"--tablespace-map=space={stanza15.home / 'new'}"
+    refused(stanza15, target, f"--config-to={taken}", mapped, saying=["is not empty", "--config-to"])
+    refused(stanza15, target, f"--config-to={taken / 'file'}", mapped, saying=["exists"])
+    refused(stanza15, target, f"--config-to={target / 'conf'}", mapped, saying=["which is in"])
+    refused(stanza15, target, f"--config-to={stanza15.home / 'new/conf'}", mapped, saying=["which is in"])
+    refused(stanza15, target, f"--config-to={stanza15.home}", mapped, saying=["or holds it"])
+    os.symlink(stanza15.home, stanza15.home / "round")
+    refused(stanza15, target, f"--config-to={stanza15.home / 'round/target'}", mapped, saying=["which is in"])
+    assert compare.tree_state(taken) == before and not target.exists() and not (stanza15.home / "new").exists()
+
+
+def test_an_interrupted_restore_begins_its_configuration_anew(stanza15):
+    etc = move_configuration(stanza15)
+    label = stanza15.backup()["label"]
+    pack = stanza15.packs(label)[-1]
+    content = pack.read_bytes()
+    pack.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+    conf, target = stanza15.home / "conf", stanza15.home / "target"
+    assert stanza15.try_restore(target, f"--config-to={conf}").code == 4
+    assert below(conf, etc).is_dir() and (target / "pgcairn.restore").exists()
+    pack.write_bytes(content)
+    assert stanza15.try_restore(target, f"--config-to={conf}").code == 0
+    assert same_file(etc / "postgresql.conf", below(conf, etc / "postgresql.conf"))
