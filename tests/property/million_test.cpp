@@ -1,9 +1,11 @@
 // Hidden: pgcairn-tests '[.million]' prints what a manifest of a million files costs.
 #include "engine/prior.hpp"
+#include "engine/restore_batch.hpp"
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/restore.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
@@ -119,5 +121,35 @@ TEST_CASE("a manifest of a million files", "[.million]") {
     CHECK(found == kFiles / 100 * 98);
     CHECK(prior.packs().size() == kFiles / 20'000);
     writer.finish();
+  });
+}
+
+TEST_CASE("what a restore keeps of a million files in fifty million pieces", "[.million]") {
+  constexpr std::uint32_t kPieces = 50;  // of each file
+  repo::ManifestEntry entry;
+  entry.size_bytes = kPieces * std::uint64_t{postgres::kPageBytes};
+  entry.mode = 0600;
+  measured("restore's list", [&] {
+    RestoreBatch batch(RestoreOptions{}.batch_bytes);
+    std::uint64_t handed_out = 0;
+    std::uint32_t batches = 0;
+    const auto work_off = [&] {
+      for (const auto parts : batch.by_pack()) handed_out += parts.size();
+      batch.clear();
+      ++batches;
+    };
+    for (std::uint32_t i = 0; i < kFiles; ++i) {
+      entry.path = path_of(i);
+      entry.map.clear();
+      for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
+        entry.map.push_back(
+            {postgres::kPageBytes, piece % 30, (i + piece * 977) % 4000, i % 1000, 0});
+      }
+      batch.add(entry, 0);
+      if (batch.full()) work_off();
+    }
+    work_off();
+    CHECK(handed_out == std::uint64_t{kFiles} * kPieces);
+    std::cout << "batches: " << batches << "\n";
   });
 }

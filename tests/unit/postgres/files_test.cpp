@@ -244,7 +244,7 @@ TEST_CASE("what does not belong to a backup is left out", "[postgres][files]") {
   const std::string name = GENERATE(
       "postgresql.auto.conf.tmp", "current_logfiles.tmp", "backup_label", "tablespace_map",
       "backup_manifest", "postmaster.pid", "postmaster.opts", ".DS_Store", "recovery.signal",
-      "standby.signal", "core", "core.1234", "global/pg_internal.init",
+      "standby.signal", "pgcairn.restore", "core", "core.1234", "global/pg_internal.init",
       "global/pg_internal.init.4711", "base/1/pg_internal.init", "base/1/pg_internal.init.99",
       "base/pgsql_tmp/pgsql_tmp1234.0", "base/1/pgsql_tmp1.sharedfileset/0", "base/1/t3_16400",
       "base/1/t3_16400_vm", "base/1/t14_16400.1", "base/1/.DS_Store", "base/1/backup_label",
