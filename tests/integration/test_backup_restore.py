@@ -24,9 +24,6 @@ def fill(cluster):
     cluster.rows("CREATE TABLE kinds AS SELECT g AS n, md5(g::text) AS t, point(g, -g) AS p FROM generate_series(1, 20000) g")
     for index in ("USING btree (n)", "USING hash (t)", "USING gist (p)", "USING brin (n)"):
         cluster.rows(f"CREATE INDEX ON kinds {index}")
-    kept = ["core.kept", "base/5/core", "base/5/standby.signal", "corefile"]
-    for name in kept:
-        system.write(cluster.data / name, b"not what it looks like")
     cluster.rows("CREATE UNLOGGED TABLE fleeting AS SELECT generate_series(1, 1000) AS g")
 
 
@@ -209,6 +206,9 @@ def test_what_a_backup_must_leave_out(stanza):
         if not path.parent.exists():
             system.make_dir(path.parent)
         system.write(path, b"left over")
+    kept = ["core.kept", "base/5/core", "base/5/standby.signal", "corefile"]
+    for name in kept:
+        system.write(cluster.data / name, b"not what it looks like")
     cluster.rows("CREATE UNLOGGED TABLE fleeting AS SELECT generate_series(1, 1000) AS g")
     relative, _ = cluster.relation_path("fleeting")
     stanza.backup()
