@@ -173,6 +173,13 @@ OutsideInfo read_outside(const JsonValue& value) {
   return outside;
 }
 
+std::vector<DatabaseInfo> read_databases(const JsonValue& value) {
+  std::vector<DatabaseInfo> databases;
+  for (const JsonValue item : value.array())
+    databases.push_back({item["oid"].u32(), unescape_bytes(item["name"].string())});
+  return databases;
+}
+
 std::vector<PackRange> read_packs(const JsonValue& value) {
   std::vector<PackRange> packs;
   for (const JsonValue item : value.array()) {
@@ -240,10 +247,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   info.page_errors = read_page_errors(json["page-errors"]);
   info.tablespaces = read_tablespaces(json["tablespaces"]);
   // Backups of the first days do not tell them.
-  if (const auto databases = json.find("databases")) {
-    for (const JsonValue item : databases->array())
-      info.databases.push_back({item["oid"].u32(), unescape_bytes(item["name"].string())});
-  }
+  if (const auto databases = json.find("databases")) info.databases = read_databases(*databases);
   if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
   info.backup_label = unescape_bytes(json["backup-label"].string());
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());

@@ -45,7 +45,7 @@ struct OneTable {
   std::filesystem::path file = folder / "16384";
   std::function<void()> before_finish;
   bool sample_all = false;
-  std::function<void()> when_opened;  // before anything of the table is read
+  std::function<void()> when_opened;   // before anything of the table is read
   std::vector<std::string> leftovers;  // labels of interrupted backups that the next one takes over
 
   void write(const std::string& content) { write_file_atomically(file, as_bytes(content)); }
