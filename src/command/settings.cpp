@@ -46,6 +46,10 @@ class Loader {
  private:
   bool needs_config() const { return arguments_.verb != "help" && arguments_.verb != "version"; }
   bool archives() const { return arguments_.verb.starts_with("archive-"); }
+  /// The archive verbs run in it.
+  bool needs_data_directory() const {
+    return !archives() && find_option("pg-path", arguments_.verb) != nullptr;
+  }
 
   void read_config() {
     const auto named = find("config");
@@ -231,7 +235,7 @@ class Loader {
           format("stanza \"{}\" is not in {}", settings_.stanza, settings_.config.string()),
           near ? format("did you mean \"{}\"?", *near)
                : format("add a section [stanza.{}] with the key pg-path", settings_.stanza));
-    } else if (!archives()) {
+    } else if (needs_data_directory()) {
       throw UsageError(
           format("{} needs the data directory of stanza \"{}\"", arguments_.verb, settings_.stanza),
           format("set pg-path in [stanza.{}], or add --pg-path=DIR", settings_.stanza));
@@ -340,6 +344,8 @@ class Loader {
   }
 
   void load_verify() {
+    if (arguments_.verb != "verify") return;
+    settings_.set = text_of("set");
     settings_.level = text_of("level", "quick");
     const auto sample = find("sample");
     if (!sample) return;

@@ -67,7 +67,7 @@ def test_a_database_that_is_moved_while_it_is_copied_spoils_the_backup(stanza):
 
     def backup_with(*statements):
         before = set(stanza.repo.glob("main/data/*/pack/*"))
-        process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1")
+        process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
         system.wait_until(lambda: set(stanza.repo.glob("main/data/*/pack/*")) > before or process.poll() is not None, what="a pack",
                           pause=0.01)
         process.send_signal(signal.SIGSTOP)

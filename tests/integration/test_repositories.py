@@ -79,7 +79,8 @@ def test_wal_goes_to_both_and_a_backup_to_one(doubled):
     assert (plan["repository"], plan["backup"]["label"]) == ("local", first)
     doubled.cluster.stop()
     assert doubled.restore("two").must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"
-    named = doubled.restore("one", f"--set={first}", "--type=immediate", "--target-action=promote")
+    # Two backups of one second have one label, each in its repository.
+    named = doubled.restore("one", "--repo=local", f"--set={first}", "--type=immediate", "--target-action=promote")
     assert named.must_start().wait_ready().sql("SELECT count(*) FROM t") == "1"
 
 

@@ -79,7 +79,7 @@ def test_swapped_packs_are_found(two_backups):
 
 
 def test_damaged_manifests_and_markers_are_found(two_backups):
-    manifest = next((two_backups.repo / "main/data" / two_backups.second["label"]).glob("manifest*"))
+    manifest = next((two_backups.repo / "main/data" / two_backups.second["label"]).glob("manifest/*"))
     damage.flip(manifest)
     damage.flip(two_backups.repo / "main/backup" / f"{two_backups.first['label']}.json")
     result, code = verify(two_backups)
@@ -142,7 +142,9 @@ def test_what_cannot_be_looked_at_is_not_good(two_backups):
 def test_a_promotion_is_followed(two_backups):
     """After the timeline's end the WAL goes on elsewhere: no gap."""
     two_backups.cluster.stop()
-    restored = two_backups.restore("promoted").must_start().wait_ready()
+    restored = two_backups.restore("promoted")
+    restored.overrides.pop("archive_mode")
+    restored.must_start().wait_ready()
     restored.rows("CREATE TABLE after AS SELECT 1")
     restored.wait_for_archived()
     result, code = verify(two_backups, "--level=full")
