@@ -15,8 +15,7 @@ using namespace pgcairn::command;
 
 namespace {
 
-/// tests/unit/command/tables_test.cpp as CMake names it: absolute.
-const fs::path kRoot = fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
+const fs::path kRoot = PGCAIRN_SOURCE;
 
 std::string text_of(const fs::path& path) {
   return std::string(as_text(read_file(kRoot / path)));

@@ -34,7 +34,7 @@ using storage::IfExists;
 
 namespace {
 
-const fs::path kDirectory = fs::path(PGCAIRN_GOLDEN) / "format" / "v1";
+const fs::path kDirectory = fs::path(PGCAIRN_SOURCE "/tests/golden") / "format" / "v1";
 const std::string kGoldenId = "0123456789abcdef0123456789abcdef";
 const Cluster kCluster{7412345678901234567, 15};
 const std::string kFull = "20261121-010203F";
