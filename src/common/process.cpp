@@ -3,6 +3,7 @@
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <array>
 #include <cerrno>
 #include <optional>
 
@@ -64,6 +65,12 @@ bool has_ended(const ProcessIdentity& process) {
   if (::kill(static_cast<pid_t>(process.pid), 0) != 0 && errno == ESRCH) return true;
   const auto started = start_of(process.pid);
   return started && *started != process.started;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
 }
 
 }  // namespace pgcairn

@@ -13,6 +13,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/process.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/engine/backup.hpp>
@@ -24,13 +25,10 @@
 #include <pgcairn/repo/manifest.hpp>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <mutex>
 #include <random>
 #include <set>
-
-#include <unistd.h>
 
 namespace pgcairn::engine {
 
@@ -228,8 +226,7 @@ void BackupRun::open() {
   }
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) == 0) info_.host = host.data();
+  info_.host = host_name();
 }
 
 /// The newest backup that this one may build on. One that is damaged is passed over aloud.

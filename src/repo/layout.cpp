@@ -59,6 +59,14 @@ std::string lease_key(std::string_view stanza, std::uint32_t number) {
   return format("{}{:08}.json", lease_prefix(stanza), number);
 }
 
+std::string record_prefix(std::string_view stanza) {
+  return format("record/{}/", stanza);
+}
+
+std::string record_key(std::string_view stanza, std::string_view name) {
+  return format("{}{}.json", record_prefix(stanza), name);
+}
+
 std::string document_name(std::string_view key, std::string_view prefix) {
   constexpr std::string_view suffix = ".json";
   if (!key.starts_with(prefix) || !key.ends_with(suffix) ||
@@ -73,10 +81,11 @@ void check_stanza_name(std::string_view stanza) {
            c == '-';
   };
   if (stanza.empty() || stanza.size() > 64 || !std::all_of(stanza.begin(), stanza.end(), allowed) ||
-      stanza.front() == '-' || stanza.front() == '_' || stanza == "lease" || stanza == "cluster") {
+      stanza.front() == '-' || stanza.front() == '_' || stanza == "lease" || stanza == "cluster" ||
+      stanza == "record") {
     throw UsageError(format("\"{}\" cannot be the name of a stanza", stanza),
                      "use up to 64 letters, digits, '_' and '-', beginning with a letter or digit; "
-                     "\"lease\" and \"cluster\" are taken");
+                     "\"cluster\", \"lease\" and \"record\" are taken");
   }
 }
 

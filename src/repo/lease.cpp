@@ -6,22 +6,12 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 
-#include <array>
-
-#include <unistd.h>
-
 namespace pgcairn::repo {
 
 namespace {
 
 // A log whose last document is gone whenever it is asked for is not to be waited for.
 constexpr int kMostListings = 10;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-  return name.data();
-}
 
 }  // namespace
 

@@ -19,4 +19,7 @@ ProcessIdentity this_process();
 /// told from here: it counts in another space, or /proc says nothing.
 bool has_ended(const ProcessIdentity& process);
 
+/// What this machine calls itself; "unknown" when it does not say.
+std::string host_name();
+
 }  // namespace pgcairn

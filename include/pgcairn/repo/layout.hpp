@@ -26,6 +26,8 @@ std::string wal_prefix(std::string_view stanza, std::string_view cluster);
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
 std::string lease_prefix(std::string_view stanza);
 std::string lease_key(std::string_view stanza, std::uint32_t number);
+std::string record_prefix(std::string_view stanza);
+std::string record_key(std::string_view stanza, std::string_view name);
 
 /// The name of a document below `prefix` without ".json".
 std::string document_name(std::string_view key, std::string_view prefix);

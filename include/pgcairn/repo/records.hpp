@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -120,6 +121,7 @@ class Standing {
  private:
   std::vector<Record> records_;  // oldest first
   Timestamp when_;
+  std::set<std::string> released_;
 };
 
 }  // namespace pgcairn::repo

@@ -54,8 +54,8 @@ TEST_CASE("names of stanzas") {
   for (const char* good : {"main", "a", "9", "db-1_x", "Lease", "clusters"})
     CHECK_NOTHROW(check_stanza_name(good));
   CHECK_NOTHROW(check_stanza_name(std::string(64, 'a')));
-  for (const char* bad :
-       {"", "lease", "cluster", "-a", "_a", ".a", "a.b", "a/b", "a b", "\xc3\xa4", "..", "a\n"})
+  for (const char* bad : {"", "lease", "cluster", "record", "-a", "_a", ".a", "a.b", "a/b", "a b",
+                          "\xc3\xa4", "..", "a\n"})
     CHECK_THROWS_AS(check_stanza_name(bad), UsageError);
   CHECK_THROWS_AS(check_stanza_name(std::string(65, 'a')), UsageError);
 }
