@@ -142,7 +142,7 @@ class BackupRun {
 
   repo::BackupInfo run() {
     open();
-    repo::Lease lease(repository_, stanza_.name, "backup");
+    repo::Lease lease(repository_, stanza_.name, "backup", stop_);
     choose_prior();
     start();
     find_changed_pages();

@@ -6,6 +6,8 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 
+#include <algorithm>
+
 namespace pgcairn::repo {
 
 namespace {
@@ -52,33 +54,63 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
 }
 
 Lease::Lease(Repository& repository, std::string stanza, std::string operation,
-             std::chrono::seconds valid_for)
+             std::stop_token stop, std::chrono::seconds valid_for, Clock& clock)
     : repository_(repository),
       stanza_(std::move(stanza)),
       operation_(std::move(operation)),
       valid_for_(valid_for),
       holder_(random_id()),
       since_(now()) {
-  const auto state = read_lease(repository_, stanza_);
-  // A process that has ended will not write again: no need to wait until its lease runs out.
-  if (state && state->held && !has_ended(state->process)) {
-    const Timestamp until = state->time + state->valid_for;
-    if (now() < until) {
-      throw LockedError(
-          format("stanza \"{}\" in repository \"{}\" is in use: {} by process {} on {} since {}",
-                 stanza_, repository_.name(), state->operation, state->process.pid, state->host,
-                 format_local(state->since)),
-          format("wait for it; if that host is dead, its lease runs out by itself at {}",
-                 format_local(until)));
-    }
-  }
+  const auto state = wait_until_free(clock, stop);
   next_ = state ? state->number + 1 : 0;
   if (!write(true)) {
     throw LockedError(format("stanza \"{}\" in repository \"{}\" was taken by another run just now",
                              stanza_, repository_.name()),
                       "wait for it, then try again");
   }
-  heart_ = std::jthread([this](std::stop_token stop) { keep_alive(stop); });
+  heart_ = std::jthread([this](std::stop_token stopped) { keep_alive(stopped); });
+}
+
+/// The last document of a lease that may be taken.
+std::optional<LeaseState> Lease::wait_until_free(Clock& clock, const std::stop_token& stop) {
+  const auto state = read_lease(repository_, stanza_);
+  // A process that has ended will not write again: no need to wait until its lease runs out.
+  if (!state || !state->held || has_ended(state->process)) return state;
+  const auto age = clock.now() - state->time;
+  if (-state->valid_for <= age && age < state->valid_for) throw held_by(*state);
+  return watch(*state, clock, stop);
+}
+
+/// By the clocks its holder is dead, but one of them may be wrong.
+std::optional<LeaseState> Lease::watch(const LeaseState& seen, Clock& clock,
+                                       const std::stop_token& stop) {
+  const milliseconds enough = std::chrono::duration_cast<milliseconds>(seen.valid_for) / 2;
+  const milliseconds pause = std::min(enough / 4, milliseconds(5000)) + milliseconds(1);
+  log_info(format(
+      "{} by process {} on {} seems to have died at {}: watching its lease for {} s to be sure",
+      seen.operation, seen.process.pid, seen.host, format_local(seen.time),
+      std::chrono::duration_cast<std::chrono::seconds>(enough).count()));
+  for (milliseconds watched{0}; watched < enough; watched += pause) {
+    clock.sleep(pause, stop);
+    const auto state = read_lease(repository_, stanza_);
+    if (!state || !state->held) return state;
+    if (state->holder == seen.holder && state->number == seen.number) continue;
+    LockedError error = held_by(*state);
+    error.add_context(
+        format("it lives, though by its clock it wrote last at {}: set the clocks right",
+               format_local(seen.time)));
+    throw error;
+  }
+  return seen;
+}
+
+LockedError Lease::held_by(const LeaseState& state) const {
+  return LockedError(
+      format("stanza \"{}\" in repository \"{}\" is in use: {} by process {} on {} since {}",
+             stanza_, repository_.name(), state.operation, state.process.pid, state.host,
+             format_local(state.since)),
+      format("wait for it; if that host is dead, its lease runs out by itself at {}",
+             format_local(state.time + state.valid_for)));
 }
 
 Lease::~Lease() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/repository.hpp>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,9 +37,13 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
 class Lease {
  public:
   /// Throws LockedError, saying who holds it since when and until when, unless the lease is free,
-  /// its holder has let it run out, or the holder was a process that has certainly ended.
+  /// or its holder is dead: a process that has certainly ended, or one that let the lease run out.
+  /// Two clocks decide that only together with a look: a lease that seems to have run out, or that
+  /// was written in the future, is watched for half the time that it is valid, in which its holder
+  /// writes twice. `clock` is for that; `stop` ends the watching.
   Lease(Repository& repository, std::string stanza, std::string operation,
-        std::chrono::seconds valid_for = std::chrono::seconds(120));
+        std::stop_token stop = {}, std::chrono::seconds valid_for = std::chrono::seconds(120),
+        Clock& clock = system_clock());
   /// Gives the lease back; failures are logged, the lease then runs out by itself.
   ~Lease();
   Lease(const Lease&) = delete;
@@ -48,6 +54,10 @@ class Lease {
   void check();
 
  private:
+  std::optional<LeaseState> wait_until_free(Clock& clock, const std::stop_token& stop);
+  std::optional<LeaseState> watch(const LeaseState& seen, Clock& clock,
+                                  const std::stop_token& stop);
+  LockedError held_by(const LeaseState& state) const;
   bool write(bool held);
   bool is_ours(std::uint32_t number);
   void keep_alive(std::stop_token stop);

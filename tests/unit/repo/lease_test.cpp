@@ -1,3 +1,4 @@
+#include "support/fake_clock.hpp"
 #include "support/repository.hpp"
 #include "support/says.hpp"
 
@@ -74,7 +75,7 @@ TEST_CASE("a lease has one holder, and is given back") {
 
 TEST_CASE("a lease is kept alive while it is held") {
   MemoryRepository memory;
-  Lease lease(memory.repository, "main", "backup", 1s);
+  Lease lease(memory.repository, "main", "backup", {}, 1s);
   const Timestamp end = now() + 10s;
   while (read_lease(memory.repository, "main")->number < 3 && now() < end)
     sleep_for(milliseconds(10), {});
@@ -89,12 +90,6 @@ TEST_CASE("a lease is free when its holder let it run out, gave it back, or is g
     CHECK_THAT(error_of<LockedError>([&] { Lease lease(memory.repository, "main", "backup"); }),
                Says({"expire by process 1 on elsewhere"}));
     CHECK(read_lease(memory.repository, "main")->number == 5);
-  }
-  SECTION("run out") {
-    MemoryRepository memory;
-    write_other(memory, 5, now() - 121s);
-    Lease lease(memory.repository, "main", "backup");
-    CHECK(read_lease(memory.repository, "main")->number == 6);
   }
   SECTION("given back") {
     MemoryRepository memory;
@@ -120,6 +115,52 @@ TEST_CASE("a lease is free when its holder let it run out, gave it back, or is g
     ended.space += "0";
     write_other(memory, 5, now(), ended);
     CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
+  }
+}
+
+TEST_CASE("no clock alone decides that a holder is dead: its lease is watched") {
+  MemoryRepository memory;
+  FakeClock clock;
+  // Run out or our clock is ahead; ours is behind; nonsense.
+  const auto distance = GENERATE(as<std::chrono::seconds>(), -121s, 121s, 9000h);
+  const Timestamp written = clock.now() + distance;
+  write_other(memory, 5, written);
+  const auto take = [&] { Lease lease(memory.repository, "main", "backup", {}, 120s, clock); };
+  SECTION("and it is dead") {
+    take();
+    CHECK(clock.slept_in_all() >= 60s);  // in which a holder writes twice
+    CHECK(clock.slept_in_all() < 70s);
+    CHECK(read_lease(memory.repository, "main")->number == 7);
+  }
+  SECTION("and it lives") {
+    clock.before_sleep = [&](milliseconds) {
+      if (clock.slept_in_all() > 25s && read_lease(memory.repository, "main")->number == 5)
+        write_other(memory, 6, written + 30s);
+    };
+    CHECK_THAT(error_of<LockedError>(take), Says({"expire by process 1 on elsewhere", "clocks"}));
+    CHECK(read_lease(memory.repository, "main")->number == 6);
+  }
+  SECTION("and it ends in time") {
+    clock.before_sleep = [&](milliseconds) {
+      if (clock.slept_in_all() == 0s)
+        write_other(memory, 6, written, {"another", 1, 1}, "released");
+    };
+    take();
+    CHECK(clock.slept_in_all() < 10s);
+  }
+  SECTION("and another run takes it over meanwhile") {
+    clock.before_sleep = [&](milliseconds) {
+      if (clock.slept_in_all() > 50s && read_lease(memory.repository, "main")->number == 5)
+        write_other(memory, 9, clock.now());
+    };
+    CHECK_THROWS_AS(take(), LockedError);
+  }
+  SECTION("and the operator has no patience") {
+    std::stop_source stop;
+    clock.before_sleep = [&](milliseconds) { stop.request_stop(); };
+    CHECK_THROWS_AS(Lease(memory.repository, "main", "backup", stop.get_token(), 120s, clock),
+                    Interrupted);
+    CHECK(read_lease(memory.repository, "main")->number == 5);
   }
 }
 
