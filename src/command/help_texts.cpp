@@ -79,6 +79,30 @@ constexpr HelpText kTexts[] = {
      "pgcairn verify --level=full --sample=5%\n",
      "    1  a repository could not be read: what is said may not be all\n"
      "    4  something is damaged or missing; it is named\n"},
+    {"stop",
+     "Refuses backup, archive-push and all else that writes, from now on, until it is started "
+     "again:\n"
+     "on this host, or in the repositories for every host. What runs already is not ended.\n",
+     "pgcairn --stanza=main stop\n"
+     "pgcairn --stanza=main --all-hosts --reason=\"moving the repository\" stop\n",
+     ""},
+    {"start", "Allows again what was stopped, on this host or in the repositories.\n",
+     "pgcairn --stanza=main start\n"
+     "pgcairn --stanza=main --all-hosts start\n",
+     ""},
+    {"stanza-upgrade",
+     "Adds the cluster in the data directory to the stanza, after pg_upgrade. Backups and WAL of "
+     "the\n"
+     "earlier version stay. A cluster of no later version is refused, unless --force.\n",
+     "pgcairn --stanza=main stanza-upgrade\n",
+     "   11  the stanza is stopped\n"
+     "   13  the cluster is no upgrade of the stanza's\n"},
+    {"stanza-delete",
+     "Removes all that the repositories hold of the stanza; nothing brings it back. Asks for the\n"
+     "stanza's name, unless --force. Refused while a backup is held or a command is at work.\n",
+     "pgcairn --stanza=old --dry-run stanza-delete\n"
+     "pgcairn --stanza=old stanza-delete\n",
+     "   11  another command is at work in the stanza, or a backup is held\n"},
     {"help", "Shows the commands, or all about one.\n", "pgcairn help\npgcairn help restore\n", ""},
     {"version", "Shows the version.\n", "pgcairn version\npgcairn --output=json version\n", ""},
 };

@@ -13,9 +13,16 @@ constexpr unsigned kCluster = kShell | in_stanza;
 constexpr unsigned kTuning = kShell | in_global | in_stanza;
 
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore verify archive-push archive-get info stanza-create";
+    "backup check restore verify archive-push archive-get info stanza-create stanza-upgrade "
+    "stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
-    "backup check restore archive-push archive-get stanza-create";
+    "backup check restore archive-push archive-get stanza-create stanza-upgrade";
+constexpr std::string_view kRepositoryVerbs =
+    "backup check restore verify archive-get info stanza-create stanza-upgrade stanza-delete stop "
+    "start";
+constexpr std::string_view kResultVerbs =
+    "backup check restore verify info stanza-create stanza-upgrade stanza-delete stop start "
+    "version";
 
 // name, kind, places, verbs, value name, default, choices, least, most, help
 constexpr Option kOptions[] = {
@@ -23,8 +30,8 @@ constexpr Option kOptions[] = {
      "read the configuration from FILE"},
     {"stanza", ValueKind::text, kShell, kStanzaVerbs, "NAME", "", "", 0, 0,
      "the cluster's name in the configuration (default: the only one)"},
-    {"repo", ValueKind::text, kShell, "backup check restore verify archive-get info stanza-create",
-     "NAME", "", "", 0, 0, "use only this repository"},
+    {"repo", ValueKind::text, kShell, kRepositoryVerbs, "NAME", "", "", 0, 0,
+     "use only this repository"},
     {"process-max", ValueKind::number, kTuning, "backup restore verify", "N", "2", "", 1, 999,
      "threads that copy, compress and read"},
     {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
@@ -82,8 +89,16 @@ constexpr Option kOptions[] = {
      "keep what is right in the cluster's own directory, and fetch only what differs"},
     {"config-to", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,
      "bring back into DIR what was backed up from outside of the data directory"},
-    {"dry-run", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+    {"dry-run", ValueKind::flag, kShell, "restore stanza-delete", "", "false", "", 0, 0,
      "show the plan and touch nothing"},
+    {"force", ValueKind::flag, on_command_line, "stanza-delete", "", "false", "", 0, 0,
+     "do not ask for the stanza's name"},
+    {"force", ValueKind::flag, on_command_line, "stanza-upgrade", "", "false", "", 0, 0,
+     "add the cluster although it is of no later version: it has taken the other's place"},
+    {"all-hosts", ValueKind::flag, on_command_line, "stop start", "", "false", "", 0, 0,
+     "in the repositories, for every host, instead of on this host"},
+    {"reason", ValueKind::text, on_command_line, "stop", "TEXT", "", "", 0, 0,
+     "why; shown to whoever is refused"},
     {"pg-path", ValueKind::path, kCluster, kClusterVerbs, "DIR", "", "", 0, 0,
      "the data directory of the cluster"},
     {"pg-host", ValueKind::text, kCluster, "backup check", "HOST", "", "", 0, 0,
@@ -96,13 +111,15 @@ constexpr Option kOptions[] = {
      "connect as this role (default: libpq's)"},
     {"pg-database", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
      "connect to this database (default: libpq's, or postgres)"},
-    {"output", ValueKind::choice, kShell, "backup check restore verify info stanza-create version",
-     "FORMAT", "text", "text|json", 0, 0, "form of the result on standard output"},
+    {"output", ValueKind::choice, kShell, kResultVerbs, "FORMAT", "text", "text|json", 0, 0,
+     "form of the result on standard output"},
     {"log-level", ValueKind::choice, kShell | in_global, "*", "LEVEL", "",
      "error|warn|info|detail|debug", 0, 0,
      "least important lines to log (default: info; warn for archive-push, archive-get)"},
     {"log-format", ValueKind::choice, kShell | in_global, "*", "FORMAT", "text", "text|json", 0, 0,
      "form of the log on standard error"},
+    {"state-path", ValueKind::path, kShell | in_global, "*", "DIR", "/var/spool/pgcairn", "", 0, 0,
+     "where this host keeps what was stopped"},
     {"help", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show help; also -h"},
     {"version", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show the version"},
     // Keys of [repo.NAME].

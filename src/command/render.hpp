@@ -6,6 +6,7 @@
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/engine/verify.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
@@ -64,5 +65,24 @@ std::string stanza_created_text(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);
 std::string stanza_created_json(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);
+std::string stanza_upgraded_text(std::string_view stanza,
+                                 std::span<const engine::UpgradedStanza> upgraded);
+std::string stanza_upgraded_json(std::string_view stanza,
+                                 std::span<const engine::UpgradedStanza> upgraded);
+/// What is there, for whoever is asked whether it is to go.
+std::string stanza_content_text(std::string_view stanza,
+                                std::span<const engine::StanzaContent> contents);
+std::string stanza_deleted_text(std::string_view stanza,
+                                std::span<const engine::StanzaContent> contents, bool done);
+std::string stanza_deleted_json(std::string_view stanza,
+                                std::span<const engine::StanzaContent> contents, bool done);
+
+/// After `stop` and `start`, for all hosts and for this one. `stopped`: what it is now.
+std::string stopped_text(std::string_view stanza, bool stopped,
+                         std::span<const engine::StoppedRepository> repositories);
+std::string stopped_json(std::string_view stanza, bool stopped,
+                         std::span<const engine::StoppedRepository> repositories);
+std::string stopped_here_text(std::string_view stanza, bool stopped, bool changed);
+std::string stopped_here_json(std::string_view stanza, bool stopped, bool changed);
 
 }  // namespace pgcairn::command

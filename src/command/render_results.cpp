@@ -139,28 +139,4 @@ std::string backup_json(const repo::BackupInfo& backup, std::string_view reposit
   return json.take() + "\n";
 }
 
-std::string stanza_created_text(std::string_view stanza,
-                                std::span<const engine::CreatedStanza> created) {
-  std::string text;
-  for (const engine::CreatedStanza& one : created) {
-    text += format("repository {}{}: stanza {} {} for cluster {}\n", one.repository,
-                   one.created_repository ? " (new)" : "", stanza,
-                   one.created_stanza ? "created" : "is there already", one.cluster);
-  }
-  return text;
-}
-
-std::string stanza_created_json(std::string_view stanza,
-                                std::span<const engine::CreatedStanza> created) {
-  JsonWriter json;
-  json.begin_object().member("stanza", stanza).key("repositories").begin_array();
-  for (const engine::CreatedStanza& one : created) {
-    json.begin_object().member("name", one.repository).member("cluster", one.cluster);
-    json.member("created-repository", one.created_repository);
-    json.member("created-stanza", one.created_stanza).end_object();
-  }
-  json.end_array().end_object();
-  return json.take() + "\n";
-}
-
 }  // namespace pgcairn::command

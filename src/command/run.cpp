@@ -3,6 +3,7 @@
 #include "exit_codes.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
+#include "stop_file.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/command/run.hpp>
@@ -86,8 +87,9 @@ class Run {
     settings_ = load_settings(arguments, {environment_, read_config_file, here});
     start_log();
     if (verb_ != "help" && verb_ != "version") watch_signals();
-    return find_verb(verb_)->run(
-        {settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
+    const Verb& verb = *find_verb(verb_);
+    if (verb.writes) refuse_when_stopped_here(settings_);
+    return verb.run({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
   }
 
   static Arguments help_about(const std::string& verb) {

@@ -40,6 +40,7 @@ class Loader {
     load_backup();
     load_restore();
     load_verify();
+    load_stanza();
     return std::move(settings_);
   }
 
@@ -223,7 +224,8 @@ class Loader {
   }
 
   void load_cluster() {
-    if (arguments_.verb == "info") return;
+    // Both may be about a stanza that this host knows nothing of.
+    if (arguments_.verb == "info" || arguments_.verb == "stanza-delete") return;
     const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
                                       settings_.stanza) != file_.stanzas.end();
     if (const auto path = find("pg-path")) {
@@ -354,6 +356,15 @@ class Loader {
                        "it opens nothing; add --level=full");
     }
     settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
+  }
+
+  void load_stanza() {
+    settings_.state_path = path_of({text_of("state-path", kDefaultStatePath), "", {}});
+    settings_.force = is_true(text_of("force", "false"));
+    settings_.all_hosts = is_true(text_of("all-hosts", "false"));
+    settings_.reason = text_of("reason");
+    if (arguments_.verb == "stanza-delete")
+      settings_.dry_run = is_true(text_of("dry-run", "false"));
   }
 
   void load_target() {

@@ -38,6 +38,7 @@ struct Settings {
   Form output = Form::text;
   std::vector<std::string> warnings;  // about the settings themselves
 
+  std::filesystem::path state_path;              // what this host remembers, such as stops
   std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
   std::string stanza;                            // empty: info about all
   std::vector<std::string> configured_stanzas;   // in the order of the file
@@ -78,6 +79,11 @@ struct Settings {
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
 
+  // stanza-delete, stanza-upgrade, stop, start; `dry_run` as well
+  bool force = false;
+  bool all_hosts = false;
+  std::string reason;
+
   // verify; `set` as well
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
@@ -92,6 +98,7 @@ struct SettingsSources {
 };
 
 inline constexpr const char* kDefaultConfig = "/etc/pgcairn/pgcairn.toml";
+inline constexpr const char* kDefaultStatePath = "/var/spool/pgcairn";
 
 /// Joins command line, environment and configuration file, the first that says something winning,
 /// [stanza.NAME] before [global]. Throws UsageError naming where the wrong value came from. help

@@ -6,14 +6,19 @@ namespace {
 
 // In the order in which help shows them. A line a verb: a test reads them here.
 constexpr Verb kVerbs[] = {
-    {"stanza-create", stanza_create, "", 0, 0, "prepare the repositories for a cluster"},
-    {"archive-push", archive_push, "PATH", 1, 1, "store a WAL file (archive_command)"},
+    {"stanza-create", stanza_create, "", 0, 0, "prepare the repositories for a cluster", true},
+    {"archive-push", archive_push, "PATH", 1, 1, "store a WAL file (archive_command)", true},
     {"archive-get", archive_get, "NAME DEST", 2, 2, "fetch a WAL file (restore_command)"},
-    {"check", check, "", 0, 0, "prove that the server's WAL arrives in every repository"},
-    {"backup", backup, "", 0, 0, "back up a running cluster"},
+    {"check", check, "", 0, 0, "prove that the server's WAL arrives in every repository", true},
+    {"backup", backup, "", 0, 0, "back up a running cluster", true},
     {"info", info, "", 0, 0, "show the backups and the archived WAL"},
     {"restore", restore, "", 0, 0, "bring a cluster back, to its latest state or to a time"},
     {"verify", verify, "", 0, 0, "compare the repositories with what they should hold"},
+    {"stop", stop, "", 0, 0, "refuse to back up, archive and expire, on this host or on all"},
+    {"start", start, "", 0, 0, "allow it again"},
+    {"stanza-upgrade", stanza_upgrade, "", 0, 0, "let a stanza go on with a later major version",
+     true},
+    {"stanza-delete", stanza_delete, "", 0, 0, "remove a stanza, all its backups and its WAL"},
     {"help", help, "[COMMAND]", 0, 1, "show the commands, or all about one"},
     {"version", version, "", 0, 0, "show the version"},
 };

@@ -29,6 +29,7 @@ struct Verb {
   std::size_t least_operands;
   std::size_t most_operands;
   std::string_view summary;
+  bool writes = false;  // into the repositories: refused while the stanza is stopped on this host
 };
 
 std::span<const Verb> all_verbs();
@@ -43,6 +44,10 @@ ExitCode check(const Session& session);
 ExitCode info(const Session& session);
 ExitCode verify(const Session& session);
 ExitCode stanza_create(const Session& session);
+ExitCode stanza_upgrade(const Session& session);
+ExitCode stanza_delete(const Session& session);
+ExitCode stop(const Session& session);
+ExitCode start(const Session& session);
 ExitCode help(const Session& session);
 ExitCode version(const Session& session);
 

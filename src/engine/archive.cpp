@@ -6,6 +6,7 @@
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/archive.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/postgres/wal_file.hpp>
 
 #include <algorithm>
@@ -92,6 +93,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
     try {
       repository.open();
       require_cluster(repository, stanza, cluster);
+      refuse_when_stopped(repository, stanza.name);
       const bool stored = store(repository, stanza, cluster, name, source->content(), *codec);
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));

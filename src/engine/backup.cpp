@@ -17,6 +17,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/engine/backup.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/postgres/server.hpp>
@@ -204,6 +205,7 @@ void BackupRun::open() {
   repository_.open();
   cluster_ = local_cluster(stanza_);
   require_cluster(repository_, stanza_, cluster_);
+  refuse_when_stopped(repository_, stanza_.name);
   connection_.emplace(stanza_.connection);
   server_ = postgres::read_server_info(*connection_);
   control_ = postgres::read_control_file(stanza_.data_directory);

@@ -4,6 +4,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/check.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/postgres/server.hpp>
 
 #include <algorithm>
@@ -150,6 +151,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  for (repo::Repository& repository : repositories) {
                    repository.open();
                    require_cluster(repository, stanza, cluster);
+                   refuse_when_stopped(repository, stanza.name);
                    result.repositories.push_back({repository.name(), "waiting", {}});
                  }
                  postgres::Connection connection(stanza.connection);

@@ -4,6 +4,8 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
+
 namespace pgcairn::engine {
 
 repo::Cluster local_cluster(const StanzaSettings& stanza) {
@@ -32,14 +34,20 @@ void require_cluster(repo::Repository& repository, const StanzaSettings& stanza,
         format("create it with \"pgcairn --stanza={} stanza-create\"", stanza.name));
   }
   std::string list;
-  for (const repo::Cluster& one : known)
+  int newest = 0;
+  for (const repo::Cluster& one : known) {
     list += format("{}{}", list.empty() ? "" : ", ", repo::cluster_id(one));
-  throw PostgresError(format("cluster {} in \"{}\" is not a cluster of stanza \"{}\" in repository "
-                             "\"{}\", which belongs to {}",
-                             repo::cluster_id(cluster), stanza.data_directory.native(), stanza.name,
-                             repository.name(), list),
-                      "use another stanza for another cluster; identities read <major "
-                      "version>-<system identifier>");
+    newest = std::max(newest, one.pg_version);
+  }
+  throw PostgresError(
+      format("cluster {} in \"{}\" is not a cluster of stanza \"{}\" in repository "
+             "\"{}\", which belongs to {}",
+             repo::cluster_id(cluster), stanza.data_directory.native(), stanza.name,
+             repository.name(), list),
+      cluster.pg_version > newest
+          ? format("after pg_upgrade run \"pgcairn --stanza={} stanza-upgrade\"", stanza.name)
+          : "use another stanza for another cluster; identities read <major "
+            "version>-<system identifier>");
 }
 
 }  // namespace pgcairn::engine

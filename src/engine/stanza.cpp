@@ -3,9 +3,88 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+#include <pgcairn/repo/records.hpp>
+
+#include <algorithm>
 
 namespace pgcairn::engine {
+
+namespace {
+
+// As many as the object stores remove with one request.
+constexpr std::size_t kRemovedAtOnce = 1000;
+
+/// A stanza goes with the word that it exists: what is interrupted is no stanza any more, and
+/// nothing is archived into it. Markers before packs, as ever.
+std::vector<std::string> all_prefixes(const std::string& stanza) {
+  return {repo::cluster_prefix(stanza), repo::marker_prefix(stanza),
+          repo::backups_data_prefix(stanza), format("{}/", stanza), repo::record_prefix(stanza)};
+}
+
+UpgradedStanza upgrade_in(repo::Repository& repository, const StanzaSettings& stanza,
+                          const repo::Cluster& cluster, bool force) {
+  repository.open();
+  const auto known = repository.clusters(stanza.name);
+  if (known.empty()) require_cluster(repository, stanza, cluster);  // throws: there is no stanza
+  UpgradedStanza result{repository.name(), repo::cluster_id(cluster), {}, false};
+  int newest = 0;
+  for (const repo::Cluster& one : known) {
+    newest = std::max(newest, one.pg_version);
+    result.before.push_back(repo::cluster_id(one));
+  }
+  if (std::find(known.begin(), known.end(), cluster) != known.end()) return result;
+  refuse_when_stopped(repository, stanza.name);
+  if (cluster.pg_version <= newest && !force) {
+    throw PostgresError(
+        format("the cluster in \"{}\" is {}, and stanza \"{}\" in repository \"{}\" has one of "
+               "PostgreSQL {} already: this is no upgrade of it",
+               stanza.data_directory.native(), result.cluster, stanza.name, repository.name(),
+               newest),
+        "give another cluster another stanza; when this one has taken the other's place (it was "
+        "made anew, or restored from a dump), add --force");
+  }
+  result.added = repository.add_cluster(stanza.name, cluster);
+  return result;
+}
+
+StanzaContent content_of(repo::Repository& repository, const std::string& stanza) {
+  StanzaContent content;
+  content.repository = repository.name();
+  for (const std::string& prefix :
+       {repo::cluster_prefix(stanza), format("{}/", stanza), repo::record_prefix(stanza)}) {
+    repository.driver().list(prefix, [&](const storage::Object& object) {
+      ++content.objects;
+      content.bytes += object.size_bytes;
+      if (object.key.starts_with(format("{}/wal/", stanza))) ++content.wal_files;
+    });
+  }
+  content.backups = repository.backup_labels(stanza);
+  const repo::Standing standing(repo::read_records(repository, stanza, {"hold", "release"}), now());
+  for (const std::string& label : content.backups) {
+    if (!standing.holds(label).empty()) content.held.push_back(label);
+  }
+  return content;
+}
+
+void remove_below(repo::Repository& repository, const std::string& prefix,
+                  const std::stop_token& stop) {
+  std::vector<std::string> keys;
+  const auto remove = [&] {
+    check_stop(stop);
+    repository.driver().remove(keys);
+    keys.clear();
+  };
+  repository.driver().list(prefix, [&](const storage::Object& object) {
+    keys.push_back(object.key);
+    if (keys.size() == kRemovedAtOnce) remove();
+  });
+  remove();
+}
+
+}  // namespace
 
 std::vector<CreatedStanza> create_stanza(const StanzaSettings& stanza,
                                          std::span<repo::Repository> repositories) {
@@ -32,6 +111,49 @@ std::vector<CreatedStanza> create_stanza(const StanzaSettings& stanza,
         });
   }
   return results;
+}
+
+std::vector<UpgradedStanza> upgrade_stanza(const StanzaSettings& stanza,
+                                           std::span<repo::Repository> repositories, bool force) {
+  const repo::Cluster cluster = local_cluster(stanza);
+  std::vector<UpgradedStanza> results;
+  for (repo::Repository& repository : repositories)
+    results.push_back(upgrade_in(repository, stanza, cluster, force));
+  return results;
+}
+
+std::vector<StanzaContent> read_stanza_content(const std::string& stanza,
+                                               std::span<repo::Repository> repositories) {
+  std::vector<StanzaContent> contents;
+  for (repo::Repository& repository : repositories) {
+    repository.open();
+    StanzaContent content = content_of(repository, stanza);
+    if (content.objects > 0) contents.push_back(std::move(content));
+  }
+  if (contents.empty()) {
+    throw MissingError(format("there is no stanza \"{}\" in any repository", stanza),
+                       "\"pgcairn info\" lists the stanzas");
+  }
+  return contents;
+}
+
+void delete_stanza(const std::string& stanza, std::span<repo::Repository> repositories,
+                   std::stop_token stop) {
+  for (repo::Repository& repository : repositories) {
+    repository.open();
+    const StanzaContent content = content_of(repository, stanza);
+    if (content.objects == 0) continue;
+    repo::Lease lease(repository, stanza, "stanza-delete", stop);
+    if (!content.held.empty()) {
+      throw LockedError(format("backup {} of stanza \"{}\" in repository \"{}\" is held",
+                               content.held.front(), stanza, repository.name()),
+                        "\"pgcairn info\" shows why; unhold it first");
+    }
+    for (const std::string& prefix : all_prefixes(stanza)) {
+      lease.check();
+      remove_below(repository, prefix, stop);
+    }
+  }
 }
 
 }  // namespace pgcairn::engine

@@ -63,7 +63,7 @@ struct AnnotationRecord {
   bool operator==(const AnnotationRecord&) const = default;
 };
 
-/// No command may write to the stanza until this is released.
+/// Nothing is to be backed up, archived or expired in the stanza until this is released.
 struct StopRecord {
   std::string reason;
   bool operator==(const StopRecord&) const = default;

@@ -1,0 +1,68 @@
+#include "stop_file.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
+
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace pgcairn::command {
+
+namespace {
+
+constexpr std::uint64_t kMostBytes = kMiB;
+
+fs::path stop_file_of(const Settings& settings) {
+  return settings.state_path / format("{}.stop", settings.stanza);
+}
+
+}  // namespace
+
+bool write_stop_file(const Settings& settings, const std::string& reason) {
+  const fs::path path = stop_file_of(settings);
+  std::error_code error;
+  fs::create_directories(settings.state_path, error);
+  if (error) {
+    throw SystemError(format("cannot make \"{}\"", settings.state_path.native()), error.value(),
+                      "set state-path to a directory that belongs to the user pgcairn runs as");
+  }
+  JsonWriter json;
+  json.begin_object().member("time", format_utc(now())).member("reason", escape_bytes(reason));
+  json.end_object();
+  AtomicFile file(path);
+  file.write(as_bytes(json.take() + "\n"));
+  return file.commit_if_absent();
+}
+
+bool remove_stop_file(const Settings& settings) {
+  const fs::path path = stop_file_of(settings);
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  throw SystemError(format("cannot remove \"{}\"", path.native()), errno);
+}
+
+void refuse_when_stopped_here(const Settings& settings) {
+  const fs::path path = stop_file_of(settings);
+  const auto content = read_file_if_exists(path, kMostBytes);
+  if (!content) return;
+  std::string words;
+  try {
+    JsonDocument document(path);
+    const JsonValue root = document.parse(as_text(*content));
+    const auto time = parse_utc(root["time"].string());
+    if (time) words = format(" at {}", format_local(*time));
+    const std::string reason = unescape_bytes(root["reason"].string());
+    if (!reason.empty()) words += ": " + reason;
+  } catch (const DamagedError&) {
+    // Whoever made the file by hand has stopped the stanza all the same.
+  }
+  throw LockedError(format("stanza \"{}\" was stopped on this host{}", settings.stanza, words),
+                    format("\"pgcairn --stanza={} start\" removes \"{}\" and allows it again",
+                           settings.stanza, path.native()));
+}
+
+}  // namespace pgcairn::command
