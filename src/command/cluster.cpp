@@ -1,8 +1,12 @@
 #include "cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/storage/drivers.hpp>
+
+#include <algorithm>
 
 namespace pgcairn::command {
 
@@ -19,14 +23,29 @@ std::string command_word(std::string_view text) {
   return shell_quote(doubled);
 }
 
+void warn_of_readable_secrets(const Settings& settings) {
+  const bool secrets = std::any_of(settings.repositories.begin(), settings.repositories.end(),
+                                   [](const RepositorySettings& repository) {
+                                     return !repository.s3.credentials.secret_key.empty();
+                                   });
+  const auto status = secrets ? stat_if_exists(settings.config) : std::nullopt;
+  if (status && (status->st_mode & S_IROTH) != 0) {
+    log_warn(format("everybody may read \"{}\", which holds a secret: chmod o-r",
+                    settings.config.native()));
+  }
+}
+
 }  // namespace
 
 std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
   std::vector<repo::Repository> repositories;
+  warn_of_readable_secrets(settings);
   for (const RepositorySettings& repository : settings.repositories) {
-    repositories.emplace_back(
-        repository.name,
-        storage::with_retry(storage::make_posix(repository.path), kLocalRetry, stop));
+    auto driver =
+        repository.type == "s3"
+            ? storage::with_retry(storage::make_s3(repository.s3), {}, stop)
+            : storage::with_retry(storage::make_posix(repository.path), kLocalRetry, stop);
+    repositories.emplace_back(repository.name, std::move(driver));
   }
   return repositories;
 }

@@ -199,7 +199,7 @@ void check_name(std::string_view what, const std::string& name, std::string_view
                      "letter or digit");
   }
   // Beside the stanzas a repository holds these (pgcairn-repository(5)).
-  if (what == "stanza" && (name == "lease" || name == "pgcairn.json")) {
+  if (what == "stanza" && (name == "cluster" || name == "lease" || name == "record")) {
     throw UsageError(format("{} \"{}\" cannot be the name of a stanza", origin, name),
                      "the repository keeps this name for itself; choose another");
   }

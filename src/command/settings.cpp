@@ -2,6 +2,7 @@
 
 #include "config_file.hpp"
 #include "options.hpp"
+#include "repository_settings.hpp"
 #include "values.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -204,23 +205,9 @@ class Loader {
                             : format("configured are {}", quoted_list(file_.repositories)));
     }
     for (const std::string& name : file_.repositories) {
-      if (!named || named->text == name) settings_.repositories.push_back(repository(name));
+      if (!named || named->text == name)
+        settings_.repositories.push_back(load_repository(file_, name, settings_.config));
     }
-  }
-
-  RepositorySettings repository(const std::string& name) const {
-    const auto required = [&](std::string_view key, std::string_view example) {
-      const ConfigEntry* const entry = file_.find(in_repo, name, key);
-      if (entry != nullptr) return entry->value;
-      throw UsageError(
-          format("{}: [repo.{}] has no key \"{}\"", settings_.config.string(), name, key),
-          format("add a line like: {} = \"{}\"", key, example));
-    };
-    RepositorySettings repository;
-    repository.name = name;
-    repository.type = required("type", "posix");
-    repository.path = required("path", "/var/lib/pgcairn");
-    return repository;
   }
 
   void load_cluster() {

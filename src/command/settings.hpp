@@ -8,6 +8,7 @@
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/storage/drivers.hpp>
 
 #include <filesystem>
 #include <functional>
@@ -22,8 +23,9 @@ enum class Form { text, json };
 
 struct RepositorySettings {
   std::string name;
-  std::string type;  // "posix"
+  std::string type;  // "posix" or "s3"
   std::filesystem::path path;
+  storage::S3Settings s3;
 };
 
 /// All that the operator said, with types, checked one by one and together. A verb finds defaults

@@ -1,3 +1,5 @@
+#include "key.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
@@ -21,6 +23,17 @@ std::string_view fault_of_part(std::string_view part) {
   return {};
 }
 
+/// Why `key` cannot be a key; empty when it can.
+std::string_view fault_of_key(std::string_view key) {
+  if (key.size() > kMostKeyBytes) return "it is too long";
+  for (std::string_view rest = key;;) {
+    const std::size_t slash = rest.find('/');
+    const std::string_view fault = fault_of_part(rest.substr(0, slash));
+    if (!fault.empty() || slash == std::string_view::npos) return fault;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
 [[noreturn]] void refuse(std::string_view what, std::string_view text, std::string_view fault) {
   throw Error(format("cannot use \"{}\" as {}: {}", escape_bytes(text), what, fault));
 }
@@ -28,14 +41,12 @@ std::string_view fault_of_part(std::string_view part) {
 }  // namespace
 
 void check_key(std::string_view key) {
-  if (key.size() > kMostKeyBytes) refuse("a key", key, "it is too long");
-  for (std::string_view rest = key;;) {
-    const std::size_t slash = rest.find('/');
-    const std::string_view fault = fault_of_part(rest.substr(0, slash));
-    if (!fault.empty()) refuse("a key", key, fault);
-    if (slash == std::string_view::npos) return;
-    rest.remove_prefix(slash + 1);
-  }
+  const std::string_view fault = fault_of_key(key);
+  if (!fault.empty()) refuse("a key", key, fault);
+}
+
+bool is_key(std::string_view text) {
+  return fault_of_key(text).empty();
 }
 
 void check_prefix(std::string_view prefix) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <cstdlib>
 #include <set>
 #include <thread>
 
@@ -23,18 +24,55 @@ using test::TempDir;
 
 namespace {
 
-enum class Store { posix, memory };
+enum class Store { posix, memory, s3 };
 enum class Wrapper { none, retry, throttle, faults };
+
+/// A server of S3's kind that the tests in Python have started, for runs of these tests alone:
+/// PGCAIRN_TEST_S3 (endpoint), PGCAIRN_TEST_S3_BUCKET, PGCAIRN_TEST_S3_CA, and AWS's own variables.
+std::optional<S3Settings> s3_server() {
+  const char* const endpoint = std::getenv("PGCAIRN_TEST_S3");
+  if (endpoint == nullptr) return std::nullopt;
+  S3Settings settings;
+  settings.endpoint = endpoint;
+  settings.bucket = std::getenv("PGCAIRN_TEST_S3_BUCKET");
+  settings.ca_file = std::getenv("PGCAIRN_TEST_S3_CA");
+  settings.path_style = true;
+  return settings;
+}
+
+std::unique_ptr<Driver> make_store(Store store, const TempDir& directory) {
+  if (store == Store::posix) return make_posix(directory / "repo");
+  if (store == Store::memory) return make_memory();
+  S3Settings settings = *s3_server();
+  settings.prefix = format("{}/", random_id());
+  return make_s3(settings);
+}
+
+struct Kind {
+  Store store;
+  Wrapper wrapper;
+};
+/// With a server the tests are about its driver.
+std::vector<Kind> kinds() {
+  if (s3_server()) return {{Store::s3, Wrapper::none}};
+  std::vector<Kind> all;
+  for (const Store store : {Store::posix, Store::memory}) {
+    for (const Wrapper wrapper :
+         {Wrapper::none, Wrapper::retry, Wrapper::throttle, Wrapper::faults})
+      all.push_back({store, wrapper});
+  }
+  return all;
+}
 
 /// One of the drivers under test, and what it stands on.
 class Subject {
  public:
   Subject(Store store, Wrapper wrapper) {
-    static constexpr std::string_view stores[] = {"posix", "memory"};
+    static constexpr std::string_view stores[] = {"posix", "memory", "s3"};
     static constexpr std::string_view wrappers[] = {"", " in retry", " in throttle", " in faults"};
     name = format("{}{}", stores[static_cast<std::size_t>(store)],
                   wrappers[static_cast<std::size_t>(wrapper)]);
-    driver = store == Store::posix ? make_posix(directory / "repo") : make_memory();
+    driver = make_store(store, directory);
     switch (wrapper) {
       case Wrapper::none:
         break;
@@ -56,12 +94,10 @@ class Subject {
   std::unique_ptr<Driver> driver;
 };
 
-#define FOR_EVERY_DRIVER()                                                         \
-  const Store store_ = GENERATE(Store::posix, Store::memory);                      \
-  const Wrapper wrapper_ =                                                         \
-      GENERATE(Wrapper::none, Wrapper::retry, Wrapper::throttle, Wrapper::faults); \
-  Subject subject(store_, wrapper_);                                               \
-  INFO("driver: " << subject.name);                                                \
+#define FOR_EVERY_DRIVER()                          \
+  const Kind kind_ = GENERATE(from_range(kinds())); \
+  Subject subject(kind_.store, kind_.wrapper);      \
+  INFO("driver: " << subject.name);                 \
   Driver& driver = *subject.driver
 
 bool put(Driver& driver, std::string_view key, std::string_view body,

@@ -28,6 +28,35 @@ namespace pgcairn::storage {
 /// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
 std::unique_ptr<Driver> make_posix(std::filesystem::path root);
 
+/// Where credentials for S3 are looked for, in this order.
+struct S3Credentials {
+  std::string access_key;  // from the configuration, with secret_key
+  std::string secret_key;
+  std::string session_token;
+  std::string profile;  // of the shared credentials file; empty: AWS_PROFILE, or "default"
+};
+
+/// A bucket of S3, or of a store that speaks its language.
+struct S3Settings {
+  std::string bucket;
+  std::string prefix;  // of all keys: "" or "a/b/"
+  std::string region = "us-east-1";
+  std::string endpoint;     // "https://host:port"; empty: AWS's of the region
+  bool path_style = false;  // the bucket's name stands in the path instead of the host's name
+  std::string storage_class;
+  std::string encryption;  // "", "AES256" or "aws:kms"
+  std::string kms_key;
+  bool requester_pays = false;
+  std::filesystem::path ca_file;  // empty: the system's certificates
+  bool verify_tls = true;
+  S3Credentials credentials;
+};
+
+/// Objects in a bucket. put: one signed request with If-None-Match, so that the store decides which
+/// of two writers won; the hash of the body is signed, so that the store refuses bytes that changed
+/// on the way. Needs a store that keeps If-None-Match (AWS, Ceph, MinIO, R2, B2).
+std::unique_ptr<Driver> make_s3(S3Settings settings);
+
 /// Objects in memory, for tests.
 std::unique_ptr<Driver> make_memory();
 

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "config_file.hpp"
+#include "settings.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace pgcairn::command {
+
+/// [repo.NAME] of `file`, which was read from `path`. Throws UsageError naming what is missing or
+/// does not fit.
+RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
+                                   const std::filesystem::path& path);
+
+}  // namespace pgcairn::command

@@ -1,0 +1,59 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/digest.hpp>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+namespace pgcairn::crypto {
+
+namespace {
+
+unsigned char* raw(std::byte* bytes) {
+  return reinterpret_cast<unsigned char*>(bytes);
+}
+const unsigned char* raw(const std::byte* bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes);
+}
+
+template <class Digest>
+Digest digest(const EVP_MD* kind, std::string_view name, Bytes bytes) {
+  Digest out{};
+  unsigned size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), raw(out.data()), &size, kind, nullptr) != 1 ||
+      size != out.size()) {
+    throw Error(format("cannot compute {}: this machine's OpenSSL refuses it", name));
+  }
+  return out;
+}
+
+}  // namespace
+
+Sha256 sha256(Bytes bytes) {
+  return digest<Sha256>(EVP_sha256(), "SHA-256", bytes);
+}
+
+Md5 md5(Bytes bytes) {
+  return digest<Md5>(EVP_md5(), "MD5", bytes);
+}
+
+Sha256 hmac_sha256(Bytes key, Bytes message) {
+  Sha256 out{};
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(message.data()),
+           message.size(), raw(out.data()), &size) == nullptr ||
+      size != out.size()) {
+    throw Error("cannot compute HMAC-SHA-256: this machine's OpenSSL refuses it");
+  }
+  return out;
+}
+
+std::string base64(Bytes bytes) {
+  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');  // and the 0 that OpenSSL writes
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                     raw(bytes.data()), static_cast<int>(bytes.size()));
+  out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+}  // namespace pgcairn::crypto

@@ -1,0 +1,296 @@
+#include "http.hpp"
+#include "key.hpp"
+#include "s3_credentials.hpp"
+#include "s3_xml.hpp"
+#include "sigv4.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/digest.hpp>
+#include <pgcairn/storage/drivers.hpp>
+
+#include <algorithm>
+#include <atomic>
+
+namespace pgcairn::storage {
+
+namespace {
+
+constexpr std::size_t kRemovedAtOnce = 1000;  // DeleteObjects' limit
+constexpr unsigned kConnections = 16;
+constexpr std::uint64_t kMostAnswerBytes = 16 * kMiB;  // a page of a listing has 1000 keys
+constexpr std::uint64_t kMostErrorBytes = 64 * kKiB;
+// An object is a pack or a WAL segment; the format's limits are far below.
+constexpr std::uint64_t kMostObjectBytes = 2 * kGiB;
+
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+class S3 final : public Driver {
+ public:
+  explicit S3(S3Settings settings);
+
+  std::string describe() const override { return where_; }
+  Features features() const override {
+    return {.create_only = true, .strong_listing = true, .connections = kConnections};
+  }
+  bool put(std::string_view key, Bytes body, IfExists if_exists) override;
+  bool get(std::string_view key, Range range, Buffer& out) override;
+  std::optional<Object> stat(std::string_view key) override;
+  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override;
+  std::vector<std::string> folders(std::string_view prefix) override;
+  void remove(std::span<const std::string> keys) override;
+
+ private:
+  struct Call {
+    std::string method;
+    std::string path;  // of the bucket, or of an object in it
+    Query query{};
+    std::map<std::string, std::string> headers{};
+    Bytes body{};
+    std::uint64_t most_body_bytes = kMostAnswerBytes;
+  };
+  HttpResponse send(const Call& call, Buffer body = {});
+  [[noreturn]] void fail(const std::string& what, const HttpResponse& response);
+  std::string path_of(std::string_view key) const {
+    return base_path_ + settings_.prefix + std::string(key);
+  }
+  void require_bucket();
+  S3Page list_page(std::string_view prefix, const std::string& token, bool by_folder);
+  void remove_batch(std::span<const std::string> keys);
+
+  S3Settings settings_;
+  HttpClient http_;
+  S3Keys keys_;
+  std::string scheme_;
+  std::string host_;       // with the port
+  std::string base_path_;  // of keys: "/" or "/bucket/"
+  std::string where_;
+  std::atomic<bool> bucket_seen_ = false;
+};
+
+HttpSettings http_settings(const S3Settings& settings) {
+  HttpSettings http;
+  http.ca_file = settings.ca_file;
+  http.verify_tls = settings.verify_tls;
+  return http;
+}
+
+S3::S3(S3Settings settings)
+    : settings_(std::move(settings)),
+      http_(http_settings(settings_)),
+      keys_(find_s3_keys(settings_.credentials, system_sources())) {
+  std::string endpoint = settings_.endpoint;
+  if (endpoint.empty()) endpoint = format("https://s3.{}.amazonaws.com", settings_.region);
+  const std::size_t scheme_end = endpoint.find("://");
+  PGCAIRN_ASSERT(scheme_end != std::string::npos);
+  scheme_ = endpoint.substr(0, scheme_end + 3);
+  host_ = endpoint.substr(scheme_end + 3);
+  base_path_ = "/";
+  if (settings_.path_style) {
+    base_path_ = format("/{}/", settings_.bucket);
+  } else {
+    host_ = format("{}.{}", settings_.bucket, host_);
+  }
+  where_ = format("s3://{}/{} at {}{}", settings_.bucket, settings_.prefix, scheme_, host_);
+}
+
+HttpResponse S3::send(const Call& call, Buffer body) {
+  SignedRequest signature;
+  signature.method = call.method;
+  signature.host = host_;
+  signature.path = call.path;
+  signature.query = call.query;
+  signature.headers = call.headers;
+  signature.payload_hash = hex(crypto::sha256(call.body));
+  if (settings_.requester_pays) signature.headers["x-amz-request-payer"] = "requester";
+  sign(signature, keys_, settings_.region, "s3", now());
+  const std::string query = canonical_query(call.query);
+  HttpRequest request;
+  request.method = call.method;
+  request.url = format("{}{}{}{}{}", scheme_, host_, uri_encode(call.path, false),
+                       query.empty() ? "" : "?", query);
+  request.headers = std::move(signature.headers);
+  request.body = call.body;
+  request.most_body_bytes = call.most_body_bytes;
+  HttpResponse response = http_.send(request, std::move(body));
+  bucket_seen_ = bucket_seen_ || response.status / 100 == 2;
+  return response;
+}
+
+/// What the store said, as the error that it is.
+void S3::fail(const std::string& what, const HttpResponse& response) {
+  const S3Error error = parse_s3_error(as_text(response.body));
+  const int status = response.status;
+  std::string message =
+      format("{} in {} failed: {}{}{}{}", what, where_, status, error.code.empty() ? "" : " ",
+             error.code, error.message.empty() ? "" : format(" ({})", error.message));
+  const std::string id = response.header("x-amz-request-id");
+  if (!id.empty()) message += format(", request {}", id);
+  if (status >= 500 || status == 408 || status == 429 || error.code == "RequestTimeout" ||
+      error.code == "SlowDown" || error.code == "ConditionalRequestConflict") {
+    throw TransientError(message);
+  }
+  std::string hint;
+  if (error.code == "RequestTimeTooSkewed") hint = "set this machine's clock";
+  if (error.code == "SignatureDoesNotMatch" || error.code == "InvalidAccessKeyId")
+    hint = "check the access key and its secret";
+  if (error.code == "AccessDenied")
+    hint = "these credentials need ListBucket, GetObject and PutObject, expire also DeleteObject";
+  if (error.code == "NoSuchBucket") hint = "make the bucket first; pgcairn does not";
+  if (status == 301 || error.code == "AuthorizationHeaderMalformed")
+    hint = "check s3-region and s3-endpoint: the bucket is in another region";
+  if (status == 501) hint = "this store lacks create-only writes (If-None-Match), which are needed";
+  throw Error(message, hint);
+}
+
+bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
+  check_key(key);
+  Call call{"PUT", path_of(key)};
+  call.body = body;
+  call.headers["if-none-match"] = "*";
+  if (!settings_.storage_class.empty())
+    call.headers["x-amz-storage-class"] = settings_.storage_class;
+  if (!settings_.encryption.empty())
+    call.headers["x-amz-server-side-encryption"] = settings_.encryption;
+  if (!settings_.kms_key.empty())
+    call.headers["x-amz-server-side-encryption-aws-kms-key-id"] = settings_.kms_key;
+  const HttpResponse response = send(call);
+  if (response.status == 200) return true;
+  if (response.status != 412) fail(format("creating \"{}\"", key), response);
+  if (if_exists == IfExists::keep) return false;
+  throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, where_));
+}
+
+bool S3::get(std::string_view key, Range range, Buffer& out) {
+  check_key(key);
+  Call call{"GET", path_of(key)};
+  call.most_body_bytes = kMostObjectBytes;
+  const bool whole = range.offset_bytes == 0 && range.length_bytes >= kMostObjectBytes;
+  const bool nothing = range.length_bytes == 0 || range.offset_bytes > INT64_MAX;
+  if (!whole) {
+    // A range of no bytes cannot be asked for: one is, and thrown away.
+    const std::uint64_t length = nothing ? 1 : std::min(range.length_bytes, kMostObjectBytes);
+    const std::uint64_t first = nothing ? 0 : range.offset_bytes;
+    call.headers["range"] = format("bytes={}-{}", first, first + length - 1);
+    call.most_body_bytes = std::max(length, kMostErrorBytes);
+  }
+  HttpResponse response = send(call, std::move(out));
+  out = std::move(response.body);
+  if (response.status == 404 && parse_s3_error(as_text(out)).code == "NoSuchKey") {
+    out.clear();
+    return false;
+  }
+  const bool past_the_end = !whole && response.status == 416;
+  if (past_the_end || (nothing && response.status == 206)) {
+    out.clear();
+    return true;
+  }
+  if (response.status != (whole ? 200 : 206)) {
+    response.body = std::move(out);
+    fail(format("reading \"{}\"", key), response);
+  }
+  const std::string length = response.header("content-length");
+  if (length.empty() || parse_u64(length) != out.size() || out.size() > range.length_bytes)
+    throw TransientError(format("the answer with \"{}\" from {} is not whole", key, where_));
+  return true;
+}
+
+/// An answer of 404 without words may mean that there is no such bucket.
+void S3::require_bucket() {
+  if (bucket_seen_) return;
+  list_page("", "", true);
+}
+
+std::optional<Object> S3::stat(std::string_view key) {
+  check_key(key);
+  const HttpResponse response = send({"HEAD", path_of(key)});
+  if (response.status == 404) {
+    require_bucket();
+    return std::nullopt;
+  }
+  if (response.status != 200) fail(format("looking for \"{}\"", key), response);
+  const auto size = parse_u64(response.header("content-length"));
+  const auto modified = parse_http_date(response.header("last-modified"));
+  if (!size || !modified)
+    throw Error(format("the answer about \"{}\" from {} is not understood", key, where_));
+  return Object{std::string(key), *size, *modified};
+}
+
+S3Page S3::list_page(std::string_view prefix, const std::string& token, bool by_folder) {
+  Call call{"GET", base_path_};
+  call.query = {{"list-type", "2"}, {"prefix", settings_.prefix + std::string(prefix)}};
+  if (!token.empty()) call.query.emplace_back("continuation-token", token);
+  if (by_folder) call.query.emplace_back("delimiter", "/");
+  const HttpResponse response = send(call);
+  if (response.status != 200) fail(format("listing \"{}\"", prefix), response);
+  return parse_s3_page(as_text(response.body), where_);
+}
+
+void S3::list(std::string_view prefix, const std::function<void(const Object&)>& visit) {
+  check_prefix(prefix);
+  std::string last;
+  for (std::string token;;) {
+    const S3Page page = list_page(prefix, token, false);
+    for (const Object& found : page.objects) {
+      if (!found.key.starts_with(settings_.prefix) || found.key <= last)
+        throw Error(format("the listing of {} is out of order at \"{}\"", where_, found.key));
+      last = found.key;
+      Object object = found;
+      object.key.erase(0, settings_.prefix.size());
+      // What cannot be a key was put there by somebody else.
+      if (is_key(object.key)) visit(object);
+    }
+    if (page.next_token.empty()) return;
+    token = page.next_token;
+  }
+}
+
+std::vector<std::string> S3::folders(std::string_view prefix) {
+  check_folder(prefix);
+  const std::size_t skipped = settings_.prefix.size() + prefix.size();
+  std::vector<std::string> names;
+  for (std::string token;;) {
+    const S3Page page = list_page(prefix, token, true);
+    for (const std::string& folder : page.folders) {
+      std::string name = folder.substr(std::min(skipped, folder.size()));
+      if (name.ends_with('/')) name.pop_back();
+      if (is_key(name)) names.push_back(std::move(name));
+    }
+    if (page.next_token.empty()) return names;
+    token = page.next_token;
+  }
+}
+
+void S3::remove(std::span<const std::string> keys) {
+  for (const std::string& key : keys) check_key(key);
+  for (std::size_t at = 0; at < keys.size(); at += kRemovedAtOnce)
+    remove_batch(keys.subspan(at, std::min(kRemovedAtOnce, keys.size() - at)));
+}
+
+void S3::remove_batch(std::span<const std::string> keys) {
+  std::string body = "<Delete><Quiet>true</Quiet>";
+  // Keys need no escapes: check_key() has looked at them, and at the prefix.
+  for (const std::string& key : keys)
+    body += format("<Object><Key>{}{}</Key></Object>", settings_.prefix, key);
+  body += "</Delete>";
+  Call call{"POST", base_path_};
+  call.query = {{"delete", ""}};
+  call.headers["content-md5"] = crypto::base64(crypto::md5(as_bytes(body)));
+  call.headers["content-type"] = "application/xml";
+  call.body = as_bytes(body);
+  const HttpResponse response = send(call);
+  if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
+  const auto errors = parse_s3_delete(as_text(response.body), where_);
+  if (errors.empty()) return;
+  const S3Error& first = errors.front();
+  throw Error(format("removing \"{}\" in {} failed: {} ({}); {} of {} objects are not removed",
+                     first.key, where_, first.code, first.message, errors.size(), keys.size()));
+}
+
+}  // namespace
+
+std::unique_ptr<Driver> make_s3(S3Settings settings) {
+  return std::make_unique<S3>(std::move(settings));
+}
+
+}  // namespace pgcairn::storage
