@@ -1,4 +1,5 @@
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/library.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>
 
@@ -8,6 +9,30 @@
 namespace pgcairn::crypto {
 
 namespace {
+
+// clang-format off
+#define PGCAIRN_CRYPTO_FUNCTIONS(X)                                                                \
+  X(EVP_Digest) X(EVP_EncodeBlock) X(EVP_md5) X(EVP_sha256) X(HMAC)
+// clang-format on
+
+/// The functions of OpenSSL's libcrypto, loaded with the first digest.
+struct LibCrypto {
+#define PGCAIRN_MEMBER(name) decltype(&::name) name = nullptr;
+  PGCAIRN_CRYPTO_FUNCTIONS(PGCAIRN_MEMBER)
+#undef PGCAIRN_MEMBER
+};
+
+const LibCrypto& ssl() {
+  static const LibCrypto functions = [] {
+    const Library library("libcrypto.so.3", "OpenSSL's library", "install it (package libssl3)");
+    LibCrypto found;
+#define PGCAIRN_LOAD(name) library.find(#name, found.name);
+    PGCAIRN_CRYPTO_FUNCTIONS(PGCAIRN_LOAD)
+#undef PGCAIRN_LOAD
+    return found;
+  }();
+  return functions;
+}
 
 unsigned char* raw(std::byte* bytes) {
   return reinterpret_cast<unsigned char*>(bytes);
@@ -20,7 +45,7 @@ template <class Digest>
 Digest digest(const EVP_MD* kind, std::string_view name, Bytes bytes) {
   Digest out{};
   unsigned size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), raw(out.data()), &size, kind, nullptr) != 1 ||
+  if (ssl().EVP_Digest(bytes.data(), bytes.size(), raw(out.data()), &size, kind, nullptr) != 1 ||
       size != out.size()) {
     throw Error(format("cannot compute {}: this machine's OpenSSL refuses it", name));
   }
@@ -30,18 +55,18 @@ Digest digest(const EVP_MD* kind, std::string_view name, Bytes bytes) {
 }  // namespace
 
 Sha256 sha256(Bytes bytes) {
-  return digest<Sha256>(EVP_sha256(), "SHA-256", bytes);
+  return digest<Sha256>(ssl().EVP_sha256(), "SHA-256", bytes);
 }
 
 Md5 md5(Bytes bytes) {
-  return digest<Md5>(EVP_md5(), "MD5", bytes);
+  return digest<Md5>(ssl().EVP_md5(), "MD5", bytes);
 }
 
 Sha256 hmac_sha256(Bytes key, Bytes message) {
   Sha256 out{};
   unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(message.data()),
-           message.size(), raw(out.data()), &size) == nullptr ||
+  if (ssl().HMAC(ssl().EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(message.data()),
+                 message.size(), raw(out.data()), &size) == nullptr ||
       size != out.size()) {
     throw Error("cannot compute HMAC-SHA-256: this machine's OpenSSL refuses it");
   }
@@ -50,8 +75,8 @@ Sha256 hmac_sha256(Bytes key, Bytes message) {
 
 std::string base64(Bytes bytes) {
   std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');  // and the 0 that OpenSSL writes
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     raw(bytes.data()), static_cast<int>(bytes.size()));
+  const int length = ssl().EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                           raw(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<std::size_t>(length));
   return out;
 }

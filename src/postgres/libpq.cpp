@@ -1,25 +1,16 @@
 #include "libpq.hpp"
 
-#include <pgcairn/common/error.hpp>
-#include <pgcairn/common/text.hpp>
-
-#include <dlfcn.h>
+#include <pgcairn/common/library.hpp>
 
 namespace pgcairn::postgres {
 
 namespace {
 
 LibPq load() {
-  constexpr const char* kLibrary = "libpq.so.5";
-  const auto loaded = [](void* found) {
-    if (found != nullptr) return found;
-    throw Error(format("cannot load the library of PostgreSQL's clients: {}", ::dlerror()),
-                "install it (package libpq5 on Debian, postgresql-libs elsewhere)");
-  };
-  void* const library = loaded(::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL));
+  const Library library("libpq.so.5", "the library of PostgreSQL's clients",
+                        "install it (package libpq5 on Debian, postgresql-libs elsewhere)");
   LibPq functions;
-#define PGCAIRN_LOAD(name) \
-  functions.name = reinterpret_cast<decltype(&::name)>(loaded(::dlsym(library, #name)));
+#define PGCAIRN_LOAD(name) library.find(#name, functions.name);
   PGCAIRN_LIBPQ_FUNCTIONS(PGCAIRN_LOAD)
 #undef PGCAIRN_LOAD
   return functions;

@@ -14,9 +14,7 @@ namespace pgcairn::postgres {
   X(PQstatus)
 // clang-format on
 
-/// The functions of libpq. It brings twenty libraries with it, whose loading takes as long as all
-/// the rest of a start: archive-push and archive-get start for every WAL segment and connect to
-/// nothing.
+/// The functions of libpq, which brings twenty libraries with it: loaded with the first connection.
 struct LibPq {
 #define PGCAIRN_MEMBER(name) decltype(&::name) name = nullptr;
   PGCAIRN_LIBPQ_FUNCTIONS(PGCAIRN_MEMBER)

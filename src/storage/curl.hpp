@@ -11,8 +11,7 @@ namespace pgcairn::storage {
   X(curl_slist_append) X(curl_slist_free_all)
 // clang-format on
 
-/// The functions of libcurl, loaded with the first request like libpq with the first connection
-/// (postgres/libpq.hpp): a repository in a directory needs none of its thirty libraries.
+/// The functions of libcurl, which brings thirty libraries with it: loaded with the first request.
 struct LibCurl {
 // curl.h makes macros of two of these names, to check types; their functions are meant here.
 #pragma push_macro("curl_easy_setopt")

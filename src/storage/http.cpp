@@ -3,6 +3,7 @@
 #include "curl.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/library.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 #include <atomic>
 #include <mutex>
 #include <vector>
-
-#include <dlfcn.h>
 
 // The checks of types that curl.h wraps around these two call the library by name.
 #undef curl_easy_setopt
@@ -22,16 +21,10 @@ namespace pgcairn::storage {
 namespace {
 
 LibCurl load() {
-  constexpr const char* kLibrary = "libcurl.so.4";
-  const auto loaded = [](void* found) {
-    if (found != nullptr) return found;
-    throw Error(format("cannot load the library for HTTP: {}", ::dlerror()),
-                "install it (package libcurl4 on Debian, libcurl elsewhere)");
-  };
-  void* const library = loaded(::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL));
+  const Library library("libcurl.so.4", "the library for HTTP",
+                        "install it (package libcurl4 on Debian, libcurl elsewhere)");
   LibCurl functions;
-#define PGCAIRN_LOAD(name) \
-  functions.name = reinterpret_cast<decltype(&::name)>(loaded(::dlsym(library, #name)));
+#define PGCAIRN_LOAD(name) library.find(#name, functions.name);
   PGCAIRN_CURL_FUNCTIONS(PGCAIRN_LOAD)
 #undef PGCAIRN_LOAD
   functions.curl_global_init(CURL_GLOBAL_DEFAULT);
