@@ -130,6 +130,8 @@ constexpr Option kOptions[] = {
      "certificates that the store's is checked against (default: the system's)"},
     {"tls-verify", ValueKind::flag, in_repo, "", "", "true", "", 0, 0,
      "whether the store must show a certificate that is trusted"},
+    {"io-timeout", ValueKind::duration, in_repo, "", "", "30s", "", 0, 0,
+     "how long the store may say nothing before a request is sent again"},
     {"allow-http", ValueKind::flag, in_repo, "", "", "false", "", 0, 0,
      "whether an endpoint may be without TLS"},
     {"s3-bucket", ValueKind::text, in_repo, "", "", "", "", 0, 0, "the bucket"},

@@ -72,6 +72,7 @@ class Section {
     s3.requester_pays = flag("s3-requester-pays", false);
     s3.ca_file = text("ca-file");
     s3.verify_tls = flag("tls-verify", true);
+    s3.io_timeout = std::max(*parse_duration(text("io-timeout", "30s")), milliseconds(1000));
     s3.credentials = {text("s3-key"), text("s3-key-secret"), text("s3-token"), text("s3-profile")};
     if (s3.credentials.access_key.empty() != s3.credentials.secret_key.empty())
       refuse("s3-key", "and s3-key-secret go together", "set both, or none");

@@ -44,6 +44,17 @@ struct Incoming {
   bool too_long = false;
 };
 
+/// Gives each byte once. libcurl sends a request again by itself when a connection that it kept
+/// turns out dead, but it cannot without going back to the body's start: so whoever called knows of
+/// every request that may have been carried out.
+std::size_t give_body(char* data, std::size_t size, std::size_t count, void* source) {
+  auto& rest = *static_cast<Bytes*>(source);
+  const std::size_t given = std::min(size * count, rest.size());
+  std::copy_n(rest.begin(), given, reinterpret_cast<std::byte*>(data));
+  rest = rest.subspan(given);
+  return given;
+}
+
 std::size_t take_body(char* data, std::size_t size, std::size_t count, void* target) {
   auto& incoming = *static_cast<Incoming*>(target);
   if (incoming.response.body.size() + size * count > incoming.most_body_bytes) {
@@ -83,6 +94,7 @@ bool may_pass(CURLcode code) {
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_HTTP2:
@@ -200,13 +212,16 @@ HttpResponse HttpClient::send(const HttpRequest& request, Buffer body) {
   set_limits(borrowed, state_->settings);
   borrowed.set(CURLOPT_URL, request.url.c_str());
   borrowed.set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  Bytes rest = request.body;
   Header headers;
   for (const auto& [name, value] : request.headers) headers.add(format("{}: {}", name, value));
   if (request.method == "HEAD") {
     borrowed.set(CURLOPT_NOBODY, 1L);
   } else if (request.method != "GET" && request.method != "DELETE") {
+    borrowed.set(CURLOPT_POST, 1L);
     borrowed.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-    borrowed.set(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request.body.data()));
+    borrowed.set(CURLOPT_READFUNCTION, give_body);
+    borrowed.set(CURLOPT_READDATA, static_cast<void*>(&rest));
     headers.add("expect:");  // no round trip to ask whether the body is welcome
     if (!request.headers.contains("content-type")) headers.add("content-type:");
   }

@@ -1,3 +1,5 @@
+#include "busy.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
@@ -65,8 +67,10 @@ class Attempts {
       throw;
     }
     // The last attempt is made when the deadline is reached, not before it.
-    const milliseconds delay =
-        std::min(retry_delay(policy_, failed_, random_jitter()), policy_.deadline - elapsed);
+    milliseconds delay = retry_delay(policy_, failed_, random_jitter());
+    if (const auto* busy = dynamic_cast<const BusyError*>(&error))
+      delay = std::max(delay, busy->retry_after());
+    delay = std::min(delay, policy_.deadline - elapsed);
     log_detail(format("{}; trying again in {}", error.message(), format_duration(delay)));
     // A delay of nothing would make a loop that a deadline cannot end.
     slept_ += std::max(delay, milliseconds(1));

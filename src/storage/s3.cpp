@@ -1,3 +1,4 @@
+#include "busy.hpp"
 #include "http.hpp"
 #include "key.hpp"
 #include "s3_credentials.hpp"
@@ -72,6 +73,8 @@ HttpSettings http_settings(const S3Settings& settings) {
   HttpSettings http;
   http.ca_file = settings.ca_file;
   http.verify_tls = settings.verify_tls;
+  http.connect_timeout = std::min(http.connect_timeout, settings.io_timeout);
+  http.idle_timeout = settings.io_timeout;
   return http;
 }
 
@@ -128,6 +131,8 @@ void S3::fail(const std::string& what, const HttpResponse& response) {
   if (!id.empty()) message += format(", request {}", id);
   if (status >= 500 || status == 408 || status == 429 || error.code == "RequestTimeout" ||
       error.code == "SlowDown" || error.code == "ConditionalRequestConflict") {
+    if (const auto seconds = parse_u64(response.header("retry-after")))
+      throw BusyError(message, std::chrono::seconds(std::min<std::uint64_t>(*seconds, 3600)));
     throw TransientError(message);
   }
   std::string hint;
@@ -161,6 +166,19 @@ bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
   throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, where_));
 }
 
+/// Whether "bytes 0-9/17" and so many bytes are what was asked for.
+bool is_range(std::string_view text, Range asked, std::uint64_t got_bytes) {
+  constexpr std::string_view unit = "bytes ";
+  const std::size_t dash = text.find('-');
+  const std::size_t slash = text.find('/');
+  if (!text.starts_with(unit) || dash == std::string_view::npos || slash == std::string_view::npos)
+    return false;
+  const auto first = parse_u64(text.substr(unit.size(), dash - unit.size()));
+  const auto total_bytes = parse_u64(text.substr(slash + 1));
+  return first == asked.offset_bytes && total_bytes && *total_bytes >= asked.offset_bytes &&
+         got_bytes == std::min(asked.length_bytes, *total_bytes - asked.offset_bytes);
+}
+
 bool S3::get(std::string_view key, Range range, Buffer& out) {
   check_key(key);
   Call call{"GET", path_of(key)};
@@ -190,7 +208,8 @@ bool S3::get(std::string_view key, Range range, Buffer& out) {
     fail(format("reading \"{}\"", key), response);
   }
   const std::string length = response.header("content-length");
-  if (length.empty() || parse_u64(length) != out.size() || out.size() > range.length_bytes)
+  const bool fits = whole || is_range(response.header("content-range"), range, out.size());
+  if (length.empty() || parse_u64(length) != out.size() || !fits)
     throw TransientError(format("the answer with \"{}\" from {} is not whole", key, where_));
   return true;
 }

@@ -1,11 +1,13 @@
 """Repositories in a bucket, on a real S3 server: the driver's contract, and a cluster's whole story."""
 import itertools
 import os
+import random
 import subprocess
 
 import pytest
 
 from support import system
+from support.faulty_proxy import FAULTS, FaultyProxy
 from support.radosgw import Radosgw
 from support.tls import Authority
 
@@ -14,9 +16,20 @@ TESTS = system.CHECKOUT / "build/dev/tests/pgcairn-tests"
 
 @pytest.fixture(scope="module")
 def s3(root):
-    server = Radosgw(system.make_dir(root / "s3", 0o755), Authority(system.make_dir(root / "ca", 0o755)))
+    authority = Authority(system.make_dir(root / "ca", 0o755))
+    server = Radosgw(system.make_dir(root / "s3", 0o755), authority)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def proxied(away, s3):
+    """A stanza behind a proxy; `proxy.plan` says what goes wrong."""
+    away.proxy = FaultyProxy(s3, s3.folder.parent / "ca/server.pem")
+    away.cairn.tables["repo.local"].update({"s3-endpoint": away.proxy.endpoint, "io-timeout": "2s"})
+    away.cairn.save()
+    yield away
+    away.proxy.close()
 
 
 @pytest.fixture
@@ -125,3 +138,79 @@ def test_no_secret_in_any_output(away, s3):
     outputs += [str(path.read_text(errors="replace")) for path in away.home.glob("*.log")]
     assert all(outputs)
     assert not [text for text in outputs if s3.secret in text]
+
+
+# --- a network and a store that fail ------------------------------------------------------------------------------------
+
+def test_every_fault_passes_by(proxied):
+    """Each request may fail when it is made first, in every way that the proxy knows; nothing is lost and nothing doubled."""
+    seed = int(os.environ.get("PGCAIRN_TEST_SEED", random.randrange(1 << 32)))
+    print(f"PGCAIRN_TEST_SEED={seed}")
+    dice = random.Random(seed)
+    order = itertools.cycle(dice.sample(FAULTS, len(FAULTS)))
+    twice_spoils = ("/lease/", "/data/", "/backup/")  # see test_a_request_that_arrives_twice
+
+    def plan(method, path, count):
+        if count > 0 or dice.random() > 0.5:
+            return None
+        fault = next(order)
+        doubled = fault == "twice" and method == "PUT" and any(part in path for part in twice_spoils)
+        return None if doubled else fault
+
+    cluster = proxied.cluster
+    cluster.rows("CREATE TABLE t AS SELECT g AS x, md5(g::text) AS y FROM generate_series(1, 200000) g")
+    proxied.proxy.plan = plan
+    label = proxied.backup()["label"]
+    cluster.rows("UPDATE t SET y = 'new' WHERE x <= 1000")
+    later = proxied.backup(type="incr")
+    assert proxied.labels() == [label, later["label"]]
+    proxied.cairn.ok("verify", "--level=full", "--log-level=detail")
+    _, moment = cluster.moment()
+    cluster.switch_wal()
+    cluster.wait_for_archived()
+    restored = proxied.restore("restored", "--type=time", f"--target={moment}", "--target-action=promote").must_start()
+    assert restored.rows("SELECT count(*), count(*) FILTER (WHERE y = 'new') FROM t") == [["200000", "1000"]]
+    assert set(FAULTS) <= set(proxied.proxy.happened), proxied.proxy.happened
+
+
+def test_a_request_that_arrives_twice(proxied):
+    """Whoever sends our request again on the way has it refused, since the object is there: safe, and said."""
+    segment = proxied.cluster.switch_wal()
+    proxied.proxy.plan = lambda method, path, count: "twice" if method == "PUT" and "/wal/" in path else None
+    proxied.cairn.ok("archive-push", proxied.cluster.data / "pg_wal" / segment)
+    assert proxied.proxy.happened["twice"]
+    proxied.proxy.plan = lambda method, path, count: "twice" if method == "PUT" and "/pack/" in path else None
+    result = proxied.cairn.run("backup", "--start-fast")
+    assert result.code == 1 and "exists already" in result.err, result
+    assert proxied.labels() == []
+    proxied.proxy.plan = lambda method, path, count: None
+    proxied.backup()
+
+
+def test_a_store_that_is_down_is_not_an_empty_one(proxied):
+    proxied.backup()
+    proxied.proxy.plan = lambda method, path, count: "500 html"
+    process = proxied.cairn.start("archive-get", "000000010000000000000001", "/nonexistent/x")
+    system.wait_until(lambda: proxied.proxy.happened["500 html"] > 2, what="some tries")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, 1)
+
+
+def test_requests_are_counted(proxied):
+    cluster, proxy = proxied.cluster, proxied.proxy
+    cluster.pgbench_init(3)
+    cluster.switch_wal()
+    cluster.wait_for_archived()
+    proxy.requests.clear()
+    backup = proxied.backup()
+    packs = proxied.cairn.ok("verify", "--output=json").json["verify"]["repositories"][0]["packs"]
+    of_backup = [path for method, path in proxy.requests if method == "PUT" and "/wal/" not in path]
+    assert len(of_backup) <= packs + 8, of_backup  # and the lease's documents, the manifest, the marker
+    segment = cluster.switch_wal()
+    cluster.wait_for_archived()
+    target = proxied.home / "segment"
+    proxy.requests.clear()
+    proxied.cairn.ok("archive-get", segment, target)
+    assert proxy.count("GET", "/wal/") == 1 and len(proxy.requests) <= 2, proxy.requests
+    assert target.stat().st_size == 16 << 20 and backup["stored-bytes"] > 0

@@ -49,6 +49,7 @@ struct S3Settings {
   bool requester_pays = false;
   std::filesystem::path ca_file;  // empty: the system's certificates
   bool verify_tls = true;
+  milliseconds io_timeout{30'000};  // how long the store may say nothing
   S3Credentials credentials;
 };
 
@@ -61,9 +62,10 @@ std::unique_ptr<Driver> make_s3(S3Settings settings);
 std::unique_ptr<Driver> make_memory();
 
 /// Repeats what failed with TransientError, with growing, jittered delay, until `deadline` has
-/// passed since the call began. list() goes on behind the last key visited. A stop ends the waiting
-/// between attempts with Interrupted; the first attempt is always made, so that a run that is
-/// stopped can still tidy up.
+/// passed since the call began. A store that says when it is to be asked again is not asked before,
+/// unless the deadline comes first. list() goes on behind the last key visited. A stop ends the
+/// waiting between attempts with Interrupted; the first attempt is always made, so that a run that
+/// is stopped can still tidy up.
 ///
 /// The answer to a put can be lost although the object was stored. So when a repeated put finds the
 /// key taken, the stored bytes are read: equal ones count as created by this call. Writers that

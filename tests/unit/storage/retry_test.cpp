@@ -1,3 +1,4 @@
+#include "storage/busy.hpp"
 #include "support/fake_clock.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -254,4 +255,21 @@ TEST_CASE("retry: remove and get") {
   other.inner->inner->put("a", as_bytes("x"), IfExists::fail);
   other.driver->remove({{"a"}});
   CHECK_FALSE(other.driver->stat("a"));
+}
+
+TEST_CASE("retry: a store that says when it is to be asked again is not asked before") {
+  FakeClock clock;
+  int calls = 0;
+  const auto asked_for = GENERATE(as<milliseconds>(), 0ms, 7000ms, 500'000ms);
+  const auto driver = with_retry(with_faults(make_memory(),
+                                             [&](std::string_view, std::string_view) {
+                                               if (++calls == 1)
+                                                 throw BusyError("503 SlowDown", asked_for);
+                                             }),
+                                 {100ms, 10'000ms, 120'000ms}, {}, clock);
+  CHECK(driver->put("a", as_bytes("x"), IfExists::fail));
+  REQUIRE(clock.slept().size() == 1);
+  CHECK(clock.slept()[0] >= std::min(asked_for, milliseconds(120'000)));
+  CHECK(clock.slept()[0] <= std::max(asked_for, milliseconds(100)));
+  CHECK(clock.slept()[0] <= 120'000ms);
 }

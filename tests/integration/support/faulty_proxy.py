@@ -1,0 +1,122 @@
+"""An HTTPS server in front of a store that does to requests and answers what networks and busy stores do.
+
+`plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
+None: nothing; otherwise one of FAULTS. What happened is in `happened`, every request in `requests`.
+"""
+import http.client
+import http.server
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+
+FAULTS = ("503", "429", "500 html", "cut before", "cut after", "stall", "truncate", "short", "error in 200", "twice", "delay")
+HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
+SLOWDOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
+
+
+class FaultyProxy:
+    def __init__(self, server, certificate, plan=None, delay=0.0):
+        self.server, self.delay = server, delay
+        self.plan = plan or (lambda method, path, count: None)
+        self.counts, self.happened, self.requests = Counter(), Counter(), []
+        self.lock = threading.Lock()
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self.http.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
+        self.endpoint = f"https://localhost:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+    def choose(self, method, path):
+        """What is to happen to this request."""
+        path = path.split("?")[0]
+        with self.lock:
+            count = self.counts[method, path]
+            self.counts[method, path] += 1
+            fault = self.plan(method, path, count)
+            self.happened[fault] += 1
+            self.requests.append((method, path))
+        assert fault is None or fault in FAULTS
+        return fault
+
+    def forward(self, method, path, headers, body):
+        """The store's answer. The host's name stays, since it is signed."""
+        connection = http.client.HTTPSConnection("localhost", self.server.port, timeout=60,
+                                                 context=ssl.create_default_context(cafile=self.server.ca))
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            if name.lower() not in HOP:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, [(n, v) for n, v in answer.getheaders() if n.lower() not in HOP | {"content-length"}], content, answer.headers
+
+    def handler(proxy):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            timeout = 120
+
+            def log_message(self, *_):
+                pass
+
+            def cut(self):
+                self.close_connection = True
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                self.connection.close()
+
+            def answer(self, status, headers, content, length=None, send=None):
+                self.send_response_only(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(content) if length is None else length))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content if send is None else content[:send])
+                    self.wfile.flush()
+
+            def any(self):
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                time.sleep(proxy.delay)
+                fault = proxy.choose(self.command, self.path)
+                if fault == "503":
+                    return self.answer(503, [("retry-after", "1")], SLOWDOWN)
+                if fault == "429":
+                    return self.answer(429, [], SLOWDOWN)
+                if fault == "500 html":
+                    return self.answer(500, [("content-type", "text/html")], b"<html>Internal error")
+                if fault == "error in 200" and self.command in ("GET", "POST") and "?" in self.path:
+                    return self.answer(200, [], SLOWDOWN)
+                if fault == "cut before":
+                    return self.cut()
+                if fault == "stall":
+                    time.sleep(8)
+                    return self.cut()
+                if fault == "delay":
+                    time.sleep(0.5)
+                if fault == "twice":
+                    proxy.forward(self.command, self.path, self.headers, body)
+                status, headers, content, received = proxy.forward(self.command, self.path, self.headers, body)
+                length = int(received.get("content-length", len(content)))
+                if fault == "cut after":
+                    return self.cut()
+                if fault == "truncate" and self.command == "GET" and status in (200, 206):
+                    self.answer(status, headers, content, send=len(content) // 2)
+                    return self.cut()
+                if fault == "short" and self.command == "GET" and status == 206:
+                    return self.answer(status, headers, content[:-1] if content else content)
+                return self.answer(status, headers, content, length=length if self.command == "HEAD" else None)
+
+            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = any
+        return Handler
+
+    def count(self, method, containing=""):
+        return sum(1 for one, path in self.requests if one == method and containing in path)
