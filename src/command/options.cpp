@@ -143,6 +143,8 @@ constexpr Option kOptions[] = {
     {"s3-key", ValueKind::text, in_repo, "", "", "", "", 0, 0, "access key"},
     {"s3-key-secret", ValueKind::text, in_repo, "", "", "", "", 0, 0, "its secret"},
     {"s3-token", ValueKind::text, in_repo, "", "", "", "", 0, 0, "session token of the key"},
+    {"s3-credential-process", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "command that prints them as JSON"},
     {"s3-profile", ValueKind::text, in_repo, "", "", "", "", 0, 0,
      "profile of the shared credentials file"},
     {"s3-storage-class", ValueKind::text, in_repo, "", "", "", "", 0, 0,

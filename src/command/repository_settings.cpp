@@ -73,7 +73,8 @@ class Section {
     s3.ca_file = text("ca-file");
     s3.verify_tls = flag("tls-verify", true);
     s3.io_timeout = std::max(*parse_duration(text("io-timeout", "30s")), milliseconds(1000));
-    s3.credentials = {text("s3-key"), text("s3-key-secret"), text("s3-token"), text("s3-profile")};
+    s3.credentials = {text("s3-key"), text("s3-key-secret"), text("s3-token"),
+                      text("s3-credential-process"), text("s3-profile")};
     if (s3.credentials.access_key.empty() != s3.credentials.secret_key.empty())
       refuse("s3-key", "and s3-key-secret go together", "set both, or none");
     return s3;

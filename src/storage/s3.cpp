@@ -61,7 +61,7 @@ class S3 final : public Driver {
 
   S3Settings settings_;
   HttpClient http_;
-  S3Keys keys_;
+  S3KeyRing keys_;
   std::string scheme_;
   std::string host_;       // with the port
   std::string base_path_;  // of keys: "/" or "/bucket/"
@@ -81,7 +81,7 @@ HttpSettings http_settings(const S3Settings& settings) {
 S3::S3(S3Settings settings)
     : settings_(std::move(settings)),
       http_(http_settings(settings_)),
-      keys_(find_s3_keys(settings_.credentials, system_sources())) {
+      keys_(settings_, system_sources()) {
   std::string endpoint = settings_.endpoint;
   if (endpoint.empty()) endpoint = format("https://s3.{}.amazonaws.com", settings_.region);
   const std::size_t scheme_end = endpoint.find("://");
@@ -106,7 +106,7 @@ HttpResponse S3::send(const Call& call, Buffer body) {
   signature.headers = call.headers;
   signature.payload_hash = hex(crypto::sha256(call.body));
   if (settings_.requester_pays) signature.headers["x-amz-request-payer"] = "requester";
-  sign(signature, keys_, settings_.region, "s3", now());
+  sign(signature, keys_.get(), settings_.region, "s3", now());
   const std::string query = canonical_query(call.query);
   HttpRequest request;
   request.method = call.method;

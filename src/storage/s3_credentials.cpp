@@ -2,18 +2,128 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <array>
+#include <cstdio>
 #include <cstdlib>
+
+#include <pugixml.hpp>
 
 namespace pgcairn::storage {
 
 namespace {
 
+constexpr std::uint64_t kMostAnswerBytes = 64 * kKiB;
+// A request that is signed now may be on its way for a while.
+constexpr std::chrono::minutes kRefreshBefore{5};
+
 fs::path profile_file(const CredentialSources& sources) {
   if (const auto named = sources.variable("AWS_SHARED_CREDENTIALS_FILE")) return *named;
   const auto home = sources.variable("HOME");
   return home ? fs::path(*home) / ".aws/credentials" : fs::path();
+}
+
+std::string profile_name(const S3Settings& settings, const CredentialSources& sources) {
+  if (!settings.credentials.profile.empty()) return settings.credentials.profile;
+  return sources.variable("AWS_PROFILE").value_or("default");
+}
+
+/// A variable that another one makes necessary.
+std::string needed(const CredentialSources& sources, const std::string& name) {
+  const auto value = sources.variable(name);
+  if (!value) throw UsageError(format("{} is not in the environment", name));
+  return *value;
+}
+
+std::string needed_file(const CredentialSources& sources, const std::string& path) {
+  const auto text = sources.file(path);
+  if (!text) throw SystemError(format("cannot open \"{}\"", path), ENOENT);
+  return std::string(trim(*text));
+}
+
+std::string answer_of(const CredentialSources& sources, HttpRequest request) {
+  request.most_body_bytes = kMostAnswerBytes;
+  HttpResponse response = sources.http(request);
+  if (response.status != 200) {
+    const std::string message =
+        format("asking {} for credentials failed: {}", request.url.substr(0, request.url.find('?')),
+               response.status);
+    if (response.status >= 500 || response.status == 429) throw TransientError(message);
+    throw Error(message);
+  }
+  return std::string(as_text(response.body));
+}
+
+std::optional<FoundKeys> from_web_identity(const S3Settings& settings,
+                                           const CredentialSources& sources) {
+  const auto token_file = sources.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+  if (!token_file) return std::nullopt;
+  const std::string name = sources.variable("AWS_ROLE_SESSION_NAME").value_or("pgcairn");
+  const std::string where = sources.variable("AWS_ENDPOINT_URL_STS")
+                                .value_or(format("https://sts.{}.amazonaws.com", settings.region));
+  // The token goes into the body, since addresses stand in logs.
+  const std::string body =
+      canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
+                       {"Version", "2011-06-15"},
+                       {"RoleArn", needed(sources, "AWS_ROLE_ARN")},
+                       {"RoleSessionName", name},
+                       {"WebIdentityToken", needed_file(sources, *token_file)}});
+  HttpRequest request{"POST", where + "/", {}, as_bytes(body)};
+  request.headers["content-type"] = "application/x-www-form-urlencoded";
+  return parse_sts_keys(answer_of(sources, request), where);
+}
+
+std::optional<FoundKeys> from_container(const CredentialSources& sources) {
+  std::string url;
+  if (const auto relative = sources.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+    url = "http://169.254.170.2" + *relative;
+  if (const auto full = sources.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")) url = *full;
+  if (url.empty()) return std::nullopt;
+  HttpRequest request{"GET", url, {}, {}};
+  if (const auto token = sources.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
+    request.headers["authorization"] = *token;
+  if (const auto file = sources.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+    request.headers["authorization"] = needed_file(sources, *file);
+  return parse_json_keys(answer_of(sources, request), url);
+}
+
+/// The metadata service of an EC2 machine, version 2. Nothing when there is none.
+std::optional<FoundKeys> from_metadata(const CredentialSources& sources) {
+  if (sources.variable("AWS_EC2_METADATA_DISABLED").value_or("") == "true") return std::nullopt;
+  const std::string where =
+      sources.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").value_or("http://169.254.169.254");
+  std::map<std::string, std::string> headers;
+  try {
+    HttpRequest request{"PUT", where + "/latest/api/token", {}, {}};
+    request.headers["x-aws-ec2-metadata-token-ttl-seconds"] = "21600";
+    headers["x-aws-ec2-metadata-token"] = answer_of(sources, request);
+  } catch (const Error& error) {
+    log_detail(format("no metadata service: {}", error.message()));
+    return std::nullopt;
+  }
+  const std::string roles = where + "/latest/meta-data/iam/security-credentials/";
+  const std::string role(trim(answer_of(sources, {"GET", roles, headers, {}})));
+  return parse_json_keys(answer_of(sources, {"GET", roles + role, headers, {}}), roles + role);
+}
+
+std::string run_command(const std::string& command) {
+  std::FILE* const pipe = ::popen(command.c_str(), "re");
+  if (pipe == nullptr) throw SystemError(format("cannot run \"{}\"", command), errno);
+  std::string output;
+  std::array<char, 4096> piece{};
+  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
+    output.append(piece.data(), count);
+    if (output.size() > kMostAnswerBytes) break;
+  }
+  const int status = ::pclose(pipe);
+  if (status != 0) {
+    throw Error(
+        format("\"{}\", which prints the keys for S3, failed with status {}", command, status));
+  }
+  return output;
 }
 
 }  // namespace
@@ -30,6 +140,14 @@ CredentialSources system_sources() {
     if (!content) return std::nullopt;
     return std::string(as_text(*content));
   };
+  sources.http = [](const HttpRequest& request) {
+    HttpSettings settings;
+    // Services of the machine itself; where there is none, nobody waits long for it.
+    settings.connect_timeout = milliseconds(2000);
+    settings.idle_timeout = settings.whole_timeout = milliseconds(10'000);
+    return HttpClient(settings).send(request);
+  };
+  sources.output_of = run_command;
   return sources;
 }
 
@@ -55,27 +173,90 @@ std::optional<S3Keys> parse_profile(std::string_view text, std::string_view prof
   return keys;
 }
 
-S3Keys find_s3_keys(const S3Credentials& credentials, const CredentialSources& sources) {
-  if (!credentials.access_key.empty())
-    return {credentials.access_key, credentials.secret_key, credentials.session_token};
+FoundKeys parse_json_keys(std::string_view text, const std::string& where) {
+  try {
+    JsonDocument document(where);
+    const JsonValue root = document.parse(text);
+    FoundKeys found;
+    found.keys.access_key = root["AccessKeyId"].string();
+    found.keys.secret_key = root["SecretAccessKey"].string();
+    // Commands call it SessionToken.
+    for (const char* const name : {"Token", "SessionToken"}) {
+      if (const auto token = root.find(name)) found.keys.session_token = token->string();
+    }
+    if (const auto until = root.find("Expiration")) {
+      found.until = parse_utc(until->string());
+      if (!found.until) throw Error("its Expiration is no time");
+    }
+    return found;
+  } catch (const Error&) {
+    // The answer may hold a secret: not a word of it.
+    throw Error(format("what {} says of credentials is not understood", where));
+  }
+}
+
+FoundKeys parse_sts_keys(std::string_view text, const std::string& where) {
+  pugi::xml_document document;
+  document.load_buffer(text.data(), text.size());
+  const pugi::xml_node credentials =
+      document.document_element().child("AssumeRoleWithWebIdentityResult").child("Credentials");
+  FoundKeys found;
+  found.keys.access_key = credentials.child_value("AccessKeyId");
+  found.keys.secret_key = credentials.child_value("SecretAccessKey");
+  found.keys.session_token = credentials.child_value("SessionToken");
+  found.until = parse_utc(credentials.child_value("Expiration"));
+  if (found.keys.access_key.empty() || found.keys.secret_key.empty() || !found.until)
+    throw Error(format("what {} says of credentials is not understood", where));
+  return found;
+}
+
+FoundKeys find_s3_keys(const S3Settings& settings, const CredentialSources& sources) {
+  const S3Credentials& configured = settings.credentials;
+  if (!configured.access_key.empty())
+    return {{configured.access_key, configured.secret_key, configured.session_token}, {}};
+  if (!configured.process.empty())
+    return parse_json_keys(sources.output_of(configured.process), "s3-credential-process");
   const auto access = sources.variable("AWS_ACCESS_KEY_ID");
   const auto secret = sources.variable("AWS_SECRET_ACCESS_KEY");
-  if (credentials.profile.empty() && access && secret)
-    return {*access, *secret, sources.variable("AWS_SESSION_TOKEN").value_or("")};
-
-  const std::string profile = credentials.profile.empty()
-                                  ? sources.variable("AWS_PROFILE").value_or("default")
-                                  : credentials.profile;
+  if (configured.profile.empty()) {
+    if (access && secret)
+      return {{*access, *secret, sources.variable("AWS_SESSION_TOKEN").value_or("")}, {}};
+    if (const auto found = from_web_identity(settings, sources)) return *found;
+  }
   const fs::path path = profile_file(sources);
+  const std::string profile = profile_name(settings, sources);
   const auto text = path.empty() ? std::nullopt : sources.file(path);
   const auto keys = text ? parse_profile(*text, profile) : std::nullopt;
-  if (keys) return *keys;
+  if (keys) return {*keys, {}};
+  if (configured.profile.empty()) {
+    if (const auto found = from_container(sources)) return *found;
+    if (const auto found = from_metadata(sources)) return *found;
+  }
   throw UsageError(
       format("there are no credentials for S3: neither s3-key in the configuration, nor "
-             "AWS_ACCESS_KEY_ID in the environment, nor profile \"{}\" in \"{}\"",
+             "AWS_ACCESS_KEY_ID in the environment, nor profile \"{}\" in \"{}\", nor a role of "
+             "this pod or machine",
              profile, path.native()),
       "archive_command runs with the server's environment: keys in the configuration file (which "
       "only the server's user may read) or in its ~/.aws/credentials serve every command");
+}
+
+S3KeyRing::S3KeyRing(const S3Settings& settings, CredentialSources sources, Clock& clock)
+    : settings_(settings),
+      sources_(std::move(sources)),
+      clock_(clock),
+      found_(find_s3_keys(settings_, sources_)) {}
+
+S3Keys S3KeyRing::get() {
+  std::lock_guard lock(mutex_);
+  if (!found_.until || clock_.now() + kRefreshBefore < *found_.until) return found_.keys;
+  try {
+    found_ = find_s3_keys(settings_, sources_);
+  } catch (const Error& error) {
+    if (clock_.now() >= *found_.until) throw;
+    log_warn(format("credentials for S3 could not be renewed, trying again: {}", error.message()));
+  }
+  return found_.keys;
 }
 
 }  // namespace pgcairn::storage

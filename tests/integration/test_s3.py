@@ -1,8 +1,12 @@
 """Repositories in a bucket, on a real S3 server: the driver's contract, and a cluster's whole story."""
+import http.server
 import itertools
+import json
 import os
 import random
 import subprocess
+import threading
+import types
 
 import pytest
 
@@ -138,6 +142,70 @@ def test_no_secret_in_any_output(away, s3):
     outputs += [str(path.read_text(errors="replace")) for path in away.home.glob("*.log")]
     assert all(outputs)
     assert not [text for text in outputs if s3.secret in text]
+
+
+# --- keys from elsewhere ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def keys_service():
+    """A service on this machine that tells keys; `answers` by method and path, `seen` what was asked with which headers."""
+    answers, seen = {}, []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def any(self):
+            seen.append((self.command, self.path, dict(self.headers)))
+            text = answers.get((self.command, self.path))
+            self.send_response(404 if text is None else 200)
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+        do_GET = do_PUT = any
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield types.SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", answers=answers, seen=seen)
+    server.shutdown()
+
+
+@pytest.fixture
+def keyless(away, s3):
+    """A stanza whose configuration holds no keys; `keys` are those as a service tells them."""
+    for key in ("s3-key", "s3-key-secret"):
+        del away.cairn.tables["repo.local"][key]
+    away.cairn.save()
+    away.keys = json.dumps({"AccessKeyId": s3.access, "SecretAccessKey": s3.secret, "Expiration": "2099-01-01T00:00:00Z"})
+    return away
+
+
+def test_no_keys_at_all(keyless):
+    result = keyless.cairn.run("info", env={"AWS_EC2_METADATA_DISABLED": "true"})
+    assert result.code == 2 and "AWS_ACCESS_KEY_ID" in result.err and ".aws/credentials" in result.err, result
+
+
+def test_keys_of_a_container(keyless, keys_service):
+    keys_service.answers["GET", "/keys"] = keyless.keys
+    environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": keys_service.url + "/keys", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "let me in"}
+    keyless.cairn.ok("verify", env=environment)
+    assert {name.lower(): value for name, value in keys_service.seen[0][2].items()}["authorization"] == "let me in"
+
+
+def test_keys_of_a_machine(keyless, keys_service):
+    roles = "/latest/meta-data/iam/security-credentials/"
+    keys_service.answers.update({("PUT", "/latest/api/token"): "token", ("GET", roles): "role", ("GET", roles + "role"): keyless.keys})
+    keyless.cairn.ok("verify", env={"AWS_EC2_METADATA_SERVICE_ENDPOINT": keys_service.url})
+    assert [path for _, path, _ in keys_service.seen] == ["/latest/api/token", roles, roles + "role"]
+
+
+def test_keys_that_a_command_prints(keyless):
+    script = system.write(keyless.home / "keys", f"#!/bin/sh\necho '{keyless.keys}'\n", 0o755)
+    keyless.cairn.tables["repo.local"]["s3-credential-process"] = str(script)
+    keyless.cairn.save()
+    keyless.cairn.ok("verify")
+    system.write(script, "#!/bin/sh\nexit 3\n", 0o755)
+    result = keyless.cairn.run("verify")
+    assert result.code == 1 and str(script) in result.err, result
 
 
 # --- a network and a store that fail ------------------------------------------------------------------------------------

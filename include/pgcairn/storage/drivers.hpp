@@ -33,6 +33,7 @@ struct S3Credentials {
   std::string access_key;  // from the configuration, with secret_key
   std::string secret_key;
   std::string session_token;
+  std::string process;  // a command that prints them as JSON
   std::string profile;  // of the shared credentials file; empty: AWS_PROFILE, or "default"
 };
 

@@ -1,12 +1,9 @@
 #include "storage/s3_xml.hpp"
 
-#include "storage/s3_credentials.hpp"
 #include "support/says.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-
-#include <map>
 
 #include <catch2/catch.hpp>
 
@@ -79,45 +76,4 @@ TEST_CASE("http dates") {
   CHECK(format_utc(*parse_http_date("Sat, 21 Nov 2026 01:02:03 GMT")) == "2026-11-21T01:02:03Z");
   CHECK_FALSE(parse_http_date("yesterday"));
   CHECK_FALSE(parse_http_date(""));
-}
-
-TEST_CASE("s3: keys come from the first place that has some") {
-  std::map<std::string, std::string> environment = {{"HOME", "/home/me"}};
-  std::map<std::string, std::string> files;
-  CredentialSources sources;
-  sources.variable = [&](const std::string& name) -> std::optional<std::string> {
-    const auto found = environment.find(name);
-    return found == environment.end() ? std::nullopt : std::optional(found->second);
-  };
-  sources.file = [&](const std::filesystem::path& path) -> std::optional<std::string> {
-    const auto found = files.find(path.string());
-    return found == files.end() ? std::nullopt : std::optional(found->second);
-  };
-  const S3Credentials none;
-  CHECK_THAT(error_of<UsageError>([&] { find_s3_keys(none, sources); }),
-             Says({"s3-key", "AWS_ACCESS_KEY_ID", "default", "/home/me/.aws/credentials"}));
-
-  files["/home/me/.aws/credentials"] =
-      "# comment\n[default]\naws_access_key_id = D\naws_secret_access_key=DS\n"
-      "[ backup ]\naws_secret_access_key = BS=\naws_access_key_id = B\naws_session_token=BT\n"
-      "[half]\naws_access_key_id = H\n";
-  CHECK(find_s3_keys(none, sources).access_key == "D");
-  CHECK(find_s3_keys(none, sources).secret_key == "DS");
-  S3Credentials named;
-  named.profile = "backup";
-  CHECK(find_s3_keys(named, sources).secret_key == "BS=");
-  CHECK(find_s3_keys(named, sources).session_token == "BT");
-  named.profile = "half";
-  CHECK_THROWS_AS(find_s3_keys(named, sources), UsageError);
-  environment["AWS_PROFILE"] = "backup";
-  CHECK(find_s3_keys(none, sources).access_key == "B");
-  environment["AWS_SHARED_CREDENTIALS_FILE"] = "/etc/keys";
-  CHECK_THROWS_AS(find_s3_keys(none, sources), UsageError);
-
-  environment["AWS_ACCESS_KEY_ID"] = "E";
-  CHECK_THROWS_AS(find_s3_keys(none, sources), UsageError);  // half of a pair is none
-  environment["AWS_SECRET_ACCESS_KEY"] = "ES";
-  CHECK(find_s3_keys(none, sources).access_key == "E");
-  S3Credentials configured{"C", "CS", "", ""};
-  CHECK(find_s3_keys(configured, sources).access_key == "C");
 }
