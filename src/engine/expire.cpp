@@ -157,7 +157,7 @@ class ExpireRun {
   std::optional<repo::Standing> standing_;
   bool in_doubt_ = false;  // a marker stays that cannot be read: only markers may go
   std::optional<NamedPacks> named_;
-  std::set<std::string> swept_;  // labels whose unnamed objects go
+  std::set<std::string> swept_;               // labels whose unnamed objects go
   std::map<std::string, WalRule> wal_rules_;  // by cluster
   ExpireResult result_;
   ExpirePlan& plan_ = result_.plan;
@@ -245,9 +245,9 @@ void ExpireRun::judge() {
 /// Marks the one that was asked for, unless it has to stay.
 void ExpireRun::judge_one() {
   const std::string& label = options_.set;
-  const auto found = std::find_if(
-      catalog_.backups.begin(), catalog_.backups.end(),
-      [&](const CatalogBackup& backup) { return backup.judged.label == label; });
+  const auto found =
+      std::find_if(catalog_.backups.begin(), catalog_.backups.end(),
+                   [&](const CatalogBackup& backup) { return backup.judged.label == label; });
   const bool unreadable =
       std::any_of(catalog_.unreadable.begin(), catalog_.unreadable.end(),
                   [&](const UnreadableMarker& marker) { return marker.label == label; });
@@ -257,9 +257,9 @@ void ExpireRun::judge_one() {
                        "\"pgcairn info\" lists the backups");
   }
   for (const repo::Record* record : standing_->holds(label)) {
-    throw UsageError(format("backup {} is held: {}", label,
-                            std::get<repo::HoldRecord>(record->content).reason),
-                     format("\"pgcairn unhold {}\" releases it", label));
+    throw UsageError(
+        format("backup {} is held: {}", label, std::get<repo::HoldRecord>(record->content).reason),
+        format("\"pgcairn unhold {}\" releases it", label));
   }
   if (found == catalog_.backups.end()) return;
   const auto last = repo::last_good(judged(), options_.when);
@@ -375,8 +375,8 @@ Timelines ExpireRun::read_timelines(const repo::Cluster& cluster) {
     const std::string name = format("{:08X}.history", timeline);
     Buffer content;
     try {
-      const bool found = repository_.get_wal(stanza_, cluster, name,
-                                             [&](Bytes piece) { content.append(piece); });
+      const bool found =
+          repository_.get_wal(stanza_, cluster, name, [&](Bytes piece) { content.append(piece); });
       if (found) timelines.add(timeline, content, name);
     } catch (const DamagedError& error) {
       plan_.notes.push_back(format("all WAL of timeline {} stays: {}", timeline, error.message()));

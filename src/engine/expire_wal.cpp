@@ -7,9 +7,7 @@
 namespace pgcairn::engine {
 
 WalNeeds::WalNeeds(std::vector<WalClaim> claims, Timelines timelines, std::uint64_t segment_bytes)
-    : claims_(std::move(claims)),
-      timelines_(std::move(timelines)),
-      segment_bytes_(segment_bytes) {
+    : claims_(std::move(claims)), timelines_(std::move(timelines)), segment_bytes_(segment_bytes) {
   std::sort(claims_.begin(), claims_.end(),
             [](const WalClaim& a, const WalClaim& b) { return a.first < b.first; });
   for (const WalClaim& claim : claims_) add_stretch(claim);

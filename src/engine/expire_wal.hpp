@@ -49,7 +49,7 @@ class WalNeeds {
   std::vector<WalClaim> claims_;
   Timelines timelines_;
   std::uint64_t segment_bytes_;
-  std::map<Timeline, From> from_;  // as far as it was asked for
+  std::map<Timeline, From> from_;                                   // as far as it was asked for
   std::map<Timeline, std::map<std::uint64_t, Stretch>> stretches_;  // by first number
 };
 

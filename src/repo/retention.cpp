@@ -10,6 +10,8 @@ namespace {
 
 using std::chrono::days;
 
+constexpr days kLongestSpan{10'000'000};  // no time overflows by it
+
 /// What clocks of the operator's zone showed.
 struct LocalTime {
   Timestamp shown;  // as if it were UTC
@@ -144,7 +146,7 @@ class Retention {
     }
     for (std::size_t i = full_from; i < size(); ++i) {
       if (is_full(i) || !policy_.diff) {
-        keep(i, !policy_.full           ? std::string("full, and retention-full is not set")
+        keep(i, !policy_.full          ? std::string("full, and retention-full is not set")
                 : policy_.full_in_days ? format("retention-full {} days", *policy_.full)
                                        : format("retention-full {}", *policy_.full));
       } else if (i >= later_from) {
@@ -163,8 +165,9 @@ class Retention {
   }
 
   void keep_younger(std::string_view rule, milliseconds span) {
+    const Timestamp from = newest_ - std::min<milliseconds>(span, kLongestSpan);
     for (std::size_t i = 0; i < size(); ++i) {
-      if (backups_[i].stop_time >= newest_ - span) keep(i, format("{} {}", rule, span_text(span)));
+      if (backups_[i].stop_time >= from) keep(i, format("{} {}", rule, span_text(span)));
     }
   }
 

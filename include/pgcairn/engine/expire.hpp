@@ -79,9 +79,9 @@ struct ExpireResult {
 };
 
 /// Removes from one repository what the policy lets go: markers, then the manifests and packs that
-/// no remaining backup names, then WAL that no remaining backup needs, then records of what is gone.
-/// Holds the stanza's lease meanwhile. Whatever interrupts it, every listed backup is whole, and the
-/// next run finishes the work.
+/// no remaining backup names, then WAL that no remaining backup needs, then records of what is
+/// gone. Holds the stanza's lease meanwhile. Whatever interrupts it, every listed backup is whole,
+/// and the next run finishes the work.
 ///
 /// Throws LockedError when another run holds the lease; DamagedError, and removes nothing, when a
 /// marker or a hold cannot be read; UsageError when the backup that was asked for has to stay.

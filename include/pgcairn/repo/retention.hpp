@@ -23,7 +23,7 @@ struct RetentionBackup {
   BackupType type = BackupType::full;
   std::string cluster;  // its id
   Timestamp stop_time{};
-  bool damaged = false;  // then it counts for no rule, and for no last good one
+  bool damaged = false;            // then it counts for no rule, and for no last good one
   std::vector<std::string> holds;  // the reasons of those that count
 };
 
