@@ -82,10 +82,10 @@ TEST_CASE("without a rule nothing goes, whatever the floor and the archive say")
 }
 
 TEST_CASE("retention-full and retention-diff count as pgBackRest does") {
-  const auto backups = made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00",
-                             "F 2026-11-03T00:00:00", "I 2026-11-04T00:00:00",
-                             "D 2026-11-05T00:00:00", "I 2026-11-06T00:00:00",
-                             "D 2026-11-07T00:00:00", "I 2026-11-08T00:00:00"});
+  const auto backups =
+      made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00", "F 2026-11-03T00:00:00",
+            "I 2026-11-04T00:00:00", "D 2026-11-05T00:00:00", "I 2026-11-06T00:00:00",
+            "D 2026-11-07T00:00:00", "I 2026-11-08T00:00:00"});
   RetentionPolicy policy;
   policy.full = 1;
   CHECK(kept(backups, policy) == "--KKKKKK");
@@ -123,9 +123,9 @@ TEST_CASE("a backup stays if any rule keeps it, and says by which") {
   policy.keep_last = 2;
   policy.keep_daily = 3;
   policy.keep_monthly = 2;
-  const auto backups = made({"F 2026-10-30T00:00:00", "F 2026-10-31T00:00:00",
-                             "F 2026-11-19T00:00:00", "I 2026-11-20T01:00:00",
-                             "I 2026-11-20T02:00:00", "I 2026-11-21T01:00:00"});
+  const auto backups =
+      made({"F 2026-10-30T00:00:00", "F 2026-10-31T00:00:00", "F 2026-11-19T00:00:00",
+            "I 2026-11-20T01:00:00", "I 2026-11-20T02:00:00", "I 2026-11-21T01:00:00"});
   CHECK(kept(backups, policy) == "-KK-KK");
   const auto verdicts = apply_retention(backups, policy, at("2026-11-21T13:00:00"));
   CHECK(reasons(verdicts[0]) == "no rule keeps it");
@@ -197,8 +197,7 @@ TEST_CASE("spans are counted back from the newest backup") {
   CHECK(kept(daily(5), within) == "--KKK");
   // A clock that is a year ahead, and a year without backups, make nothing go.
   CHECK(kept(daily(5), within, at("2027-11-21T13:00:00")) == "--KKK");
-  const auto for_ever =
-      policy_with([](auto& policy) { policy.keep_within = milliseconds::max(); });
+  const auto for_ever = policy_with([](auto& policy) { policy.keep_within = milliseconds::max(); });
   CHECK(kept(daily(5), for_ever) == "KKKKK");
 }
 
@@ -272,9 +271,9 @@ TEST_CASE("the floor is of backups and of days") {
 }
 
 TEST_CASE("retention-archive says from which backup on recovery can go anywhere") {
-  const auto backups = made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00",
-                             "F 2026-11-03T00:00:00", "D 2026-11-04T00:00:00",
-                             "I 2026-11-05T00:00:00"});
+  const auto backups =
+      made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00", "F 2026-11-03T00:00:00",
+            "D 2026-11-04T00:00:00", "I 2026-11-05T00:00:00"});
   RetentionPolicy policy;
   policy.archive = 1;
   CHECK(kept(backups, policy) == "kkKKK");
