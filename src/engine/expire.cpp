@@ -6,6 +6,7 @@
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/stop.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -112,7 +113,10 @@ class ExpireRun {
       return std::move(result_);
     }
     std::optional<repo::Lease> lease;
-    if (!options_.dry_run) lease.emplace(repository_, stanza_, "expire");
+    if (!options_.dry_run) {
+      refuse_when_stopped(repository_, stanza_);
+      lease.emplace(repository_, stanza_, "expire", stop_);
+    }
     read();
     judge();
     plan_objects();
@@ -421,7 +425,7 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
     rule.removed_because =
         "no backup of its cluster is left, and one of a later version has backups";
   } else {
-    rule.all = "its cluster has no backup yet";
+    rule.all = "its cluster has no backup, and none of a later version has";
   }
   return rule;
 }

@@ -311,7 +311,7 @@ TEST_CASE("--set removes one backup, unless it is held or the last good one") {
 
 TEST_CASE("an expire beside a backup is refused, with who holds the lease") {
   Days days(3);
-  const repo::Lease lease(days.store.repository, "main", "backup");
+  const repo::Lease lease(days.store.repository, "main", "backup", std::stop_token());
   CHECK_THAT(error_of<LockedError>([&] { days.expire(keep_last(1)); }),
              Says({"backup by process"}));
   CHECK(days.listed().size() == 3);
@@ -366,13 +366,13 @@ TEST_CASE("a hold beside an expire is not relied on") {
   std::vector<repo::Repository> repositories;
   repositories.push_back(days.store.client());
   {
-    const repo::Lease lease(days.store.repository, "main", "expire");
+    const repo::Lease lease(days.store.repository, "main", "expire", std::stop_token());
     CHECK_THAT(error_of<LockedError>([&] {
                  hold_backup("main", repositories, {days.labels[0], "audit", {}});
                }),
                Says({"an expire is at work", "hold the backup again"}));
   }
-  const repo::Lease lease(days.store.repository, "main", "backup");
+  const repo::Lease lease(days.store.repository, "main", "backup", std::stop_token());
   CHECK_NOTHROW(hold_backup("main", repositories, {days.labels[0], "audit", {}}));
 }
 
