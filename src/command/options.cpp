@@ -64,7 +64,8 @@ constexpr Option kOptions[] = {
      "of differential and incremental backups, keep those since the Nth last one that is full or "
      "differential"},
     {"retention-archive", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
-     "keep WAL without a gap since the Nth last kept backup (default: since the oldest one)"},
+     "keep WAL without a gap since the Nth last full backup that stays (default: since the oldest "
+     "one)"},
     {"retention-archive-type", ValueKind::choice, kRetention, "expire", "UNIT", "full",
      "full|diff|incr|time", 0, 0, "what retention-archive counts: backups of this type, or days"},
     {"keep-last", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
@@ -87,8 +88,6 @@ constexpr Option kOptions[] = {
      "never remove what is not so much older than the newest backup"},
     {"retention-timezone", ValueKind::text, kRetention, "expire", "ZONE", "UTC", "", 0, 0,
      "the time zone of hours, days and so on, such as Europe/Berlin"},
-    {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
-     "remove this backup, and no other"},
     {"reason", ValueKind::text, on_command_line, "hold", "TEXT", "", "", 0, 0,
      "why the backup is held; it has to be given"},
     {"until", ValueKind::text, on_command_line, "hold", "TIME", "", "", 0, 0,
@@ -96,6 +95,8 @@ constexpr Option kOptions[] = {
     {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
      "restore this backup (default: the right one for the target)"},
     {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
+    {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
+     "remove this backup, and no other"},
     {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
      "quick: all that is named exists and has its size; full: every frame is opened"},
     {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,

@@ -287,6 +287,7 @@ void ExpireRun::judge_by_rules(const repo::RetentionPolicy& policy) {
     one.reasons = {"it was asked for"};
     if (backup.keep) {
       one.reasons = verdict->reasons;
+      if (!options_.set.empty()) one.reasons = {"only another one was asked for"};
       backup.keep = verdict->keep;
       backup.continuous_wal = verdict->continuous_wal;
       ++verdict;

@@ -5,6 +5,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/hold.hpp>
+#include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -328,7 +329,13 @@ TEST_CASE("an expire that has lost its lease removes nothing more") {
     // Another run has taken over while the catalog was read.
     if (lost || operation != "list" || key != "record/main/") return;
     lost = true;
-    days.store.store->put(repo::lease_key("main", 90), as_bytes("x"), storage::IfExists::fail);
+    const std::string time = format_utc(now());
+    const std::string json =
+        format(R"({{"holder":"another","state":"held","operation":"backup","host":"there","pid":1,)"
+               R"("since":"{}","time":"{}","seconds":120}})",
+               time, time);
+    repo::put_document(*days.store.store, days.store.repository.id(), repo::lease_key("main", 90),
+                       json, storage::IfExists::fail);
   };
   CHECK_THROWS_AS(days.expire(keep_last(1), hooks), LockedError);
   CHECK(days.listed().size() == 3);
