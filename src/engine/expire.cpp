@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/stop.hpp>
@@ -13,6 +14,7 @@
 #include <pgcairn/storage/kept_error.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 namespace pgcairn::engine {
@@ -133,6 +135,7 @@ class ExpireRun {
   void judge_by_rules(const repo::RetentionPolicy& policy);
   void plan_objects();
   void plan_data();
+  void count(ExpiredData& data) const;
   void plan_wal();
   void plan_records();
   WalRule wal_rule(const repo::Cluster& cluster);
@@ -179,7 +182,7 @@ void ExpireRun::open() {
 
 void ExpireRun::read() {
   progress_.phase("reading the catalog", 0);
-  catalog_ = read_catalog(repository_, stanza_);
+  catalog_ = read_catalog(repository_, stanza_, stop_);
   try {
     standing_.emplace(repo::read_records(repository_, stanza_), options_.when);
   } catch (DamagedError& error) {
@@ -340,30 +343,39 @@ void ExpireRun::plan_data() {
   const std::string oldest_resumed = format_label_time(options_.when - kLongestResume);
   for (const std::string& label : stored) {
     if (!repo::is_backup_label(label) || kept.contains(label)) continue;
-    check_stop(stop_);
+    const bool left = !removed.contains(label);
+    const bool stays = left && repo::label_time(label) > oldest_resumed &&
+                       std::find(resume.begin(), resume.end(), label) != resume.end();
+    if (!stays) swept_.insert(label);
     ExpiredData data;
     data.label = label;
-    const bool stays = !removed.contains(label) && repo::label_time(label) > oldest_resumed &&
-                       std::find(resume.begin(), resume.end(), label) != resume.end();
-    data.reason = removed.contains(label) ? "the backup is removed"
+    data.reason = !left   ? "the backup is removed"
                   : stays ? "left by an interrupted backup, and the next one may go on from it"
                           : "no backup lists it: one was interrupted, or removed before";
-    driver_.list(repo::data_prefix(stanza_, label), [&](const storage::Object& object) {
-      const bool pack = object.key.starts_with(repo::pack_prefix(stanza_, label));
-      if (stays || !goes(object, label)) {
-        data.packs_kept += pack ? 1 : 0;
-        return;
-      }
-      ++(pack ? data.packs_removed : data.manifest_parts_removed);
-      data.removed_bytes += object.size_bytes;
-    });
-    const std::string namers = named_->namers(label);
-    if (data.packs_kept > 0)
-      data.kept_reason = stays || namers.empty() ? data.reason : format("named by {}", namers);
-    if (!stays) swept_.insert(label);
-    if (data.packs_kept + data.packs_removed + data.manifest_parts_removed > 0)
-      plan_.data.push_back(std::move(data));
+    plan_.data.push_back(std::move(data));
   }
+  for_each_index(plan_.data.size(), kRequestsAtOnce, stop_,
+                 [&](std::size_t i) { count(plan_.data[i]); });
+  std::erase_if(plan_.data, [](const ExpiredData& data) {
+    return data.packs_kept + data.packs_removed + data.manifest_parts_removed == 0;
+  });
+}
+
+void ExpireRun::count(ExpiredData& data) const {
+  const bool swept = swept_.contains(data.label);
+  const std::string packs = repo::pack_prefix(stanza_, data.label);
+  driver_.list(repo::data_prefix(stanza_, data.label), [&](const storage::Object& object) {
+    const bool pack = object.key.starts_with(packs);
+    if (!swept || !goes(object, data.label)) {
+      data.packs_kept += pack ? 1 : 0;
+      return;
+    }
+    ++(pack ? data.packs_removed : data.manifest_parts_removed);
+    data.removed_bytes += object.size_bytes;
+  });
+  if (data.packs_kept == 0) return;
+  const std::string namers = named_->namers(data.label);
+  data.kept_reason = swept && !namers.empty() ? format("named by {}", namers) : data.reason;
 }
 
 /// Histories of the timelines that have segments. One that is not there, or cannot be understood,
@@ -504,11 +516,15 @@ void ExpireRun::keep_after_all(const std::string& label, const std::string& reas
 
 void ExpireRun::remove_data(Remover& remover) {
   progress_.phase("removing packs", 0);
-  for (const std::string& label : swept_) {
-    driver_.list(repo::data_prefix(stanza_, label), [&](const storage::Object& object) {
-      if (goes(object, label)) remover.add(object.key, object.size_bytes);
+  const std::vector<std::string> labels(swept_.begin(), swept_.end());
+  std::mutex mutex;  // many are listed at a time, and one batch is removed
+  for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
+    driver_.list(repo::data_prefix(stanza_, labels[i]), [&](const storage::Object& object) {
+      if (!goes(object, labels[i])) return;
+      std::lock_guard lock(mutex);
+      remover.add(object.key, object.size_bytes);
     });
-  }
+  });
   remover.finish();
 }
 

@@ -2,9 +2,11 @@
 
 #include "leftovers.hpp"
 
+#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 namespace pgcairn::engine {
@@ -36,21 +38,28 @@ CatalogBackup small(const repo::BackupInfo& info, std::vector<std::string>& owne
 
 }  // namespace
 
-Catalog read_catalog(repo::Repository& repository, const std::string& stanza) {
+Catalog read_catalog(repo::Repository& repository, const std::string& stanza,
+                     const std::stop_token& stop) {
   Catalog catalog;
   std::map<std::string, std::uint32_t> positions;
-  for (const std::string& label : repository.backup_labels(stanza)) {
+  const std::vector<std::string> labels = repository.backup_labels(stanza);
+  std::mutex mutex;
+  for_each_index(labels.size(), kRequestsAtOnce, stop, [&](std::size_t i) {
     try {
-      catalog.backups.push_back(
-          small(repository.read_backup(stanza, label), catalog.owners, positions));
+      const repo::BackupInfo info = repository.read_backup(stanza, labels[i]);
+      std::lock_guard lock(mutex);
+      catalog.backups.push_back(small(info, catalog.owners, positions));
     } catch (const DamagedError& error) {
-      catalog.unreadable.push_back({label, error});
+      std::lock_guard lock(mutex);
+      catalog.unreadable.push_back({labels[i], error});
     }
-  }
+  });
   std::sort(catalog.backups.begin(), catalog.backups.end(),
             [](const CatalogBackup& a, const CatalogBackup& b) {
               return repo::label_time(a.judged.label) < repo::label_time(b.judged.label);
             });
+  std::sort(catalog.unreadable.begin(), catalog.unreadable.end(),
+            [](const UnreadableMarker& a, const UnreadableMarker& b) { return a.label < b.label; });
   return catalog;
 }
 

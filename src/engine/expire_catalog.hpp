@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,8 @@ struct Catalog {
   std::vector<UnreadableMarker> unreadable;
   std::vector<std::string> owners;  // labels
 };
-Catalog read_catalog(repo::Repository& repository, const std::string& stanza);
+Catalog read_catalog(repo::Repository& repository, const std::string& stanza,
+                     const std::stop_token& stop);
 
 /// The packs that kept backups name.
 class NamedPacks {

@@ -303,7 +303,7 @@ class Life {
     const std::uint64_t first = position_;
     write_wal(1 + below(random_, 3));
     stanza.set_wal(info, current_, first, position_ - 1);
-    stanza.put_data(info, static_cast<std::uint32_t>(below(random_, 4)));
+    stanza.put_data(info, static_cast<std::uint32_t>(below(random_, 8)));
     if (!prior.empty()) name_some_of(backups.at(prior), info);
     if (type == BackupType::full && !interrupted.empty() && interrupted.back() > newest_ &&
         interrupted.back().size() == info.label.size()) {
@@ -327,7 +327,14 @@ class Life {
   void name_some_of(const repo::BackupInfo& prior, repo::BackupInfo& info) {
     for (const repo::PackRange& range : prior.packs) {
       for (std::uint32_t pack = range.first; pack <= range.last; ++pack) {
-        if (chance(random_, 60)) info.packs.push_back({range.backup, pack, pack});
+        if (chance(random_, 40)) continue;
+        // As markers tell them: packs that follow each other are one range.
+        repo::PackRange& last = info.packs.empty() ? none_ : info.packs.back();
+        if (last.backup == range.backup && last.last + 1 == pack) {
+          last.last = pack;
+        } else {
+          info.packs.push_back({range.backup, pack, pack});
+        }
       }
     }
   }
@@ -370,6 +377,7 @@ class Life {
   }
 
   Random& random_;
+  repo::PackRange none_;
   Timestamp time_ = parse_utc("2026-01-01T00:00:00Z").value();
   Timeline current_ = 1;
   std::uint64_t position_ = 3;

@@ -327,7 +327,7 @@ TEST_CASE("an expire that has lost its lease removes nothing more") {
   bool lost = false;
   hooks.after = [&](std::string_view operation, std::string_view key) {
     // Another run has taken over while the catalog was read.
-    if (lost || operation != "list" || key != "record/main/") return;
+    if (lost || operation != "list" || key != "main/data/") return;
     lost = true;
     const std::string time = format_utc(now());
     const std::string json =
