@@ -111,7 +111,7 @@ std::string expire_text(std::span<const ExpiredRepository> repositories, bool dr
   std::string text;
   for (const ExpiredRepository& one : repositories) {
     if (!one.result) {
-      text += format("repository {}: NOTHING REMOVED: {}\n", one.name, one.error);
+      text += format("repository {}: NOT FINISHED: {}\n", one.name, one.error);
     } else if (!one.result->done && !dry_run) {
       text += format("repository {}: nothing to do\n", one.name) + plan_text(one.result->plan);
     } else {
