@@ -103,6 +103,34 @@ constexpr HelpText kTexts[] = {
      "pgcairn --stanza=old --dry-run stanza-delete\n"
      "pgcairn --stanza=old stanza-delete\n",
      "   11  another command is at work in the stanza, or a backup is held\n"},
+    {"expire",
+     "Removes from every repository the backups that no retention setting keeps, the packs that "
+     "no\n"
+     "remaining backup names, and WAL that none needs. Each backup is complete in itself and goes\n"
+     "alone. The newest backup, the last good one and those that are held stay. Without any "
+     "setting\n"
+     "nothing is removed. backup does this when it is done.\n",
+     "pgcairn expire --dry-run\n"
+     "pgcairn expire --keep-daily=7 --keep-weekly=4 --keep-monthly=12 --dry-run\n"
+     "pgcairn --stanza=main --set=20261121-010203F expire\n",
+     "    4  a marker or a hold is damaged: nothing was removed\n"
+     "   11  a backup is running: it says where and since when\n"},
+    {"hold",
+     "Keeps a backup whatever the retention says, in every repository that has it, until it is\n"
+     "released or the time has come.\n",
+     "pgcairn hold 20261121-010203F --reason=\"audit 2026\"\n"
+     "pgcairn hold 20261121-010203F --reason=\"before the migration\" --until=90d\n",
+     "   10  no repository has such a backup\n"
+     "   11  an expire is at work that may not see the hold\n"},
+    {"unhold", "Releases all holds of a backup, in every repository.\n",
+     "pgcairn unhold 20261121-010203F\n", "   10  the backup is not held\n"},
+    {"annotate",
+     "Puts notes on a backup; info shows them. The latest text of a KEY counts, an empty one "
+     "takes\n"
+     "it away.\n",
+     "pgcairn annotate 20261121-010203F ticket=OPS-123 \"why=before the migration\"\n"
+     "pgcairn annotate 20261121-010203F ticket=\n",
+     "   10  no repository has such a backup\n"},
     {"help", "Shows the commands, or all about one.\n", "pgcairn help\npgcairn help restore\n", ""},
     {"version", "Shows the version.\n", "pgcairn version\npgcairn --output=json version\n", ""},
 };

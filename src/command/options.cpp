@@ -11,18 +11,20 @@ namespace {
 constexpr unsigned kShell = on_command_line | in_environment;
 constexpr unsigned kCluster = kShell | in_stanza;
 constexpr unsigned kTuning = kShell | in_global | in_stanza;
+constexpr unsigned kRetention = kTuning | in_repo;
+constexpr std::int64_t kMostKept = 9'999'999;
 
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore verify archive-push archive-get info stanza-create stanza-upgrade "
-    "stanza-delete stop start";
+    "backup check restore verify expire hold unhold annotate archive-push archive-get info "
+    "stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
     "backup check restore archive-push archive-get stanza-create stanza-upgrade";
 constexpr std::string_view kRepositoryVerbs =
-    "backup check restore verify archive-get info stanza-create stanza-upgrade stanza-delete stop "
-    "start";
+    "backup check restore verify expire hold unhold annotate archive-get info stanza-create "
+    "stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kResultVerbs =
-    "backup check restore verify info stanza-create stanza-upgrade stanza-delete stop start "
-    "version";
+    "backup check restore verify expire hold unhold annotate info stanza-create stanza-upgrade "
+    "stanza-delete stop start version";
 
 // name, kind, places, verbs, value name, default, choices, least, most, help
 constexpr Option kOptions[] = {
@@ -52,9 +54,49 @@ constexpr Option kOptions[] = {
      "compare every page with the last backup, whatever WAL summaries say"},
     {"include-path", ValueKind::paths, on_command_line | in_stanza, "backup", "PATH", "", "", 0, 0,
      "back up this file or directory outside of the data directory too; repeatable"},
+    {"expire-auto", ValueKind::flag, kTuning, "backup", "", "true", "", 0, 0,
+     "afterwards remove what the retention settings let go (the default)"},
+    {"retention-full", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "keep the last N full backups, or those of N days, and all that was made since the first"},
+    {"retention-full-type", ValueKind::choice, kRetention, "expire", "UNIT", "count", "count|time",
+     0, 0, "what retention-full counts: backups, or days"},
+    {"retention-diff", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "of differential and incremental backups, keep those since the Nth last one that is full or "
+     "differential"},
+    {"retention-archive", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "keep WAL without a gap since the Nth last full backup that stays (default: since the oldest "
+     "one)"},
+    {"retention-archive-type", ValueKind::choice, kRetention, "expire", "UNIT", "full",
+     "full|diff|incr|time", 0, 0, "what retention-archive counts: backups of this type, or days"},
+    {"keep-last", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "keep the last N backups"},
+    {"keep-within", ValueKind::duration, kRetention, "expire", "TIME", "", "", 0, 0,
+     "keep what is at most so much older than the newest backup"},
+    {"keep-hourly", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "keep the last backup of each of the last N hours that have one"},
+    {"keep-daily", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "the same of days"},
+    {"keep-weekly", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "the same of weeks, which begin on Monday"},
+    {"keep-monthly", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "the same of months"},
+    {"keep-yearly", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "the same of years"},
+    {"keep-min", ValueKind::number, kRetention, "expire", "N", "", "", 1, kMostKept,
+     "never leave fewer than N good backups, whatever the rules say"},
+    {"keep-min-age", ValueKind::duration, kRetention, "expire", "TIME", "", "", 0, 0,
+     "never remove what is not so much older than the newest backup"},
+    {"retention-timezone", ValueKind::text, kRetention, "expire", "ZONE", "UTC", "", 0, 0,
+     "the time zone of hours, days and so on, such as Europe/Berlin"},
+    {"reason", ValueKind::text, on_command_line, "hold", "TEXT", "", "", 0, 0,
+     "why the backup is held; it has to be given"},
+    {"until", ValueKind::text, on_command_line, "hold", "TIME", "", "", 0, 0,
+     "when the hold ends: a time, or from now 90d, 12h (default: when it is released)"},
     {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
      "restore this backup (default: the right one for the target)"},
     {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
+    {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
+     "remove this backup, and no other"},
     {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
      "quick: all that is named exists and has its size; full: every frame is opened"},
     {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,
@@ -89,7 +131,7 @@ constexpr Option kOptions[] = {
      "keep what is right in the cluster's own directory, and fetch only what differs"},
     {"config-to", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,
      "bring back into DIR what was backed up from outside of the data directory"},
-    {"dry-run", ValueKind::flag, kShell, "restore stanza-delete", "", "false", "", 0, 0,
+    {"dry-run", ValueKind::flag, kShell, "restore expire stanza-delete", "", "false", "", 0, 0,
      "show the plan and touch nothing"},
     {"force", ValueKind::flag, on_command_line, "stanza-delete", "", "false", "", 0, 0,
      "do not ask for the stanza's name"},

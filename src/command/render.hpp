@@ -3,6 +3,7 @@
 #include "target_time.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/stanza.hpp>
@@ -60,6 +61,18 @@ std::string restore_json(const engine::RestorePlan& plan,
 std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
 std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,
                         std::string_view stanza);
+
+/// What `expire` did to a repository, or what kept it from that.
+struct ExpiredRepository {
+  std::string name;
+  std::string error;
+  std::optional<engine::ExpireResult> result;
+};
+/// "2 backups, 40 packs, 12 files of WAL, 1.2 GiB in 57 objects".
+std::string expire_summary(const engine::ExpireResult& result);
+std::string expire_text(std::span<const ExpiredRepository> repositories, bool dry_run);
+std::string expire_json(std::span<const ExpiredRepository> repositories, std::string_view stanza,
+                        bool dry_run);
 
 std::string stanza_created_text(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);

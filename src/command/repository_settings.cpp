@@ -50,11 +50,13 @@ class Section {
     throw UsageError(format("{}: {} of [repo.{}] {}", path_.string(), key, name_, why), hint);
   }
 
-  /// A key that only stores across a network have is a mistake here that would go unseen.
+  /// A key that only stores across a network have is a mistake here that would go unseen. What
+  /// other sections have, too, is of every repository.
   void refuse_network_keys() const {
     for (const ConfigEntry& entry : file_.entries) {
       const std::string_view key = entry.option->name;
-      if (entry.section == in_repo && entry.name == name_ && key != "type" && key != "path")
+      if (entry.section == in_repo && entry.name == name_ && entry.option->places == in_repo &&
+          key != "type" && key != "path")
         refuse(key, "has no meaning with type = \"posix\"", "remove it, or change the type");
     }
   }

@@ -3,6 +3,7 @@
 #include "config_file.hpp"
 #include "options.hpp"
 #include "repository_settings.hpp"
+#include "retention.hpp"
 #include "values.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -42,6 +43,7 @@ class Loader {
     load_restore();
     load_verify();
     load_stanza();
+    load_expire();
     return std::move(settings_);
   }
 
@@ -205,9 +207,29 @@ class Loader {
                             : format("configured are {}", quoted_list(file_.repositories)));
     }
     for (const std::string& name : file_.repositories) {
-      if (!named || named->text == name)
-        settings_.repositories.push_back(load_repository(file_, name, settings_.config));
+      if (named && named->text != name) continue;
+      RepositorySettings repository = load_repository(file_, name, settings_.config);
+      load_retention(repository, [&](std::string_view key) {
+        const auto value = retention_value(key, name);
+        return value ? value->text : std::string();
+      });
+      settings_.repositories.push_back(std::move(repository));
     }
+  }
+
+  /// A rule may be another one in each repository: [repo.NAME] comes before the other sections.
+  std::optional<Value> retention_value(std::string_view name, const std::string& repository) const {
+    const Option& option = *find_key(name, in_repo);
+    std::optional<Value> found;
+    for (const auto& [given, text] : arguments_.options) {
+      if (given == name) found = Value{text, format("option --{}", name), Source::command_line};
+    }
+    if (!found) found = from_environment(name);
+    const ConfigEntry* const entry = file_.find(in_repo, repository, name);
+    if (!found && entry != nullptr) found = Value{entry->value, entry->origin, Source::file};
+    if (!found) found = from_file(option);
+    if (found) check_value(option, *found);
+    return found;
   }
 
   void load_cluster() {
@@ -283,6 +305,7 @@ class Loader {
     if (arguments_.verb != "backup") return;
     settings_.backup_type = *repo::parse_backup_type(text_of("type", "incr"));
     settings_.delta = is_true(text_of("delta", "false"));
+    settings_.expire_auto = is_true(text_of("expire-auto", "true"));
     for (const Value& path : all("include-path")) settings_.include_paths.push_back(path_of(path));
   }
 
@@ -352,6 +375,17 @@ class Loader {
     settings_.reason = text_of("reason");
     if (arguments_.verb == "stanza-delete")
       settings_.dry_run = is_true(text_of("dry-run", "false"));
+  }
+
+  void load_expire() {
+    if (arguments_.verb == "expire") {
+      settings_.set = text_of("set");
+      settings_.dry_run = is_true(text_of("dry-run", "false"));
+    }
+    settings_.until = text_of("until");
+    if (arguments_.verb == "hold" && settings_.reason.empty()) {
+      throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");
+    }
   }
 
   void load_target() {

@@ -8,6 +8,7 @@
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/retention.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
 #include <filesystem>
@@ -26,6 +27,8 @@ struct RepositorySettings {
   std::string type;  // "posix" or "s3"
   std::filesystem::path path;
   storage::S3Settings s3;
+  repo::RetentionPolicy retention;  // in UTC: see retention_of()
+  std::string retention_timezone = "UTC";
 };
 
 /// All that the operator said, with types, checked one by one and together. A verb finds defaults
@@ -60,6 +63,7 @@ struct Settings {
   bool copy_wal = false;
   std::vector<std::filesystem::path> include_paths;
   milliseconds archive_timeout{60'000};
+  bool expire_auto = true;
 
   // restore
   std::string set;
@@ -86,7 +90,10 @@ struct Settings {
   bool all_hosts = false;
   std::string reason;
 
-  // verify; `set` as well
+  // hold; `reason` as well
+  std::string until;  // as it was written; empty: until released
+
+  // verify; `set` as well, as has expire
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
 };

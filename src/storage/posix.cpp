@@ -59,7 +59,7 @@ class Posix final : public Driver {
   void walk(const std::string& directory_key, std::string_view name_prefix,
             const std::function<void(const Object&)>& visit);
   void remove_one(const std::string& key, std::set<fs::path>& touched);
-  void settle(const fs::path& directory);
+  fs::path prune(const fs::path& directory);
 
   fs::path root_;
   std::mutex ready_mutex_;    // held while directories are made and synced: others wait for that
@@ -361,14 +361,15 @@ void Posix::remove_one(const std::string& key, std::set<fs::path>& touched) {
   touched.insert(path.parent_path());
 }
 
-/// Makes the removals in `directory` durable, then prunes what became empty, upward to the root.
-void Posix::settle(const fs::path& directory) {
-  if (sync_directory_if_exists(directory)) sweep_unfinished(directory);
-  for (fs::path at = directory; at != root_; at = at.parent_path()) {
-    // A put may have come first, or another run: both are well. That an emptied directory stays
-    // because it may not be removed harms nobody either.
-    if (::rmdir(at.c_str()) != 0 && errno != ENOENT) break;
-  }
+/// Removes `directory` and those above it, up to the root, as far as they are empty; the first that
+/// stays. Only that one is to be made durable: what was in the others is gone with their names.
+fs::path Posix::prune(const fs::path& directory) {
+  sweep_unfinished(directory);
+  fs::path at = directory;
+  // A put may have come first, or another run: both are well. That an emptied directory stays
+  // because it may not be removed harms nobody either.
+  while (at != root_ && (::rmdir(at.c_str()) == 0 || errno == ENOENT)) at = at.parent_path();
+  return at;
 }
 
 void Posix::remove(std::span<const std::string> keys) {
@@ -388,8 +389,12 @@ void Posix::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) {
     attempt([&] { remove_one(key, touched); });
   }
+  std::set<fs::path> left;
   for (const fs::path& directory : touched) {
-    attempt([&] { settle(directory); });
+    attempt([&] { left.insert(prune(directory)); });
+  }
+  for (const fs::path& directory : left) {
+    attempt([&] { sync_directory_if_exists(directory); });
   }
   forget_ready();
   attempt([&] { check_root(); });

@@ -143,7 +143,7 @@ TEST_CASE("unknown words are refused with the nearest known one") {
   check_says(refusal({"backup", "--no-start-fats"}), {"--no-start-fast"});
   check_says(refusal({}), {"no command"});
   check_says(refusal({"backup", "--set=x"}),
-             {"backup takes no option --set", "belongs to restore"});
+             {"backup takes no option --set", "belongs to restore, verify and expire"});
   check_says(refusal({"backup", "surplus"}), {"\"surplus\""});
   check_says(refusal({"archive-get", "one"}), {"NAME DEST"});
   check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
@@ -299,4 +299,61 @@ TEST_CASE("include-path is an array of the stanza, and the command line wins") {
     CHECK_THROWS_AS(load({"backup"}, {}, std::string(kConfig) + "include-path = " + wrong + "\n"),
                     UsageError);
   }
+}
+
+TEST_CASE("retention is each repository's own, then the stanza's, then the global one") {
+  const std::string config = R"([global]
+retention-full = 2
+keep-daily = 7
+keep-within = "14d"
+[repo.local]
+type = "posix"
+path = "/var/lib/pgcairn"
+retention-full = 9
+retention-full-type = "time"
+retention-timezone = "Europe/Berlin"
+[repo.away]
+type = "posix"
+path = "/mnt/away"
+retention-archive-type = "diff"
+retention-archive = 3
+[stanza.main]
+pg-path = "/pg/main"
+keep-daily = 5
+keep-min-age = "36h"
+expire-auto = false
+)";
+  const Settings both = load({"expire", "--dry-run"}, {}, config);
+  CHECK(both.dry_run);
+  const repo::RetentionPolicy& local = both.repositories[0].retention;
+  CHECK(local.full == 9U);
+  CHECK(local.full_in_days);
+  CHECK(local.keep_daily == 5U);
+  CHECK(local.keep_within == std::chrono::hours(14 * 24));
+  CHECK(local.keep_min_age == std::chrono::hours(36));
+  CHECK_FALSE(local.archive);
+  CHECK(both.repositories[0].retention_timezone == "Europe/Berlin");
+  const repo::RetentionPolicy& away = both.repositories[1].retention;
+  CHECK(away.full == 2U);
+  CHECK_FALSE(away.full_in_days);
+  CHECK(away.archive == 3U);
+  CHECK(away.archive_unit == repo::ArchiveUnit::diff);
+  CHECK(both.repositories[1].retention_timezone == "UTC");
+  // What is said aloud holds for all.
+  const Settings said =
+      load({"expire", "--retention-full=4"}, {{"PGCAIRN_KEEP_DAILY", "1"}}, config);
+  for (const RepositorySettings& one : said.repositories) {
+    CHECK(one.retention.full == 4U);
+    CHECK(one.retention.keep_daily == 1U);
+  }
+  // A backup has them too, to expire when it is done.
+  CHECK_FALSE(load({"backup"}, {}, config).expire_auto);
+  CHECK(load({"backup", "--expire-auto"}, {}, config).expire_auto);
+  CHECK(load({"backup"}, {}, config).repositories[0].retention.full == 9U);
+  CHECK(load({"backup"}).repositories[0].retention.empty());
+  check_says(refusal({"expire", "--keep-last=0"}), {"--keep-last", "from 1 to"});
+  check_says(refusal({"expire", "--keep-within=long"}), {"--keep-within", "a duration"});
+  check_says(refused_config("[repo.a]\nretention-full = \"2\"\n"), {"number without quotes"});
+  check_says(refusal({"hold", "20261121-010203F"}), {"--reason"});
+  check_says(refusal({"annotate", "20261121-010203F"}), {"LABEL KEY=TEXT"});
 }

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::repo {
+
+// Retention: which backups stay, as pgcairn-expire(1) tells it. Pure: no repository, no clock.
+
+/// What retention looks at of a backup.
+struct RetentionBackup {
+  std::string label;
+  BackupType type = BackupType::full;
+  std::string cluster;  // its id
+  Timestamp stop_time{};
+  bool damaged = false;            // then it counts for no rule, and for no last good one
+  std::vector<std::string> holds;  // the reasons of those that count
+};
+
+/// What retention-archive counts.
+enum class ArchiveUnit { full, diff, incr, time };
+
+/// The operator's rules. What is not set has no say; a backup stays if any rule keeps it.
+struct RetentionPolicy {
+  using Count = std::optional<std::uint32_t>;
+
+  Count full;                 // full backups, or days
+  bool full_in_days = false;  // retention-full-type=time
+  Count diff;
+  Count archive;
+  ArchiveUnit archive_unit = ArchiveUnit::full;
+
+  Count keep_last;
+  std::optional<milliseconds> keep_within;
+  Count keep_hourly;
+  Count keep_daily;
+  Count keep_weekly;
+  Count keep_monthly;
+  Count keep_yearly;
+
+  // The floor: when a rule removes backups, these stay all the same.
+  Count keep_min;
+  std::optional<milliseconds> keep_min_age;
+
+  /// How far the clocks of the operator's time zone are ahead of UTC.
+  std::function<std::chrono::seconds(Timestamp)> offset_at = [](Timestamp) {
+    return std::chrono::seconds(0);
+  };
+
+  /// Does any rule choose among backups? The floor alone does not.
+  bool chooses_backups() const;
+  /// Is there anything that expire would do?
+  bool empty() const { return !chooses_backups() && !archive; }
+};
+
+struct RetentionVerdict {
+  bool keep = true;
+  std::vector<std::string> reasons;  // "keep-daily 2026-11-20", "hold 'audit'", "no rule keeps it"
+  /// Kept, and recovery can go on from it to any later time: WAL is kept from its start on, not
+  /// only what makes it consistent.
+  bool continuous_wal = false;
+};
+
+/// A verdict for each backup. `backups`: in the order in which they were made, which their labels
+/// tell whatever the clocks said.
+///
+/// - Spans of time are counted back from the newest good backup, not from `now`: neither a clock
+///   that was set forward nor weeks without a backup make anything go.
+/// - A backup whose time is later than `now` stays, and counts for no rule: it makes none go.
+/// - A damaged backup counts for no rule.
+/// - The newest backup stays, and of each cluster the newest good one.
+std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
+                                              const RetentionPolicy& policy, Timestamp now);
+
+/// The newest that is not damaged, and not from the future unless all are: what not even the
+/// operator's own word removes. Nothing when all are damaged.
+std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now);
+
+}  // namespace pgcairn::repo

@@ -1,0 +1,263 @@
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/retention.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace pgcairn::repo {
+
+namespace {
+
+using std::chrono::days;
+
+constexpr days kLongestSpan{10'000'000};  // no time overflows by it
+
+/// What clocks of the operator's zone showed.
+struct LocalTime {
+  Timestamp shown;  // as if it were UTC
+  std::chrono::seconds offset;
+
+  std::chrono::sys_days day() const { return std::chrono::floor<days>(shown); }
+};
+
+std::string year_name(const LocalTime& time) {
+  return format("{:04}", static_cast<int>(std::chrono::year_month_day(time.day()).year()));
+}
+
+std::string month_name(const LocalTime& time) {
+  const std::chrono::year_month_day date(time.day());
+  return format("{}-{:02}", year_name(time), static_cast<unsigned>(date.month()));
+}
+
+std::string day_name(const LocalTime& time) {
+  const std::chrono::year_month_day date(time.day());
+  return format("{}-{:02}", month_name(time), static_cast<unsigned>(date.day()));
+}
+
+/// ISO 8601: a week begins on Monday and belongs to the year of its Thursday.
+std::string week_name(const LocalTime& time) {
+  const std::chrono::weekday weekday(time.day());
+  const std::chrono::sys_days thursday = time.day() + days(4) - days(weekday.iso_encoding());
+  const std::chrono::year year = std::chrono::year_month_day(thursday).year();
+  const days into_year = thursday - std::chrono::sys_days(year / std::chrono::January / 1);
+  return format("{:04}-W{:02}", static_cast<int>(year), into_year.count() / 7 + 1);
+}
+
+/// With the offset: where clocks are set back, the same hour comes twice and is two hours.
+std::string hour_name(const LocalTime& time) {
+  const auto hour = std::chrono::floor<std::chrono::hours>(time.shown) - time.day();
+  const auto minutes = std::chrono::floor<std::chrono::minutes>(time.offset).count();
+  return format("{} {:02}:00{}{:02}:{:02}", day_name(time), hour.count(), minutes < 0 ? '-' : '+',
+                std::abs(minutes) / 60, std::abs(minutes) % 60);
+}
+
+/// A rule that keeps the last backup of each of so many periods.
+struct CalendarRule {
+  std::string_view name;
+  RetentionPolicy::Count RetentionPolicy::*count;
+  std::string (*period)(const LocalTime&);
+};
+constexpr CalendarRule kCalendarRules[] = {
+    {"keep-hourly", &RetentionPolicy::keep_hourly, hour_name},
+    {"keep-daily", &RetentionPolicy::keep_daily, day_name},
+    {"keep-weekly", &RetentionPolicy::keep_weekly, week_name},
+    {"keep-monthly", &RetentionPolicy::keep_monthly, month_name},
+    {"keep-yearly", &RetentionPolicy::keep_yearly, year_name},
+};
+
+/// "14d", "36h", "90s": as an operator writes it.
+std::string span_text(milliseconds span) {
+  const std::int64_t seconds = std::chrono::floor<std::chrono::seconds>(span).count();
+  if (seconds % 86400 == 0) return format("{}d", seconds / 86400);
+  if (seconds % 3600 == 0) return format("{}h", seconds / 3600);
+  return format("{}s", seconds);
+}
+
+class Retention {
+ public:
+  Retention(std::span<const RetentionBackup> backups, const RetentionPolicy& policy, Timestamp now)
+      : backups_(backups), policy_(policy), now_(now), verdicts_(backups.size()) {
+    for (RetentionVerdict& verdict : verdicts_) verdict.keep = false;
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (counts(i)) newest_ = backups_[i].stop_time;
+    }
+  }
+
+  std::vector<RetentionVerdict> run() {
+    if (policy_.chooses_backups()) {
+      apply_full_and_diff();
+      apply_last_and_within();
+      for (const CalendarRule& rule : kCalendarRules) apply(rule);
+      protect();
+      apply_floor();
+    } else {
+      for (std::size_t i = 0; i < size(); ++i) keep(i, "no rule removes backups");
+    }
+    for (RetentionVerdict& verdict : verdicts_) {
+      if (!verdict.keep) verdict.reasons = {"no rule keeps it"};
+    }
+    mark_continuous_wal();
+    return std::move(verdicts_);
+  }
+
+ private:
+  std::size_t size() const { return backups_.size(); }
+  bool is_future(std::size_t i) const { return backups_[i].stop_time > now_; }
+  bool counts(std::size_t i) const { return !backups_[i].damaged && !is_future(i); }
+
+  void keep(std::size_t i, std::string reason) {
+    verdicts_[i].keep = true;
+    verdicts_[i].reasons.push_back(std::move(reason));
+  }
+
+  /// The `count`th newest of those that count and are `wanted`; the first of all when there are
+  /// fewer.
+  template <class Wanted>
+  std::size_t nth_newest(std::uint32_t count, Wanted&& wanted) const {
+    for (std::size_t i = size(); i-- > 0;) {
+      if (counts(i) && wanted(i) && --count == 0) return i;
+    }
+    return 0;
+  }
+
+  /// The newest of them that is at least so old: from it on, all of the span can be restored.
+  template <class Wanted>
+  std::size_t before_span(milliseconds span, Wanted&& wanted) const {
+    for (std::size_t i = size(); i-- > 0;) {
+      if (counts(i) && wanted(i) && backups_[i].stop_time <= newest_ - span) return i;
+    }
+    return 0;
+  }
+
+  void apply_full_and_diff() {
+    if (!policy_.full && !policy_.diff) return;
+    const auto is_full = [&](std::size_t i) { return backups_[i].type == BackupType::full; };
+    std::size_t full_from = 0;
+    if (policy_.full) {
+      full_from = policy_.full_in_days ? before_span(days(*policy_.full), is_full)
+                                       : nth_newest(*policy_.full, is_full);
+    }
+    std::size_t later_from = full_from;
+    if (policy_.diff) {
+      // As pgBackRest counts: a full backup is a differential one, too.
+      later_from = std::max(later_from, nth_newest(*policy_.diff, [&](std::size_t i) {
+                              return backups_[i].type != BackupType::incremental;
+                            }));
+    }
+    for (std::size_t i = full_from; i < size(); ++i) {
+      if (is_full(i) || !policy_.diff) {
+        keep(i, !policy_.full          ? std::string("full, and retention-full is not set")
+                : policy_.full_in_days ? format("retention-full {} days", *policy_.full)
+                                       : format("retention-full {}", *policy_.full));
+      } else if (i >= later_from) {
+        keep(i, format("retention-diff {}", *policy_.diff));
+      }
+    }
+  }
+
+  void apply_last_and_within() {
+    if (policy_.keep_last) {
+      const std::size_t from = nth_newest(*policy_.keep_last, [](std::size_t) { return true; });
+      for (std::size_t i = from; i < size(); ++i)
+        keep(i, format("keep-last {}", *policy_.keep_last));
+    }
+    if (policy_.keep_within) keep_younger("keep-within", *policy_.keep_within);
+  }
+
+  void keep_younger(std::string_view rule, milliseconds span) {
+    const Timestamp from = newest_ - std::min<milliseconds>(span, kLongestSpan);
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (backups_[i].stop_time >= from) keep(i, format("{} {}", rule, span_text(span)));
+    }
+  }
+
+  void apply(const CalendarRule& rule) {
+    const RetentionPolicy::Count count = policy_.*rule.count;
+    if (!count) return;
+    std::set<std::string> periods;
+    for (std::size_t i = size(); i-- > 0 && periods.size() < *count;) {
+      if (!counts(i)) continue;
+      const std::chrono::seconds offset = policy_.offset_at(backups_[i].stop_time);
+      const std::string period = rule.period({backups_[i].stop_time + offset, offset});
+      if (periods.insert(period).second) keep(i, format("{} {}", rule.name, period));
+    }
+  }
+
+  /// What stays whatever the rules say.
+  void protect() {
+    std::set<std::string> clusters;
+    for (std::size_t i = size(); i-- > 0;) {
+      if (i + 1 == size()) keep(i, "the newest backup");
+      if (is_future(i)) keep(i, "its time lies in the future");
+      if (counts(i) && clusters.insert(backups_[i].cluster).second)
+        keep(i, "the last good backup of its cluster");
+      for (const std::string& reason : backups_[i].holds) keep(i, format("hold '{}'", reason));
+    }
+  }
+
+  void apply_floor() {
+    if (policy_.keep_min_age) keep_younger("keep-min-age", *policy_.keep_min_age);
+    if (!policy_.keep_min) return;
+    std::uint32_t kept = 0;
+    for (std::size_t i = 0; i < size(); ++i) kept += counts(i) && verdicts_[i].keep ? 1 : 0;
+    for (std::size_t i = size(); i-- > 0 && kept < *policy_.keep_min;) {
+      if (!counts(i) || verdicts_[i].keep) continue;
+      keep(i, format("keep-min {}", *policy_.keep_min));
+      ++kept;
+    }
+  }
+
+  void mark_continuous_wal() {
+    std::size_t from = 0;
+    if (policy_.archive) {
+      const auto is_counted = [&](std::size_t i) {
+        if (!verdicts_[i].keep) return false;
+        switch (policy_.archive_unit) {
+          case ArchiveUnit::full:
+            return backups_[i].type == BackupType::full;
+          case ArchiveUnit::diff:
+            return backups_[i].type != BackupType::incremental;
+          case ArchiveUnit::incr:
+          case ArchiveUnit::time:
+            return true;
+        }
+        return true;
+      };
+      from = policy_.archive_unit == ArchiveUnit::time
+                 ? before_span(days(*policy_.archive), is_counted)
+                 : nth_newest(*policy_.archive, is_counted);
+    }
+    for (std::size_t i = from; i < size(); ++i) verdicts_[i].continuous_wal = verdicts_[i].keep;
+  }
+
+  std::span<const RetentionBackup> backups_;
+  const RetentionPolicy& policy_;
+  Timestamp now_;
+  Timestamp newest_{};  // of those that count
+  std::vector<RetentionVerdict> verdicts_;
+};
+
+}  // namespace
+
+bool RetentionPolicy::chooses_backups() const {
+  return full || diff || keep_last || keep_within ||
+         std::any_of(std::begin(kCalendarRules), std::end(kCalendarRules),
+                     [&](const CalendarRule& rule) { return (this->*rule.count).has_value(); });
+}
+
+std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
+                                              const RetentionPolicy& policy, Timestamp now) {
+  return Retention(backups, policy, now).run();
+}
+
+std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now) {
+  std::optional<std::size_t> future;
+  for (std::size_t i = backups.size(); i-- > 0;) {
+    if (backups[i].damaged) continue;
+    if (backups[i].stop_time <= now) return i;
+    if (!future) future = i;
+  }
+  return future;
+}
+
+}  // namespace pgcairn::repo

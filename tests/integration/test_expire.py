@@ -1,0 +1,186 @@
+"""expire, hold, unhold and annotate on a real cluster: what stays can be restored, and what goes is gone."""
+import json
+import re
+import signal
+
+import pytest
+
+from support import compare, damage, system
+from support.pgcairn import Pgcairn, result_of
+
+
+def expire(stanza, *args, code=0):
+    """The one repository's part of the result."""
+    done = stanza.cairn.run("expire", "--output=json", *args)
+    assert done.code == code, done
+    return done.json["expire"]["repositories"][0]
+
+
+def stored_labels(stanza):
+    return sorted(path.name for path in (stanza.repo / "main/data").iterdir())
+
+
+@pytest.fixture
+def history(stanza15):
+    """full, incr, full, incr: with rows that tell which."""
+    cluster = stanza15.cluster
+    cluster.pgbench_init(scale=2)
+    cluster.rows("CREATE TABLE t (x int)")
+    stanza15.made = []
+    for number, type in enumerate(("full", "incr", "full", "incr"), 1):
+        cluster.rows(f"INSERT INTO t VALUES ({number})")
+        stanza15.made.append(stanza15.backup(type=type)["label"])
+    cluster.wait_for_archived()
+    return stanza15
+
+
+def restored_rows(stanza, name, *args):
+    """What a restore that ends with the backup has in t."""
+    cluster = stanza.restore(name, "--type=immediate", "--target-action=promote", *args)
+    rows = cluster.must_start().wait_ready().sql("SELECT count(*) FROM t")
+    cluster.stop()
+    system.remove_tree(cluster.data)
+    return rows
+
+
+def test_what_stays_is_good_and_what_goes_is_gone(history):
+    before = compare.tree_state(history.repo)
+    nothing = expire(history)
+    assert not nothing["done"] and "no retention is set" in nothing["notes"][0]
+    plan = expire(history, "--keep-last=1", "--dry-run")
+    assert compare.tree_state(history.repo) == before, "a dry run or an expire without rules changed something"
+    assert [b["keep"] for b in plan["backups"]] == [False, False, False, True] and not plan["done"]
+    told = history.cairn.ok("expire", "--keep-last=1", "--dry-run").out
+    assert f"remove  backup {history.made[0]}: no rule keeps it" in told and "would remove 3 backups" in told
+
+    # The full backup goes, the incremental stays with the packs of it that it names.
+    done = expire(history, "--keep-last=1")
+    assert [b["label"] for b in done["backups"] if b["keep"]] == history.labels() == [history.made[3]]
+    assert done["removed-objects"] > 5 and done["kept-by-store"] is None
+    assert stored_labels(history) == sorted(history.made[2:])
+    shared = next(d for d in done["data"] if d["backup"] == history.made[2])
+    assert shared["packs-kept"] > 0 and shared["kept-reason"] == f"named by {history.made[3]}"
+    assert not list((history.repo / "main/data" / history.made[2] / "manifest").glob("*"))
+    first_kept = min(path.name for path in history.wal_objects())
+    assert first_kept == history.backups()[0]["wal-start"]
+    assert {w["keep"] for w in done["wal"]} == {True, False}
+    assert history.cairn.run("verify", "--level=full").code == 0
+    assert expire(history, "--keep-last=1")["removed-objects"] == 0
+
+    history.cluster.stop()
+    assert restored_rows(history, "kept") == "4"
+
+
+def test_the_archive_in_between_goes_and_each_backup_is_restored(history):
+    cairn = history.cairn
+    cairn.tables["global"].update({"retention-full": 2})
+    cairn.tables["repo.local"].update({"retention-archive": 1})
+    cairn.save()
+    history.cluster.rows("CREATE TABLE later AS SELECT 1")
+    history.cluster.wait_for_archived()
+    done = expire(history)
+    assert all(b["keep"] and "retention-full 2" in b["reasons"] for b in done["backups"])
+    starts = {b["label"]: b["wal-start"] for b in history.backups()}
+    stored = {path.name for path in history.wal_objects()}
+    assert set(starts.values()) <= stored
+    assert any(not w["keep"] for w in done["wal"]), "nothing stood between the backups"
+    assert any(w["reason"] == f"backup {history.made[0]} needs it to become consistent" for w in done["wal"])
+    assert any(w["reason"] == f"recovery from backup {history.made[2]} on" for w in done["wal"])
+    history.cluster.stop()
+    for number, label in enumerate(history.made, 1):
+        assert restored_rows(history, f"r{number}", f"--set={label}") == str(number)
+    latest = history.restore("latest").must_start().wait_ready()
+    assert latest.sql("SELECT count(*) FROM later") == "1"
+
+
+def test_holds_and_notes(history):
+    cairn, label = history.cairn, history.made[0]
+    assert cairn.ok("hold", label, "--reason=audit 2026", "--output=json").json["hold"] == {
+        "stanza": "main", "backup": label, "reason": "audit 2026", "until": None, "repositories": ["local"]}
+    assert re.fullmatch(r"20\d\d-.*Z", cairn.ok("hold", label, "--reason=more", "--until=90d", "--output=json").json["hold"]["until"])
+    assert cairn.run("hold", "20200101-000000F", "--reason=x").code == 10
+    cairn.ok("annotate", label, "ticket=OPS-1", "why=before the migration")
+    assert cairn.run("annotate", "20200101-000000F", "ticket=OPS-1").code == 10
+
+    refused = cairn.run("expire", f"--set={label}")
+    assert refused.code == 2 and "is held: audit 2026" in refused.err and f"pgcairn unhold {label}" in refused.err
+    kept = expire(history, "--keep-last=1")["backups"]
+    assert [(b["label"], b["reasons"]) for b in kept if b["keep"]][0] == (label, ["hold 'audit 2026'", "hold 'more'"])
+    assert history.labels() == [label, history.made[3]]
+
+    released = cairn.ok("unhold", label, "--output=json").json["unhold"]["released"]
+    assert sorted(one["reason"] for one in released) == ["audit 2026", "more"]
+    assert cairn.run("unhold", label).code == 10
+    assert list((history.repo / "record/main").iterdir())
+    expire(history, "--keep-last=1")
+    assert history.labels() == [history.made[3]]
+    assert not list((history.repo / "record/main").glob("*.json")), "what was said of the backup outlived it"
+
+
+def test_expire_after_a_backup(stanza15):
+    """It happens by itself; whatever comes of it, the backup stands."""
+    cairn = stanza15.cairn
+    cairn.tables["stanza.main"].update({"keep-last": 2})
+    cairn.save()
+    stanza15.cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    made = [stanza15.backup()["label"] for _ in range(2)]
+    made.append(stanza15.backup("--no-expire-auto")["label"])
+    assert stanza15.labels() == made
+    backup, said = stanza15.backup_aloud()
+    assert stanza15.labels() == [made[2], backup["label"]] and "expire removed 2 backups" in said
+    # A marker of an earlier one is damaged: nothing may go, and the backup is there.
+    damage.flip(stanza15.marker(made[2]))
+    backup, said = stanza15.backup_aloud(code=3)
+    assert "the backup is complete, but the expire after it was not" in said and f"expire --set={made[2]}" in said
+    assert stanza15.marker(backup["label"]).exists() and stanza15.packs(made[2])
+
+
+def test_a_damaged_marker_stops_expire_until_it_is_given_up(history):
+    damage.flip(history.marker(history.made[1]))
+    before = {path for path in history.repo.rglob("*") if "lease" not in str(path)}
+    refused = history.cairn.run("expire", "--keep-last=1")
+    assert refused.code == 4 and "nothing was removed" in refused.err and f"expire --set={history.made[1]}" in refused.err
+    assert {path for path in history.repo.rglob("*") if "lease" not in str(path)} == before
+    given_up = expire(history, f"--set={history.made[1]}")
+    assert [(b["label"], b["type"]) for b in given_up["backups"] if not b["keep"]] == [(history.made[1], None)]
+    assert expire(history, "--keep-last=2")["done"]
+    assert history.cairn.run("verify", "--level=full").code == 0
+    last = history.cairn.run("expire", f"--set={history.made[3]}")
+    assert last.code == 2 and "the last good one" in last.err
+
+
+def test_expire_beside_a_backup_of_another_host_is_refused(history):
+    """Two configurations, one repository: who holds the lease is told, and nothing goes."""
+    other = Pgcairn(history.cairn.binary, history.home / "other.toml", {
+        "repo.elsewhere": {"type": "posix", "path": history.repo},
+        "stanza.main": {"pg-path": history.cluster.data, "keep-last": 1}})
+    process = history.start_slow_backup()
+    refused = other.run("expire")
+    assert refused.code == 11 and "is in use: backup by process" in refused.err and "since" in refused.err, refused
+    assert json.loads(other.ok("expire", "--dry-run", "--output=json").out)["expire"]["dry-run"]
+    process.send_signal(signal.SIGINT)
+    assert result_of(process).code == 130
+    other.ok("expire")
+    assert history.labels() == history.made[3:]
+
+
+def test_each_repository_by_itself(make_stanza):
+    stanza = make_stanza(15)
+    second = system.make_dir(stanza.home / "repo2", 0o750)
+    stanza.cairn.tables["global"].update({"keep-last": 1})
+    stanza.cairn.tables["repo.second"] = {"type": "posix", "path": second, "keep-last": 2}
+    stanza.cairn.save()
+    stanza.create()
+    made = {name: [stanza.backup(f"--repo={name}", "--no-expire-auto")["label"] for _ in range(3)]
+            for name in ("local", "second")}
+    done = stanza.cairn.ok("expire", "--output=json").json["expire"]["repositories"]
+    assert [[b["label"] for b in one["backups"] if b["keep"]] for one in done] == [made["local"][2:], made["second"][1:]]
+    only = stanza.cairn.ok("expire", f"--set={made['second'][1]}", "--repo=second", "--output=json").json["expire"]["repositories"]
+    assert [b["label"] for b in only[0]["backups"] if b["keep"]] == made["second"][2:]
+    # One that cannot be read keeps the other from nothing.
+    stanza.repo.chmod(0o000)
+    try:
+        broken = stanza.cairn.run("expire", "--output=json")
+        assert broken.code == 1 and broken.json["expire"]["repositories"][1]["done"]
+    finally:
+        stanza.repo.chmod(0o750)

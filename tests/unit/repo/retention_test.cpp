@@ -1,0 +1,295 @@
+#include "command/zone.hpp"
+
+#include <pgcairn/repo/retention.hpp>
+
+#include <catch2/catch.hpp>
+
+using namespace pgcairn;
+using namespace pgcairn::repo;
+
+namespace {
+
+constexpr auto kHour = std::chrono::hours(1);
+constexpr auto kDay = std::chrono::hours(24);
+
+Timestamp at(std::string_view utc) {
+  return parse_utc(std::string(utc) + "Z").value();
+}
+
+/// Backups that end at these times: "F 2026-11-21T01:02:03", oldest first.
+std::vector<RetentionBackup> made(std::initializer_list<std::string_view> lines) {
+  std::vector<RetentionBackup> backups;
+  for (const std::string_view line : lines) {
+    RetentionBackup backup;
+    backup.type = line[0] == 'F'   ? BackupType::full
+                  : line[0] == 'D' ? BackupType::differential
+                                   : BackupType::incremental;
+    backup.stop_time = at(line.substr(2));
+    backup.label = full_backup_label(backup.stop_time);
+    backup.cluster = "15-1";
+    backups.push_back(std::move(backup));
+  }
+  return backups;
+}
+
+/// A backup a day, the last on 2026-11-21 at noon.
+std::vector<RetentionBackup> daily(int count, BackupType type = BackupType::full) {
+  std::vector<RetentionBackup> backups;
+  for (int i = count - 1; i >= 0; --i) {
+    RetentionBackup backup;
+    backup.type = type;
+    backup.stop_time = at("2026-11-21T12:00:00") - i * kDay;
+    backup.label = full_backup_label(backup.stop_time);
+    backup.cluster = "15-1";
+    backups.push_back(std::move(backup));
+  }
+  return backups;
+}
+
+/// Which stay: "-" and "k" for each, "K" where WAL is continuous.
+std::string kept(const std::vector<RetentionBackup>& backups, const RetentionPolicy& policy,
+                 Timestamp now = at("2026-11-21T13:00:00")) {
+  std::string text;
+  for (const RetentionVerdict& verdict : apply_retention(backups, policy, now))
+    text += verdict.keep ? (verdict.continuous_wal ? 'K' : 'k') : '-';
+  return text;
+}
+
+std::string reasons(const RetentionVerdict& verdict) {
+  std::string text;
+  for (const std::string& reason : verdict.reasons) text += (text.empty() ? "" : ", ") + reason;
+  return text;
+}
+
+RetentionPolicy policy_with(const std::function<void(RetentionPolicy&)>& set) {
+  RetentionPolicy policy;
+  set(policy);
+  return policy;
+}
+
+}  // namespace
+
+TEST_CASE("without a rule nothing goes, whatever the floor and the archive say") {
+  CHECK(kept(daily(3), {}) == "KKK");
+  RetentionPolicy policy;
+  policy.keep_min = 1;
+  CHECK(policy.empty());
+  CHECK(kept(daily(3), policy) == "KKK");
+  policy.archive = 1;
+  CHECK_FALSE(policy.empty());
+  CHECK(kept(daily(3), policy) == "kkK");
+  CHECK(kept({}, policy) == "");
+}
+
+TEST_CASE("retention-full and retention-diff count as pgBackRest does") {
+  const auto backups =
+      made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00", "F 2026-11-03T00:00:00",
+            "I 2026-11-04T00:00:00", "D 2026-11-05T00:00:00", "I 2026-11-06T00:00:00",
+            "D 2026-11-07T00:00:00", "I 2026-11-08T00:00:00"});
+  RetentionPolicy policy;
+  policy.full = 1;
+  CHECK(kept(backups, policy) == "--KKKKKK");
+  policy.diff = 1;
+  CHECK(kept(backups, policy) == "--K---KK");
+  policy.diff = 2;
+  CHECK(kept(backups, policy) == "--K-KKKK");
+  policy.full = 2;
+  policy.diff = 3;  // the full one is the third
+  CHECK(kept(backups, policy) == "K-KKKKKK");
+  policy.full.reset();
+  policy.diff = 1;
+  CHECK(kept(backups, policy) == "K-K---KK");
+  policy.full = 9;
+  policy.diff.reset();
+  CHECK(kept(backups, policy) == "KKKKKKKK");
+}
+
+TEST_CASE("retention-full in days keeps what all of the days need") {
+  RetentionPolicy policy;
+  policy.full_in_days = true;
+  policy.full = 3;
+  CHECK(kept(daily(6), policy) == "--KKKK");
+  // 4 days: the full backup before them is the only one from which the fourth day can be reached.
+  const auto backups = made({"F 2026-11-10T00:00:00", "F 2026-11-15T00:00:00",
+                             "I 2026-11-16T00:00:00", "F 2026-11-20T00:00:00"});
+  policy.full = 4;
+  CHECK(kept(backups, policy) == "-KKK");
+  policy.full = 6;
+  CHECK(kept(backups, policy) == "KKKK");
+}
+
+TEST_CASE("a backup stays if any rule keeps it, and says by which") {
+  RetentionPolicy policy;
+  policy.keep_last = 2;
+  policy.keep_daily = 3;
+  policy.keep_monthly = 2;
+  const auto backups =
+      made({"F 2026-10-30T00:00:00", "F 2026-10-31T00:00:00", "F 2026-11-19T00:00:00",
+            "I 2026-11-20T01:00:00", "I 2026-11-20T02:00:00", "I 2026-11-21T01:00:00"});
+  CHECK(kept(backups, policy) == "-KK-KK");
+  const auto verdicts = apply_retention(backups, policy, at("2026-11-21T13:00:00"));
+  CHECK(reasons(verdicts[0]) == "no rule keeps it");
+  CHECK(reasons(verdicts[1]) == "keep-monthly 2026-10");
+  CHECK(reasons(verdicts[2]) == "keep-daily 2026-11-19");
+  CHECK(reasons(verdicts[4]) == "keep-last 2, keep-daily 2026-11-20");
+  CHECK(reasons(verdicts[5]) ==
+        "keep-last 2, keep-daily 2026-11-21, keep-monthly 2026-11, the newest backup, "
+        "the last good backup of its cluster");
+}
+
+TEST_CASE("each calendar rule keeps the last backup of each period") {
+  const auto backups =
+      made({"F 2024-12-30T00:00:00", "F 2025-01-01T00:00:00", "F 2025-12-28T23:00:00",
+            "F 2025-12-31T00:00:00", "F 2026-01-01T00:00:00", "F 2026-01-01T00:30:00"});
+  const auto rule = [&](RetentionPolicy::Count RetentionPolicy::*count, std::uint32_t n) {
+    RetentionPolicy policy;
+    policy.*count = n;
+    return kept(backups, policy);
+  };
+  CHECK(rule(&RetentionPolicy::keep_yearly, 9) == "K--K-K");
+  CHECK(rule(&RetentionPolicy::keep_yearly, 2) == "---K-K");
+  CHECK(rule(&RetentionPolicy::keep_monthly, 9) == "KK-K-K");
+  // 2024-12-30 and 2025-01-01 are both in 2025-W01, 2025-12-31 and 2026-01-01 in 2026-W01.
+  CHECK(rule(&RetentionPolicy::keep_weekly, 9) == "-KK--K");
+  CHECK(rule(&RetentionPolicy::keep_weekly, 1) == "-----K");
+  CHECK(rule(&RetentionPolicy::keep_daily, 9) == "KKKK-K");
+  CHECK(rule(&RetentionPolicy::keep_hourly, 9) == "KKKK-K");
+  const auto weekly = policy_with([](auto& policy) { policy.keep_weekly = 9; });
+  CHECK(apply_retention(backups, weekly, at("2026-02-01T00:00:00"))[5].reasons.front() ==
+        "keep-weekly 2026-W01");
+}
+
+TEST_CASE("days are those of the operator's zone, and an hour that comes twice is two") {
+  const auto berlin = command::named_zone("Europe/Berlin");
+  REQUIRE(berlin);
+  RetentionPolicy policy;
+  policy.offset_at = [&](Timestamp when) {
+    return berlin->offset_at(std::chrono::floor<std::chrono::seconds>(when));
+  };
+  policy.keep_daily = 9;
+  // 23:30 on the 20th and 00:30 on the 21st in Berlin are one day in UTC.
+  const auto night = made({"F 2026-11-20T22:30:00", "F 2026-11-20T23:30:00"});
+  CHECK(kept(night, policy) == "KK");
+  CHECK(kept(night, policy_with([](auto& utc) { utc.keep_daily = 9; })) == "-K");
+  // In summer the day begins two hours before UTC's.
+  CHECK(kept(made({"F 2026-07-01T21:30:00", "F 2026-07-01T22:30:00"}), policy) == "KK");
+  CHECK(kept(made({"F 2026-07-01T22:30:00", "F 2026-07-01T23:30:00"}), policy) == "-K");
+
+  // 2026-10-25: 02:00 to 03:00 comes twice in Berlin; 2026-03-29: it does not come at all.
+  policy.keep_daily.reset();
+  policy.keep_hourly = 9;
+  const auto autumn = made({"F 2026-10-25T00:10:00", "F 2026-10-25T00:50:00",
+                            "F 2026-10-25T01:10:00", "F 2026-10-25T01:50:00"});
+  CHECK(kept(autumn, policy) == "-K-K");
+  const auto verdicts = apply_retention(autumn, policy, at("2026-11-21T13:00:00"));
+  CHECK(verdicts[1].reasons.front() == "keep-hourly 2026-10-25 02:00+02:00");
+  CHECK(verdicts[3].reasons.front() == "keep-hourly 2026-10-25 02:00+01:00");
+  CHECK(kept(made({"F 2026-03-29T00:50:00", "F 2026-03-29T01:10:00"}), policy) == "KK");
+  // The 25 hours of that day are one.
+  policy.keep_hourly.reset();
+  policy.keep_daily = 1;
+  CHECK(kept(made({"F 2026-10-24T22:00:00", "F 2026-10-25T22:59:00"}), policy) == "-K");
+  CHECK(kept(made({"F 2026-10-24T21:59:00", "F 2026-10-25T22:59:00"}), policy) == "-K");
+}
+
+TEST_CASE("spans are counted back from the newest backup") {
+  const auto within = policy_with([](auto& policy) { policy.keep_within = 2 * kDay; });
+  CHECK(kept(daily(5), within) == "--KKK");
+  // A clock that is a year ahead, and a year without backups, make nothing go.
+  CHECK(kept(daily(5), within, at("2027-11-21T13:00:00")) == "--KKK");
+  const auto for_ever = policy_with([](auto& policy) { policy.keep_within = milliseconds::max(); });
+  CHECK(kept(daily(5), for_ever) == "KKKKK");
+}
+
+TEST_CASE("a backup from the future stays and makes none go") {
+  auto backups = daily(4);
+  backups.push_back(backups.back());
+  backups.back().stop_time = at("2031-01-01T00:00:00");
+  const auto last = policy_with([](auto& policy) { policy.keep_last = 1; });
+  CHECK(kept(backups, last) == "---KK");
+  const auto within = policy_with([](auto& policy) { policy.keep_within = kHour; });
+  CHECK(kept(backups, within) == "---KK");
+  const auto yearly = policy_with([](auto& policy) { policy.keep_yearly = 1; });
+  CHECK(kept(backups, yearly) == "---KK");
+  CHECK(reasons(apply_retention(backups, last, at("2026-11-21T13:00:00"))[4]) ==
+        "keep-last 1, the newest backup, its time lies in the future");
+  // A clock that is set back sees all in the future.
+  CHECK(kept(daily(4), last, at("2020-01-01T00:00:00")) == "KKKK");
+  // One made by a clock that stood in the past is still the newest.
+  auto past = daily(4);
+  past[3].stop_time = at("1999-01-01T00:00:00");
+  CHECK(kept(past, last) == "---K");
+  CHECK(kept(past, within) == "KKKK");
+}
+
+TEST_CASE("a damaged backup counts for no rule") {
+  auto backups = daily(5);
+  backups[3].damaged = true;
+  const auto last = policy_with([](auto& policy) { policy.keep_last = 2; });
+  CHECK(kept(backups, last) == "--KKK");
+  backups[4].damaged = true;
+  CHECK(kept(backups, last) == "-KKKK");
+  const auto days = policy_with([](auto& policy) { policy.keep_daily = 1; });
+  CHECK(kept(backups, days) == "--K-K");
+  for (RetentionBackup& backup : backups) backup.damaged = true;
+  CHECK(kept(backups, days) == "----K");
+  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == std::nullopt);
+}
+
+TEST_CASE("held backups, the newest, and the last good one of each cluster stay") {
+  auto backups = daily(6);
+  backups[0].cluster = backups[1].cluster = "13-7";
+  backups[3].holds = {"audit", "court"};
+  backups[5].damaged = true;
+  const auto days = policy_with([](auto& policy) { policy.keep_daily = 1; });
+  CHECK(kept(backups, days) == "-K-KKK");
+  const auto verdicts = apply_retention(backups, days, at("2026-11-21T13:00:00"));
+  CHECK(reasons(verdicts[1]) == "the last good backup of its cluster");
+  CHECK(reasons(verdicts[3]) == "hold 'audit', hold 'court'");
+  CHECK(reasons(verdicts[5]) == "the newest backup");
+  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 4U);
+  CHECK(last_good(backups, at("2000-01-01T00:00:00")) == 4U);
+  CHECK(last_good(backups, at("2026-11-19T13:00:00")) == 3U);
+}
+
+TEST_CASE("the floor is of backups and of days") {
+  RetentionPolicy policy;
+  policy.keep_last = 1;
+  policy.keep_min = 3;
+  CHECK(kept(daily(6), policy) == "---KKK");
+  policy.keep_min_age = 4 * kDay;
+  CHECK(kept(daily(6), policy) == "-KKKKK");
+  // What rules keep counts.
+  RetentionPolicy monthly;
+  monthly.keep_monthly = 3;
+  monthly.keep_min = 3;
+  const auto backups = made({"F 2026-09-01T00:00:00", "F 2026-10-01T00:00:00",
+                             "F 2026-11-01T00:00:00", "F 2026-11-02T00:00:00"});
+  CHECK(kept(backups, monthly) == "KK-K");
+  monthly.keep_min = 4;
+  CHECK(kept(backups, monthly) == "KKKK");
+}
+
+TEST_CASE("retention-archive says from which backup on recovery can go anywhere") {
+  const auto backups =
+      made({"F 2026-11-01T00:00:00", "I 2026-11-02T00:00:00", "F 2026-11-03T00:00:00",
+            "D 2026-11-04T00:00:00", "I 2026-11-05T00:00:00"});
+  RetentionPolicy policy;
+  policy.archive = 1;
+  CHECK(kept(backups, policy) == "kkKKK");
+  policy.archive_unit = ArchiveUnit::diff;
+  CHECK(kept(backups, policy) == "kkkKK");
+  policy.archive = 2;
+  CHECK(kept(backups, policy) == "kkKKK");
+  policy.archive_unit = ArchiveUnit::incr;
+  CHECK(kept(backups, policy) == "kkkKK");
+  policy.archive_unit = ArchiveUnit::time;
+  CHECK(kept(backups, policy) == "kkKKK");
+  policy.archive = 30;
+  CHECK(kept(backups, policy) == "KKKKK");
+  // Of kept ones.
+  policy.archive_unit = ArchiveUnit::full;
+  policy.archive = 2;
+  policy.full = 1;
+  CHECK(kept(backups, policy) == "--KKK");
+}
