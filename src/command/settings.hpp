@@ -6,6 +6,8 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
+#include <pgcairn/engine/health_limits.hpp>
+#include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/storage/drivers.hpp>
@@ -19,13 +21,19 @@
 
 namespace pgcairn::command {
 
-enum class Form { text, json };
+enum class Form { text, json, nagios, prometheus };
 
 struct RepositorySettings {
   std::string name;
   std::string type;  // "posix" or "s3"
   std::filesystem::path path;
   storage::S3Settings s3;
+};
+
+/// A stanza that health looks at.
+struct WatchedStanza {
+  engine::StanzaSettings stanza;
+  engine::HealthLimits limits;
 };
 
 /// All that the operator said, with types, checked one by one and together. A verb finds defaults
@@ -42,7 +50,7 @@ struct Settings {
 
   std::filesystem::path state_path;              // what this host remembers, such as stops
   std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
-  std::string stanza;                            // empty: info about all
+  std::string stanza;                            // empty: info and its like about all
   std::vector<std::string> configured_stanzas;   // in the order of the file
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
   bool pg_path_overridden = false;               // pg_path is not the configuration file's
@@ -86,7 +94,12 @@ struct Settings {
   bool all_hosts = false;
   std::string reason;
 
-  // verify; `set` as well
+  // report, metrics; empty: standard output
+  std::filesystem::path file;
+  // health, metrics: the stanza that was named, or all of the configuration
+  std::vector<WatchedStanza> watched;
+
+  // verify; `set` as well, as of info
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
 };
