@@ -40,10 +40,13 @@ void warn_of_readable_secrets(const Settings& settings) {
 std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
+  // Monitoring asks again in a minute, and gives up on whoever lets it wait.
+  const bool patient = settings.watched.empty();
+  const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
   for (const RepositorySettings& repository : settings.repositories) {
     auto driver =
         repository.type == "s3"
-            ? storage::with_retry(storage::make_s3(repository.s3), {}, stop)
+            ? storage::with_retry(storage::make_s3(repository.s3), remote, stop)
             : storage::with_retry(storage::make_posix(repository.path), kLocalRetry, stop);
     repositories.emplace_back(repository.name, std::move(driver));
   }

@@ -25,7 +25,12 @@ ExitCode exit_code_of(const std::exception_ptr& thrown) {
 }
 
 int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool on_standby,
-                      int signal) {
+                      int signal, bool nagios) {
+  if (nagios) {
+    if (code == ExitCode::done) return 0;
+    if (code == ExitCode::warnings) return 1;
+    return certain && code == ExitCode::damaged ? 2 : 3;
+  }
   if (verb == "archive-push") return code == ExitCode::done ? 0 : 1;
   if (verb == "archive-get") {
     if (code == ExitCode::done) return 0;

@@ -26,6 +26,8 @@ inline constexpr ExitCode kAbsent = ExitCode::failed;
 
 /// What the process returns. archive-push and archive-get answer PostgreSQL, not a person:
 ///
+/// `nagios`: health answers a monitoring system: 0 ok, 1 warning, 2 critical, 3 everything else.
+///
 /// - archive-push: 0 or 1. Above 125 the archiver would take it for a crash and restart itself
 ///   without counting the failure (pgarch.c, shell_archive.c).
 /// - archive-get: with recovery.signal, 1 to 125 means "no such file" and *ends the recovery*;
@@ -35,6 +37,6 @@ inline constexpr ExitCode kAbsent = ExitCode::failed;
 ///   the run gives 128 + signal, which is how a shell reports a child that a signal ended:
 ///   PostgreSQL takes 143 (SIGTERM) as its own fast shutdown and leaves recovery cleanly.
 int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool on_standby,
-                      int signal);
+                      int signal, bool nagios = false);
 
 }  // namespace pgcairn::command

@@ -52,12 +52,41 @@ constexpr HelpText kTexts[] = {
      "    1  the segment did not arrive in every repository in time\n"
      "   13  PostgreSQL cannot be reached, does not archive, or is not the stanza's cluster\n"},
     {"info",
-     "Shows for each stanza and repository the backups and the archived WAL. With --output=json in "
-     "a\n"
-     "form that stays; see pgcairn-info(1).\n",
+     "Shows for each stanza and repository the backups, to which times they can be restored, what "
+     "is\n"
+     "known to be wrong with them, and the archived WAL. With --output=json in a form that stays; "
+     "see\n"
+     "pgcairn-info(1).\n",
      "pgcairn info\n"
+     "pgcairn --stanza=main --set=20261121-010203F info\n"
      "pgcairn --stanza=main --output=json info\n",
      "    1  a repository could not be read: what is shown may not be all\n"},
+    {"report",
+     "Writes what info shows, and how sizes, durations, verify and drill went over time, as one "
+     "HTML\n"
+     "page that needs nothing else.\n",
+     "pgcairn --file=/var/www/html/backups.html report\n"
+     "pgcairn --stanza=main report > main.html\n",
+     "    1  a repository could not be read: what is shown may not be all\n"},
+    {"health",
+     "Looks at the age, count and size of backups, at the archiver, at free space, at the last "
+     "verify\n"
+     "and drill, at stops and leases, and compares them with the health keys of the configuration. "
+     "It\n"
+     "changes nothing and is cheap enough for every minute. Without --stanza all stanzas of the\n"
+     "configuration are looked at. What cannot be found out is unknown, never ok.\n",
+     "pgcairn health\n"
+     "pgcairn --stanza=main --output=nagios health\n",
+     "    1  something is not known: a repository or the server could not be read\n"
+     "    3  warnings\n"
+     "    4  critical; with --output=nagios: 0 ok, 1 warning, 2 critical, 3 unknown\n"},
+    {"metrics",
+     "Writes what health measures in Prometheus' text format, for node_exporter's textfile "
+     "collector.\n"
+     "With --file the file appears as a whole, readable for all.\n",
+     "pgcairn --file=/var/lib/prometheus/node-exporter/pgcairn.prom metrics\n"
+     "pgcairn --stanza=main metrics\n",
+     ""},
     {"restore",
      "Chooses the backup for the target, proves that the WAL to get there is in the archive, shows "
      "its\n"

@@ -1,53 +1,91 @@
 #include "cluster.hpp"
 #include "render.hpp"
+#include "stanzas.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/info.hpp>
 
 #include <algorithm>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace pgcairn::command {
 
 namespace {
 
 /// The engine knows names only.
-void name_types(std::vector<engine::StanzaInfo>& stanzas, const Settings& settings) {
-  for (engine::StanzaInfo& stanza : stanzas) {
-    for (engine::RepositoryInfo& repository : stanza.repositories) {
-      for (const RepositorySettings& known : settings.repositories) {
-        if (known.name == repository.name) repository.type = known.type;
-      }
-    }
+void describe(engine::RepositoryInfo& repository, const Settings& settings) {
+  for (const RepositorySettings& known : settings.repositories) {
+    if (known.name != repository.name) continue;
+    repository.type = known.type;
+    std::error_code error;
+    const auto space = std::filesystem::space(known.path, error);
+    if (!error && !repository.missing)
+      repository.space = engine::Space{space.capacity, space.available};
   }
 }
 
-/// The stanza that was named; else those of the configuration, so that one without a backup is
-/// seen, and those that only the repositories know.
-std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
-                                             std::span<repo::Repository> repositories) {
-  if (!settings.stanza.empty()) return engine::read_info({settings.stanza}, false, repositories);
-  const auto& configured = settings.configured_stanzas;
-  return engine::read_info({configured.begin(), configured.end()}, true, repositories);
+/// Of the terminal; 80 where there is none, so that what is piped is always the same.
+std::size_t columns_of_output() {
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+bool has_backup(std::span<const engine::StanzaInfo> stanzas) {
+  return std::any_of(stanzas.begin(), stanzas.end(), [](const engine::StanzaInfo& stanza) {
+    return std::any_of(stanza.repositories.begin(), stanza.repositories.end(),
+                       [](const auto& repository) { return !repository.backups.empty(); });
+  });
 }
 
 }  // namespace
 
+std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
+                                             std::span<repo::Repository> repositories,
+                                             std::stop_token stop) {
+  engine::InfoOptions options;
+  options.set = settings.set;
+  options.and_found = settings.stanza.empty();
+  if (options.and_found) {
+    options.stanzas = {settings.configured_stanzas.begin(), settings.configured_stanzas.end()};
+  } else {
+    options.stanzas = {settings.stanza};
+  }
+  std::vector<engine::StanzaInfo> stanzas = engine::read_info(options, repositories, stop);
+  for (engine::StanzaInfo& stanza : stanzas)
+    for (engine::RepositoryInfo& repository : stanza.repositories) describe(repository, settings);
+  return stanzas;
+}
+
 ExitCode info(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  std::vector<engine::StanzaInfo> stanzas = read_stanzas(settings, repositories);
-  name_types(stanzas, settings);
+  const std::vector<engine::StanzaInfo> stanzas =
+      read_stanzas(settings, repositories, session.stop);
   const InfoStatus status = status_of(settings.stanza, stanzas);
-  const bool json = settings.output == Form::json;
-  // A program that reads JSON gets its object whatever happened; a person reads the error alone.
-  if (json || status != InfoStatus::missing) print(json ? info_json(stanzas) : info_text(stanzas));
+  const bool no_such_backup = !settings.set.empty() && !has_backup(stanzas);
+  if (settings.output == Form::json) {
+    // A program that reads JSON gets its object whatever happened.
+    print(info_json(stanzas));
+  } else if (!settings.set.empty()) {
+    print(info_set_text(stanzas, settings.set));
+  } else if (status != InfoStatus::missing) {
+    // A person reads the error alone.
+    print(info_text(stanzas, columns_of_output()));
+  }
+  if (status == InfoStatus::unreadable) return ExitCode::failed;
   if (status == InfoStatus::missing) {
     throw MissingError(format("stanza \"{}\" is in no repository", settings.stanza),
                        "check the name, or make it with pgcairn stanza-create");
   }
-  return status == InfoStatus::unreadable ? ExitCode::failed : ExitCode::done;
+  if (no_such_backup) {
+    throw MissingError(format("backup \"{}\" is in no repository", settings.set),
+                       "\"pgcairn info\" lists the backups");
+  }
+  return ExitCode::done;
 }
 
 }  // namespace pgcairn::command

@@ -14,17 +14,20 @@ constexpr unsigned kTuning = kShell | in_global | in_stanza;
 constexpr unsigned kRetention = kTuning | in_repo;
 constexpr std::int64_t kMostKept = 9'999'999;
 
+constexpr unsigned kConfig = in_global | in_stanza;
+
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore verify expire hold unhold annotate archive-push archive-get info "
-    "stanza-create stanza-upgrade stanza-delete stop start";
+    "backup check restore verify expire hold unhold annotate archive-push archive-get info report "
+    "health metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
-    "backup check restore archive-push archive-get stanza-create stanza-upgrade";
+    "backup check restore archive-push archive-get stanza-create stanza-upgrade health metrics";
 constexpr std::string_view kRepositoryVerbs =
-    "backup check restore verify expire hold unhold annotate archive-get info stanza-create "
-    "stanza-upgrade stanza-delete stop start";
+    "backup check restore verify expire hold unhold annotate archive-get info report health "
+    "metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kResultVerbs =
     "backup check restore verify expire hold unhold annotate info stanza-create stanza-upgrade "
     "stanza-delete stop start version";
+constexpr std::string_view kServerVerbs = "backup check health metrics";
 
 // name, kind, places, verbs, value name, default, choices, least, most, help
 constexpr Option kOptions[] = {
@@ -97,6 +100,7 @@ constexpr Option kOptions[] = {
     {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
     {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
      "remove this backup, and no other"},
+    {"set", ValueKind::text, kShell, "info", "LABEL", "", "", 0, 0, "show this backup in full"},
     {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
      "quick: all that is named exists and has its size; full: every frame is opened"},
     {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,
@@ -143,16 +147,20 @@ constexpr Option kOptions[] = {
      "why; shown to whoever is refused"},
     {"pg-path", ValueKind::path, kCluster, kClusterVerbs, "DIR", "", "", 0, 0,
      "the data directory of the cluster"},
-    {"pg-host", ValueKind::text, kCluster, "backup check", "HOST", "", "", 0, 0,
+    {"pg-host", ValueKind::text, kCluster, kServerVerbs, "HOST", "", "", 0, 0,
      "connect over TCP to this host"},
-    {"pg-socket-path", ValueKind::path, kCluster, "backup check", "DIR", "", "", 0, 0,
+    {"pg-socket-path", ValueKind::path, kCluster, kServerVerbs, "DIR", "", "", 0, 0,
      "connect through the socket in DIR (default: libpq's)"},
-    {"pg-port", ValueKind::number, kCluster, "backup check", "PORT", "", "", 1, 65535,
+    {"pg-port", ValueKind::number, kCluster, kServerVerbs, "PORT", "", "", 1, 65535,
      "port of the server (default: libpq's, 5432)"},
-    {"pg-user", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
+    {"pg-user", ValueKind::text, kCluster, kServerVerbs, "NAME", "", "", 0, 0,
      "connect as this role (default: libpq's)"},
-    {"pg-database", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
+    {"pg-database", ValueKind::text, kCluster, kServerVerbs, "NAME", "", "", 0, 0,
      "connect to this database (default: libpq's, or postgres)"},
+    {"file", ValueKind::path, on_command_line, "report metrics", "FILE", "", "", 0, 0,
+     "write to FILE, as a whole or not at all (default: standard output)"},
+    {"output", ValueKind::choice, kShell, "health", "FORMAT", "text", "text|json|nagios|prometheus",
+     0, 0, "form of the result on standard output"},
     {"output", ValueKind::choice, kShell, kResultVerbs, "FORMAT", "text", "text|json", 0, 0,
      "form of the result on standard output"},
     {"log-level", ValueKind::choice, kShell | in_global, "*", "LEVEL", "",
@@ -164,6 +172,35 @@ constexpr Option kOptions[] = {
      "where this host keeps what was stopped"},
     {"help", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show help; also -h"},
     {"version", ValueKind::flag, on_command_line, "*", "", "", "", 0, 0, "show the version"},
+    // Where good ends, for health; "0", "0%" and the like: not looked at.
+    {"health-backup-age-warn", ValueKind::duration, kConfig, "", "", "26h", "", 0, 0,
+     "age of the newest backup"},
+    {"health-backup-age-critical", ValueKind::duration, kConfig, "", "", "50h", "", 0, 0,
+     "age of the newest backup"},
+    {"health-backup-count-warn", ValueKind::number, kConfig, "", "", "1", "", 0, 1'000'000,
+     "fewest backups"},
+    {"health-backup-count-critical", ValueKind::number, kConfig, "", "", "1", "", 0, 1'000'000,
+     "fewest backups"},
+    {"health-wal-lag-warn", ValueKind::size, kConfig, "", "", "256MiB", "", 0, 0,
+     "WAL that is not archived yet"},
+    {"health-wal-lag-critical", ValueKind::size, kConfig, "", "", "1GiB", "", 0, 0,
+     "WAL that is not archived yet"},
+    {"health-free-space-warn", ValueKind::percent, kConfig, "", "", "20%", "", 0, 100,
+     "least free space of repositories and of pg_wal"},
+    {"health-free-space-critical", ValueKind::percent, kConfig, "", "", "10%", "", 0, 100,
+     "least free space of repositories and of pg_wal"},
+    {"health-size-change-warn", ValueKind::percent, kConfig, "", "", "400%", "", 0, 1'000'000,
+     "the newest backup's size against the median of its like, either way"},
+    {"health-size-change-critical", ValueKind::percent, kConfig, "", "", "0%", "", 0, 1'000'000,
+     "the newest backup's size against the median of its like, either way"},
+    {"health-verify-age-warn", ValueKind::duration, kConfig, "", "", "8d", "", 0, 0,
+     "time since verify"},
+    {"health-verify-age-critical", ValueKind::duration, kConfig, "", "", "32d", "", 0, 0,
+     "time since verify"},
+    {"health-drill-age-warn", ValueKind::duration, kConfig, "", "", "32d", "", 0, 0,
+     "time since drill"},
+    {"health-drill-age-critical", ValueKind::duration, kConfig, "", "", "93d", "", 0, 0,
+     "time since drill"},
     // Keys of [repo.NAME].
     {"type", ValueKind::choice, in_repo, "", "", "", "posix|s3", 0, 0, "the kind of store"},
     {"path", ValueKind::path, in_repo, "", "", "", "", 0, 0,

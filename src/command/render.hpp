@@ -25,6 +25,8 @@ namespace pgcairn::command {
 
 /// A backup as every JSON result shows it (pgcairn-info(1), JSON).
 void write_backup(JsonWriter& json, const repo::BackupInfo& backup);
+/// The same without the braces: info has more to say of it.
+void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup);
 
 std::string backup_text(const repo::BackupInfo& backup, std::string_view repository);
 std::string backup_json(const repo::BackupInfo& backup, std::string_view repository);
@@ -40,7 +42,10 @@ enum class InfoStatus {
   missing,     // every repository was read and none has the stanza that was asked for
 };
 InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInfo> stanzas);
-std::string info_text(std::span<const engine::StanzaInfo> stanzas);
+/// `columns` is how wide the timeline may be.
+std::string info_text(std::span<const engine::StanzaInfo> stanzas, std::size_t columns);
+/// One backup in full, where it is.
+std::string info_set_text(std::span<const engine::StanzaInfo> stanzas, std::string_view label);
 std::string info_json(std::span<const engine::StanzaInfo> stanzas);
 
 /// A line of a result for people.

@@ -42,7 +42,13 @@ void write_outside(JsonWriter& json, const repo::OutsideInfo& outside) {
 }  // namespace
 
 void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
-  json.begin_object().member("label", backup.label).member("type", repo::name_of(backup.type));
+  json.begin_object();
+  write_backup_members(json, backup);
+  json.end_object();
+}
+
+void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup) {
+  json.member("label", backup.label).member("type", repo::name_of(backup.type));
   if (backup.prior.empty()) {
     json.key("prior").null();
   } else {
@@ -76,7 +82,7 @@ void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
   write_outside(json, backup.outside);
   json.member("pg-version", backup.pg_version);
   // A string: 64 bits are more than JavaScript and jq keep.
-  json.member("system-id", std::to_string(backup.system_id)).end_object();
+  json.member("system-id", std::to_string(backup.system_id));
 }
 
 std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent) {

@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 #include "console.hpp"
 #include "exit_codes.hpp"
+#include "render_health.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
 #include "stop_file.hpp"
@@ -57,10 +58,30 @@ bool on_standby(const std::filesystem::path& pg_path) {
          (!pg_path.empty() && std::filesystem::exists(pg_path / "standby.signal", unknown));
 }
 
+/// Does health answer a monitoring system? Known even when the command line is wrong, since a usage
+/// error must not look like a critical state.
+bool answers_nagios(std::span<const std::string> words,
+                    const std::map<std::string, std::string>& environment) {
+  const auto has = [&](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  if (!has("health")) return false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--output=nagios") return true;
+    if (words[i] == "--output") return i + 1 < words.size() && words[i + 1] == "nagios";
+    if (words[i].starts_with("--output=")) return false;
+  }
+  const auto at = environment.find("PGCAIRN_OUTPUT");
+  return at != environment.end() && at->second == "nagios";
+}
+
 class Run {
  public:
   explicit Run(std::span<const std::string> words)
-      : words_(words), environment_(own_environment()), verb_(archive_verb(words)) {}
+      : words_(words),
+        environment_(own_environment()),
+        nagios_(answers_nagios(words_, environment_)),
+        verb_(archive_verb(words)) {}
 
   int execute() {
     ExitCode code = ExitCode::failed;
@@ -73,7 +94,7 @@ class Run {
       report(std::current_exception());
     }
     const int signal = watch_ ? watch_->received() : 0;
-    return process_exit_code(verb_, code, certain, on_standby(settings_.pg_path), signal);
+    return process_exit_code(verb_, code, certain, on_standby(settings_.pg_path), signal, nagios_);
   }
 
  private:
@@ -118,6 +139,15 @@ class Run {
     watch_ = std::make_unique<SignalWatch>(hasty_code, milliseconds(archives ? 2000 : 0));
   }
 
+  /// Monitoring reads standard output only.
+  static void print_unknown(const Error& error) {
+    try {
+      print(nagios_unknown(error.message()));
+    } catch (const SystemError&) {
+      // Nobody listens any more.
+    }
+  }
+
   void report(const std::exception_ptr& thrown) {
     if (!console_) {
       console_ = std::make_unique<Console>(early_log_format(words_, environment_));
@@ -126,6 +156,7 @@ class Run {
       std::rethrow_exception(thrown);
     } catch (const Error& error) {
       console_->error(error);
+      if (nagios_) print_unknown(error);
     } catch (const Interrupted&) {
       const int signal = watch_ ? watch_->received() : 0;
       console_->error(Error(signal == 0 ? "interrupted"
@@ -139,6 +170,7 @@ class Run {
 
   std::span<const std::string> words_;
   std::map<std::string, std::string> environment_;
+  bool nagios_;
   std::string verb_;
   Settings settings_;
   std::unique_ptr<Console> console_;

@@ -10,6 +10,8 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 namespace pgcairn::command {
 
@@ -44,11 +46,18 @@ class Loader {
     load_verify();
     load_stanza();
     load_expire();
+    load_report();
+    load_watched();
     return std::move(settings_);
   }
 
  private:
   bool needs_config() const { return arguments_.verb != "help" && arguments_.verb != "version"; }
+  /// All stanzas, unless one is named.
+  bool shows_all() const {
+    static constexpr std::string_view verbs[] = {"info", "report", "health", "metrics"};
+    return std::find(std::begin(verbs), std::end(verbs), arguments_.verb) != std::end(verbs);
+  }
   bool archives() const { return arguments_.verb.starts_with("archive-"); }
   /// The archive verbs run in it.
   bool needs_data_directory() const {
@@ -89,9 +98,9 @@ class Loader {
     for (const Option& option : all_options()) {
       if ((option.places & in_environment) == 0) continue;
       known.push_back(environment_name(option.name));
-      // What other verbs take is checked too; --type has a meaning only with its own verb.
+      // What other verbs take is checked too, unless what is right depends on the verb (--type).
       const auto value = from_environment(option.name);
-      if (value && option.name != "type") check_value(option, *value);
+      if (value && !depends_on_verb(option.name)) check_value(option, *value);
     }
     for (const auto& [name, value] : sources_.environment) {
       if (!name.starts_with("PGCAIRN_")) continue;
@@ -101,6 +110,15 @@ class Loader {
             format("unknown environment variable {}: did you mean {}?", name, *near));
       }
     }
+  }
+
+  static bool depends_on_verb(std::string_view name) {
+    std::set<std::string_view> choices;
+    for (const Option& option : all_options()) {
+      if (option.name == name && (option.places & in_environment) != 0)
+        choices.insert(option.choices);
+    }
+    return choices.size() > 1;
   }
 
   /// What was said about `name`, the strongest first; nothing when the verb does not take it.
@@ -171,7 +189,11 @@ class Loader {
   void load_output() {
     settings_.log_level = log_level_of(text_of("log-level", archives() ? "warn" : "info"));
     settings_.log_format = text_of("log-format") == "json" ? Form::json : Form::text;
-    settings_.output = text_of("output") == "json" ? Form::json : Form::text;
+    static const std::map<std::string, Form> forms = {{"text", Form::text},
+                                                      {"json", Form::json},
+                                                      {"nagios", Form::nagios},
+                                                      {"prometheus", Form::prometheus}};
+    settings_.output = forms.at(text_of("output", "text"));
   }
 
   void choose_stanza() {
@@ -180,7 +202,7 @@ class Loader {
       settings_.stanza = named->text;
       return;
     }
-    if (arguments_.verb == "info") return;
+    if (shows_all()) return;
     if (file_.stanzas.size() == 1) {
       settings_.stanza = file_.stanzas.front();
       return;
@@ -233,8 +255,8 @@ class Loader {
   }
 
   void load_cluster() {
-    // Both may be about a stanza that this host knows nothing of.
-    if (arguments_.verb == "info" || arguments_.verb == "stanza-delete") return;
+    // These may be about stanzas that this host knows nothing of.
+    if (shows_all() || arguments_.verb == "stanza-delete") return;
     const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
                                       settings_.stanza) != file_.stanzas.end();
     if (const auto path = find("pg-path")) {
@@ -386,6 +408,61 @@ class Loader {
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
       throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");
     }
+  }
+
+  void load_report() {
+    if (arguments_.verb == "info") settings_.set = text_of("set");
+    if (const auto file = find("file")) settings_.file = path_of(*file);
+  }
+
+  void load_watched() {
+    if (arguments_.verb != "health" && arguments_.verb != "metrics") return;
+    std::vector<std::string> names = file_.stanzas;
+    if (!settings_.stanza.empty()) names = {settings_.stanza};
+    if (names.empty()) {
+      throw UsageError(format("{} configures no stanza", settings_.config.string()),
+                       "add a section [stanza.NAME] with the key pg-path");
+    }
+    const std::string asked = settings_.stanza;
+    for (const std::string& name : names) {
+      settings_.stanza = name;
+      settings_.connection = {};
+      const auto path = find("pg-path");
+      if (!path) {
+        throw UsageError(
+            format("{} needs the data directory of stanza \"{}\"", arguments_.verb, name),
+            format("set pg-path in [stanza.{}]", name));
+      }
+      load_connection();
+      settings_.watched.push_back({{name, path_of(*path), settings_.connection}, health_limits()});
+    }
+    settings_.stanza = asked;
+  }
+
+  engine::HealthLimits health_limits() const {
+    engine::HealthLimits limits;
+    limits.backup_age_seconds = health_limit("backup-age");
+    limits.backup_count = health_limit("backup-count");
+    limits.wal_lag_bytes = health_limit("wal-lag");
+    limits.free_space_percent = health_limit("free-space");
+    limits.size_change_percent = health_limit("size-change");
+    limits.verify_age_seconds = health_limit("verify-age");
+    limits.drill_age_seconds = health_limit("drill-age");
+    return limits;
+  }
+
+  engine::HealthLimit health_limit(std::string_view check) const {
+    const auto number = [&](std::string_view end) {
+      const Option& option = *find_key(format("health-{}-{}", check, end), in_global);
+      const auto said = from_file(option);
+      const std::string text = said ? said->text : std::string(option.default_value);
+      if (option.kind == ValueKind::duration)
+        return static_cast<double>(parse_duration(text)->count()) / 1000;
+      if (option.kind == ValueKind::size) return static_cast<double>(*parse_size(text));
+      if (option.kind == ValueKind::percent) return static_cast<double>(*parse_percent(text));
+      return static_cast<double>(*parse_number(text));
+    };
+    return {number("warn"), number("critical")};
   }
 
   void load_target() {

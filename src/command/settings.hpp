@@ -6,6 +6,8 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
+#include <pgcairn/engine/health_limits.hpp>
+#include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/retention.hpp>
@@ -20,7 +22,7 @@
 
 namespace pgcairn::command {
 
-enum class Form { text, json };
+enum class Form { text, json, nagios, prometheus };
 
 struct RepositorySettings {
   std::string name;
@@ -29,6 +31,12 @@ struct RepositorySettings {
   storage::S3Settings s3;
   repo::RetentionPolicy retention;  // in UTC: see retention_of()
   std::string retention_timezone = "UTC";
+};
+
+/// A stanza that health looks at.
+struct WatchedStanza {
+  engine::StanzaSettings stanza;
+  engine::HealthLimits limits;
 };
 
 /// All that the operator said, with types, checked one by one and together. A verb finds defaults
@@ -45,7 +53,7 @@ struct Settings {
 
   std::filesystem::path state_path;              // what this host remembers, such as stops
   std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
-  std::string stanza;                            // empty: info about all
+  std::string stanza;                            // empty: info and its like about all
   std::vector<std::string> configured_stanzas;   // in the order of the file
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
   bool pg_path_overridden = false;               // pg_path is not the configuration file's
@@ -93,7 +101,12 @@ struct Settings {
   // hold; `reason` as well
   std::string until;  // as it was written; empty: until released
 
-  // verify; `set` as well, as has expire
+  // report, metrics; empty: standard output
+  std::filesystem::path file;
+  // health, metrics: the stanza that was named, or all of the configuration
+  std::vector<WatchedStanza> watched;
+
+  // verify; `set` as well, as have expire and info
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
 };

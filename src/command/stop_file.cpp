@@ -16,8 +16,12 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = kMiB;
 
+fs::path stop_file_of(const fs::path& state_path, const std::string& stanza) {
+  return state_path / format("{}.stop", stanza);
+}
+
 fs::path stop_file_of(const Settings& settings) {
-  return settings.state_path / format("{}.stop", settings.stanza);
+  return stop_file_of(settings.state_path, settings.stanza);
 }
 
 }  // namespace
@@ -45,10 +49,10 @@ bool remove_stop_file(const Settings& settings) {
   throw SystemError(format("cannot remove \"{}\"", path.native()), errno);
 }
 
-void refuse_when_stopped_here(const Settings& settings) {
-  const fs::path path = stop_file_of(settings);
+std::optional<std::string> stopped_here(const fs::path& state_path, const std::string& stanza) {
+  const fs::path path = stop_file_of(state_path, stanza);
   const auto content = read_file_if_exists(path, kMostBytes);
-  if (!content) return;
+  if (!content) return std::nullopt;
   std::string words;
   try {
     JsonDocument document(path);
@@ -60,9 +64,15 @@ void refuse_when_stopped_here(const Settings& settings) {
   } catch (const DamagedError&) {
     // Whoever made the file by hand has stopped the stanza all the same.
   }
-  throw LockedError(format("stanza \"{}\" was stopped on this host{}", settings.stanza, words),
+  return words;
+}
+
+void refuse_when_stopped_here(const Settings& settings) {
+  const auto words = stopped_here(settings.state_path, settings.stanza);
+  if (!words) return;
+  throw LockedError(format("stanza \"{}\" was stopped on this host{}", settings.stanza, *words),
                     format("\"pgcairn --stanza={} start\" removes \"{}\" and allows it again",
-                           settings.stanza, path.native()));
+                           settings.stanza, stop_file_of(settings).native()));
 }
 
 }  // namespace pgcairn::command

@@ -72,6 +72,9 @@ void check_value(const Option& option, const Value& value) {
     case ValueKind::duration:
       if (!parse_duration(value.text)) refuse(value, "a duration such as 90s, 5m or 2h");
       return;
+    case ValueKind::size:
+      if (!parse_size(value.text)) refuse(value, "a size such as 512KiB, 64MiB or 2GiB");
+      return;
     case ValueKind::flag:
       if (!parse_bool(value.text)) refuse(value, "true or false");
       return;

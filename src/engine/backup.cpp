@@ -1,6 +1,7 @@
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
+#include "counted_progress.hpp"
 #include "leftovers.hpp"
 #include "outside.hpp"
 #include "owner_names.hpp"
@@ -144,6 +145,7 @@ class BackupRun {
   repo::BackupInfo run() {
     open();
     repo::Lease lease(repository_, stanza_.name, "backup", stop_);
+    lease.tell_progress([this] { return progress_.so_far(); });
     choose_prior();
     start();
     find_changed_pages();
@@ -158,6 +160,7 @@ class BackupRun {
  private:
   void open();
   void choose_prior();
+  std::uint64_t newest_bytes();
   void start();
   void find_changed_pages();
   void find_outside();
@@ -178,7 +181,7 @@ class BackupRun {
   const StanzaSettings& stanza_;
   const BackupOptions& options_;
   repo::Repository& repository_;
-  Progress& progress_;
+  CountedProgress progress_;
   std::stop_token stop_;
 
   std::optional<postgres::Connection> connection_;
@@ -257,6 +260,20 @@ void BackupRun::choose_prior() {
   }
   info_.prior = prior_ ? prior_->info().label : "";
   info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
+}
+
+/// The size of the newest backup's cluster, for information: about as much is to be copied.
+std::uint64_t BackupRun::newest_bytes() {
+  const std::vector<std::string> labels = repository_.backup_labels(stanza_.name);
+  const auto newest = std::max_element(
+      labels.begin(), labels.end(),
+      [](const auto& a, const auto& b) { return repo::label_time(a) < repo::label_time(b); });
+  try {
+    return newest == labels.end() ? 0
+                                  : repository_.read_backup(stanza_.name, *newest).cluster_bytes;
+  } catch (const DamagedError&) {
+    return 0;
+  }
 }
 
 void BackupRun::find_changed_pages() {
@@ -433,7 +450,7 @@ void BackupRun::find_leftovers() {
 }
 
 void BackupRun::copy_all() {
-  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : 0);
+  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : newest_bytes());
   find_leftovers();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);

@@ -1,42 +1,186 @@
-#include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/info.hpp>
+#include "sizes.hpp"
+#include "windows.hpp"
 
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/parallel.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/info.hpp>
+#include <pgcairn/repo/layout.hpp>
+
+#include <algorithm>
 #include <exception>
+#include <mutex>
 
 namespace pgcairn::engine {
 
 namespace {
 
-RepositoryInfo read_repository(const std::string& stanza, repo::Repository& repository) {
-  RepositoryInfo info;
-  info.name = repository.name();
-  try {
-    repository.open();
-  } catch (const MissingError& error) {
-    info.error = error.render();
-    info.missing = true;
-    return info;
-  } catch (const Error& error) {
-    info.error = error.render();
-    return info;
+/// Reads what one repository holds of a stanza, step by step; the first error is kept, and what was
+/// read until then.
+class InfoReader {
+ public:
+  InfoReader(std::string stanza, repo::Repository& repository, const std::string& set,
+             std::stop_token stop)
+      : stanza_(std::move(stanza)), repository_(repository), set_(set), stop_(std::move(stop)) {
+    info_.name = repository.name();
   }
-  try {
-    info.clusters = repository.clusters(stanza);
-    info.backups = repository.backups(stanza, [&](const DamagedError& error) {
-      if (info.error.empty()) info.error = error.render();
-    });
-    for (const repo::Cluster& cluster : info.clusters) {
-      const repo::WalListing wal = repository.list_wal(stanza, cluster);
-      info.wal_segments += wal.segments.size();
-      if (wal.segments.empty()) continue;
-      if (info.wal_first.empty()) info.wal_first = wal.segments.front();
-      info.wal_last = wal.segments.back();
+
+  RepositoryInfo read() {
+    try {
+      repository_.open();
+    } catch (const MissingError& error) {
+      info_.error = error.render();
+      info_.missing = true;
+      return std::move(info_);
+    } catch (const Error& error) {
+      info_.error = error.render();
+      return std::move(info_);
     }
-  } catch (const Error& error) {
-    if (info.error.empty()) info.error = error.render();
+    try {
+      info_.clusters = repository_.clusters(stanza_);
+      read_backups();
+      for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
+      read_records();
+      info_.lease = repo::read_lease(repository_, stanza_);
+    } catch (const Error& error) {
+      note_error(error);
+    }
+    info_.growth = growth_of(info_, first_wal_);
+    info_.sizes = sizes_of(info_.backups, estimated_pack_bytes(info_.backups));
+    if (!set_.empty()) keep_one();
+    return std::move(info_);
   }
-  return info;
-}
+
+ private:
+  void note_error(const Error& error) {
+    if (info_.error.empty()) info_.error = error.render();
+  }
+
+  void read_backups() {
+    const std::vector<std::string> labels = repository_.backup_labels(stanza_);
+    std::mutex mutex;
+    for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
+      try {
+        repo::BackupInfo backup = repository_.read_backup(stanza_, labels[i]);
+        std::lock_guard lock(mutex);
+        info_.backups.push_back(std::move(backup));
+      } catch (const MissingError&) {
+        // Removed since it was listed.
+      } catch (const DamagedError& error) {
+        std::lock_guard lock(mutex);
+        note_error(error);
+      }
+    });
+    std::sort(info_.backups.begin(), info_.backups.end(), [](const auto& a, const auto& b) {
+      return std::tie(a.stop_time, a.label) < std::tie(b.stop_time, b.label);
+    });
+  }
+
+  void read_wal(const repo::Cluster& cluster) {
+    ArchivedWal wal;
+    std::vector<std::string> histories;
+    const std::string id = repo::cluster_id(cluster);
+    repository_.driver().list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
+      std::string file = object.key.substr(object.key.rfind('/') + 1);
+      const auto kind = wal_file_kind(file);
+      if (kind) info_.wal_bytes += object.size_bytes;
+      if (kind == WalFileKind::timeline_history) histories.push_back(file);
+      if (kind == WalFileKind::partial) wal.partials.push_back(file);
+      if (kind == WalFileKind::timeline_history) {
+        if (const auto timeline = parse_u64(file.substr(0, 8), 16))
+          wal.histories[static_cast<Timeline>(*timeline)] = object.modified;
+      }
+      if (kind == WalFileKind::segment) wal.segments.emplace_back(std::move(file), object.modified);
+    });
+    count_segments(wal);
+    read_histories(cluster, histories, wal);
+    std::vector<repo::BackupInfo> backups;
+    for (const repo::BackupInfo& backup : info_.backups)
+      if (backup.cluster == id) backups.push_back(backup);
+    for (RestorableWindow& window : find_windows(backups, wal))
+      info_.windows.push_back(std::move(window));
+  }
+
+  void count_segments(const ArchivedWal& wal) {
+    for (const auto& [name, time] : wal.segments) {
+      if (info_.wal_segments++ == 0) {
+        info_.wal_first = name;
+        first_wal_ = time;
+      }
+      first_wal_ = std::min(first_wal_, time);
+      info_.wal_last = name;
+      info_.wal_time = std::max(time, info_.wal_time.value_or(time));
+    }
+  }
+
+  void read_histories(const repo::Cluster& cluster, const std::vector<std::string>& names,
+                      ArchivedWal& wal) {
+    for (const std::string& name : names) {
+      try {
+        Buffer content;
+        const bool there = repository_.get_wal(stanza_, cluster, name,
+                                               [&](Bytes piece) { content.append(piece); });
+        const auto timeline = parse_u64(name.substr(0, 8), 16);
+        if (there && timeline) wal.timelines.add(static_cast<Timeline>(*timeline), content, name);
+      } catch (const DamagedError& error) {
+        info_.notes.push_back(format("{} could not be read: {}", name, error.message()));
+      }
+    }
+  }
+
+  void read_records() {
+    std::vector<repo::Record> records = repo::read_records(
+        repository_, stanza_, {},
+        [&](const DamagedError& error) { info_.notes.push_back(error.message()); });
+    info_.standing.emplace(std::move(records), now());
+  }
+
+  /// The one backup that was asked for, with the sizes that its packs have.
+  void keep_one() {
+    std::map<std::string, std::map<std::uint32_t, std::uint64_t>> packs;
+    for (const repo::BackupInfo& backup : info_.backups) {
+      if (backup.label != set_) continue;
+      for (const repo::PackRange& range : backup.packs) list_packs(range.backup, packs);
+    }
+    const PackBytes listed = [&](const std::string& owner, std::uint32_t first,
+                                 std::uint32_t last) {
+      std::uint64_t bytes = 0;
+      const auto& of_owner = packs[owner];
+      for (auto pack = of_owner.lower_bound(first); pack != of_owner.end() && pack->first <= last;
+           ++pack)
+        bytes += pack->second;
+      return bytes;
+    };
+    const auto exact = sizes_of(info_.backups, listed);
+    std::erase_if(info_.backups, [&](const auto& backup) { return backup.label != set_; });
+    std::erase_if(info_.sizes, [&](const auto& size) { return size.first != set_; });
+    for (auto& [label, size] : info_.sizes) {
+      size = exact.at(label);
+      size.exact = true;
+    }
+    std::erase_if(info_.windows, [&](const RestorableWindow& window) {
+      return std::find(window.backups.begin(), window.backups.end(), set_) == window.backups.end();
+    });
+  }
+
+  void list_packs(const std::string& owner,
+                  std::map<std::string, std::map<std::uint32_t, std::uint64_t>>& packs) {
+    if (packs.contains(owner)) return;
+    auto& of_owner = packs[owner];
+    const std::string prefix = repo::pack_prefix(stanza_, owner);
+    repository_.driver().list(prefix, [&](const storage::Object& object) {
+      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
+      if (number) of_owner[static_cast<std::uint32_t>(*number)] = object.size_bytes;
+    });
+  }
+
+  std::string stanza_;
+  repo::Repository& repository_;
+  const std::string& set_;
+  std::stop_token stop_;
+  RepositoryInfo info_;
+  Timestamp first_wal_{};
+};
 
 /// Adds the stanzas of all repositories that can be read; what kept the others from it.
 std::exception_ptr find_stanzas(std::span<repo::Repository> repositories,
@@ -56,18 +200,25 @@ std::exception_ptr find_stanzas(std::span<repo::Repository> repositories,
 
 }  // namespace
 
-std::vector<StanzaInfo> read_info(std::set<std::string> asked, bool and_found,
-                                  std::span<repo::Repository> repositories) {
-  if (and_found) {
-    const std::exception_ptr error = find_stanzas(repositories, asked);
+bool RepositoryInfo::restorable(std::string_view label) const {
+  return std::any_of(windows.begin(), windows.end(), [&](const RestorableWindow& window) {
+    return std::find(window.backups.begin(), window.backups.end(), label) != window.backups.end();
+  });
+}
+
+std::vector<StanzaInfo> read_info(const InfoOptions& options,
+                                  std::span<repo::Repository> repositories, std::stop_token stop) {
+  std::set<std::string> names = options.stanzas;
+  if (options.and_found) {
+    const std::exception_ptr error = find_stanzas(repositories, names);
     // With a stanza to show, the repository that could not be read is reported there.
-    if (asked.empty() && error) std::rethrow_exception(error);
+    if (names.empty() && error) std::rethrow_exception(error);
   }
   std::vector<StanzaInfo> infos;
-  for (const std::string& name : asked) {
-    StanzaInfo info{name, {}};
+  for (const std::string& name : names) {
+    StanzaInfo info{name, {}, now()};
     for (repo::Repository& repository : repositories)
-      info.repositories.push_back(read_repository(name, repository));
+      info.repositories.push_back(InfoReader(name, repository, options.set, stop).read());
     infos.push_back(std::move(info));
   }
   return infos;

@@ -38,6 +38,12 @@ std::vector<TimelineSpan> Timelines::path(Timeline from, Timeline to) const {
   return way;
 }
 
+std::vector<TimelineSpan> Timelines::whole_path(Timeline to) const {
+  const auto history = histories_.find(to);
+  const bool has_ancestors = history != histories_.end() && !history->second.empty();
+  return path(has_ancestors ? history->second.front().timeline : to, to);
+}
+
 std::vector<Timeline> Timelines::descendants(Timeline from, Lsn stop) const {
   std::vector<Timeline> all = {from};
   for (const auto& [timeline, ancestors] : histories_) {

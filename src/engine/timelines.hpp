@@ -21,6 +21,8 @@ class Timelines {
   std::vector<Timeline> known() const;
   /// The way from `from` to `to`; empty when `to` does not descend from it, or has no history.
   std::vector<TimelineSpan> path(Timeline from, Timeline to) const;
+  /// The way to `to` from the oldest timeline that its history names.
+  std::vector<TimelineSpan> whole_path(Timeline to) const;
   /// Timelines that can be reached from a backup that becomes consistent at `stop` on `from`,
   /// ascending; `from` is the first of them.
   std::vector<Timeline> descendants(Timeline from, Lsn stop) const;

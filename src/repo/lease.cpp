@@ -50,7 +50,13 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   state.since = *since;
   state.time = *time;
   state.valid_for = std::chrono::seconds(root["seconds"].u64());
+  if (const auto done = root.find("done-bytes"))
+    state.progress = LeaseProgress{done->u64(), root["total-bytes"].u64()};
   return state;
+}
+
+bool LeaseState::alive(Timestamp when) const {
+  return held && when < time + valid_for && !has_ended(process);
 }
 
 Lease::Lease(Repository& repository, std::string stanza, std::string operation,
@@ -138,6 +144,11 @@ void Lease::check() {
   }
 }
 
+void Lease::tell_progress(std::function<LeaseProgress()> progress) {
+  std::lock_guard lock(mutex_);
+  progress_ = std::move(progress);
+}
+
 /// Puts our next document; false when another run has the lease.
 bool Lease::write(bool held) {
   JsonWriter json;
@@ -147,8 +158,12 @@ bool Lease::write(bool held) {
   json.member("pid", process.pid).member("pid-space", escape_bytes(process.space));
   json.member("pid-started", process.started).member("since", format_utc(since_));
   json.member("time", format_utc(now()))
-      .member("seconds", static_cast<std::uint64_t>(valid_for_.count()))
-      .end_object();
+      .member("seconds", static_cast<std::uint64_t>(valid_for_.count()));
+  if (progress_ && held) {
+    const LeaseProgress progress = progress_();
+    json.member("done-bytes", progress.done_bytes).member("total-bytes", progress.total_bytes);
+  }
+  json.end_object();
   // A document of ours in the way means that the answer to its put was lost.
   while (!put_document(repository_.driver(), repository_.id(), lease_key(stanza_, next_),
                        json.text(), storage::IfExists::keep)) {

@@ -1,6 +1,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/document.hpp>
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
+#include <tuple>
 
 namespace pgcairn::repo {
 
@@ -179,25 +182,29 @@ std::vector<Record> read_records(Repository& repository, const std::string& stan
     if (wanted) names.push_back(std::move(name));
   });
   std::vector<Record> records;
-  for (std::string& name : names) {
-    const std::string key = record_key(stanza, name);
+  std::mutex mutex;
+  for_each_index(names.size(), kRequestsAtOnce, {}, [&](std::size_t i) {
+    const std::string key = record_key(stanza, names[i]);
     try {
       const auto json = get_document(repository.driver(), repository.id(), key);
-      if (!json) continue;  // removed since it was listed
+      if (!json) return;  // removed since it was listed
       JsonDocument document(key);
       const JsonValue root = document.parse(*json);
-      if (root["kind"].string() != kind_in(name))
+      if (root["kind"].string() != kind_in(names[i]))
         throw DamagedError(key, 0, "the record is of another kind than its name says");
-      Record record{name, read_time(root["time"], key), read_text(root, "host"),
-                    read_content(kind_in(name), root, key)};
+      Record record{names[i], read_time(root["time"], key), read_text(root, "host"),
+                    read_content(kind_in(names[i]), root, key)};
+      std::lock_guard lock(mutex);
       records.push_back(std::move(record));
     } catch (const DamagedError& error) {
       if (!damaged) throw;
+      std::lock_guard lock(mutex);
       damaged(error);
     }
-  }
-  std::stable_sort(records.begin(), records.end(),
-                   [](const Record& a, const Record& b) { return a.time < b.time; });
+  });
+  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
+    return std::tie(a.time, a.name) < std::tie(b.time, b.name);
+  });
   return records;
 }
 
@@ -245,6 +252,7 @@ const Record* Standing::damage(std::string_view label) const {
   for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
     const auto* verify = std::get_if<VerifyRecord>(&record->content);
     if (verify == nullptr) continue;
+    if (cleared_full) return nullptr;
     const bool full = verify->level == "full";
     if (contains(verify->damaged, label)) {
       if (!(full ? cleared_full : cleared_quick)) return &*record;

@@ -25,11 +25,23 @@ BACKUP = {
     "outside": {"config-file": "null", "hba-file": "null", "ident-file": "null", "files": "integer", "unreadable": []},
     "pg-version": "integer", "system-id": "string",
 }
+# What only info says of a backup.
+LISTED = {
+    "restorable": "boolean", "holds": [], "annotations": [], "verify": "null", "damage": "null", "drill": "null",
+    "sizes": {"packs-bytes": "integer", "shared-bytes": "integer", "freed-bytes": "integer", "exact": "boolean"},
+}
 STATUS = {"code": "integer", "message": "string"}
 CLUSTER = {"id": "string", "system-id": "string", "pg-version": "integer"}
 REPOSITORY = {
-    "name": "string", "type": "string", "status": STATUS, "clusters": [CLUSTER], "backups": [BACKUP],
-    "wal": {"segments": "integer", "first": "string", "last": "string"},
+    "name": "string", "type": "string", "status": STATUS, "notes": [], "clusters": [CLUSTER],
+    "backups": [BACKUP | LISTED], "newest-backup-age-seconds": "integer",
+    "windows": [{"cluster": "string", "timeline": "integer", "from-lsn": "string", "from-time": "string",
+                 "from-clock": "string", "to-lsn": "string", "to-time": "string", "last": "string", "missing": "string",
+                 "after-gap": "null", "partial": "null", "backups": ["string"]}],
+    "wal": {"segments": "integer", "first": "string", "last": "string", "stored-bytes": "integer",
+            "newest-time": "string", "newest-age-seconds": "integer"},
+    "growth": "null", "space": {"size-bytes": "integer", "free-bytes": "integer"},
+    "running": "null", "left-behind": "null", "stops": [],
 }
 RESTORE = {
     "stanza": "string", "dry-run": "boolean", "repository": "string", "backup": BACKUP, "reason": "string",
@@ -67,7 +79,7 @@ def test_backup_info_and_restore(stanza):
 
     shown = stanza.cairn.ok("info", "--output=json").json
     whole_seconds_are_numbers(shown["stanzas"][0]["repositories"][0]["backups"][0])
-    assert shape(shown) == {"stanzas": [{"name": "string", "status": STATUS, "repositories": [REPOSITORY]}]}
+    assert shape(shown) == {"stanzas": [{"name": "string", "time": "string", "status": STATUS, "repositories": [REPOSITORY]}]}
 
     target, space = stanza.home / "target", stanza.home / "space2"
     for dry_run in (True, False):
@@ -108,7 +120,8 @@ def test_info_of_what_cannot_be_read_has_the_same_shape(backed_up):
     for path in (backed_up.repo / "main/wal").rglob("*"):
         if path.is_file():
             path.unlink()
-    assert repository()["wal"] == {"segments": 0, "first": None, "last": None}
+    assert repository()["wal"] == {"segments": 0, "first": None, "last": None, "stored-bytes": 0, "newest-time": None,
+                                   "newest-age-seconds": None}
 
 
 @pytest.mark.parametrize("args, code", [

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Reads pgcairn repositories, written from pgcairn-repository(5) alone: it proves that the page is enough.
 
-    pgcairn_reader.py ls REPO [STANZA]             stanzas, clusters, backups, WAL, records
+    pgcairn_reader.py ls REPO [STANZA]             stanzas, clusters, backups, WAL, records, lease
     pgcairn_reader.py cat REPO STANZA LABEL PATH   a file of a backup, to standard output
     pgcairn_reader.py wal REPO STANZA CLUSTER FILE a WAL or history file, to standard output
     pgcairn_reader.py check REPO STANZA LABEL      every frame, hash, map and count of a backup
@@ -379,6 +379,11 @@ def ls(repo, stanza=None):
             kind = member(record, "kind", str, file)
             need(re.fullmatch(f"[0-9]{{8}}-[0-9]{{6}}-{kind}-[0-9a-f]{{8}}[.]json", file), file, "is no name of a", kind)
             print("  record", file.removesuffix(".json"), record.get("backup", ""), *record.get("damaged", []))
+        for file in repo.names(f"lease/{name}")[-1:]:
+            lease = repo.document(f"lease/{name}/{file}")
+            done = [count(lease[part], file, part) for part in ("done-bytes", "total-bytes") if part in lease]
+            print("  lease", member(lease, "state", str, file), member(lease, "operation", str, file),
+                  lease.get("since"), lease.get("time"), *done)
 
 
 def main(arguments):

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -17,6 +18,13 @@
 namespace pgcairn::repo {
 
 // Leases: pgcairn-repository(5), LEASES.
+
+/// How far the holder was when it last wrote, for information.
+struct LeaseProgress {
+  std::uint64_t done_bytes = 0;
+  std::uint64_t total_bytes = 0;  // 0: not known
+  bool operator==(const LeaseProgress&) const = default;
+};
 
 /// What the last document of a stanza's log says.
 struct LeaseState {
@@ -29,6 +37,10 @@ struct LeaseState {
   Timestamp since{};
   Timestamp time{};  // when it was last written, by the holder's clock
   std::chrono::seconds valid_for{0};
+  std::optional<LeaseProgress> progress{};
+
+  /// A holder that has neither given it back nor run out of time at `when`, nor certainly ended.
+  bool alive(Timestamp when) const;
 };
 std::optional<LeaseState> read_lease(Repository& repository, const std::string& stanza);
 
@@ -52,6 +64,9 @@ class Lease {
   /// Throws LockedError when the lease was lost: another run has taken it over. To be called before
   /// a marker is written.
   void check();
+  /// From now on each document tells what `progress` says; it is called from the lease's thread and
+  /// must outlive the lease.
+  void tell_progress(std::function<LeaseProgress()> progress);
 
  private:
   std::optional<LeaseState> wait_until_free(Clock& clock, const std::stop_token& stop);
@@ -72,6 +87,7 @@ class Lease {
   std::mutex mutex_;
   std::uint32_t next_ = 0;  // number of our next document
   bool lost_ = false;
+  std::function<LeaseProgress()> progress_;
   std::jthread heart_;
 };
 

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from . import system
+from . import schemas, system
 
 
 @dataclasses.dataclass
@@ -64,6 +64,7 @@ class Pgcairn:
 
     def run(self, *args, env=None, cwd="/", timeout=300):
         done = system.run(self.command(*args), check=False, env=env, cwd=cwd, timeout=timeout)
+        schemas.check_output(args, done.stdout)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *args, **kw):

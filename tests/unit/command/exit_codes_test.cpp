@@ -64,3 +64,14 @@ TEST_CASE("archive-get ended by a signal looks as if the signal had ended it") {
   CHECK(process_exit_code("archive-get", ExitCode::failed, true, true, SIGTERM) == 143);
   CHECK(process_exit_code("archive-get", ExitCode::done, true, false, SIGTERM) == 0);
 }
+
+TEST_CASE("health answers nagios with a plugin's codes, and never takes a failure for critical") {
+  const auto code = [](ExitCode of, bool certain) {
+    return process_exit_code("health", of, certain, false, 0, true);
+  };
+  CHECK(code(ExitCode::done, true) == 0);
+  CHECK(code(ExitCode::warnings, true) == 1);
+  CHECK(code(ExitCode::damaged, true) == 2);
+  CHECK(code(ExitCode::failed, true) == 3);
+  for (const int thrown : {1, 2, 4, 10, 11, 13, 130}) CHECK(code(ExitCode(thrown), false) == 3);
+}

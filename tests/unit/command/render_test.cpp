@@ -27,6 +27,7 @@ struct InUtc {
 repo::BackupInfo made_up_backup() {
   repo::BackupInfo backup;
   backup.label = "20261121-010203F";
+  backup.cluster = "15-7412345678901234567";
   backup.system_id = 7412345678901234567;
   backup.pg_version = 15;
   backup.start_time = *parse_utc("2026-11-21T01:02:03Z");
@@ -53,8 +54,25 @@ engine::RepositoryInfo made_up_repository() {
   repository.wal_segments = 163;
   repository.wal_first = "000000010000000000000001";
   repository.wal_last = "0000000100000000000000A3";
+  repository.wal_bytes = 1'000'000'000;
+  repository.wal_time = parse_utc("2026-11-21T03:00:00Z");
+  repository.sizes["20261121-010203F"] = {430'000'000, 30'000'000, 400'000'000, false};
+  engine::RestorableWindow window;
+  window.cluster = "15-7412345678901234567";
+  window.timeline = 1;
+  window.from = {0x5000100};
+  window.from_time = *parse_utc("2026-11-21T01:05:08.500000Z");
+  window.to = {0xA4000000};
+  window.to_time = *parse_utc("2026-11-21T03:00:00Z");
+  window.last = "0000000100000000000000A3";
+  window.missing = "0000000100000000000000A4";
+  window.backups = {"20261121-010203F"};
+  repository.windows = {window};
+  repository.standing.emplace(std::vector<repo::Record>(), *parse_utc("2026-11-21T03:10:00Z"));
   return repository;
 }
+
+const Timestamp kWhen = *parse_utc("2026-11-21T03:10:00Z");
 
 engine::RepositoryInfo unreadable_repository() {
   engine::RepositoryInfo repository;
@@ -103,18 +121,28 @@ const std::string kBackupJson =
 TEST_CASE("info as text") {
   const InUtc utc;
   engine::RepositoryInfo repository = made_up_repository();
-  const engine::StanzaInfo stanza{"main", {repository}};
-  CHECK(info_text(std::vector{stanza}) ==
-        "stanza main: ok\n"
-        "\n"
-        "  repository local (posix): ok\n"
-        "    cluster: PostgreSQL 15, system identifier 7412345678901234567\n"
-        "    wal: 000000010000000000000001 to 0000000100000000000000A3 (163 segments)\n"
-        "\n"
-        "    label             type  started                    took   cluster    stored  wal\n"
-        "    20261121-010203F  full  2026-11-21 01:02:03+00    3m05s   2.2 GiB   410 MiB  "
-        "000000010000000000000003-05\n");
-  CHECK(info_text({}).find("no stanza") != std::string::npos);
+  const engine::StanzaInfo stanza{"main", {repository}, kWhen};
+  CHECK(
+      info_text(std::vector{stanza}, 80) ==
+      "stanza main: ok\n"
+      "\n"
+      "  repository local (posix): ok\n"
+      "    cluster: PostgreSQL 15, system identifier 7412345678901234567\n"
+      "    wal: 000000010000000000000001 to 0000000100000000000000A3 (163 segments, 954 MiB), "
+      "the newest 10m00s ago\n"
+      "    newest backup: 20261121-010203F, 2h04m ago\n"
+      "    restorable: timeline 1 from 2026-11-21 01:05:08+00 (0/5000100) to about 2026-11-21 "
+      "03:00:00+00 (0/A4000000)\n"
+      "\n"
+      "                2026-11-21 01:05                                2026-11-21 03:00\n"
+      "    timeline 1  F===============================================================\n"
+      "                = restorable, . not, | gap, F D I backup, x backup that is not\n"
+      "\n"
+      "    label             type  started                    took   cluster    stored     frees  "
+      "wal\n"
+      "    20261121-010203F  full  2026-11-21 01:02:03+00    3m05s   2.2 GiB   410 MiB   381 MiB  "
+      "000000010000000000000003-05\n");
+  CHECK(info_text({}, 80).find("no stanza") != std::string::npos);
 }
 
 TEST_CASE("damaged pages are flagged in every text about a backup") {
@@ -130,8 +158,8 @@ TEST_CASE("damaged pages are flagged in every text about a backup") {
   CHECK(restore_plan_text(plan, {}).find(flagged) != std::string::npos);
   engine::RepositoryInfo repository = made_up_repository();
   repository.backups = {backup};
-  const engine::StanzaInfo stanza{"main", {repository}};
-  CHECK(info_text(std::vector{stanza}).find("PAGES DAMAGED: base/5/1259") != std::string::npos);
+  const engine::StanzaInfo stanza{"main", {repository}, kWhen};
+  CHECK(info_text(std::vector{stanza}, 80).find("PAGES DAMAGED: base/5/1259") != std::string::npos);
   CHECK(backup_json(backup, "local")
             .find(R"("page-errors":[{"path":"base/5/1259","blocks":[7,9],"count":14},)"
                   R"({"path":"base/5/1260","blocks":[3],"count":1}],"page-error-count":15)") !=
@@ -139,26 +167,40 @@ TEST_CASE("damaged pages are flagged in every text about a backup") {
 }
 
 TEST_CASE("info as JSON") {
-  const engine::StanzaInfo stanza{"main", {made_up_repository(), unreadable_repository()}};
+  const engine::StanzaInfo stanza{"main", {made_up_repository(), unreadable_repository()}, kWhen};
   CHECK(
       info_json(std::vector{stanza}) ==
-      R"({"stanzas":[{"name":"main","status":{"code":1,"message":)"
+      R"({"stanzas":[{"name":"main","time":"2026-11-21T03:10:00Z","status":{"code":1,"message":)"
       R"("repository \"away\": cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
       R"("repositories":[{"name":"local","type":"posix","status":{"code":0,"message":"ok"},)"
-      R"("clusters":[{"id":"15-7412345678901234567","system-id":"7412345678901234567",)"
+      R"("notes":[],"clusters":[{"id":"15-7412345678901234567","system-id":"7412345678901234567",)"
       R"("pg-version":15}],"backups":[)" +
-          kBackupJson +
-          R"(],"wal":{"segments":163,"first":"000000010000000000000001",)"
-          R"("last":"0000000100000000000000A3"}},{"name":"away","type":"posix","status":{"code":1,)"
+          kBackupJson.substr(0, kBackupJson.size() - 1) +
+          R"(,"restorable":true,"sizes":{"packs-bytes":430000000,"shared-bytes":30000000,)"
+          R"("freed-bytes":400000000,"exact":false},"holds":[],"annotations":[],"verify":null,)"
+          R"("damage":null,"drill":null}],"newest-backup-age-seconds":7491,"windows":[{)"
+          R"("cluster":"15-7412345678901234567","timeline":1,"from-lsn":"0/5000100",)"
+          R"("from-time":"2026-11-21T01:05:08.500000Z","from-clock":"server",)"
+          R"("to-lsn":"0/A4000000","to-time":"2026-11-21T03:00:00Z",)"
+          R"("last":"0000000100000000000000A3","missing":"0000000100000000000000A4",)"
+          R"("after-gap":null,"partial":null,"backups":["20261121-010203F"]}],)"
+          R"("wal":{"segments":163,"first":"000000010000000000000001",)"
+          R"("last":"0000000100000000000000A3","stored-bytes":1000000000,)"
+          R"("newest-time":"2026-11-21T03:00:00Z","newest-age-seconds":600},"growth":null,)"
+          R"("space":null,"running":null,"left-behind":null,"stops":[]},)"
+          R"({"name":"away","type":"posix","status":{"code":1,)"
           R"("message":"cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
-          R"("clusters":[],"backups":[],"wal":{"segments":0,"first":null,"last":null}}]}]})"
+          R"("notes":[],"clusters":[],"backups":[],"newest-backup-age-seconds":null,"windows":[],)"
+          R"("wal":{"segments":0,"first":null,"last":null,"stored-bytes":0,"newest-time":null,)"
+          R"("newest-age-seconds":null},"growth":null,"space":null,"running":null,)"
+          R"("left-behind":null,"stops":null}]}]})"
           "\n");
   CHECK(info_json({}) == "{\"stanzas\":[]}\n");
 }
 
 TEST_CASE("info tells unreadable from missing from empty") {
   const auto status = [](const engine::RepositoryInfo& repository, const std::string& asked) {
-    const engine::StanzaInfo stanza{"main", {repository}};
+    const engine::StanzaInfo stanza{"main", {repository}, kWhen};
     return status_of(asked, std::vector{stanza});
   };
   engine::RepositoryInfo empty;
@@ -170,9 +212,9 @@ TEST_CASE("info tells unreadable from missing from empty") {
   CHECK(status(absent, "main") == InfoStatus::missing);
   CHECK(status(unreadable_repository(), "main") == InfoStatus::unreadable);
   CHECK(status(empty, "") == InfoStatus::ok);
-  const engine::StanzaInfo both{"main", {made_up_repository(), unreadable_repository()}};
+  const engine::StanzaInfo both{"main", {made_up_repository(), unreadable_repository()}, kWhen};
   CHECK(status_of("main", std::vector{both}) == InfoStatus::unreadable);
-  CHECK(info_text(std::vector{both}).find("away (posix): cannot be read") != std::string::npos);
+  CHECK(info_text(std::vector{both}, 80).find("away (posix): cannot be read") != std::string::npos);
 }
 
 TEST_CASE("backup's result") {

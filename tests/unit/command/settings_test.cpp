@@ -357,3 +357,37 @@ expire-auto = false
   check_says(refusal({"hold", "20261121-010203F"}), {"--reason"});
   check_says(refusal({"annotate", "20261121-010203F"}), {"LABEL KEY=TEXT"});
 }
+
+TEST_CASE(
+    "health watches the stanza that is named, or all of the configuration, each with its limits") {
+  const std::string config = std::string(kConfig) + R"(health-wal-lag-warn = "1MiB"
+health-backup-count-warn = 7
+[stanza.other]
+pg-path = "/pg/other"
+pg-port = 5433
+)";
+  const auto all = load({"health"}, {}, config).watched;
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].stanza.name == "main");
+  CHECK(all[0].stanza.data_directory == "/pg/main");
+  CHECK(all[0].limits.wal_lag_bytes.warn == 1024 * 1024);
+  CHECK(all[0].limits.wal_lag_bytes.critical == 1024 * 1024 * 1024);
+  CHECK(all[0].limits.backup_count.warn == 7);
+  CHECK(all[1].stanza.connection.port == 5433);
+  CHECK(all[1].limits.backup_count.warn == 1);
+  CHECK(all[1].limits.backup_age_seconds.warn == 26 * 3600);
+  CHECK(all[1].limits.free_space_percent.critical == 10);
+  CHECK(load({"metrics", "--stanza=other"}, {}, config).watched.size() == 1);
+  CHECK(load({"backup", "--stanza=main"}, {}, config).watched.empty());
+  CHECK_THAT(refusal({"health", "--stanza=none"}, {}, config), Catch::Contains("none"));
+  CHECK_THAT(refusal({"health"}, {}, std::string(kConfig) + "health-wal-lag-warn = \"much\"\n"),
+             Catch::Contains("a size such as"));
+  CHECK(load({"health", "--output=nagios"}).output == Form::nagios);
+  CHECK_THAT(refusal({"info", "--output=nagios"}), Catch::Contains("text or json"));
+}
+
+TEST_CASE("a variable whose values depend on the verb is not held against other verbs") {
+  CHECK(load({"health"}, {{"PGCAIRN_OUTPUT", "prometheus"}}).output == Form::prometheus);
+  CHECK_NOTHROW(load({"archive-push", "x"}, {{"PGCAIRN_OUTPUT", "nagios"}}));
+  CHECK_THROWS_AS(load({"info"}, {{"PGCAIRN_OUTPUT", "nagios"}}), UsageError);
+}

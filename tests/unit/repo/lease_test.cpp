@@ -9,6 +9,7 @@
 #include <pgcairn/repo/lease.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 
 #include <catch2/catch.hpp>
@@ -81,6 +82,26 @@ TEST_CASE("a lease is kept alive while it is held") {
     sleep_for(milliseconds(10), {});
   CHECK(read_lease(memory.repository, "main")->number >= 3);
   CHECK_NOTHROW(lease.check());
+}
+
+TEST_CASE("a lease tells how far its holder is") {
+  MemoryRepository memory;
+  std::atomic<std::uint64_t> done = 0;
+  {
+    Lease lease(memory.repository, "main", "backup", {}, 1s);
+    CHECK_FALSE(read_lease(memory.repository, "main")->progress);
+    lease.tell_progress([&] { return LeaseProgress{done, 1000}; });
+    done = 400;
+    lease.check();
+    CHECK(read_lease(memory.repository, "main")->progress == LeaseProgress{400, 1000});
+    // The heart tells it as well.
+    done = 500;
+    const Timestamp end = now() + 10s;
+    while (read_lease(memory.repository, "main")->progress->done_bytes < 500 && now() < end)
+      sleep_for(milliseconds(10), {});
+    CHECK(read_lease(memory.repository, "main")->progress == LeaseProgress{500, 1000});
+  }
+  CHECK_FALSE(read_lease(memory.repository, "main")->progress);
 }
 
 TEST_CASE("a lease is free when its holder let it run out, gave it back, or is gone") {

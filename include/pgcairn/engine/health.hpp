@@ -1,0 +1,94 @@
+#pragma once
+
+#include <pgcairn/engine/health_limits.hpp>
+#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/stanza.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::engine {
+
+/// What monitoring asks of a repository: little is read, so that it can be asked every minute.
+struct RepositoryFacts {
+  std::string name;
+  std::string error;                // why it could not be read; then nothing below is known
+  std::vector<std::string> labels;  // of all backups, oldest first
+  std::optional<Timestamp> oldest_backup{};  // by its label
+  std::vector<repo::BackupInfo> newest;      // of all, at most kBackupsLookedAt; oldest first
+  std::vector<std::string> unreadable;       // markers and records, with why
+  std::string wal_last;                      // of the newest timeline
+  std::optional<Timestamp> wal_time{};       // when it was archived, by the store's clock
+  std::optional<repo::Standing> standing{};
+  std::optional<repo::LeaseState> lease{};
+  std::filesystem::path directory;  // empty: a store that cannot be full
+  std::optional<Space> space{};
+};
+inline constexpr std::size_t kBackupsLookedAt = 30;
+
+/// What the server says of itself and of its archiver.
+struct ServerFacts {
+  std::string error;  // why it could not be asked; then nothing below is known
+  SystemId system_id = 0;
+  int pg_version = 0;  // major
+  bool in_recovery = false;
+  bool archives = false;
+  std::uint64_t wal_segment_bytes = kDefaultWalSegmentBytes;
+  Lsn current;  // written, or on a standby replayed
+  std::uint64_t archived_count = 0;
+  std::uint64_t failed_count = 0;
+  std::string failing;  // the segment that the archiver fails with now; empty: it does not
+};
+
+struct HealthFacts {
+  std::string stanza;
+  Timestamp when{};
+  std::vector<RepositoryFacts> repositories;
+  ServerFacts server;
+  std::optional<std::string> stopped_here{};  // on this host: when and why, in words; the caller's
+  bool server_here = true;                    // pg_wal is on this host
+  std::optional<Space> pg_wal_space{};
+};
+
+/// Asks the server, where it answers, and the repositories. `directories` are those of the
+/// repositories, in their order; empty paths where there is none.
+HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                        std::span<const std::filesystem::path> directories, std::stop_token stop);
+
+/// From best to worst: a critical state is certain, an unknown one may be anything.
+enum class HealthLevel { ok, warning, unknown, critical };
+std::string_view name_of(HealthLevel level);
+
+struct HealthFinding {
+  std::string check;       // "backup-age"
+  std::string repository;  // empty: about the server
+  HealthLevel level = HealthLevel::ok;
+  std::string message;
+  std::optional<double> value{};  // what was measured, where there is a number
+  std::string unit;               // "s", "B", "%" or none
+  HealthLimit limit{};
+};
+
+/// What the facts come to, in the order of the table in pgcairn-health(1); what could not be found
+/// out is unknown, never ok. Pure.
+std::vector<HealthFinding> evaluate_health(const HealthFacts& facts, const HealthLimits& limits);
+HealthLevel worst_of(std::span<const HealthFinding> findings);
+
+/// What is behind in the archive: bytes of WAL that the server has written and the repository has
+/// not; none where it is not known.
+std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
+                                           const ServerFacts& server);
+/// When a backup of the stanza was last verified, or drilled; none: never.
+std::optional<Timestamp> last_verify_time(const repo::Standing& standing);
+std::optional<Timestamp> last_drill_time(const repo::Standing& standing);
+/// Of all backups, those that a verify run found damaged.
+std::vector<std::string> damaged_backups(const RepositoryFacts& repository);
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,68 @@
+#include "info_status.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::command {
+
+bool has_stanza(const engine::RepositoryInfo& repository) {
+  return !repository.clusters.empty() || !repository.backups.empty();
+}
+
+Status status_of(const engine::RepositoryInfo& repository) {
+  if (repository.missing) return {kMissing, "there is no repository yet"};
+  if (!repository.error.empty()) {
+    // The first line is the message; context and hint follow it.
+    return {kUnreadable,
+            "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
+  }
+  if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};
+  if (repository.backups.empty()) return {kNoBackup, "no backup yet"};
+  return {};
+}
+
+Status status_of(const engine::StanzaInfo& stanza) {
+  std::optional<Status> worst;
+  for (const engine::RepositoryInfo& repository : stanza.repositories) {
+    Status status = status_of(repository);
+    status.message = format("repository \"{}\": {}", repository.name, status.message);
+    if (status.code == kUnreadable) return status;
+    if (!worst || status.code > worst->code) worst = status;
+  }
+  if (!worst) return {kMissing, "the stanza is in no repository"};
+  return worst->code == kOk ? Status{} : *worst;
+}
+
+std::string end_of_window(const engine::RestorableWindow& window) {
+  if (!window.after_gap.empty())
+    return format("gap: {} is missing, the next is {}", window.missing, window.after_gap);
+  if (!window.partial.empty()) return format("and what {} holds", window.partial);
+  return {};
+}
+
+std::string age_text(Timestamp then, Timestamp when) {
+  const auto age = std::chrono::duration_cast<milliseconds>(when - then);
+  return format_duration(std::max(age, milliseconds(0))) + " ago";
+}
+
+const repo::LeaseState* running(const engine::RepositoryInfo& repository, Timestamp when) {
+  return repository.lease && repository.lease->alive(when) ? &*repository.lease : nullptr;
+}
+
+const repo::LeaseState* left_behind(const engine::RepositoryInfo& repository, Timestamp when) {
+  const auto& lease = repository.lease;
+  return lease && lease->held && !lease->alive(when) ? &*lease : nullptr;
+}
+
+std::optional<milliseconds> time_left(const repo::LeaseState& lease) {
+  if (!lease.progress || lease.progress->total_bytes == 0 || lease.progress->done_bytes == 0)
+    return std::nullopt;
+  const auto total = static_cast<double>(lease.progress->total_bytes);
+  const double done = std::min(static_cast<double>(lease.progress->done_bytes), total);
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(lease.time - lease.since);
+  return milliseconds(
+      static_cast<std::int64_t>(static_cast<double>(elapsed.count()) * (total - done) / done));
+}
+
+}  // namespace pgcairn::command

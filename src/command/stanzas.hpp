@@ -1,0 +1,21 @@
+#pragma once
+
+#include "settings.hpp"
+
+#include <pgcairn/engine/info.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <span>
+#include <stop_token>
+#include <vector>
+
+namespace pgcairn::command {
+
+/// The stanza that was named; else those of the configuration, so that one without a backup is
+/// seen, and those that only the repositories know. With what the engine does not know of the
+/// repositories: their types, and the space of directories.
+std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
+                                             std::span<repo::Repository> repositories,
+                                             std::stop_token stop);
+
+}  // namespace pgcairn::command

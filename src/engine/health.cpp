@@ -1,0 +1,170 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/parallel.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/health.hpp>
+#include <pgcairn/postgres/server.hpp>
+#include <pgcairn/repo/layout.hpp>
+
+#include <algorithm>
+#include <mutex>
+
+namespace pgcairn::engine {
+
+namespace {
+
+std::optional<Space> space_of(const fs::path& directory) {
+  std::error_code error;
+  const fs::space_info space = fs::space(directory, error);
+  if (error) return std::nullopt;
+  return Space{space.capacity, space.available};
+}
+
+std::string text_of(const postgres::Row& row, std::size_t column) {
+  return row.size() > column && row[column] ? *row[column] : "";
+}
+
+void read_archiver(postgres::Connection& connection, ServerFacts& server) {
+  const auto rows = connection.query(
+      "SELECT archived_count, failed_count,"
+      " CASE WHEN last_failed_time > coalesce(last_archived_time, '-infinity')"
+      " THEN last_failed_wal END FROM pg_stat_archiver");
+  if (rows.empty()) throw PostgresError("the server's answer for pg_stat_archiver is empty");
+  server.archived_count = parse_u64(text_of(rows[0], 0)).value_or(0);
+  server.failed_count = parse_u64(text_of(rows[0], 1)).value_or(0);
+  server.failing = text_of(rows[0], 2);
+}
+
+ServerFacts read_server(const StanzaSettings& stanza) {
+  ServerFacts facts;
+  try {
+    postgres::Connection connection(stanza.connection);
+    const postgres::ServerInfo server = postgres::read_server_info(connection);
+    facts.system_id = server.system_id;
+    facts.pg_version = server.major;
+    facts.in_recovery = server.in_recovery;
+    facts.wal_segment_bytes = server.wal_segment_bytes;
+    const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
+    facts.archives = server.archive_mode != "off" && (command || !server.archive_library.empty());
+    facts.current = postgres::current_wal_lsn(connection, server);
+    read_archiver(connection, facts);
+  } catch (const Error& error) {
+    facts.error = error.message();
+  }
+  return facts;
+}
+
+/// When a backup began, by its label, which is in UTC.
+std::optional<Timestamp> time_of(std::string_view label) {
+  const std::string_view t = repo::label_time(label);
+  return parse_utc(format("{}-{}-{}T{}:{}:{}Z", t.substr(0, 4), t.substr(4, 2), t.substr(6, 2),
+                          t.substr(9, 2), t.substr(11, 2), t.substr(13, 2)));
+}
+
+class RepositoryReader {
+ public:
+  RepositoryReader(std::string stanza, repo::Repository& repository, const ServerFacts& server,
+                   std::stop_token stop)
+      : stanza_(std::move(stanza)),
+        repository_(repository),
+        server_(server),
+        stop_(std::move(stop)) {
+    facts_.name = repository.name();
+  }
+
+  RepositoryFacts read() {
+    try {
+      repository_.open();
+      if (repository_.clusters(stanza_).empty()) {
+        throw MissingError(
+            format("stanza \"{}\" is not in repository \"{}\"", stanza_, repository_.name()));
+      }
+      read_backups();
+      read_newest_wal();
+      const auto unreadable = [&](const DamagedError& error) {
+        facts_.unreadable.push_back(error.message());
+      };
+      facts_.standing.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
+      facts_.lease = repo::read_lease(repository_, stanza_);
+    } catch (const Error& error) {
+      facts_.error = error.message();
+    }
+    return std::move(facts_);
+  }
+
+ private:
+  void read_backups() {
+    std::vector<std::string> labels = repository_.backup_labels(stanza_);
+    std::sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
+      return repo::label_time(a) < repo::label_time(b);
+    });
+    facts_.labels = labels;
+    if (labels.empty()) return;
+    facts_.oldest_backup = time_of(labels.front());
+    if (labels.size() > kBackupsLookedAt)
+      labels.erase(labels.begin(), labels.end() - kBackupsLookedAt);
+    std::mutex mutex;
+    for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
+      try {
+        repo::BackupInfo backup = repository_.read_backup(stanza_, labels[i]);
+        std::lock_guard lock(mutex);
+        facts_.newest.push_back(std::move(backup));
+      } catch (const MissingError&) {
+        // Removed since it was listed.
+      } catch (const DamagedError& error) {
+        std::lock_guard lock(mutex);
+        facts_.unreadable.push_back(error.message());
+      }
+    });
+    std::sort(facts_.newest.begin(), facts_.newest.end(),
+              [](const auto& a, const auto& b) { return a.stop_time < b.stop_time; });
+  }
+
+  /// Two requests, however much is archived: folders are named by timeline and log.
+  void read_newest_wal() {
+    std::string cluster;
+    if (!facts_.newest.empty()) cluster = facts_.newest.back().cluster;
+    if (server_.error.empty()) cluster = repo::cluster_id({server_.system_id, server_.pg_version});
+    if (cluster.empty()) return;
+    const std::string prefix = repo::wal_prefix(stanza_, cluster);
+    const std::vector<std::string> folders = repository_.driver().folders(prefix);
+    for (auto folder = folders.rbegin(); folder != folders.rend() && facts_.wal_last.empty();
+         ++folder) {
+      repository_.driver().list(prefix + *folder + "/", [&](const storage::Object& object) {
+        const std::string file = object.key.substr(object.key.rfind('/') + 1);
+        if (wal_file_kind(file) != WalFileKind::segment) return;
+        facts_.wal_last = file;
+        facts_.wal_time = object.modified;
+      });
+    }
+  }
+
+  std::string stanza_;
+  repo::Repository& repository_;
+  const ServerFacts& server_;
+  std::stop_token stop_;
+  RepositoryFacts facts_;
+};
+
+}  // namespace
+
+HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                        std::span<const fs::path> directories, std::stop_token stop) {
+  PGCAIRN_ASSERT(directories.size() == repositories.size());
+  HealthFacts facts;
+  facts.stanza = stanza.name;
+  facts.when = now();
+  facts.server = read_server(stanza);
+  const std::string& host = stanza.connection.host;
+  facts.server_here = host.empty() || host.starts_with('/');
+  if (facts.server_here) facts.pg_wal_space = space_of(stanza.data_directory / "pg_wal");
+  for (std::size_t i = 0; i < repositories.size(); ++i) {
+    RepositoryFacts one = RepositoryReader(stanza.name, repositories[i], facts.server, stop).read();
+    one.directory = directories[i];
+    if (!one.directory.empty()) one.space = space_of(one.directory);
+    facts.repositories.push_back(std::move(one));
+  }
+  return facts;
+}
+
+}  // namespace pgcairn::engine
