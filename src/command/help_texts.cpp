@@ -73,10 +73,13 @@ constexpr HelpText kTexts[] = {
     {"verify",
      "Reads what the markers and manifests of the repositories name and compares it with what is\n"
      "there: packs, and the WAL from the oldest backup on. At level full every frame is opened.\n"
-     "Changes nothing. Every damaged object is named, with the backups and files that need it.\n",
+     "Every damaged object is named, with the backups and files that need it. What was found is "
+     "recorded\n"
+     "in the repository: restore and the next incremental backup pass over what is damaged.\n",
      "pgcairn verify\n"
      "pgcairn --stanza=main --level=full --process-max=4 verify\n"
-     "pgcairn verify --level=full --sample=5%\n",
+     "pgcairn verify --level=full --sample=5%\n"
+     "pgcairn verify --level=full --max-duration=1h\n",
      "    1  a repository could not be read: what is said may not be all\n"
      "    4  something is damaged or missing; it is named\n"},
     {"stop",

@@ -30,6 +30,7 @@ engine::RestoreOptions restore_options(const Settings& settings,
                                        const std::optional<TargetTime>& target) {
   engine::RestoreOptions options;
   options.set = settings.set;
+  options.accept_damage = settings.accept_damage;
   options.type = restore_type(settings.type);
   if (target) options.target_time = target->when;
   options.target_lsn = settings.target_lsn;

@@ -291,6 +291,11 @@ class Loader {
     settings_.set = text_of("set");
     settings_.dry_run = is_true(text_of("dry-run", "false"));
     settings_.archive_off = text_of("archive-mode") == "off";
+    settings_.accept_damage = is_true(text_of("accept-damage", "false"));
+    if (settings_.accept_damage && settings_.set.empty()) {
+      throw UsageError("restore --accept-damage needs --set",
+                       "name the backup; \"pgcairn info\" lists them");
+    }
     load_target();
     load_timeline();
     for (auto& [key, value] : maps_of("recovery-option")) {
@@ -336,13 +341,20 @@ class Loader {
     if (arguments_.verb != "verify") return;
     settings_.set = text_of("set");
     settings_.level = text_of("level", "quick");
+    settings_.record = is_true(text_of("record", "true"));
     const auto sample = find("sample");
-    if (!sample) return;
-    if (settings_.level != "full") {
-      throw UsageError("verify --level=quick takes no --sample",
+    const auto limit = find("max-duration");
+    for (const std::string_view name : {"sample", "max-duration"}) {
+      if (!find(name) || settings_.level == "full") continue;
+      throw UsageError(format("verify --level=quick takes no --{}", name),
                        "it opens nothing; add --level=full");
     }
-    settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
+    if (limit && (sample || !settings_.set.empty())) {
+      throw UsageError(format("verify --max-duration takes no --{}", sample ? "sample" : "set"),
+                       "it goes through all that is stored, a part in each run");
+    }
+    if (sample) settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
+    if (limit) settings_.max_duration = *parse_duration(limit->text);
   }
 
   void load_stanza() {

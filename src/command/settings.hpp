@@ -80,6 +80,7 @@ struct Settings {
   bool link_all = false;
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
+  bool accept_damage = false;
 
   // stanza-delete, stanza-upgrade, stop, start; `dry_run` as well
   bool force = false;
@@ -89,6 +90,8 @@ struct Settings {
   // verify; `set` as well
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
+  std::optional<milliseconds> max_duration;
+  bool record = true;
 };
 
 /// The world as load_settings() sees it.

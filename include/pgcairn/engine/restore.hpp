@@ -42,7 +42,8 @@ struct TimelineChoice {
 };
 
 struct RestoreOptions {
-  std::string set;  // a label; empty: the right one is chosen
+  std::string set;             // a label; empty: the right one is chosen
+  bool accept_damage = false;  // a named backup may be one that verify found damaged
   RestoreType type = RestoreType::latest;
   std::optional<Timestamp> target_time;
   std::optional<Lsn> target_lsn;
