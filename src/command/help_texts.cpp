@@ -82,6 +82,19 @@ constexpr HelpText kTexts[] = {
      "pgcairn verify --level=full --max-duration=1h\n",
      "    1  a repository could not be read: what is said may not be all\n"
      "    4  something is damaged or missing; it is named\n"},
+    {"drill",
+     "Restores a backup into a directory of its own, starts a private server on it, recovers, "
+     "runs\n"
+     "pg_amcheck and the queries of drill-sql, stops it and takes all away again. The outcome is\n"
+     "recorded in the repository. The live cluster, its directory, port and archive are not "
+     "touched.\n",
+     "pgcairn --stanza=main --drill-path=/srv/drill drill\n"
+     "pgcairn drill --type=time --target=\"1 hour ago\" --foreign-keys\n"
+     "pgcairn drill --keep --drill-sql=\"shop: SELECT count(*) > 0 FROM orders\"\n",
+     "    4  the backup could not be restored or recovered, or what came out is not good\n"
+     "   10  no such backup, or none that reaches the target\n"
+     "   11  another drill is at work in the directory\n"
+     "   13  the programs of the backup's version of PostgreSQL were not found\n"},
     {"stop",
      "Refuses backup, archive-push and all else that writes, from now on, until it is started "
      "again:\n"

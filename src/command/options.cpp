@@ -13,15 +13,16 @@ constexpr unsigned kCluster = kShell | in_stanza;
 constexpr unsigned kTuning = kShell | in_global | in_stanza;
 
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore verify archive-push archive-get info stanza-create stanza-upgrade "
+    "backup check restore verify drill archive-push archive-get info stanza-create stanza-upgrade "
     "stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
-    "backup check restore archive-push archive-get stanza-create stanza-upgrade";
+    "backup check restore drill archive-push archive-get stanza-create stanza-upgrade";
 constexpr std::string_view kRepositoryVerbs =
-    "backup check restore verify archive-get info stanza-create stanza-upgrade stanza-delete stop "
+    "backup check restore verify drill archive-get info stanza-create stanza-upgrade stanza-delete "
+    "stop "
     "start";
 constexpr std::string_view kResultVerbs =
-    "backup check restore verify info stanza-create stanza-upgrade stanza-delete stop start "
+    "backup check restore verify drill info stanza-create stanza-upgrade stanza-delete stop start "
     "version";
 
 // name, kind, places, verbs, value name, default, choices, least, most, help
@@ -32,7 +33,7 @@ constexpr Option kOptions[] = {
      "the cluster's name in the configuration (default: the only one)"},
     {"repo", ValueKind::text, kShell, kRepositoryVerbs, "NAME", "", "", 0, 0,
      "use only this repository"},
-    {"process-max", ValueKind::number, kTuning, "backup restore verify", "N", "2", "", 1, 999,
+    {"process-max", ValueKind::number, kTuning, "backup restore verify drill", "N", "2", "", 1, 999,
      "threads that copy, compress and read"},
     {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
      "zst|lz4|gz|none", 0, 0, "how data is compressed"},
@@ -52,7 +53,7 @@ constexpr Option kOptions[] = {
      "compare every page with the last backup, whatever WAL summaries say"},
     {"include-path", ValueKind::paths, on_command_line | in_stanza, "backup", "PATH", "", "", 0, 0,
      "back up this file or directory outside of the data directory too; repeatable"},
-    {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
+    {"set", ValueKind::text, kShell, "restore drill", "LABEL", "", "", 0, 0,
      "restore this backup (default: the right one for the target)"},
     {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
     {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
@@ -61,19 +62,33 @@ constexpr Option kOptions[] = {
      "level full: open only so many of the packs and WAL segments, chosen at random"},
     {"max-duration", ValueKind::duration, kShell, "verify", "TIME", "", "", 0, 0,
      "level full: open no more after so much time, and go on there the next time"},
-    {"record", ValueKind::flag, kTuning, "verify", "", "true", "", 0, 0,
+    {"drill-path", ValueKind::path, kCluster, "drill", "DIR", "", "", 0, 0,
+     "restore below DIR, which is empty, absent, or of an earlier drill"},
+    {"keep", ValueKind::flag, on_command_line, "drill", "", "false", "", 0, 0,
+     "leave the restored cluster there: the next drill fetches only what differs"},
+    {"foreign-keys", ValueKind::flag, kTuning, "drill", "", "false", "", 0, 0,
+     "look for rows without the row that a foreign key asks for"},
+    {"drill-sql", ValueKind::list, on_command_line | in_stanza, "drill", "QUERY", "", "", 0, 0,
+     "ask this too: \"DATABASE: QUERY => ANSWER\"; repeatable"},
+    {"drill-timeout", ValueKind::duration, kTuning, "drill", "TIME", "24h", "", 0, 0,
+     "how long recovery may take"},
+    {"pg-bin", ValueKind::path, kCluster, "drill", "DIR", "", "", 0, 0,
+     "the directory of PostgreSQL's programs (default: the packages' place, PATH)"},
+    {"record", ValueKind::flag, kTuning, "verify drill", "", "true", "", 0, 0,
      "note in the repository what was found (the default)"},
-    {"accept-damage", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
+    {"accept-damage", ValueKind::flag, on_command_line, "restore drill", "", "false", "", 0, 0,
      "with --set: restore a backup that verify found damaged"},
     {"type", ValueKind::choice, kShell, "restore", "TYPE", "default",
      "default|immediate|time|xid|lsn|name|standby|preserve|none", 0, 0, "where recovery ends"},
-    {"target", ValueKind::text, kShell, "restore", "TARGET", "", "", 0, 0,
+    {"type", ValueKind::choice, kShell, "drill", "TYPE", "default",
+     "default|immediate|time|xid|lsn|name", 0, 0, "where recovery ends"},
+    {"target", ValueKind::text, kShell, "restore drill", "TARGET", "", "", 0, 0,
      "the time, transaction, LSN or restore point to recover to"},
-    {"target-exclusive", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+    {"target-exclusive", ValueKind::flag, kShell, "restore drill", "", "false", "", 0, 0,
      "stop just before the target (time, xid, lsn)"},
     {"target-action", ValueKind::choice, kShell, "restore", "ACTION", "", "pause|promote|shutdown",
      0, 0, "what the server does at the target (default: its own, pause)"},
-    {"target-timeline", ValueKind::text, kShell, "restore", "TIMELINE", "latest", "", 0, 0,
+    {"target-timeline", ValueKind::text, kShell, "restore drill", "TIMELINE", "latest", "", 0, 0,
      "the branch of history to follow: a number, current, or latest"},
     {"archive-mode", ValueKind::choice, kShell, "restore", "MODE", "preserve", "preserve|off", 0, 0,
      "off: the restored server does not archive its WAL"},
@@ -113,7 +128,7 @@ constexpr Option kOptions[] = {
      "connect through the socket in DIR (default: libpq's)"},
     {"pg-port", ValueKind::number, kCluster, "backup check", "PORT", "", "", 1, 65535,
      "port of the server (default: libpq's, 5432)"},
-    {"pg-user", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
+    {"pg-user", ValueKind::text, kCluster, "backup check drill", "NAME", "", "", 0, 0,
      "connect as this role (default: libpq's)"},
     {"pg-database", ValueKind::text, kCluster, "backup check", "NAME", "", "", 0, 0,
      "connect to this database (default: libpq's, or postgres)"},

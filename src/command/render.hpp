@@ -3,6 +3,7 @@
 #include "target_time.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/engine/drill.hpp>
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/stanza.hpp>
@@ -60,6 +61,9 @@ std::string restore_json(const engine::RestorePlan& plan,
 std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
 std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,
                         std::string_view stanza);
+
+std::string drill_text(const engine::DrillResult& result);
+std::string drill_json(const engine::DrillResult& result, std::string_view stanza);
 
 std::string stanza_created_text(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);

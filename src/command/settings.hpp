@@ -91,7 +91,15 @@ struct Settings {
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
   std::optional<milliseconds> max_duration;
-  bool record = true;
+  bool record = true;  // of drill too
+
+  // drill; what says where recovery ends as well
+  std::filesystem::path drill_path;
+  std::vector<std::string> drill_sql;
+  milliseconds drill_timeout{86'400'000};
+  std::filesystem::path pg_bin;
+  bool foreign_keys = false;
+  bool keep = false;
 };
 
 /// The world as load_settings() sees it.

@@ -14,6 +14,7 @@ constexpr Verb kVerbs[] = {
     {"info", info, "", 0, 0, "show the backups and the archived WAL"},
     {"restore", restore, "", 0, 0, "bring a cluster back, to its latest state or to a time"},
     {"verify", verify, "", 0, 0, "compare the repositories with what they should hold"},
+    {"drill", drill, "", 0, 0, "prove that a backup comes back, in a cluster of its own"},
     {"stop", stop, "", 0, 0, "refuse to back up, archive and expire, on this host or on all"},
     {"start", start, "", 0, 0, "allow it again"},
     {"stanza-upgrade", stanza_upgrade, "", 0, 0, "let a stanza go on with a later major version",

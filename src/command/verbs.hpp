@@ -43,6 +43,7 @@ ExitCode archive_get(const Session& session);
 ExitCode check(const Session& session);
 ExitCode info(const Session& session);
 ExitCode verify(const Session& session);
+ExitCode drill(const Session& session);
 ExitCode stanza_create(const Session& session);
 ExitCode stanza_upgrade(const Session& session);
 ExitCode stanza_delete(const Session& session);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza.hpp>
@@ -158,6 +159,21 @@ struct RestorePlan {
   std::uint64_t remove_bytes = 0;
   std::vector<std::string> removes;  // the first of them; of a tree the topmost only
   std::vector<std::string> notes;    // what the operator should read before going on
+};
+
+/// The backup that was chosen lacks WAL that it needs: it cannot be restored.
+class WalMissingError : public Error {
+ public:
+  WalMissingError(std::string repository, std::string backup, std::string message, std::string hint)
+      : Error(std::move(message), std::move(hint)),
+        repository_(std::move(repository)),
+        backup_(std::move(backup)) {}
+  const std::string& repository() const { return repository_; }
+  const std::string& backup() const { return backup_; }
+
+ private:
+  std::string repository_;
+  std::string backup_;
 };
 
 /// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
