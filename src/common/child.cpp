@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -40,6 +41,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
                      ::chdir(command.directory.c_str()) == 0 && ::dup2(nothing, 0) == 0 &&
                      ::dup2(output, 1) == 1 && ::dup2(output, 2) == 2 &&
                      ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+  // Ours close by themselves; what we were started with may not. An old kernel cannot do it.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   if (ready) ::execve(words[0], words, environment);
   const int error = errno;
   [[maybe_unused]] const ssize_t told = ::write(errors, &error, sizeof error);

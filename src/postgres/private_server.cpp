@@ -200,8 +200,12 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
         format("the configuration cannot be read: {}", trim(text_of(command.output))),
         "it is the one that was backed up");
   }
+  // The last line is the value, whatever the server says before.
+  std::string text = text_of(command.output);
+  if (text.ends_with('\n')) text.pop_back();
+  text.erase(0, text.rfind('\n') + 1);
   std::string kept;
-  for (const std::string& one : split(text_of(command.output), ',')) {
+  for (const std::string& one : split(text, ',')) {
     std::string name(trim(one));
     std::erase(name, '"');
     if (name.empty()) continue;

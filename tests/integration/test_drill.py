@@ -12,6 +12,7 @@ import pytest
 from support import compare, damage, system
 from support.pgcairn import result_of
 from support.stanza import Stanza
+from test_config import move_configuration
 
 FOREIGN_KEY = """
 CREATE TABLE parent (a int, b text, PRIMARY KEY (a, b));
@@ -102,6 +103,21 @@ def test_a_target_and_a_directory_that_is_kept(stanza15):
     again = drill(stanza15, f"--drill-path={kept}", "--drill-sql=SELECT answer FROM later => 42")
     assert again["good"] and again["fetched-bytes"] < first["fetched-bytes"] / 2
     assert list(kept.iterdir()) == []  # it was there before this drill
+
+
+def test_configuration_that_leads_to_the_live_cluster(make_stanza):
+    """As Debian has it: outside, naming the live data directory, hba_file and pid file, and libraries."""
+    stanza = make_stanza(15).create()
+    etc = move_configuration(stanza)
+    pid_file = stanza.home / "live.pid"
+    system.write(etc / "conf.d/30-live.conf", f"external_pid_file = '{pid_file}'\nssl = on\nlisten_addresses = '127.0.0.1'\n"
+                 "shared_preload_libraries = 'nowhere, auto_explain'\nsynchronous_standby_names = 'someone'\nmax_connections = 20\n")
+    stanza.backup()
+    stanza.cluster.wait_for_archived()
+    result = drill(stanza, f"--drill-path={stanza.home / 'drill'}", "--drill-sql=SHOW work_mem => 5MB",
+                   "--drill-sql=SHOW shared_preload_libraries => auto_explain")
+    assert result["good"] and any('"nowhere"' in note for note in result["notes"]), result["notes"]
+    assert not pid_file.exists() and stanza.cluster.pid()
 
 
 def test_answers_that_are_wrong(stanza15):
