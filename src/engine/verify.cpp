@@ -460,7 +460,7 @@ void Verification::compare_histories(const Verification& other) {
 
 VerifiedRepository Verification::finish() {
   result_.seconds = std::chrono::duration<double>(Steady::now() - began_).count();
-  if (!options_.record || repository_.id().empty()) return std::move(result_);
+  if (!options_.record || result_.labels.empty()) return std::move(result_);
   try {
     repo::add_record(repository_, stanza_, record_of(result_, options_));
   } catch (const Error& error) {

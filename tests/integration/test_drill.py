@@ -33,6 +33,9 @@ def servers(root, installations, binary, sockets):
             home = system.make_dir(root / f"drill{version}", 0o755)
             # Without checksums a spoilt page is copied without a word.
             made[version] = stanza = Stanza(home, installations[version], binary, sockets=sockets, checksums=False).create()
+            space = system.make_dir(home / "space")
+            stanza.cluster.rows(f"CREATE TABLESPACE apart LOCATION '{space}'")
+            stanza.cluster.rows("CREATE TABLE there TABLESPACE apart AS SELECT generate_series(1, 1000)")
             for statement in FOREIGN_KEY.strip().split("\n"):
                 stanza.cluster.rows(statement)
             stanza.cairn.tables["stanza.main"].update({"drill-path": home / "drill", "pg-bin": stanza.install.bin})
@@ -77,18 +80,20 @@ def servers_in(folder):
 def test_a_good_backup_is_good(servers, version):
     stanza = servers(version)
     archive = {path.name for path in stanza.wal_objects()}
-    live = compare.tree_state(stanza.cluster.data / "global")
+    live = [compare.tree_state(folder) for folder in (stanza.cluster.data / "global", stanza.home / "space")]
     result = drill(stanza, "--foreign-keys", "--drill-sql=SELECT answer = 42 FROM later",
+                   f"--drill-sql=SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'apart' => {stanza.home}/drill/tablespaces/apart",
+                   "--drill-sql=SELECT count(*) FROM there => 1000",
                    "--drill-sql=template1: SELECT 1 + 1 => 2")
     assert result["good"] and result["findings"] == [] and result["started"]
     assert result["backup"] == stanza.first and result["repository"] == "local"
     assert result["amcheck"] and result["databases"] == 2 and result["relations"] > 500
-    assert result["foreign-keys"] == 1 and result["queries"] == 2
+    assert result["foreign-keys"] == 1 and result["queries"] == 4
     assert result["wal-bytes"] > 0 and result["last-transaction"] and result["restore-seconds"] > 0
     # Nothing is left, nothing was archived, and the live cluster is as it was.
     assert not (stanza.home / "drill").exists() and servers_in(stanza.home / "drill") == []
     assert {path.name for path in stanza.wal_objects()} == archive
-    assert compare.tree_state(stanza.cluster.data / "global") == live
+    assert [compare.tree_state(folder) for folder in (stanza.cluster.data / "global", stanza.home / "space")] == live
     record = records(stanza)[-1]
     assert record["backup"] == stanza.first and record["good"] and record["wal-bytes"] == result["wal-bytes"]
 
@@ -239,7 +244,7 @@ def test_what_is_refused(stanza15):
     foreign = system.make_dir(home / "foreign")
     system.write(foreign / "letter", "dear")
     for path, words in ((stanza15.cluster.data, "is, is in, or holds"), (inside, "is, is in, or holds"), (home, "is, is in, or holds"),
-                        (linked / "inside", "is, is in, or holds"), (stanza15.repo / "x", "is, is in, or holds"),
+                        (linked / "inside", "is, is in, or holds"), (home / "space/inside", "is, is in, or holds"), (stanza15.repo / "x", "is, is in, or holds"),
                         (foreign, "is not empty"), (home / ("long" * 25), "too long")):
         before = compare.tree_state(stanza15.cluster.data / "global")
         refused = stanza15.cairn.run("drill", f"--drill-path={path}")
@@ -251,6 +256,12 @@ def test_what_is_refused(stanza15):
         refused = stanza15.cairn.run("drill", *wrong)
         assert refused.code == code and words in refused.err, refused
     assert not (home / "drill").exists()
+
+
+def test_recovery_that_takes_too_long(stanza15):
+    result = drill(stanza15, "--drill-timeout=0s", "--no-record", code=4)
+    assert len(result["findings"]) == 1 and "recovery was not over after" in result["findings"][0]
+    assert not result["started"] and servers_in(stanza15.home / "drill") == []
 
 
 def test_root_is_told_to_be_somebody_else(stanza15):
