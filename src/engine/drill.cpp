@@ -8,7 +8,6 @@
 #include <pgcairn/postgres/private_server.hpp>
 #include <pgcairn/repo/records.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -123,31 +122,33 @@ class DrillRun {
     check_user();
     check_place();
     Scratch scratch(options_.directory, stanza_.name);
-    if (const auto plan = make_plan(scratch)) {
-      result_.repository = plan->repository->name();
-      result_.backup = plan->backup.label;
-      result_.reason = plan->reason;
-      result_.notes = plan->notes;
-      const fs::path programs = postgres::find_programs(plan->backup.pg_version, options_.programs,
+    RestorePlan plan;
+    const bool planned = make_plan(plan, scratch);
+    result_.repository = plan.repository->name();
+    result_.backup = plan.backup.label;
+    result_.reason = plan.reason;
+    result_.notes = plan.notes;
+    if (planned) {
+      const fs::path programs = postgres::find_programs(plan.backup.pg_version, options_.programs,
                                                         scratch / "server", stop_);
-      if (restore(*plan)) start_and_look(*plan, scratch, programs);
+      if (restore(plan)) start_and_look(plan, scratch, programs);
     }
     if (options_.keep) {
       scratch.keep();
       result_.kept = options_.directory;
     }
-    record();
+    record(*plan.repository);
     return std::move(result_);
   }
 
  private:
   void check_user() const;
   void check_place() const;
-  std::optional<RestorePlan> make_plan(const Scratch& scratch);
+  bool make_plan(RestorePlan& plan, const Scratch& scratch);
   bool restore(const RestorePlan& plan);
   void start_and_look(const RestorePlan& plan, const Scratch& scratch, const fs::path& programs);
   fs::path config_of(const RestorePlan& plan) const;
-  void record();
+  void record(repo::Repository& repository);
 
   const StanzaSettings& stanza_;
   std::span<repo::Repository> repositories_;
@@ -188,8 +189,8 @@ void DrillRun::check_place() const {
   }
 }
 
-/// Nothing when the backup lacks WAL that it needs, which is a finding.
-std::optional<RestorePlan> DrillRun::make_plan(const Scratch& scratch) {
+/// False when the backup that was chosen cannot be restored, which is a finding.
+bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
   StanzaSettings target = stanza_;
   target.data_directory = data_directory_of(options_.directory);
   RestoreOptions options = options_.restore;
@@ -198,13 +199,18 @@ std::optional<RestorePlan> DrillRun::make_plan(const Scratch& scratch) {
   options.target_action = has_target(options.type) ? "promote" : "";
   options.tablespace_map_all = (scratch / "tablespaces").native();
   options.config_to = scratch / "config";
-  try {
-    return plan_restore(target, repositories_, options);
-  } catch (const WalMissingError& error) {
-    result_.repository = error.repository();
-    result_.backup = error.backup();
+  const auto found = [&](const Error& error) {
+    if (plan.repository == nullptr) throw;
     result_.findings.push_back(error.message());
-    return std::nullopt;
+    return false;
+  };
+  try {
+    plan_restore(plan, target, repositories_, options);
+    return true;
+  } catch (const WalMissingError& error) {
+    return found(error);
+  } catch (const DamagedError& error) {
+    return found(error);
   }
 }
 
@@ -265,7 +271,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const Scratch& scratch,
   server.stop();
 }
 
-void DrillRun::record() {
+void DrillRun::record(repo::Repository& repository) {
   if (!options_.record) return;
   repo::DrillRecord record;
   record.backup = result_.backup;
@@ -275,11 +281,8 @@ void DrillRun::record() {
   record.recovery_seconds = result_.recovery_seconds;
   record.wal_bytes = result_.wal_bytes;
   record.last_transaction = result_.last_transaction;
-  const auto repository =
-      std::find_if(repositories_.begin(), repositories_.end(),
-                   [&](const auto& one) { return one.name() == result_.repository; });
   try {
-    repo::add_record(*repository, stanza_.name, record);
+    repo::add_record(repository, stanza_.name, record);
   } catch (const Error& error) {
     result_.notes.push_back(format("the outcome is not recorded: {}", error.message()));
   }

@@ -171,8 +171,7 @@ void check_needed(const RestorePlan& plan) {
   const auto last = *parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   const Lsn end{(last.number + 1) * backup.wal_segment_bytes};
   if (plan.wal.end >= end || plan.wal.end >= backup.stop_lsn) return;
-  throw WalMissingError(plan.repository->name(), backup.label,
-                        format("backup {} needs WAL {} to {}, and the archive lacks {}",
+  throw WalMissingError(format("backup {} needs WAL {} to {}, and the archive lacks {}",
                                backup.label, backup.wal_start, backup.wal_stop, plan.wal.missing),
                         "restore another backup with --set; \"pgcairn info\" lists them");
 }

@@ -120,7 +120,9 @@ def test_configuration_that_leads_to_the_live_cluster(make_stanza):
     stanza.backup()
     stanza.cluster.wait_for_archived()
     result = drill(stanza, f"--drill-path={stanza.home / 'drill'}", "--drill-sql=SHOW work_mem => 5MB",
-                   "--drill-sql=SHOW shared_preload_libraries => auto_explain")
+                   "--drill-sql=SHOW shared_preload_libraries => auto_explain",
+                   "--drill-sql=SELECT current_setting('external_pid_file') || current_setting('synchronous_standby_names') = ''",
+                   "--drill-sql=SHOW hba_file => " + str(stanza.home / "drill/server/hba.conf"))
     assert result["good"] and any('"nowhere"' in note for note in result["notes"]), result["notes"]
     assert not pid_file.exists() and stanza.cluster.pid()
 
@@ -212,6 +214,15 @@ def test_wal_that_is_missing(spoilt):
             aside.rename(wal)
         assert any(segment in finding and words in finding for finding in result["findings"]), result
         assert records(spoilt)[-1]["backup"] == label and not records(spoilt)[-1]["good"]
+
+
+def test_a_pack_that_is_missing(spoilt):
+    label = spoilt.back_up()
+    pack = spoilt.packs(label)[0]
+    pack.rename(spoilt.home / "aside")
+    result = drill(spoilt, code=4)
+    assert result["backup"] == label and "the pack is missing" in result["findings"][0] and not result["started"]
+    assert records(spoilt)[-1]["backup"] == label
 
 
 def test_wal_that_is_spoilt(spoilt):

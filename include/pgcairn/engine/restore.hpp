@@ -163,23 +163,17 @@ struct RestorePlan {
 
 /// The backup that was chosen lacks WAL that it needs: it cannot be restored.
 class WalMissingError : public Error {
- public:
-  WalMissingError(std::string repository, std::string backup, std::string message, std::string hint)
-      : Error(std::move(message), std::move(hint)),
-        repository_(std::move(repository)),
-        backup_(std::move(backup)) {}
-  const std::string& repository() const { return repository_; }
-  const std::string& backup() const { return backup_; }
-
- private:
-  std::string repository_;
-  std::string backup_;
+  using Error::Error;
 };
 
 /// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
 /// keeps the restore from working, each with the nearest thing that would.
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options);
+/// The same into an empty plan, which holds repository and backup once they are chosen, whatever is
+/// thrown later.
+void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
+                  std::span<repo::Repository> repositories, const RestoreOptions& options);
 
 /// What a restore did.
 struct RestoreResult {
