@@ -23,8 +23,9 @@ engine::DrillOptions drill_options(const Settings& settings) {
   options.directory = settings.drill_path;
   options.restore = restore_goal(settings).options;
   options.restore.restore_command = fetch_command(settings);
-  for (const RepositorySettings& repository : settings.repositories)
-    options.apart_from.push_back(repository.path);
+  for (const RepositorySettings& repository : settings.repositories) {
+    if (!repository.path.empty()) options.apart_from.push_back(repository.path);
+  }
   options.programs = settings.pg_bin;
   options.user = settings.connection.user;
   options.timeout = settings.drill_timeout;

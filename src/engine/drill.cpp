@@ -128,6 +128,10 @@ class DrillRun {
     result_.backup = plan.backup.label;
     result_.reason = plan.reason;
     result_.notes = plan.notes;
+    // What concerns restore's own options is not asked of whoever runs a drill.
+    std::erase_if(result_.notes, [](const std::string& note) {
+      return note.find("--config-to") != std::string::npos;
+    });
     if (planned) {
       const fs::path programs = postgres::find_programs(plan.backup.pg_version, options_.programs,
                                                         scratch / "server", stop_);

@@ -85,7 +85,7 @@ def test_a_good_backup_is_good(servers, version):
                    f"--drill-sql=SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'apart' => {stanza.home}/drill/tablespaces/apart",
                    "--drill-sql=SELECT count(*) FROM there => 1000",
                    "--drill-sql=template1: SELECT 1 + 1 => 2")
-    assert result["good"] and result["findings"] == [] and result["started"]
+    assert result["good"] and result["findings"] == result["notes"] == [] and result["started"]
     assert result["backup"] == stanza.first and result["repository"] == "local"
     assert result["amcheck"] and result["databases"] == 2 and result["relations"] > 500
     assert result["foreign-keys"] == 1 and result["queries"] == 4
