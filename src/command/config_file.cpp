@@ -127,7 +127,8 @@ class Reader {
   }
 
   std::vector<std::string> values_of(const Option& option, const Member& member) const {
-    if (option.kind != ValueKind::paths) return {value_of(option, member)};
+    const bool paths = option.kind == ValueKind::paths;
+    if (!paths && option.kind != ValueKind::list) return {value_of(option, member)};
     std::vector<std::string> values;
     if (const toml::array* const array = member.value->as_array()) {
       for (const toml::node& value : *array) {
@@ -137,7 +138,8 @@ class Reader {
     }
     throw UsageError(format("{}: key \"{}\" must be an array of texts in quotes",
                             place(member.value->source().begin), member.key),
-                     format("write it like {} = [\"/etc/one\", \"/etc/two\"]", member.key));
+                     format("write it like {} = [{}]", member.key,
+                            paths ? "\"/etc/one\", \"/etc/two\"" : "\"one\", \"two\""));
   }
 
   /// The value as text. Each kind takes one TOML type; a duration also a number of seconds.

@@ -102,12 +102,28 @@ constexpr HelpText kTexts[] = {
     {"verify",
      "Reads what the markers and manifests of the repositories name and compares it with what is\n"
      "there: packs, and the WAL from the oldest backup on. At level full every frame is opened.\n"
-     "Changes nothing. Every damaged object is named, with the backups and files that need it.\n",
+     "Every damaged object is named, with the backups and files that need it. What was found is "
+     "recorded\n"
+     "in the repository: restore and the next incremental backup pass over what is damaged.\n",
      "pgcairn verify\n"
      "pgcairn --stanza=main --level=full --process-max=4 verify\n"
-     "pgcairn verify --level=full --sample=5%\n",
+     "pgcairn verify --level=full --sample=5%\n"
+     "pgcairn verify --level=full --max-duration=1h\n",
      "    1  a repository could not be read: what is said may not be all\n"
      "    4  something is damaged or missing; it is named\n"},
+    {"drill",
+     "Restores a backup into a directory of its own, starts a private server on it, recovers, "
+     "runs\n"
+     "pg_amcheck and the queries of drill-sql, stops it and takes all away again. The outcome is\n"
+     "recorded in the repository. The live cluster, its directory, port and archive are not "
+     "touched.\n",
+     "pgcairn --stanza=main --drill-path=/srv/drill drill\n"
+     "pgcairn drill --type=time --target=\"1 hour ago\" --foreign-keys\n"
+     "pgcairn drill --keep --drill-sql=\"shop: SELECT count(*) > 0 FROM orders\"\n",
+     "    4  the backup could not be restored or recovered, or what came out is not good\n"
+     "   10  no such backup, or none that reaches the target\n"
+     "   11  another drill is at work in the directory\n"
+     "   13  the programs of the backup's version of PostgreSQL were not found\n"},
     {"stop",
      "Refuses backup, archive-push and all else that writes, from now on, until it is started "
      "again:\n"

@@ -17,15 +17,18 @@ constexpr std::int64_t kMostKept = 9'999'999;
 constexpr unsigned kConfig = in_global | in_stanza;
 
 constexpr std::string_view kStanzaVerbs =
-    "backup check restore verify expire hold unhold annotate archive-push archive-get info report "
+    "backup check restore verify drill expire hold unhold annotate archive-push archive-get info "
+    "report "
     "health metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
-    "backup check restore archive-push archive-get stanza-create stanza-upgrade health metrics";
+    "backup check restore drill archive-push archive-get stanza-create stanza-upgrade health "
+    "metrics";
 constexpr std::string_view kRepositoryVerbs =
-    "backup check restore verify expire hold unhold annotate archive-get info report health "
+    "backup check restore verify drill expire hold unhold annotate archive-get info report health "
     "metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kResultVerbs =
-    "backup check restore verify expire hold unhold annotate info stanza-create stanza-upgrade "
+    "backup check restore verify drill expire hold unhold annotate info stanza-create "
+    "stanza-upgrade "
     "stanza-delete stop start version";
 constexpr std::string_view kServerVerbs = "backup check health metrics";
 
@@ -37,7 +40,7 @@ constexpr Option kOptions[] = {
      "the cluster's name in the configuration (default: the only one)"},
     {"repo", ValueKind::text, kShell, kRepositoryVerbs, "NAME", "", "", 0, 0,
      "use only this repository"},
-    {"process-max", ValueKind::number, kTuning, "backup restore verify", "N", "2", "", 1, 999,
+    {"process-max", ValueKind::number, kTuning, "backup restore verify drill", "N", "2", "", 1, 999,
      "threads that copy, compress and read"},
     {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
      "zst|lz4|gz|none", 0, 0, "how data is compressed"},
@@ -95,7 +98,7 @@ constexpr Option kOptions[] = {
      "why the backup is held; it has to be given"},
     {"until", ValueKind::text, on_command_line, "hold", "TIME", "", "", 0, 0,
      "when the hold ends: a time, or from now 90d, 12h (default: when it is released)"},
-    {"set", ValueKind::text, kShell, "restore", "LABEL", "", "", 0, 0,
+    {"set", ValueKind::text, kShell, "restore drill", "LABEL", "", "", 0, 0,
      "restore this backup (default: the right one for the target)"},
     {"set", ValueKind::text, kShell, "verify", "LABEL", "", "", 0, 0, "look at this backup only"},
     {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
@@ -105,15 +108,35 @@ constexpr Option kOptions[] = {
      "quick: all that is named exists and has its size; full: every frame is opened"},
     {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,
      "level full: open only so many of the packs and WAL segments, chosen at random"},
+    {"max-duration", ValueKind::duration, kShell, "verify", "TIME", "", "", 0, 0,
+     "level full: open no more after so much time, and go on there the next time"},
+    {"drill-path", ValueKind::path, kCluster, "drill", "DIR", "", "", 0, 0,
+     "restore below DIR, which is empty, absent, or of an earlier drill"},
+    {"keep", ValueKind::flag, on_command_line, "drill", "", "false", "", 0, 0,
+     "leave the restored cluster there: the next drill fetches only what differs"},
+    {"foreign-keys", ValueKind::flag, kTuning, "drill", "", "false", "", 0, 0,
+     "look for rows without the row that a foreign key asks for"},
+    {"drill-sql", ValueKind::list, on_command_line | in_stanza, "drill", "QUERY", "", "", 0, 0,
+     "ask this too: \"DATABASE: QUERY => ANSWER\"; repeatable"},
+    {"drill-timeout", ValueKind::duration, kTuning, "drill", "TIME", "24h", "", 0, 0,
+     "how long recovery may take"},
+    {"pg-bin", ValueKind::path, kCluster, "drill", "DIR", "", "", 0, 0,
+     "the directory of PostgreSQL's programs (default: the packages' place, PATH)"},
+    {"record", ValueKind::flag, kTuning, "verify drill", "", "true", "", 0, 0,
+     "note in the repository what was found (the default)"},
+    {"accept-damage", ValueKind::flag, on_command_line, "restore drill", "", "false", "", 0, 0,
+     "with --set: restore a backup that verify found damaged"},
     {"type", ValueKind::choice, kShell, "restore", "TYPE", "default",
      "default|immediate|time|xid|lsn|name|standby|preserve|none", 0, 0, "where recovery ends"},
-    {"target", ValueKind::text, kShell, "restore", "TARGET", "", "", 0, 0,
+    {"type", ValueKind::choice, kShell, "drill", "TYPE", "default",
+     "default|immediate|time|xid|lsn|name", 0, 0, "where recovery ends"},
+    {"target", ValueKind::text, kShell, "restore drill", "TARGET", "", "", 0, 0,
      "the time, transaction, LSN or restore point to recover to"},
-    {"target-exclusive", ValueKind::flag, kShell, "restore", "", "false", "", 0, 0,
+    {"target-exclusive", ValueKind::flag, kShell, "restore drill", "", "false", "", 0, 0,
      "stop just before the target (time, xid, lsn)"},
     {"target-action", ValueKind::choice, kShell, "restore", "ACTION", "", "pause|promote|shutdown",
      0, 0, "what the server does at the target (default: its own, pause)"},
-    {"target-timeline", ValueKind::text, kShell, "restore", "TIMELINE", "latest", "", 0, 0,
+    {"target-timeline", ValueKind::text, kShell, "restore drill", "TIMELINE", "latest", "", 0, 0,
      "the branch of history to follow: a number, current, or latest"},
     {"archive-mode", ValueKind::choice, kShell, "restore", "MODE", "preserve", "preserve|off", 0, 0,
      "off: the restored server does not archive its WAL"},
@@ -153,8 +176,8 @@ constexpr Option kOptions[] = {
      "connect through the socket in DIR (default: libpq's)"},
     {"pg-port", ValueKind::number, kCluster, kServerVerbs, "PORT", "", "", 1, 65535,
      "port of the server (default: libpq's, 5432)"},
-    {"pg-user", ValueKind::text, kCluster, kServerVerbs, "NAME", "", "", 0, 0,
-     "connect as this role (default: libpq's)"},
+    {"pg-user", ValueKind::text, kCluster, "backup check drill health metrics", "NAME", "", "", 0,
+     0, "connect as this role (default: libpq's)"},
     {"pg-database", ValueKind::text, kCluster, kServerVerbs, "NAME", "", "", 0, 0,
      "connect to this database (default: libpq's, or postgres)"},
     {"file", ValueKind::path, on_command_line, "report metrics", "FILE", "", "", 0, 0,

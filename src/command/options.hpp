@@ -18,7 +18,7 @@ enum class ValueKind {
   flag,      // --name, and --no-name where the option may also stand in TOML
   choice,    // one of `choices`
   map,       // A=B, repeatable
-  list,      // text, repeatable
+  list,      // an array of texts in TOML, repeatable on the command line
   paths,     // an array in TOML, repeatable on the command line
 };
 

@@ -3,6 +3,7 @@
 #include "target_time.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/engine/drill.hpp>
 #include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/restore.hpp>
@@ -78,6 +79,8 @@ std::string expire_summary(const engine::ExpireResult& result);
 std::string expire_text(std::span<const ExpiredRepository> repositories, bool dry_run);
 std::string expire_json(std::span<const ExpiredRepository> repositories, std::string_view stanza,
                         bool dry_run);
+std::string drill_text(const engine::DrillResult& result);
+std::string drill_json(const engine::DrillResult& result, std::string_view stanza);
 
 std::string stanza_created_text(std::string_view stanza,
                                 std::span<const engine::CreatedStanza> created);

@@ -19,6 +19,8 @@ std::string damage_text(const engine::Damage& damage) {
 void write_damage(JsonWriter& json, const engine::Damage& damage) {
   json.begin_object().member("object", escape_bytes(damage.object));
   json.member("offset", damage.offset_bytes).member("cause", escape_bytes(damage.cause));
+  json.key("block");
+  damage.block ? json.value(*damage.block) : json.null();
   json.key("backups").begin_array();
   for (const std::string& label : damage.backups) json.value(label);
   json.end_array().member("files", damage.files).key("paths").begin_array();
@@ -44,6 +46,13 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
       text += format("; opened {} packs and {} WAL segments, {}", one.packs_opened, one.wal_opened,
                      format_size(one.bytes_read));
     text += "\n";
+    if (!one.next.empty())
+      text += format("time was up after {}; the next run goes on at {}\n",
+                     format_duration(milliseconds(static_cast<std::int64_t>(one.seconds * 1000))),
+                     one.next);
+    if (one.known_bad_pages > 0)
+      text += format("{} pages are stored as bad as the cluster had them, which info tells\n",
+                     one.known_bad_pages);
     for (const engine::Damage& damage : one.damages) text += damage_text(damage);
     for (const std::string& note : one.notes) text += format("note: {}\n", note);
   }
@@ -63,6 +72,8 @@ std::string verify_json(const engine::VerifyResult& result, const engine::Verify
     json.member("backups", one.backups).member("packs", one.packs);
     json.member("packs-opened", one.packs_opened).member("wal-segments", one.wal_segments);
     json.member("wal-opened", one.wal_opened).member("read-bytes", one.bytes_read);
+    json.member("known-bad-pages", one.known_bad_pages).key("next");
+    one.next.empty() ? json.null() : json.value(one.next);
     json.key("damages").begin_array();
     for (const engine::Damage& damage : one.damages) write_damage(json, damage);
     json.end_array().key("notes").begin_array();

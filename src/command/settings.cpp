@@ -44,6 +44,7 @@ class Loader {
     load_backup();
     load_restore();
     load_verify();
+    load_drill();
     load_stanza();
     load_expire();
     load_report();
@@ -59,9 +60,10 @@ class Loader {
     return std::find(std::begin(verbs), std::end(verbs), arguments_.verb) != std::end(verbs);
   }
   bool archives() const { return arguments_.verb.starts_with("archive-"); }
-  /// The archive verbs run in it.
+  /// The archive verbs run in it; a drill keeps away from it where there is one.
   bool needs_data_directory() const {
-    return !archives() && find_option("pg-path", arguments_.verb) != nullptr;
+    return !archives() && arguments_.verb != "drill" &&
+           find_option("pg-path", arguments_.verb) != nullptr;
   }
 
   void read_config() {
@@ -331,13 +333,23 @@ class Loader {
     for (const Value& path : all("include-path")) settings_.include_paths.push_back(path_of(path));
   }
 
-  void load_restore() {
-    if (arguments_.verb != "restore") return;
+  /// Which backup, and where recovery ends.
+  void load_goal() {
     settings_.set = text_of("set");
-    settings_.dry_run = is_true(text_of("dry-run", "false"));
-    settings_.archive_off = text_of("archive-mode") == "off";
+    settings_.accept_damage = is_true(text_of("accept-damage", "false"));
+    if (settings_.accept_damage && settings_.set.empty()) {
+      throw UsageError(format("{} --accept-damage needs --set", arguments_.verb),
+                       "name the backup; \"pgcairn info\" lists them");
+    }
     load_target();
     load_timeline();
+  }
+
+  void load_restore() {
+    if (arguments_.verb != "restore") return;
+    settings_.dry_run = is_true(text_of("dry-run", "false"));
+    settings_.archive_off = text_of("archive-mode") == "off";
+    load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       const bool word = std::all_of(key.begin(), key.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
@@ -377,17 +389,44 @@ class Loader {
     return maps;
   }
 
+  void load_drill() {
+    if (arguments_.verb != "drill") return;
+    const auto path = find("drill-path");
+    if (!path) {
+      throw UsageError("drill needs a directory to restore into",
+                       format("set drill-path in [stanza.{}], or add --drill-path=DIR; there must "
+                              "be room for the whole cluster",
+                              settings_.stanza));
+    }
+    settings_.drill_path = path_of(*path);
+    for (const Value& query : all("drill-sql")) settings_.drill_sql.push_back(query.text);
+    if (const auto timeout = find("drill-timeout"))
+      settings_.drill_timeout = *parse_duration(timeout->text);
+    if (const auto programs = find("pg-bin")) settings_.pg_bin = path_of(*programs);
+    settings_.foreign_keys = is_true(text_of("foreign-keys", "false"));
+    settings_.keep = is_true(text_of("keep", "false"));
+    settings_.record = is_true(text_of("record", "true"));
+    load_goal();
+  }
+
   void load_verify() {
     if (arguments_.verb != "verify") return;
     settings_.set = text_of("set");
     settings_.level = text_of("level", "quick");
+    settings_.record = is_true(text_of("record", "true"));
     const auto sample = find("sample");
-    if (!sample) return;
-    if (settings_.level != "full") {
-      throw UsageError("verify --level=quick takes no --sample",
+    const auto limit = find("max-duration");
+    for (const std::string_view name : {"sample", "max-duration"}) {
+      if (!find(name) || settings_.level == "full") continue;
+      throw UsageError(format("verify --level=quick takes no --{}", name),
                        "it opens nothing; add --level=full");
     }
-    settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
+    if (limit && (sample || !settings_.set.empty())) {
+      throw UsageError(format("verify --max-duration takes no --{}", sample ? "sample" : "set"),
+                       "it goes through all that is stored, a part in each run");
+    }
+    if (sample) settings_.sample_percent = static_cast<unsigned>(*parse_percent(sample->text));
+    if (limit) settings_.max_duration = *parse_duration(limit->text);
   }
 
   void load_stanza() {
@@ -472,18 +511,19 @@ class Loader {
     settings_.target_exclusive = is_true(text_of("target-exclusive", "false"));
     const bool named = type == "time" || type == "xid" || type == "lsn" || type == "name";
     if (named && settings_.target.empty()) {
-      throw UsageError(format("restore --type={} needs a target", type), target_example(type));
+      throw UsageError(format("{} --type={} needs a target", arguments_.verb, type),
+                       target_example(type));
     }
     if (!named && !settings_.target.empty()) {
-      throw UsageError(format("restore --type={} takes no --target", type),
+      throw UsageError(format("{} --type={} takes no --target", arguments_.verb, type),
                        "add --type=time to recover to a time; xid, lsn and name take a target too");
     }
     if (!named && type != "immediate" && !settings_.target_action.empty()) {
-      throw UsageError(format("restore --type={} takes no --target-action", type),
+      throw UsageError(format("{} --type={} takes no --target-action", arguments_.verb, type),
                        "there is no target: the server opens at the end of the archived WAL");
     }
     if (settings_.target_exclusive && (!named || type == "name")) {
-      throw UsageError(format("restore --type={} takes no --target-exclusive", type),
+      throw UsageError(format("{} --type={} takes no --target-exclusive", arguments_.verb, type),
                        "it goes with --type=time, xid or lsn");
     }
     read_target(type);
@@ -524,7 +564,7 @@ class Loader {
     if (!timeline) return;
     const std::string& type = settings_.type;
     if (type == "immediate" || type == "none" || type == "preserve") {
-      throw UsageError(format("restore --type={} takes no --target-timeline", type),
+      throw UsageError(format("{} --type={} takes no --target-timeline", arguments_.verb, type),
                        "the end of a backup is on the backup's own timeline");
     }
     settings_.target_timeline = timeline->text;

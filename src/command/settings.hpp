@@ -92,6 +92,7 @@ struct Settings {
   bool link_all = false;
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
+  bool accept_damage = false;
 
   // stanza-delete, stanza-upgrade, stop, start; `dry_run` as well
   bool force = false;
@@ -109,6 +110,16 @@ struct Settings {
   // verify; `set` as well, as have expire and info
   std::string level = "quick";  // quick | full
   unsigned sample_percent = 100;
+  std::optional<milliseconds> max_duration;
+  bool record = true;  // of drill too
+
+  // drill; what says where recovery ends as well
+  std::filesystem::path drill_path;
+  std::vector<std::string> drill_sql;
+  milliseconds drill_timeout{86'400'000};
+  std::filesystem::path pg_bin;
+  bool foreign_keys = false;
+  bool keep = false;
 };
 
 /// The world as load_settings() sees it.

@@ -21,6 +21,7 @@ constexpr Verb kVerbs[] = {
     {"hold", hold, "LABEL", 1, 1, "keep a backup whatever the retention says"},
     {"unhold", unhold, "LABEL", 1, 1, "release the holds of a backup"},
     {"annotate", annotate, "LABEL KEY=TEXT...", 2, 100, "put notes on a backup"},
+    {"drill", drill, "", 0, 0, "prove that a backup comes back, in a cluster of its own"},
     {"stop", stop, "", 0, 0, "refuse to back up, archive and expire, on this host or on all"},
     {"start", start, "", 0, 0, "allow it again"},
     {"stanza-upgrade", stanza_upgrade, "", 0, 0, "let a stanza go on with a later major version",

@@ -50,6 +50,7 @@ ExitCode expire(const Session& session);
 ExitCode hold(const Session& session);
 ExitCode unhold(const Session& session);
 ExitCode annotate(const Session& session);
+ExitCode drill(const Session& session);
 ExitCode stanza_create(const Session& session);
 ExitCode stanza_upgrade(const Session& session);
 ExitCode stanza_delete(const Session& session);

@@ -12,6 +12,8 @@ ExitCode verify(const Session& session) {
   options.set = settings.set;
   if (settings.level == "full") options.level = engine::VerifyLevel::full;
   options.sample_percent = settings.sample_percent;
+  options.max_duration = settings.max_duration;
+  options.record = settings.record;
   options.process_max = settings.process_max;
   ProgressLine progress(session.console);
   const engine::VerifyResult result =

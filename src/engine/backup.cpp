@@ -8,6 +8,7 @@
 #include "pack_store.hpp"
 #include "page_reader.hpp"
 #include "prior.hpp"
+#include "recorded_damage.hpp"
 #include "wal_copy.hpp"
 #include "wal_wait.hpp"
 
@@ -239,6 +240,7 @@ void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupInfo> backups;
   if (options_.type != repo::BackupType::full) backups = repository_.backups(stanza_.name);
+  const RecordedDamage damages = recorded_damage(repository_, stanza_.name);
   for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
     if (backup->cluster != info_.cluster) continue;
     if (options_.type == repo::BackupType::differential && backup->type != repo::BackupType::full)
@@ -246,6 +248,10 @@ void BackupRun::choose_prior() {
     if (backup->data_checksums != info_.data_checksums) {
       log_info(
           format("backup {} is not built on: data checksums were switched since", backup->label));
+      continue;
+    }
+    if (const auto damage = damages.of(backup->label)) {
+      log_warn(format("backup {} is not built on: {}", backup->label, *damage));
       continue;
     }
     try {

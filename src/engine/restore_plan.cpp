@@ -255,15 +255,21 @@ void note_copy(RestorePlan& plan) {
 
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options) {
+  RestorePlan plan;
+  plan_restore(plan, stanza, repositories, options);
+  return plan;
+}
+
+void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
+                  std::span<repo::Repository> repositories, const RestoreOptions& options) {
   if (stanza.data_directory.empty() || !stanza.data_directory.is_absolute()) {
     throw UsageError(format("stanza \"{}\" has no absolute pg-path to restore to", stanza.name),
                      "set pg-path in the configuration, or give --pg-path");
   }
-  RestorePlan plan;
   plan.stanza = stanza.name;
   plan.options = options;
   plan.data_directory = stanza.data_directory.lexically_normal();
-  return doing(
+  doing(
       [&] {
         return format("planning the restore of stanza \"{}\" to \"{}\"", stanza.name,
                       plan.data_directory.native());
@@ -281,7 +287,6 @@ RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repositor
         find_what_goes(plan, freed);
         note_copy(plan);
         check_space(plan, freed);
-        return plan;
       });
 }
 

@@ -1,5 +1,6 @@
 #include "restore_target.hpp"
 
+#include "recorded_damage.hpp"
 #include "recovery_settings.hpp"
 #include "restore_choice.hpp"
 #include "wal_archive.hpp"
@@ -7,6 +8,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -68,13 +70,46 @@ void require_stanza(repo::Repository& repository, const std::string& stanza) {
 }
 
 std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::string& stanza,
-                                    const std::string& label) {
+                                    const RestoreOptions& options) {
+  std::vector<repo::BackupInfo> backups;
   try {
-    return {repository.read_backup(stanza, label)};
+    backups.push_back(repository.read_backup(stanza, options.set));
   } catch (const MissingError&) {
     require_stanza(repository, stanza);
     throw;
   }
+  if (options.accept_damage) return backups;
+  if (const auto damage = recorded_damage(repository, stanza).of(options.set)) {
+    throw DamagedError(
+        repo::marker_key(stanza, options.set), 0, *damage,
+        "restore another backup; or add --accept-damage: what is damaged is met when it is read, "
+        "and ends the restore");
+  }
+  return backups;
+}
+
+/// Leaves out backups that verify found damaged.
+void leave_out_damaged(repo::Repository& repository, const std::string& stanza,
+                       const RestoreOptions& options, std::vector<repo::BackupInfo>& backups) {
+  const RecordedDamage damages = recorded_damage(repository, stanza);
+  std::optional<DamagedError> first;
+  const std::string newest = backups.empty() ? "" : backups.back().label;
+  std::erase_if(backups, [&](const repo::BackupInfo& backup) {
+    const auto damage = damages.of(backup.label);
+    if (!damage) return false;
+    log_warn(format("backup {} is passed over: {}", backup.label, *damage));
+    if (!first) {
+      first.emplace(repo::marker_key(stanza, backup.label), 0, *damage,
+                    format("name another backup with --set; or restore this one all the same with "
+                           "--set={} --accept-damage",
+                           backup.label));
+    }
+    return true;
+  });
+  if (!first) return;
+  const bool ends_with_backup =
+      options.type == RestoreType::immediate || options.type == RestoreType::none;
+  if (backups.empty() || (ends_with_backup && backups.back().label != newest)) throw *first;
 }
 
 /// The backups among which to choose. One that was named is read alone. A damaged marker keeps the
@@ -83,18 +118,17 @@ std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::str
 std::vector<repo::BackupInfo> candidates(repo::Repository& repository, const std::string& stanza,
                                          const RestoreOptions& options) {
   repository.open();
-  if (!options.set.empty() && options.set != "latest")
-    return named(repository, stanza, options.set);
+  if (!options.set.empty() && options.set != "latest") return named(repository, stanza, options);
   std::vector<DamagedError> damaged;
   auto backups =
       repository.backups(stanza, [&](const DamagedError& error) { damaged.push_back(error); });
-  if (damaged.empty()) {
-    if (backups.empty()) require_stanza(repository, stanza);
-    return backups;
+  if (damaged.empty() && backups.empty()) require_stanza(repository, stanza);
+  if (!damaged.empty()) {
+    damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
+    if (backups.empty() || options.type == RestoreType::immediate) throw damaged.front();
   }
-  damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
-  if (backups.empty() || options.type == RestoreType::immediate) throw damaged.front();
   for (const DamagedError& error : damaged) log_warn(format("passed over: {}", error.message()));
+  leave_out_damaged(repository, stanza, options, backups);
   return backups;
 }
 
@@ -137,9 +171,9 @@ void check_needed(const RestorePlan& plan) {
   const auto last = *parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   const Lsn end{(last.number + 1) * backup.wal_segment_bytes};
   if (plan.wal.end >= end || plan.wal.end >= backup.stop_lsn) return;
-  throw Error(format("backup {} needs WAL {} to {}, and the archive lacks {}", backup.label,
-                     backup.wal_start, backup.wal_stop, plan.wal.missing),
-              "restore another backup with --set; \"pgcairn info\" lists them");
+  throw WalMissingError(format("backup {} needs WAL {} to {}, and the archive lacks {}",
+                               backup.label, backup.wal_start, backup.wal_stop, plan.wal.missing),
+                        "restore another backup with --set; \"pgcairn info\" lists them");
 }
 
 /// Reads the WAL that makes the backup consistent: a damaged segment would be found only by the
@@ -194,6 +228,21 @@ std::string other_branch(const RestorePlan& plan, Archives& archives) {
     }
   }
   return {};
+}
+
+/// The newest branch is not known while the history of a later one cannot be read.
+void check_branches(const RestorePlan& plan, const WalArchive& archive) {
+  if (plan.options.timeline.kind != TimelineChoice::Kind::latest) return;
+  const Timeline to = plan.path.back().timeline;
+  for (const Timeline other : archive.unread_histories()) {
+    if (other <= to) continue;
+    throw Error(format("the history of timeline {} is in the archive and cannot be read, so it is "
+                       "not known whether the newest WAL is on it",
+                       other),
+                format("name the branch: --target-timeline={} goes to the newest that can be read; "
+                       "\"pgcairn verify\" tells what is damaged",
+                       to));
+  }
 }
 
 void check_time(const RestorePlan& plan, Archives& archives) {
@@ -276,6 +325,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories) {
   const RestoreType type = plan.options.type;
   const bool whole =
       type != RestoreType::immediate && type != RestoreType::none && type != RestoreType::preserve;
+  if (whole) check_branches(plan, archive);
   if (whole) archive.look_at_end(plan.wal, plan.backup);
   if (type == RestoreType::time) check_time(plan, archives);
   if (type == RestoreType::lsn) check_lsn(plan, archives);

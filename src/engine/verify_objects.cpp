@@ -9,14 +9,15 @@
 #include <pgcairn/repo/pack.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <random>
+#include <tuple>
 
 namespace pgcairn::engine {
 
 namespace {
 
 constexpr std::uint64_t kFetchBytes = 16 * kMiB;
+constexpr std::size_t kMostSuspects = 100'000;
 
 }  // namespace
 
@@ -25,6 +26,14 @@ void choose_sample(std::vector<ObjectToOpen>& objects, unsigned percent) {
   std::mt19937_64 random{std::random_device{}()};
   std::shuffle(objects.begin(), objects.end(), random);
   objects.resize((objects.size() * percent + 99) / 100);
+}
+
+void begin_with(std::vector<ObjectToOpen>& objects, const std::string& key) {
+  std::sort(objects.begin(), objects.end(),
+            [](const ObjectToOpen& a, const ObjectToOpen& b) { return a.key < b.key; });
+  const auto first = std::partition_point(
+      objects.begin(), objects.end(), [&](const ObjectToOpen& object) { return object.key < key; });
+  std::rotate(objects.begin(), first, objects.end());
 }
 
 struct ObjectOpener::Scratch {
@@ -39,34 +48,65 @@ ObjectOpener::ObjectOpener(std::string stanza, repo::Repository& repository, Pro
       progress_(progress),
       stop_(std::move(stop)) {}
 
-void ObjectOpener::open(const std::vector<ObjectToOpen>& objects, unsigned threads) {
+std::size_t ObjectOpener::open(const std::vector<ObjectToOpen>& objects, unsigned threads,
+                               const std::function<bool()>& time_is_up) {
   std::uint64_t total = 0;
   for (const ObjectToOpen& object : objects) total += object.size_bytes;
   progress_.phase("opening packs and WAL", total);
-  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::size_t next = 0;
+  bool over = false;
+  // Whatever comes before the object that was handed out last is opened, too.
+  const auto take = [&]() -> const ObjectToOpen* {
+    std::lock_guard lock(mutex);
+    over = over || next == objects.size() || time_is_up();
+    return over ? nullptr : &objects[next++];
+  };
   Workers workers(stop_);
   for (unsigned i = 0; i < threads; ++i) {
     workers.start([&](std::stop_token stop) {
       Scratch scratch;
-      for (std::size_t at = next++; at < objects.size(); at = next++) {
+      while (const ObjectToOpen* const object = take()) {
         check_stop(stop);
         try {
-          objects[at].wal_file.empty() ? open_pack(objects[at], scratch, stop)
-                                       : open_wal(objects[at]);
+          object->wal_file.empty() ? open_pack(*object, scratch, stop) : open_wal(*object);
         } catch (const DamagedError& error) {
-          note(error, objects[at]);
+          note(error, *object);
         }
       }
     });
   }
   workers.join();
-  std::sort(damages_.begin(), damages_.end(),
-            [](const Damage& a, const Damage& b) { return a.object < b.object; });
+  std::sort(damages_.begin(), damages_.end(), [](const Damage& a, const Damage& b) {
+    return std::tie(a.object, a.offset_bytes) < std::tie(b.object, b.offset_bytes);
+  });
+  return next;
 }
 
-void ObjectOpener::note(const DamagedError& error, const ObjectToOpen& object) {
+void ObjectOpener::note(const DamagedError& error, const ObjectToOpen& object,
+                        std::optional<std::uint32_t> frame) {
   std::lock_guard lock(mutex_);
-  damages_.push_back({error.object(), error.offset(), error.cause(), object.backups, {}, 0});
+  damages_.push_back({.object = object.key,
+                      .offset_bytes = error.offset(),
+                      .cause = error.cause(),
+                      .backups = object.backups,
+                      .frame = frame});
+}
+
+void ObjectOpener::note(std::vector<SuspectPage> pages, const ObjectToOpen& pack,
+                        std::uint32_t frame, std::uint64_t frame_at_bytes) {
+  std::lock_guard lock(mutex_);
+  for (SuspectPage& page : pages) {
+    if (suspects_.size() == kMostSuspects) {
+      ++further_suspects_;
+      continue;
+    }
+    page.pack = pack.key;
+    page.frame = frame;
+    page.frame_at_bytes = frame_at_bytes;
+    page.backups = pack.backups;
+    suspects_.push_back(std::move(page));
+  }
 }
 
 void ObjectOpener::count(std::uint64_t bytes) {
@@ -99,9 +139,11 @@ void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                         repo::FrameKind::data, i);
         reader.open(found, at, scratch.raw);
         index.check(i, scratch.raw, pack.key);
-        repo::read_pieces(found.about, pack.key, at);
+        const auto pieces = repo::read_pieces(found.about, pack.key, at);
+        auto suspects = find_suspects(pieces, scratch.raw);
+        if (!suspects.empty()) note(std::move(suspects), pack, i, at);
       } catch (const DamagedError& error) {
-        note(error, pack);
+        note(error, pack, i);
       }
     }
     count(length);
@@ -116,15 +158,19 @@ void ObjectOpener::open_wal(const ObjectToOpen& wal) {
       start.append(piece.first(std::min<std::size_t>(piece.size(), postgres::kWalHeaderBytes)));
     size_bytes += piece.size();
   });
-  if (!there) throw DamagedError(wal.wal_file, 0, "the WAL segment was there and is gone");
-  count(size_bytes);
+  // What no backup needs may be removed meanwhile.
+  if (!there && wal.backups.empty()) return;
+  if (!there) throw DamagedError(wal.key, 0, "the WAL file was there and is gone");
+  count(wal.size_bytes);
+  const auto kind = wal_file_kind(wal.wal_file);
+  if (kind != WalFileKind::segment && kind != WalFileKind::partial) return;
   try {
     postgres::check_wal_segment(start, size_bytes, wal.wal_file, wal.cluster.system_id,
                                 wal.cluster.pg_version);
   } catch (const DamagedError&) {
     throw;
   } catch (const Error& error) {
-    throw DamagedError(wal.wal_file, 0, error.message());
+    throw DamagedError(wal.key, 0, error.message());
   }
 }
 

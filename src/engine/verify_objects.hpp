@@ -1,7 +1,10 @@
 #pragma once
 
+#include "verify_pages.hpp"
+
 #include <pgcairn/engine/verify.hpp>
 
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -14,28 +17,39 @@ struct ObjectToOpen {
   std::uint64_t size_bytes = 0;
   repo::Cluster cluster;
   std::string wal_file;
-  std::vector<std::string> backups;  // that name it
+  std::vector<std::string> backups;  // that need it
 };
 
 /// Leaves `percent` of them, chosen at random, at least one.
 void choose_sample(std::vector<ObjectToOpen>& objects, unsigned percent);
+/// Sorts them by key and begins with the first that is not before `key`; those before it come last.
+void begin_with(std::vector<ObjectToOpen>& objects, const std::string& key);
 
 /// Opens every frame of packs and WAL objects, several objects at a time: check, decompression,
-/// page hashes, the header of the WAL. Memory: two buffers of 16 MiB a thread.
+/// page hashes, page checksums, the header of the WAL. Memory: two buffers of 16 MiB a thread.
 class ObjectOpener {
  public:
   ObjectOpener(std::string stanza, repo::Repository& repository, Progress& progress,
                std::stop_token stop);
 
-  void open(const std::vector<ObjectToOpen>& objects, unsigned threads);
+  /// Opens them in their order until `time_is_up`, which is asked before each; how many.
+  std::size_t open(const std::vector<ObjectToOpen>& objects, unsigned threads,
+                   const std::function<bool()>& time_is_up);
   std::vector<Damage>& damages() { return damages_; }
+  /// Pages whose checksum does not fit; at most kMostSuspects.
+  std::vector<SuspectPage>& suspects() { return suspects_; }
+  /// How many more there are.
+  std::uint64_t further_suspects() const { return further_suspects_; }
   std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   struct Scratch;
   void open_pack(const ObjectToOpen& pack, Scratch& scratch, const std::stop_token& stop);
   void open_wal(const ObjectToOpen& wal);
-  void note(const DamagedError& error, const ObjectToOpen& object);
+  void note(const DamagedError& error, const ObjectToOpen& object,
+            std::optional<std::uint32_t> frame = {});
+  void note(std::vector<SuspectPage> pages, const ObjectToOpen& pack, std::uint32_t frame,
+            std::uint64_t frame_at_bytes);
   void count(std::uint64_t bytes);
 
   std::string stanza_;
@@ -44,6 +58,8 @@ class ObjectOpener {
   std::stop_token stop_;
   std::mutex mutex_;
   std::vector<Damage> damages_;
+  std::vector<SuspectPage> suspects_;
+  std::uint64_t further_suspects_ = 0;
   std::uint64_t bytes_read_ = 0;
 };
 

@@ -97,6 +97,7 @@ void WalArchive::read_histories() {
         timelines_.add(static_cast<Timeline>(*timeline), content, name);
       } catch (const Error& error) {
         notes_.push_back(format("{} could not be read: {}", name, error.message()));
+        unread_.push_back(static_cast<Timeline>(*timeline));
       }
     }
   }

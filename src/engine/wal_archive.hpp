@@ -27,6 +27,8 @@ class WalArchive {
 
   const Timelines& timelines() const { return timelines_; }
   const std::vector<std::string>& notes() const { return notes_; }
+  /// Timelines whose history is archived, and of which no copy could be read.
+  const std::vector<Timeline>& unread_histories() const { return unread_; }
 
   /// From the backup's first segment along `path`.
   WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
@@ -53,6 +55,7 @@ class WalArchive {
   std::vector<Listed> listed_;
   Timelines timelines_;
   std::vector<std::string> notes_;
+  std::vector<Timeline> unread_;
 };
 
 /// The names of all segments of `reach`, in order.

@@ -12,7 +12,7 @@ class Tool:
     """One way to do it. What a tool does not offer is None."""
 
     archive_command = "/bin/true"
-    full = incr = restore = restore_delta = push = get = version = None
+    full = incr = restore = restore_delta = verify = push = get = version = None
 
     def __init__(self, home, server, workers):
         self.home, self.server, self.workers = home, server, workers
@@ -72,6 +72,9 @@ class Pgcairn(Tool):
 
     def restore_delta(self, target):
         return self.restore(target, "--delta")
+
+    def verify(self):
+        return self.cairn.command("verify", "--level=full", "--no-record")
 
     def push(self, segment):
         return self.cairn.command("archive-push", segment)
@@ -134,6 +137,9 @@ pg1-user=postgres
     def restore_delta(self, target):
         return self.command(f"--pg1-path={target}", "--delta", "restore")
 
+    def verify(self):
+        return self.command("verify")
+
     def push(self, segment):
         return self.command("archive-push", segment)
 
@@ -174,6 +180,10 @@ class Copy(Tool):
 
     def restore(self, target):
         return shell(f"cp -a {self.target}/. {target} && sync -f {target}")
+
+    def verify(self):
+        """The floor: what pgcairn verifies, read and decompressed, and compared with nothing."""
+        return shell(f"find {self.home}/pgcairn-repo -type f -not -name '*.json' | xargs -n 1 -P {self.workers} zstd -dcq > /dev/null")
 
     def push(self, segment):
         target = self.fresh("copy-wal")

@@ -1,4 +1,4 @@
-"""Full backup, restore, delta restore and the archive, all tools on one cluster of PostgreSQL 15."""
+"""Full backup, verify, restore, delta restore and the archive, all tools on one cluster of PostgreSQL 15."""
 import shutil
 import sys
 
@@ -52,6 +52,9 @@ class Whole:
             measure = self.note(tool, "full backup", tool.full(), big=True)
             measure["stored"] = tool.stored(measure)
         for tool in self.tools:
+            if tool.verify:
+                self.note(tool, "verify", tool.verify(), big=True)
+        for tool in self.tools:
             target = tool.fresh("restored")
             self.note(tool, "restore", tool.restore(target), big=True)
             self.must_be_a_restore(tool)
@@ -78,6 +81,7 @@ class Whole:
         results = self.results
         for work, most in (("full backup", 0.55), ("restore", 0.65), ("restore --delta, identical", 0.4), ("archive-push", 0.8)):
             results.judge(f"{work}, wall", results.ratio(work), most, "of pgbackrest's")
+        results.judge("verify, wall", results.ratio("verify", other="cp + sync"), 1, "of zstd -d's")
         results.judge("version, wall", results.median("version", "pgcairn"), 0.010, "s")
         for work in ("full backup", "restore"):
             results.judge(f"{work}, memory", results.median(work, "pgcairn", "rss"), 128, "MiB")

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from support import system
+from support.stanza import refused
 from support.cluster import UTC_NOW
 from test_restore_targets import refusal
 
@@ -215,9 +216,11 @@ def test_a_partial_that_alone_holds_the_tail_is_recovered_from(branches):
     assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,3,4,5"
 
 
-def test_an_unreadable_history_is_told(branches):
+def test_an_unreadable_history_keeps_latest_from_being_a_guess(branches):
     history = branches.stanza.repo / "main" / "wal"
     folder = next(history.iterdir())
     system.write(folder / "00000002.history", b"not an object")
-    plan = branches.plan()
+    refused(branches.stanza, branches.stanza.home / "dry", "--dry-run", codes=[1],
+            saying=["the history of timeline 2", "cannot be read", "--target-timeline="])
+    plan = branches.plan("--target-timeline=1")
     assert any("00000002.history could not be read" in note for note in plan["notes"])

@@ -2,6 +2,7 @@
 import pytest
 
 from support import damage, system
+from support.stanza import refused
 
 
 def verify(stanza, *args):
@@ -22,6 +23,10 @@ def two_backups(stanza15):
     return stanza15
 
 
+def wal_name(damage):
+    return damage["object"].rsplit("/", 1)[1]
+
+
 def packs(stanza, backup):
     return sorted((stanza.repo / "main/data" / backup["label"] / "pack").iterdir())
 
@@ -29,15 +34,15 @@ def packs(stanza, backup):
 def test_what_is_whole_is_good(two_backups):
     stanza = two_backups
     before = {path: path.stat().st_mtime_ns for path in stanza.repo.rglob("*")}
-    quick, code = verify(stanza)
+    quick, code = verify(stanza, "--no-record")
     assert code == 0 and quick["damages"] == [] and quick["notes"] == [] and quick["error"] is None
     assert quick["backups"] == 2 and quick["packs-opened"] == quick["wal-opened"] == 0
     assert quick["packs"] == len(packs(stanza, stanza.first)) + len(packs(stanza, stanza.second))
-    full, code = verify(stanza, "--level=full")
+    full, code = verify(stanza, "--level=full", "--no-record")
     assert code == 0 and full["damages"] == []
     assert full["packs-opened"] == full["packs"] and full["wal-opened"] == full["wal-segments"] > 2
     assert full["read-bytes"] > sum(path.stat().st_size for path in packs(stanza, stanza.first)) * 0.9
-    one, code = verify(stanza, f"--set={stanza.first['label']}")
+    one, code = verify(stanza, f"--set={stanza.first['label']}", "--no-record")
     assert code == 0 and (one["backups"], one["packs"]) == (1, len(packs(stanza, stanza.first)))
     assert {path: path.stat().st_mtime_ns for path in stanza.repo.rglob("*")} == before
     assert "good: 2 backups" in stanza.cairn.ok("verify").out
@@ -94,7 +99,7 @@ def test_wal_that_a_backup_needs_is_missed(two_backups):
     result, code = verify(two_backups)
     assert code == 4
     needed = [d for d in result["damages"] if d["backups"]]
-    assert [(d["object"], d["backups"]) for d in needed] == [(two_backups.second["wal-start"], [two_backups.second["label"]])]
+    assert [(wal_name(d), d["backups"]) for d in needed] == [(two_backups.second["wal-start"], [two_backups.second["label"]])]
 
 
 def test_a_gap_in_the_archive_is_told(two_backups):
@@ -106,7 +111,7 @@ def test_a_gap_in_the_archive_is_told(two_backups):
     cluster.wait_for_archived()
     two_backups.wal_object(gap).unlink()
     result, code = verify(two_backups)
-    assert code == 4 and [(d["object"], d["backups"]) for d in result["damages"]] == [(gap, [])]
+    assert code == 4 and [(wal_name(d), d["backups"]) for d in result["damages"]] == [(gap, [])]
     assert "no recovery gets past it" in result["damages"][0]["cause"]
 
 
@@ -115,7 +120,8 @@ def test_damaged_wal_is_found(two_backups):
     damage.flip(wal)
     assert verify(two_backups)[1] == 0
     result, code = verify(two_backups, "--level=full")
-    assert code == 4 and [d["object"] for d in result["damages"]] == [str(wal.relative_to(two_backups.repo))]
+    assert code == 4 and [(d["object"], d["backups"]) for d in result["damages"]] == [
+        (str(wal.relative_to(two_backups.repo)), [two_backups.first["label"]])]
 
 
 def test_a_sample_opens_a_part(two_backups):
@@ -150,3 +156,59 @@ def test_a_promotion_is_followed(two_backups):
     result, code = verify(two_backups, "--level=full")
     assert code == 0 and result["damages"] == [], result
     system.remove_tree(restored.data)
+
+
+def test_damage_is_remembered(two_backups):
+    """restore and the next incremental go round what verify has found, until a run finds it whole."""
+    first, second = two_backups.first["label"], two_backups.second["label"]
+    pack = packs(two_backups, two_backups.second)[0]
+    whole = pack.read_bytes()
+    damage.flip(pack)
+    assert verify(two_backups, "--level=full", "--no-record")[1] == 4
+    assert f"  backup      {second}," in two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}").out
+    assert verify(two_backups, "--level=full")[1] == 4
+
+    planned = two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}")
+    assert f"  backup      {first}," in planned.out and f"backup {second} is passed over" in planned.err
+    named = refused(two_backups, two_backups.home / "new", f"--set={second}", saying=("verify found on", "--accept-damage"), codes=(4,))
+    assert str(pack.relative_to(two_backups.repo)) in named.err
+    assert two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}", f"--set={second}", "--accept-damage")
+    third, said = two_backups.backup_aloud(type="incr")
+    assert third["prior"] == first and f"backup {second} is not built on: verify found" in said
+
+    pack.unlink()
+    system.write(pack, whole)
+    assert verify(two_backups)[1] == 0  # quick does not take back what full has found
+    assert two_backups.backup(type="incr")["prior"] == third["label"]
+    assert refused(two_backups, two_backups.home / "new", f"--set={second}", codes=(4,))
+    assert verify(two_backups, "--level=full", f"--set={second}")[1] == 0
+    assert two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}", f"--set={second}")
+
+
+def test_pages_that_were_bad_before(make_stanza):
+    """The backup said so: that is no damage of the repository."""
+    stanza = make_stanza(15).create()
+    cluster = stanza.cluster
+    cluster.rows("CREATE TABLE t AS SELECT * FROM generate_series(1, 2000)")
+    cluster.rows("CHECKPOINT")
+    _, path = cluster.relation_path("t")
+    data = bytearray(path.read_bytes())
+    data[8192 + 5000] ^= 1
+    path.write_bytes(data)
+    backup = stanza.backup(code=3)
+    assert backup["page-errors"][0]["blocks"] == [1]
+    result, code = verify(stanza, "--level=full")
+    assert code == 0 and result["known-bad-pages"] == 1 and result["damages"] == []
+
+
+def test_a_run_goes_on_where_the_last_one_stopped(two_backups):
+    result, code = verify(two_backups, "--level=full", "--max-duration=0s")
+    assert code == 0 and result["packs-opened"] == result["wal-opened"] == 0
+    assert result["next"].startswith("main/data/")
+    said = two_backups.cairn.ok("verify", "--level=full", "--max-duration=0s").out
+    assert f"the next run goes on at {result['next']}" in said
+    whole, code = verify(two_backups, "--level=full", "--max-duration=1h")
+    assert code == 0 and whole["next"] is None and whole["packs-opened"] == whole["packs"]
+    for wrong in (["--max-duration=1h"], ["--level=full", "--max-duration=1h", "--sample=5%"],
+                  ["--level=full", "--max-duration=1h", "--set=20200101-000000F"]):
+        assert two_backups.cairn.run("verify", *wrong).code == 2

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza.hpp>
@@ -42,7 +43,8 @@ struct TimelineChoice {
 };
 
 struct RestoreOptions {
-  std::string set;  // a label; empty: the right one is chosen
+  std::string set;             // a label; empty: the right one is chosen
+  bool accept_damage = false;  // a named backup may be one that verify found damaged
   RestoreType type = RestoreType::latest;
   std::optional<Timestamp> target_time;
   std::optional<Lsn> target_lsn;
@@ -159,10 +161,19 @@ struct RestorePlan {
   std::vector<std::string> notes;    // what the operator should read before going on
 };
 
+/// The backup that was chosen lacks WAL that it needs: it cannot be restored.
+class WalMissingError : public Error {
+  using Error::Error;
+};
+
 /// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
 /// keeps the restore from working, each with the nearest thing that would.
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options);
+/// The same into an empty plan, which holds repository and backup once they are chosen, whatever is
+/// thrown later.
+void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
+                  std::span<repo::Repository> repositories, const RestoreOptions& options);
 
 /// What a restore did.
 struct RestoreResult {

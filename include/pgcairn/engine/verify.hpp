@@ -1,9 +1,12 @@
 #pragma once
 
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
+#include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -20,6 +23,10 @@ struct VerifyOptions {
   std::string set;  // label of the one backup to look at; empty: all
   VerifyLevel level = VerifyLevel::quick;
   unsigned sample_percent = 100;  // of packs and WAL objects, level full; chosen at random
+  /// Level full: when it is over, no further object is opened, and the next run that has such a
+  /// limit begins where this one stopped.
+  std::optional<milliseconds> max_duration;
+  bool record = true;  // what was found, in the repository
   unsigned process_max = 1;
 };
 
@@ -29,8 +36,12 @@ struct Damage {
   std::uint64_t offset_bytes = 0;
   std::string cause;
   std::vector<std::string> backups;  // labels of those that need it
+  /// Of a pack, the frame that is damaged; none: all of it.
+  std::optional<std::uint32_t> frame{};
+  /// Set where a page was stored as it should not be: its block in the relation of paths[0].
+  std::optional<std::uint32_t> block{};
   /// Paths of the cluster that it holds a part of, at most kMostFilesNamed; `files` tells all.
-  std::vector<std::string> paths;
+  std::vector<std::string> paths{};
   std::uint64_t files = 0;
 };
 inline constexpr std::size_t kMostFilesNamed = 20;
@@ -41,10 +52,14 @@ struct VerifiedRepository {
   std::uint64_t backups = 0;
   std::uint64_t packs = 0;
   std::uint64_t packs_opened = 0;
-  std::uint64_t wal_segments = 0;
+  std::uint64_t wal_segments = 0;  // with what else is archived beside them
   std::uint64_t wal_opened = 0;
   std::uint64_t bytes_read = 0;
+  std::uint64_t known_bad_pages = 0;  // that were bad in the cluster, which their backups say
   std::vector<Damage> damages;
+  std::vector<std::string> labels;  // of the backups that were looked at
+  std::string next;                 // time was up: the first object that was not opened
+  double seconds = 0;
   /// What is not damage, and worth knowing.
   std::vector<std::string> notes;
 };
@@ -55,9 +70,17 @@ struct VerifyResult {
   bool unread() const;
 };
 
-/// Compares what the repositories hold with what the markers and manifests say. Changes nothing.
-/// Damage is a result; only a stanza or backup that is in no repository is thrown (MissingError).
+/// Compares what the repositories hold with what the markers and manifests say. Changes nothing but
+/// that what it found is recorded in each. Damage is a result; only a stanza or backup that is in
+/// no repository is thrown (MissingError).
 VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repositories,
                     const VerifyOptions& options, Progress& progress, std::stop_token stop);
+
+/// The object at which a run of level full begins that is limited in time, as the records of
+/// earlier runs over all backups tell; empty: at the first one. Pure.
+std::string first_object(std::span<const repo::Record> records, std::size_t backups);
+
+/// What is to be remembered of a run over one repository.
+repo::VerifyRecord record_of(const VerifiedRepository& result, const VerifyOptions& options);
 
 }  // namespace pgcairn::engine

@@ -143,7 +143,7 @@ TEST_CASE("unknown words are refused with the nearest known one") {
   check_says(refusal({"backup", "--no-start-fats"}), {"--no-start-fast"});
   check_says(refusal({}), {"no command"});
   check_says(refusal({"backup", "--set=x"}),
-             {"backup takes no option --set", "belongs to restore, verify and expire"});
+             {"backup takes no option --set", "belongs to restore, verify, "});
   check_says(refusal({"backup", "surplus"}), {"\"surplus\""});
   check_says(refusal({"archive-get", "one"}), {"NAME DEST"});
   check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
@@ -260,6 +260,36 @@ TEST_CASE("a backup is incremental unless it is told otherwise") {
   CHECK(load({"backup", "--type=full"}).backup_type == repo::BackupType::full);
   CHECK(load({"backup", "--type=diff"}).backup_type == repo::BackupType::differential);
   check_says(refusal({"backup", "--type=ful"}), {"full", "incr", "diff"});
+}
+
+TEST_CASE("what verify and drill take is checked") {
+  CHECK(load({"verify"}).record);
+  CHECK_FALSE(load({"verify", "--no-record"}).record);
+  CHECK_FALSE(load({"verify"}).max_duration.has_value());
+  CHECK(load({"verify", "--level=full", "--max-duration=2h"}).max_duration ==
+        milliseconds(7'200'000));
+  check_says(refusal({"verify", "--max-duration=2h"}), {"--max-duration", "--level=full"});
+  check_says(refusal({"verify", "--level=full", "--max-duration=2h", "--sample=3%"}),
+             {"--max-duration takes no --sample"});
+  check_says(refusal({"restore", "--accept-damage"}), {"restore --accept-damage", "--set"});
+
+  check_says(refusal({"drill"}), {"drill-path", "[stanza.main]"});
+  const std::string config = std::string(kConfig) +
+                             "drill-path = \"/srv/drill\"\n"
+                             "drill-sql = [\"SELECT 1\", \"shop: SELECT 2 => 2\"]\n"
+                             "pg-bin = \"/opt/pg/bin\"\n";
+  const Settings drill = load({"drill"}, {}, config);
+  CHECK(drill.drill_path == "/srv/drill");
+  CHECK(drill.drill_sql == Words{"SELECT 1", "shop: SELECT 2 => 2"});
+  CHECK(drill.pg_bin == "/opt/pg/bin");
+  CHECK(drill.drill_timeout == std::chrono::hours(24));
+  CHECK_FALSE(drill.keep);
+  CHECK(load({"drill", "--drill-sql=SELECT 3"}, {}, config).drill_sql == Words{"SELECT 3"});
+  CHECK(load({"drill", "--type=lsn", "--target=0/5000060"}, {}, config).target_lsn ==
+        Lsn{0x5000060});
+  check_says(refusal({"drill", "--type=lsn"}, {}, config), {"drill --type=lsn needs a target"});
+  check_says(refusal({"drill"}, {}, std::string(kConfig) + "drill-sql = \"SELECT 1\"\n"),
+             {"drill-sql", "an array of texts"});
 }
 
 TEST_CASE("archive verbs log less and may go without a data directory") {

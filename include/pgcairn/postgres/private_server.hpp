@@ -1,0 +1,86 @@
+#pragma once
+
+#include <pgcairn/common/child.hpp>
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/postgres/connection.hpp>
+#include <pgcairn/postgres/recovery.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pgcairn::postgres {
+
+/// A server that nobody but this process uses: without network, archiving, replication and jobs,
+/// its socket, log and access rules in a directory of its own.
+struct PrivateServerSettings {
+  std::filesystem::path data_directory;
+  std::filesystem::path config_file;    // empty: the data directory's
+  std::filesystem::path own_directory;  // exists, closed to others
+  std::filesystem::path programs;       // where postgres is
+  int major = 0;
+  std::string user;  // a role to connect as; empty: the usual ones are tried
+};
+
+/// The programs of a major version: in `given`, or where packages put them, or in a directory of
+/// $PATH. `scratch` is a directory for what they say. Throws PostgresError telling where it looked.
+std::filesystem::path find_programs(int major, const std::filesystem::path& given,
+                                    const std::filesystem::path& scratch, std::stop_token stop);
+
+/// What a private server's configuration is overruled with, whatever a live one's says. Pure.
+Settings private_settings(int major);
+
+/// The environment for PostgreSQL's programs: this process's without what libpq and the server
+/// read.
+std::vector<std::string> program_environment();
+
+class PrivateServer {
+ public:
+  explicit PrivateServer(PrivateServerSettings settings);
+  /// Ends the server at once when it still runs.
+  ~PrivateServer();
+  PrivateServer(const PrivateServer&) = delete;
+  PrivateServer& operator=(const PrivateServer&) = delete;
+
+  /// Starts it and waits until recovery is over and it can be written to. `restored` is told the
+  /// WAL file that recovery fetched last. Throws PostgresError with the end of the log when the
+  /// server ends instead or the time is over.
+  void start(milliseconds timeout, const std::function<void(const std::string&)>& restored,
+             std::stop_token stop);
+  /// A session as the superuser that the cluster was made with. Throws PostgresError when it is not
+  /// this server that answers.
+  Connection connect(const std::string& database = "postgres");
+  /// Names of the databases that can be connected to.
+  std::vector<std::string> databases();
+  /// Runs one of PostgreSQL's clients on it; its exit status. What it says is in `output`.
+  int run_client(const std::string& program, std::vector<std::string> words,
+                 const std::filesystem::path& output, std::stop_token stop);
+  /// Shuts it down, orderly if that works.
+  void stop() noexcept;
+
+  /// Libraries that the configuration preloads and that are not on this machine.
+  const std::vector<std::string>& missing_libraries() const { return missing_libraries_; }
+  /// The last lines of the log.
+  std::string log_end() const;
+
+ private:
+  std::vector<std::string> words() const;
+  void leave_out_missing_libraries(std::stop_token stop);
+  bool is_ready() const;
+  std::string last_restored() const;
+  void find_superuser();
+  ConnectionSettings connection(const std::string& user, const std::string& database) const;
+  std::filesystem::path log() const { return settings_.own_directory / "postgresql.log"; }
+
+  PrivateServerSettings settings_;
+  Settings overrides_;
+  std::vector<std::string> missing_libraries_;
+  std::string superuser_;
+  std::unique_ptr<Child> process_;
+};
+
+}  // namespace pgcairn::postgres

@@ -1,0 +1,360 @@
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/private_server.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <unistd.h>
+
+namespace pgcairn::postgres {
+
+namespace {
+
+constexpr milliseconds kPoll{100};
+constexpr milliseconds kOrderlyEnd{60'000};
+constexpr milliseconds kHastyEnd{10'000};
+constexpr std::uint64_t kLogEndBytes = 16 * kKiB;
+constexpr std::size_t kLogEndLines = 12;
+constexpr std::uint16_t kPort = 5432;  // names the socket, in a directory of its own
+
+std::string text_of(const fs::path& path) {
+  const auto content = read_file_if_exists(path);
+  return content ? std::string(as_text(*content)) : std::string();
+}
+
+/// The end of a file that may be long.
+std::string end_of(const fs::path& path) {
+  const auto file = open_if_exists(path, O_RDONLY);
+  if (!file) return {};
+  const auto size_bytes = static_cast<std::uint64_t>(stat_of(*file, path).st_size);
+  Buffer content;
+  content.resize(std::min(size_bytes, kLogEndBytes));
+  const std::size_t count = read_at(*file, content.writable(), size_bytes - content.size(), path);
+  return std::string(as_text(content.bytes().first(count)));
+}
+
+/// "postgres (PostgreSQL) 15.4 (Debian ...)" as 15; 0 when it cannot be run.
+int major_of(const fs::path& programs, const fs::path& scratch, std::stop_token stop) {
+  const fs::path said = scratch / "version";
+  std::error_code ignored;
+  fs::remove(said, ignored);
+  ChildCommand command;
+  command.words = {(programs / "postgres").native(), "--version"};
+  command.environment = program_environment();
+  command.output = said;
+  try {
+    if (run_child(command, std::move(stop)) != 0) return 0;
+  } catch (const SystemError&) {
+    return 0;
+  }
+  constexpr std::string_view before = "postgres (PostgreSQL) ";
+  const std::string text = text_of(said);
+  if (!text.starts_with(before)) return 0;
+  const std::string_view number = std::string_view(text).substr(before.size());
+  const auto end = number.find_first_not_of("0123456789");
+  return static_cast<int>(parse_u64(number.substr(0, end)).value_or(0));
+}
+
+bool has_library(const fs::path& programs, const std::string& name) {
+  if (name.starts_with('/')) return fs::exists(name) || fs::exists(name + ".so");
+  const std::string plain =
+      name.starts_with("$libdir/") ? name.substr(std::string_view("$libdir/").size()) : name;
+  for (const char* const folder : {"lib", "lib64", "lib/postgresql", "lib64/postgresql"}) {
+    const fs::path place = programs.parent_path() / folder;
+    if (fs::exists(place / plain) || fs::exists(place / (plain + ".so"))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::string> program_environment() {
+  std::vector<std::string> environment;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view variable = *at;
+    if (variable.starts_with("PG") && !variable.starts_with("PGCAIRN_")) continue;
+    environment.emplace_back(variable);
+  }
+  return environment;
+}
+
+fs::path find_programs(int major, const fs::path& given, const fs::path& scratch,
+                       std::stop_token stop) {
+  std::vector<fs::path> places;
+  if (!given.empty()) {
+    places.push_back(given);
+  } else {
+    places = {format("/usr/lib/postgresql/{}/bin", major), format("/usr/pgsql-{}/bin", major)};
+    const char* const path = std::getenv("PATH");
+    for (const std::string& place : split(path == nullptr ? "" : path, ':'))
+      if (place.starts_with('/')) places.emplace_back(place);
+  }
+  std::string looked;
+  for (const fs::path& place : places) {
+    if (!fs::exists(place / "postgres")) continue;
+    const int found = major_of(place, scratch, stop);
+    if (found == major) return place;
+    looked +=
+        format("{}\"{}\" has version {}", looked.empty() ? ": " : ", ", place.native(), found);
+  }
+  throw PostgresError(
+      format("the programs of PostgreSQL {} were not found{}", major, looked),
+      format("install the server's package of version {}, or name their directory with pg-bin",
+             major));
+}
+
+Settings private_settings(int major) {
+  Settings settings = {
+      {"listen_addresses", ""},
+      {"unix_socket_permissions", "0700"},
+      {"unix_socket_group", ""},
+      {"ssl", "off"},
+      {"bonjour", "off"},
+      {"external_pid_file", ""},
+      {"cluster_name", "pgcairn drill"},
+      // No word to others: archive, standbys, publishers, jobs of extensions.
+      {"archive_mode", "off"},
+      {"archive_command", ""},
+      {"archive_cleanup_command", ""},
+      {"recovery_end_command", ""},
+      {"primary_conninfo", ""},
+      {"primary_slot_name", ""},
+      {"recovery_min_apply_delay", "0"},
+      {"synchronous_standby_names", ""},
+      {"max_wal_senders", "0"},
+      {"max_logical_replication_workers", "0"},
+      {"max_worker_processes", "0"},
+      // Recovery does not compare limits with the primary's where nobody can look on.
+      {"hot_standby", "off"},
+      // As small as it can be, and for one life.
+      {"shared_buffers", "128MB"},
+      {"huge_pages", "off"},
+      {"fsync", "off"},
+      {"autovacuum", "off"},
+      {"jit", "off"},
+      {"restart_after_crash", "off"},
+      {"session_preload_libraries", ""},
+      {"local_preload_libraries", ""},
+      {"default_transaction_read_only", "off"},
+      {"logging_collector", "off"},
+      {"log_destination", "stderr"},
+      {"log_min_messages", "warning"},
+      {"lc_messages", "C"},
+  };
+  if (major < 15) settings.emplace_back("stats_temp_directory", "pg_stat_tmp");
+  if (major >= 17) settings.emplace_back("summarize_wal", "off");
+  if (major >= 18) settings.emplace_back("io_method", "worker");
+  return settings;
+}
+
+PrivateServer::PrivateServer(PrivateServerSettings settings)
+    : settings_(std::move(settings)), overrides_(private_settings(settings_.major)) {
+  const fs::path& own = settings_.own_directory;
+  overrides_.emplace_back("data_directory", settings_.data_directory.native());
+  overrides_.emplace_back("unix_socket_directories", own.native());
+  overrides_.emplace_back("port", std::to_string(kPort));
+  overrides_.emplace_back("hba_file", (own / "hba.conf").native());
+  overrides_.emplace_back("ident_file", (own / "ident.conf").native());
+  if (!settings_.config_file.empty())
+    overrides_.emplace_back("config_file", settings_.config_file.native());
+  write_file_atomically(own / "hba.conf", as_bytes("local all all trust\n"), 0600);
+  write_file_atomically(own / "ident.conf", {}, 0600);
+}
+
+PrivateServer::~PrivateServer() {
+  if (!process_) return;
+  process_->signal(SIGQUIT);
+  try {
+    process_->wait(kHastyEnd);
+  } catch (const Error&) {
+    // The process is killed with its owner.
+  }
+}
+
+std::vector<std::string> PrivateServer::words() const {
+  std::vector<std::string> words = {(settings_.programs / "postgres").native(), "-D",
+                                    settings_.data_directory.native()};
+  for (const auto& [name, value] : overrides_) {
+    words.emplace_back("-c");
+    words.push_back(format("{}={}", name, value));
+  }
+  return words;
+}
+
+void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
+  ChildCommand command;
+  command.words = words();
+  command.words.insert(command.words.end(), {"-C", "shared_preload_libraries"});
+  command.environment = program_environment();
+  command.output = settings_.own_directory / "preload";
+  std::error_code ignored;
+  fs::remove(command.output, ignored);
+  if (run_child(command, std::move(stop)) != 0) {
+    throw PostgresError(
+        format("the configuration cannot be read: {}", trim(text_of(command.output))),
+        "it is the one that was backed up");
+  }
+  // The last line is the value, whatever the server says before.
+  std::string text = text_of(command.output);
+  if (text.ends_with('\n')) text.pop_back();
+  text.erase(0, text.rfind('\n') + 1);
+  std::string kept;
+  for (const std::string& one : split(text, ',')) {
+    std::string name(trim(one));
+    std::erase(name, '"');
+    if (name.empty()) continue;
+    if (has_library(settings_.programs, name)) {
+      kept += format("{}{}", kept.empty() ? "" : ",", name);
+    } else {
+      missing_libraries_.push_back(name);
+    }
+  }
+  overrides_.emplace_back("shared_preload_libraries", kept);
+}
+
+/// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+bool PrivateServer::is_ready() const {
+  constexpr std::size_t status_line = 7;
+  const auto lines = split(text_of(settings_.data_directory / "postmaster.pid"), '\n');
+  return lines.size() > status_line && trim(lines[status_line]) == "ready" &&
+         lines[0] == std::to_string(process_->pid());
+}
+
+/// Out of "restored log file "000000010000000000000003" from archive".
+std::string PrivateServer::last_restored() const {
+  constexpr std::string_view words = "restored log file \"";
+  const std::string text = end_of(log());
+  const std::size_t at = text.rfind(words);
+  if (at == std::string::npos) return {};
+  const std::size_t from = at + words.size();
+  return text.substr(from, text.find('"', from) - from);
+}
+
+void PrivateServer::start(milliseconds timeout,
+                          const std::function<void(const std::string&)>& restored,
+                          std::stop_token stop) {
+  std::error_code ignored;
+  fs::remove(log(), ignored);
+  leave_out_missing_libraries(stop);
+  ChildCommand command;
+  command.words = words();
+  command.environment = program_environment();
+  command.directory = settings_.data_directory;
+  command.output = log();
+  command.death_signal = SIGQUIT;
+  process_ = std::make_unique<Child>(command);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::string last;
+  while (!is_ready()) {
+    check_stop(stop);
+    if (const auto status = process_->wait(kPoll)) {
+      process_.reset();
+      throw PostgresError(
+          format("the server ended with status {} before recovery was over; its "
+                 "log ends: {}",
+                 *status, log_end()));
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw PostgresError(format("recovery was not over after {}; the server's log ends: {}",
+                                 format_duration(timeout), log_end()),
+                          "give it more time with --drill-timeout");
+    }
+    std::string now_at = last_restored();
+    if (now_at == last) continue;
+    last = std::move(now_at);
+    restored(last);
+  }
+  find_superuser();
+}
+
+ConnectionSettings PrivateServer::connection(const std::string& user,
+                                             const std::string& database) const {
+  ConnectionSettings settings;
+  settings.host = settings_.own_directory.native();
+  settings.port = kPort;
+  settings.user = user;
+  settings.database = database;
+  return settings;
+}
+
+/// The role with oid 10 (BOOTSTRAP_SUPERUSERID); anyone may ask for its name.
+void PrivateServer::find_superuser() {
+  std::vector<std::string> users = {"postgres"};
+  if (!settings_.user.empty()) users.insert(users.begin(), settings_.user);
+  if (const passwd* const self = ::getpwuid(::geteuid())) users.emplace_back(self->pw_name);
+  std::exception_ptr first;
+  for (const std::string& user : users) {
+    try {
+      Connection connection(this->connection(user, "template1"));
+      const auto rows = connection.query("SELECT rolname FROM pg_roles WHERE oid = 10");
+      superuser_ = rows.at(0).at(0).value();
+      return;
+    } catch (const PostgresError&) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  std::rethrow_exception(first);
+}
+
+Connection PrivateServer::connect(const std::string& database) {
+  Connection session(connection(superuser_, database));
+  const auto rows = session.query("SELECT current_setting('data_directory')");
+  std::error_code error;
+  if (!fs::equivalent(rows.at(0).at(0).value_or(""), settings_.data_directory, error)) {
+    throw PostgresError("another server answers than the one that was started",
+                        "take PGHOSTADDR and PGSERVICE out of the environment");
+  }
+  return session;
+}
+
+std::vector<std::string> PrivateServer::databases() {
+  std::vector<std::string> names;
+  for (const Row& row : connect("template1")
+                            .query("SELECT datname FROM pg_database WHERE datallowconn AND "
+                                   "datconnlimit <> -2 ORDER BY 1"))
+    names.push_back(row.at(0).value_or(""));
+  return names;
+}
+
+int PrivateServer::run_client(const std::string& program, std::vector<std::string> words,
+                              const fs::path& output, std::stop_token stop) {
+  ChildCommand command;
+  command.words = {(settings_.programs / program).native(),
+                   "-h",
+                   settings_.own_directory.native(),
+                   "-p",
+                   std::to_string(kPort),
+                   "-U",
+                   superuser_};
+  command.words.insert(command.words.end(), words.begin(), words.end());
+  command.environment = program_environment();
+  command.output = output;
+  return run_child(command, std::move(stop));
+}
+
+void PrivateServer::stop() noexcept {
+  try {
+    if (process_) process_->signal(SIGINT);
+    if (process_ && process_->wait(kOrderlyEnd)) process_.reset();
+  } catch (const Error&) {
+    // What runs on is ended by the destructor.
+  }
+}
+
+std::string PrivateServer::log_end() const {
+  const std::string text = end_of(log());
+  std::vector<std::string> lines = split(trim(text), '\n');
+  const std::size_t skipped = lines.size() - std::min(lines.size(), kLogEndLines);
+  std::string joined;
+  for (std::size_t i = skipped; i < lines.size(); ++i)
+    joined += format("{}{}", joined.empty() ? "" : "\n  ", lines[i]);
+  return joined;
+}
+
+}  // namespace pgcairn::postgres

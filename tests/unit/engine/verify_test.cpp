@@ -1,0 +1,262 @@
+#include "engine/verify_objects.hpp"
+#include "engine/verify_pages.hpp"
+#include "support/says.hpp"
+#include "support/small_cluster.hpp"
+#include "support/temp_dir.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/repo/layout.hpp>
+
+#include <atomic>
+#include <set>
+
+#include <catch2/catch.hpp>
+
+using namespace pgcairn;
+using namespace pgcairn::engine;
+using namespace pgcairn::test;
+
+namespace {
+
+constexpr const char* kTable = "base/5/16384";
+
+VerifyOptions level_full() {
+  VerifyOptions options;
+  options.level = VerifyLevel::full;
+  return options;
+}
+
+struct Stored {
+  explicit Stored(SmallCluster made) : cluster(std::move(made)) { cluster.store(repository); }
+  SmallCluster cluster;
+  std::unique_ptr<storage::Driver> store = storage::make_memory();
+  repo::Repository repository{"memory", shared(*store)};
+
+  VerifiedRepository verify(const VerifyOptions& options = level_full()) {
+    NoProgress progress;
+    return engine::verify("main", std::span(&repository, 1), options, progress, {})
+        .repositories.at(0);
+  }
+  repo::Standing standing() {
+    return repo::Standing(repo::read_records(repository, "main"), now() + std::chrono::hours(1));
+  }
+};
+
+SmallCluster with_page(const std::string& page, std::vector<std::uint32_t> bad = {}) {
+  SmallCluster cluster;
+  cluster.files[kTable] = good_page(0, 0x100) + page + good_page(2, 0x100);
+  cluster.bad_blocks[kTable] = std::move(bad);
+  return cluster;
+}
+
+/// A page that says it belongs to another block.
+std::string strayed(std::uint64_t lsn) {
+  return good_page(7, lsn);
+}
+
+std::vector<ObjectToOpen> objects_of(const std::vector<std::string>& object_keys) {
+  std::vector<ObjectToOpen> objects;
+  for (const std::string& key : object_keys) objects.push_back({key, 1, {}, "", {}});
+  return objects;
+}
+
+repo::Record run(std::string level, bool all, std::string next, std::size_t backups = 2) {
+  repo::VerifyRecord record;
+  record.level = std::move(level);
+  record.all = all;
+  record.next = std::move(next);
+  record.backups.assign(backups, "label");
+  return {"", {}, "", record};
+}
+
+}  // namespace
+
+TEST_CASE("a page that was stored with a wrong checksum is damage") {
+  Stored stored(with_page(strayed(0x200)));
+  const VerifiedRepository result = stored.verify();
+  REQUIRE(result.damages.size() == 1);
+  const Damage& damage = result.damages[0];
+  CHECK(damage.object == repo::pack_key("main", kLabel, 0));
+  CHECK(damage.block == 1);
+  CHECK(damage.paths == std::vector<std::string>{kTable});
+  CHECK(damage.backups == std::vector<std::string>{std::string(kLabel)});
+  CHECK(damage.offset_bytes > 0);  // of the frame with pages, behind that of small files
+}
+
+TEST_CASE("what explains a wrong checksum is no damage") {
+  const std::uint64_t start = 3 * kMiB + 40;
+  const std::uint64_t stop = 3 * kMiB + 400;
+  SECTION("it was bad in the cluster") {
+    const auto result = Stored(with_page(strayed(0x200), {1})).verify();
+    CHECK(result.damages.empty());
+    CHECK(result.known_bad_pages == 1);
+  }
+  SECTION("replay of WAL repairs it") {
+    for (const std::uint64_t lsn : {start, start + 8, stop}) {
+      const auto result = Stored(with_page(strayed(lsn))).verify();
+      CHECK(result.damages.empty());
+      CHECK(result.known_bad_pages == 0);
+    }
+  }
+  SECTION("the cluster has no checksums") {
+    SmallCluster cluster = with_page(strayed(0x200));
+    cluster.info.data_checksums = false;
+    CHECK(Stored(cluster).verify().damages.empty());
+  }
+}
+
+TEST_CASE("what does not explain a wrong checksum") {
+  SECTION("another block was bad") {
+    CHECK(Stored(with_page(strayed(0x200), {0})).verify().damages.size() == 1);
+  }
+  SECTION("a position that WAL had not reached") {
+    CHECK(Stored(with_page(strayed(3 * kMiB + 401))).verify().damages.size() == 1);
+    CHECK(Stored(with_page(strayed(3 * kMiB + 39))).verify().damages.size() == 1);
+  }
+  SECTION("a new page that is not empty") {
+    std::string page(8192, '\0');
+    page[5] = 3;  // an LSN that replay would explain
+    page[4] = 41;
+    page[8000] = 'x';
+    CHECK(Stored(with_page(page)).verify().damages.size() == 1);
+  }
+}
+
+TEST_CASE("what is recorded marks a backup as damaged, and restore passes it over") {
+  Stored stored{SmallCluster()};
+  SmallCluster newer("20261122-010203F");
+  newer.info.stop_time = stored.cluster.info.stop_time + std::chrono::hours(24);
+  newer.store_backup(stored.repository);
+  const std::string pack = repo::pack_key("main", newer.info.label, 0);
+  std::string bytes = object(*stored.store, pack);
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  replace(*stored.store, pack, bytes);
+
+  const TempDir directory(TempDir::Where::memory);
+  const auto chosen = [&](RestoreOptions options) {
+    return plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), options)
+        .backup.label;
+  };
+  CHECK(stored.verify({}).damages.empty());
+  CHECK(chosen({}) == newer.info.label);
+  VerifyOptions unrecorded = level_full();
+  unrecorded.record = false;
+  CHECK(stored.verify(unrecorded).damages.size() == 1);
+  CHECK(chosen({}) == newer.info.label);
+  CHECK(stored.verify().damages.size() == 1);
+  CHECK(stored.standing().damage(newer.info.label) != nullptr);
+  CHECK(stored.standing().damage(kLabel) == nullptr);
+
+  CHECK(chosen({}) == kLabel);
+  RestoreOptions immediate;
+  immediate.type = RestoreType::immediate;
+  CHECK_THROWS_AS(chosen(immediate), DamagedError);
+  RestoreOptions named;
+  named.set = newer.info.label;
+  try {
+    chosen(named);
+    FAIL("it was not refused");
+  } catch (const DamagedError& error) {
+    CHECK_THAT(error.render(), Says({newer.info.label, pack, "--accept-damage"}));
+  }
+  named.accept_damage = true;
+  CHECK(chosen(named) == newer.info.label);
+}
+
+TEST_CASE("a history that two repositories tell differently is damage in both") {
+  Stored one{SmallCluster()};
+  Stored other{SmallCluster()};
+  const std::string key = repo::wal_key("main", one.cluster.info.cluster, "00000002.history");
+  other.store->remove({&key, 1});
+  const std::string text = "1\t0/400000\tanother reason\n";
+  other.repository.put_wal("main", other.cluster.cluster, "00000002.history",
+                           repo::wal_content(as_bytes(text)),
+                           *compress::make_codec(compress::CodecId::zst, 1));
+  std::vector<repo::Repository> both;
+  both.emplace_back("one", shared(*one.store));
+  both.emplace_back("other", shared(*other.store));
+  NoProgress progress;
+  const auto result = verify("main", both, {}, progress, {});
+  for (const VerifiedRepository& repository : result.repositories) {
+    REQUIRE(repository.damages.size() == 1);
+    CHECK(repository.damages[0].object == key);
+  }
+}
+
+TEST_CASE("a history that contradicts a backup is damage") {
+  SmallCluster cluster;
+  cluster.info.timeline = 2;  // which began at 0/400000, says its history
+  cluster.info.wal_start = cluster.info.wal_stop = "000000020000000000000004";
+  const auto result = Stored(cluster).verify({});
+  REQUIRE(result.damages.size() >= 1);
+  CHECK(result.damages[0].object ==
+        repo::wal_key("main", cluster.info.cluster, "00000002.history"));
+  CHECK(result.damages[0].backups == std::vector<std::string>{std::string(kLabel)});
+}
+
+TEST_CASE("a repository that cannot be written to is verified all the same") {
+  Stored stored{SmallCluster()};
+  repo::Repository read_only(
+      "read-only",
+      storage::with_faults(shared(*stored.store), [](std::string_view operation, auto) {
+        if (operation == "put") throw Error("read-only file system");
+      }));
+  NoProgress progress;
+  const auto result = verify("main", std::span(&read_only, 1), {}, progress, {}).repositories[0];
+  CHECK(result.damages.empty());
+  REQUIRE(result.notes.size() == 1);
+  CHECK(result.notes[0].find("read-only file system") != std::string::npos);
+}
+
+TEST_CASE("a run that is limited in time goes round") {
+  auto objects = objects_of({"d", "b", "a", "c"});
+  const auto order = [&](const std::string& key) {
+    begin_with(objects, key);
+    std::string text;
+    for (const ObjectToOpen& object : objects) text += object.key;
+    return text;
+  };
+  CHECK(order("") == "abcd");
+  CHECK(order("c") == "cdab");
+  CHECK(order("bb") == "cdab");
+  CHECK(order("z") == "abcd");
+}
+
+TEST_CASE("time that is up ends a run, and the next one goes on from there") {
+  Stored stored{SmallCluster()};
+  const auto pack = repo::pack_key("main", kLabel, 0);
+  ObjectToOpen whole{pack, object(*stored.store, pack).size(), {}, "", {}};
+  const std::vector<ObjectToOpen> objects(10, whole);
+  NoProgress progress;
+  for (const unsigned threads : {1U, 3U}) {
+    ObjectOpener opener("main", stored.repository, progress, {});
+    std::atomic<int> asked = 0;
+    CHECK(opener.open(objects, threads, [&] { return ++asked > 4; }) == 4);
+  }
+  VerifyOptions limited = level_full();
+  limited.max_duration = std::chrono::hours(1);
+  CHECK(stored.verify(limited).next.empty());
+  limited.max_duration = milliseconds(0);
+  const VerifiedRepository nothing = stored.verify(limited);
+  CHECK(nothing.packs_opened + nothing.wal_opened == 0);
+  CHECK(nothing.next == pack);
+  const auto record =
+      std::get<repo::VerifyRecord>(repo::read_records(stored.repository, "main").back().content);
+  CHECK_FALSE(record.all);
+  CHECK(record.next == pack);
+}
+
+TEST_CASE("where a limited run begins") {
+  CHECK(first_object({}, 2).empty());
+  using Records = std::vector<repo::Record>;
+  CHECK(first_object(Records{run("full", false, "b")}, 2) == "b");
+  CHECK(first_object(Records{run("full", false, "b"), run("quick", true, "")}, 2) == "b");
+  CHECK(first_object(Records{run("full", false, "b"), run("full", false, "")}, 2) ==
+        "b");  // sample
+  CHECK(first_object(Records{run("full", false, "b"), run("full", false, "d")}, 2) == "d");
+  CHECK(first_object(Records{run("full", false, "b"), run("full", true, "")}, 2).empty());
+  CHECK(first_object(Records{run("full", false, "b"), run("full", true, "", 1)}, 2) ==
+        "b");  // --set
+}
