@@ -2,6 +2,7 @@
 
 #include "config_file.hpp"
 #include "options.hpp"
+#include "recovery_target.hpp"
 #include "repository_settings.hpp"
 #include "retention.hpp"
 #include "values.hpp"
@@ -505,58 +506,11 @@ class Loader {
   }
 
   void load_target() {
-    const std::string& type = settings_.type = text_of("type", "default");
+    settings_.type = text_of("type", "default");
     settings_.target = text_of("target");
     settings_.target_action = text_of("target-action");
     settings_.target_exclusive = is_true(text_of("target-exclusive", "false"));
-    const bool named = type == "time" || type == "xid" || type == "lsn" || type == "name";
-    if (named && settings_.target.empty()) {
-      throw UsageError(format("{} --type={} needs a target", arguments_.verb, type),
-                       target_example(type));
-    }
-    if (!named && !settings_.target.empty()) {
-      throw UsageError(format("{} --type={} takes no --target", arguments_.verb, type),
-                       "add --type=time to recover to a time; xid, lsn and name take a target too");
-    }
-    if (!named && type != "immediate" && !settings_.target_action.empty()) {
-      throw UsageError(format("{} --type={} takes no --target-action", arguments_.verb, type),
-                       "there is no target: the server opens at the end of the archived WAL");
-    }
-    if (settings_.target_exclusive && (!named || type == "name")) {
-      throw UsageError(format("{} --type={} takes no --target-exclusive", arguments_.verb, type),
-                       "it goes with --type=time, xid or lsn");
-    }
-    read_target(type);
-  }
-
-  static std::string target_example(const std::string& type) {
-    if (type == "time")
-      return "add --target=\"2026-11-21 02:41:07+00\", or --target=\"1 hour ago\"";
-    if (type == "xid") return "add --target=NUMBER, as pg_current_xact_id() shows it";
-    if (type == "lsn") return "add --target=0/5000060, as pg_current_wal_lsn() shows it";
-    return "add --target=NAME, as it was given to pg_create_restore_point()";
-  }
-
-  void read_target(const std::string& type) {
-    const std::string& target = settings_.target;
-    if (type == "lsn") {
-      settings_.target_lsn = parse_lsn(target);
-      if (!settings_.target_lsn)
-        throw UsageError(format("\"{}\" is not an LSN", target), target_example(type));
-    }
-    if (type == "xid") {
-      // The server takes the number with its epoch and forgets that (guc
-      // check_recovery_target_xid).
-      const auto number = parse_u64(target);
-      if (!number || (*number & UINT32_MAX) < 3)
-        throw UsageError(format("\"{}\" is not a transaction's number", target),
-                         target_example(type));
-      settings_.target_xid = static_cast<std::uint32_t>(*number & UINT32_MAX);
-    }
-    if (type == "name" && target.size() > 63) {
-      throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
-                       "pg_create_restore_point() takes no longer names");
-    }
+    read_target(settings_);
   }
 
   void load_timeline() {

@@ -1,0 +1,65 @@
+#include "recovery_target.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+bool is_named(const std::string& type) {
+  return type == "time" || type == "xid" || type == "lsn" || type == "name";
+}
+
+std::string example_of(const std::string& type) {
+  if (type == "time") return "add --target=\"2026-11-21 02:41:07+00\", or --target=\"1 hour ago\"";
+  if (type == "xid") return "add --target=NUMBER, as pg_current_xact_id() shows it";
+  if (type == "lsn") return "add --target=0/5000060, as pg_current_wal_lsn() shows it";
+  return "add --target=NAME, as it was given to pg_create_restore_point()";
+}
+
+void check_together(const Settings& settings) {
+  const std::string& type = settings.type;
+  const bool named = is_named(type);
+  if (named && settings.target.empty()) {
+    throw UsageError(format("{} --type={} needs a target", settings.verb, type), example_of(type));
+  }
+  if (!named && !settings.target.empty()) {
+    throw UsageError(format("{} --type={} takes no --target", settings.verb, type),
+                     "add --type=time to recover to a time; xid, lsn and name take a target too");
+  }
+  if (!named && type != "immediate" && !settings.target_action.empty()) {
+    throw UsageError(format("{} --type={} takes no --target-action", settings.verb, type),
+                     "there is no target: the server opens at the end of the archived WAL");
+  }
+  if (settings.target_exclusive && (!named || type == "name")) {
+    throw UsageError(format("{} --type={} takes no --target-exclusive", settings.verb, type),
+                     "it goes with --type=time, xid or lsn");
+  }
+}
+
+}  // namespace
+
+void read_target(Settings& settings) {
+  check_together(settings);
+  const std::string& type = settings.type;
+  const std::string& target = settings.target;
+  if (type == "lsn") {
+    settings.target_lsn = parse_lsn(target);
+    if (!settings.target_lsn)
+      throw UsageError(format("\"{}\" is not an LSN", target), example_of(type));
+  }
+  if (type == "xid") {
+    // The server takes the number with its epoch and forgets that (guc check_recovery_target_xid).
+    const auto number = parse_u64(target);
+    if (!number || (*number & UINT32_MAX) < 3)
+      throw UsageError(format("\"{}\" is not a transaction's number", target), example_of(type));
+    settings.target_xid = static_cast<std::uint32_t>(*number & UINT32_MAX);
+  }
+  if (type == "name" && target.size() > 63) {
+    throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
+                     "pg_create_restore_point() takes no longer names");
+  }
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "settings.hpp"
+
+namespace pgcairn::command {
+
+/// Checks that type, target, action and exclusive go together, and reads what of the target has a
+/// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
+void read_target(Settings& settings);
+
+}  // namespace pgcairn::command
