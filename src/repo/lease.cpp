@@ -69,7 +69,14 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
       since_(now()) {
   const auto state = wait_until_free(clock, stop);
   next_ = state ? state->number + 1 : 0;
-  if (!write(true)) {
+  bool taken = false;
+  try {
+    taken = write(true);
+  } catch (...) {
+    give_back();  // the document may stand all the same
+    throw;
+  }
+  if (!taken) {
     throw LockedError(format("stanza \"{}\" in repository \"{}\" was taken by another run just now",
                              stanza_, repository_.name()),
                       "wait for it, then try again");
@@ -122,8 +129,12 @@ LockedError Lease::held_by(const LeaseState& state) const {
 Lease::~Lease() {
   heart_.request_stop();
   if (heart_.joinable()) heart_.join();
+  if (!lost_) give_back();
+}
+
+void Lease::give_back() noexcept {
   try {
-    if (!lost_) write(false);
+    write(false);
   } catch (const Error& error) {
     log_warn(format("the lease of stanza \"{}\" could not be given back and runs out by itself: {}",
                     stanza_, error.message()));

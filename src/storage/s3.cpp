@@ -282,8 +282,15 @@ std::vector<std::string> S3::folders(std::string_view prefix) {
 
 void S3::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) check_key(key);
-  for (std::size_t at = 0; at < keys.size(); at += kRemovedAtOnce)
-    remove_batch(keys.subspan(at, std::min(kRemovedAtOnce, keys.size() - at)));
+  std::exception_ptr first;
+  for (std::size_t at = 0; at < keys.size(); at += kRemovedAtOnce) {
+    try {
+      remove_batch(keys.subspan(at, std::min(kRemovedAtOnce, keys.size() - at)));
+    } catch (const Error&) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
 }
 
 void S3::remove_batch(std::span<const std::string> keys) {

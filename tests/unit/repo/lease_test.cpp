@@ -258,6 +258,20 @@ TEST_CASE("a lease is not lost by an answer that is lost") {
   CHECK_FALSE(read_lease(repository, "main")->held);
 }
 
+TEST_CASE("a lease that could not be taken for sure is not left behind") {
+  MemoryRepository memory;
+  int lists = 0;
+  bool after_put = false;
+  Repository repository = memory.client(
+      {[&](std::string_view operation, std::string_view) {
+         if (operation == "list" && after_put && ++lists == 1) throw TransientError("timeout");
+       },
+       [&](std::string_view operation, std::string_view) { after_put |= operation == "put"; }});
+  CHECK_THROWS_AS(Lease(repository, "main", "backup"), TransientError);
+  CHECK_FALSE(read_lease(memory.repository, "main")->held);
+  CHECK_NOTHROW(Lease(memory.repository, "main", "expire"));
+}
+
 TEST_CASE("a lease works where nothing may be removed") {
   MemoryRepository memory;
   Repository repository = memory.client({[](std::string_view operation, std::string_view) {
