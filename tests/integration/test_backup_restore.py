@@ -244,7 +244,7 @@ def test_info_shows_what_backup_said(stanza):
     cluster = repository["clusters"][0]
     assert cluster["system-id"] == stanza.cluster.system_id() == said["system-id"]
     assert cluster["pg-version"] == stanza.install.version == said["pg-version"]
-    assert repository["backups"] == [said]
+    assert stanza.shows(said)
     assert said["type"] == "full" and said["label"].endswith("F") and said["timeline"] == 1
     assert said["start-time"] <= said["stop-time"] and said["stop-time"].endswith("Z")
     assert said["page-error-count"] == 0 and said["page-errors"] == []

@@ -35,7 +35,7 @@ def test_corrupted_pages_are_named_and_stay_known(stanza):
     assert f'"{relative}" has pages that fail their checksum: block 3, 7\n' in result.err
     stanza.cluster.rows("DROP TABLE victim")
     sound = stanza.backup()  # a later sound backup makes nothing of it forgotten
-    assert sound["page-error-count"] == 0 and stanza.backups() == [backup, sound]
+    assert sound["page-error-count"] == 0 and stanza.shows(backup, sound)
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in stanza.cairn.ok("info").out
     planned = stanza.cairn.ok("restore", f"--pg-path={stanza.home / 'target'}", "--dry-run", f"--set={backup['label']}")
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in planned.out

@@ -84,6 +84,11 @@ class Stanza:
     def backups(self):
         return self.info()["repositories"][0]["backups"]
 
+    def shows(self, *said):
+        """Does `info` show these backups, with all that `backup` said of them, and no others? It shows more of each."""
+        backups = self.backups()
+        return [{name: shown[name] for name in one} for shown, one in zip(backups, said)] == list(said) and len(backups) == len(said)
+
     def labels(self):
         return [backup["label"] for backup in self.backups()]
 
