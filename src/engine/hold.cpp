@@ -49,19 +49,21 @@ std::vector<std::string> where_listed(const std::string& stanza,
   return names;
 }
 
-/// An expire reads the holds once it has the lease: one that takes it later than the hold was
-/// written sees it, and of one that had it before nobody knows.
-void refuse_beside_expire(repo::Repository& repository, const repo::HoldRecord& hold,
-                          const std::string& stanza) {
+/// Whoever removes reads the holds once it has the lease: one that takes it later than the hold was
+/// written sees it, and of one that had it before nobody knows. No clock is asked whether a holder
+/// elsewhere still lives: a hold that is promised and then passed over loses a backup.
+void refuse_beside_removal(repo::Repository& repository, const repo::HoldRecord& hold,
+                           const std::string& stanza) {
   const auto lease = repo::read_lease(repository, stanza);
-  const bool expires = lease && lease->held && lease->operation == "expire" &&
-                       !has_ended(lease->process) && now() < lease->time + lease->valid_for;
-  if (expires) {
+  const bool removes = lease && lease->held && !has_ended(lease->process) &&
+                       (lease->operation == "expire" || lease->operation == "stanza-delete");
+  if (removes) {
     throw LockedError(
-        format("an expire is at work in repository \"{}\" (process {} on {}), and may "
-               "not see the hold on {}",
-               repository.name(), lease->process.pid, lease->host, hold.backup),
-        "wait for it, then hold the backup again to be sure");
+        format("{} is at work in repository \"{}\" (process {} on {}), and may not see the hold on "
+               "{}",
+               lease->operation, repository.name(), lease->process.pid, lease->host, hold.backup),
+        "wait for it, then hold the backup again to be sure; of a host that died the next backup "
+        "or expire takes the lease over");
   }
   if (!is_listed(repository, stanza, hold.backup)) {
     throw MissingError(format("backup {} was removed from repository \"{}\" at the same time",
@@ -76,7 +78,7 @@ std::vector<std::string> hold_backup(const std::string& stanza,
                                      const repo::HoldRecord& hold) {
   return where_listed(stanza, repositories, hold.backup, [&](repo::Repository& repository) {
     repo::add_record(repository, stanza, hold);
-    refuse_beside_expire(repository, hold, stanza);
+    refuse_beside_removal(repository, hold, stanza);
   });
 }
 

@@ -11,12 +11,15 @@
 #include <cstdlib>
 
 #include <pugixml.hpp>
+#include <sys/wait.h>
 
 namespace pgcairn::storage {
 
 namespace {
 
 constexpr std::uint64_t kMostAnswerBytes = 64 * kKiB;
+constexpr int kCommandSeconds = 60;
+constexpr int kTimedOut = 124;  // of timeout(1)
 // A request that is signed now may be on its way for a while.
 constexpr std::chrono::minutes kRefreshBefore{5};
 
@@ -109,9 +112,12 @@ std::optional<FoundKeys> from_metadata(const CredentialSources& sources) {
   return parse_json_keys(answer_of(sources, {"GET", roles + role, headers, {}}), roles + role);
 }
 
+/// The command may hold a secret itself: errors name the key that holds it.
 std::string run_command(const std::string& command) {
-  std::FILE* const pipe = ::popen(command.c_str(), "re");
-  if (pipe == nullptr) throw SystemError(format("cannot run \"{}\"", command), errno);
+  const std::string limited =
+      format("exec timeout {} sh -c {}", kCommandSeconds, shell_quote(command));
+  std::FILE* const pipe = ::popen(limited.c_str(), "re");
+  if (pipe == nullptr) throw SystemError("cannot run s3-credential-process", errno);
   std::string output;
   std::array<char, 4096> piece{};
   while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
@@ -120,8 +126,11 @@ std::string run_command(const std::string& command) {
   }
   const int status = ::pclose(pipe);
   if (status != 0) {
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     throw Error(
-        format("\"{}\", which prints the keys for S3, failed with status {}", command, status));
+        format("s3-credential-process, which prints the keys for S3, failed with status {}{}", code,
+               code == kTimedOut ? ": it took too long" : ""),
+        "run its command by hand, as the user that pgcairn runs as");
   }
   return output;
 }

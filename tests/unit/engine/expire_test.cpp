@@ -368,16 +368,25 @@ TEST_CASE("held backups stay until they are released") {
   CHECK(keys(*days.store.store, "record/").empty());
 }
 
-TEST_CASE("a hold beside an expire is not relied on") {
+TEST_CASE("a hold beside a removal is not relied on") {
   Days days(2);
   std::vector<repo::Repository> repositories;
   repositories.push_back(days.store.client());
-  {
-    const repo::Lease lease(days.store.repository, "main", "expire", std::stop_token());
-    CHECK_THAT(error_of<LockedError>([&] {
-                 hold_backup("main", repositories, {days.labels[0], "audit", {}});
-               }),
-               Says({"an expire is at work", "hold the backup again"}));
+  const auto hold = [&] { hold_backup("main", repositories, {days.labels[0], "audit", {}}); };
+  for (const char* const operation : {"expire", "stanza-delete"}) {
+    const repo::Lease lease(days.store.repository, "main", operation, std::stop_token());
+    CHECK_THAT(error_of<LockedError>(hold),
+               Says({std::string(operation) + " is at work", "hold the backup again"}));
+  }
+  SECTION("of another host, whatever its clock says") {
+    repo::put_document(
+        *days.store.store, days.store.repository.id(), repo::lease_key("main", 1000),
+        R"({"holder":"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","state":"held",)"
+        R"("operation":"expire","host":"elsewhere","pid":1,"since":"2001-01-01T00:00:00Z",)"
+        R"("time":"2001-01-01T00:00:00Z","seconds":120})",
+        storage::IfExists::fail);
+    CHECK_THAT(error_of<LockedError>(hold), Says({"elsewhere"}));
+    return;
   }
   const repo::Lease lease(days.store.repository, "main", "backup", std::stop_token());
   CHECK_NOTHROW(hold_backup("main", repositories, {days.labels[0], "audit", {}}));
