@@ -24,10 +24,9 @@ std::string command_word(std::string_view text) {
 }
 
 void warn_of_readable_secrets(const Settings& settings) {
-  const bool secrets = std::any_of(settings.repositories.begin(), settings.repositories.end(),
-                                   [](const RepositorySettings& repository) {
-                                     return !repository.s3.credentials.secret_key.empty();
-                                   });
+  const bool secrets =
+      std::any_of(settings.repositories.begin(), settings.repositories.end(),
+                  [](const RepositorySettings& repository) { return repository.has_secrets; });
   const auto status = secrets ? stat_if_exists(settings.config) : std::nullopt;
   if (status && (status->st_mode & S_IROTH) != 0) {
     log_warn(format("everybody may read \"{}\", which holds a secret: chmod o-r",
@@ -44,10 +43,8 @@ std::vector<repo::Repository> make_repositories(const Settings& settings, std::s
   const bool patient = settings.watched.empty();
   const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
   for (const RepositorySettings& repository : settings.repositories) {
-    auto driver =
-        repository.type == "s3"
-            ? storage::with_retry(storage::make_s3(repository.s3), remote, stop)
-            : storage::with_retry(storage::make_posix(repository.path), kLocalRetry, stop);
+    auto driver = storage::with_retry(repository.make_driver(),
+                                      repository.is_remote ? remote : kLocalRetry, stop);
     repositories.emplace_back(repository.name, std::move(driver));
   }
   return repositories;

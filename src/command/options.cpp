@@ -236,6 +236,8 @@ constexpr Option kOptions[] = {
      "how long the store may say nothing before a request is sent again"},
     {"allow-http", ValueKind::flag, in_repo, "", "", "false", "", 0, 0,
      "whether an endpoint may be without TLS"},
+    {"proxy", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "http://HOST:PORT that requests go through (default: https_proxy of the environment)"},
     {"s3-bucket", ValueKind::text, in_repo, "", "", "", "", 0, 0, "the bucket"},
     {"s3-region", ValueKind::text, in_repo, "", "", "us-east-1", "", 0, 0, "its region"},
     {"s3-endpoint", ValueKind::text, in_repo, "", "", "", "", 0, 0,

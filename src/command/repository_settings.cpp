@@ -20,11 +20,14 @@ class Section {
     RepositorySettings repository;
     repository.name = name_;
     repository.type = required("type", "posix");
+    refuse_other_stores(repository.type);
+    repository.is_remote = repository.type != "posix";
+    repository.has_secrets = has_secrets();
     if (repository.type == "s3") {
-      repository.s3 = s3();
+      repository.make_driver = [s3 = s3()] { return storage::make_s3(s3); };
     } else {
-      refuse_network_keys();
       repository.path = required("path", "/var/lib/pgcairn");
+      repository.make_driver = [path = repository.path] { return storage::make_posix(path); };
     }
     return repository;
   }
@@ -50,15 +53,45 @@ class Section {
     throw UsageError(format("{}: {} of [repo.{}] {}", path_.string(), key, name_, why), hint);
   }
 
-  /// A key that only stores across a network have is a mistake here that would go unseen. What
-  /// other sections have, too, is of every repository.
-  void refuse_network_keys() const {
+  /// The kinds of store that know `key`, as a pattern; empty: all.
+  static std::string_view store_of(std::string_view key) {
+    if (key.starts_with("s3-")) return "s3";
+    for (const std::string_view shared :
+         {"ca-file", "tls-verify", "io-timeout", "allow-http", "proxy"})
+      if (key == shared) return "network";
+    return {};
+  }
+
+  /// A key that another kind of store has is a mistake here that would go unseen.
+  void refuse_other_stores(std::string_view type) const {
     for (const ConfigEntry& entry : file_.entries) {
-      const std::string_view key = entry.option->name;
-      if (entry.section == in_repo && entry.name == name_ && entry.option->places == in_repo &&
-          key != "type" && key != "path")
-        refuse(key, "has no meaning with type = \"posix\"", "remove it, or change the type");
+      if (entry.section != in_repo || entry.name != name_) continue;
+      const std::string_view store = store_of(entry.option->name);
+      const bool known = store.empty() || store == type || (store == "network" && type != "posix");
+      if (!known)
+        refuse(entry.option->name, format("has no meaning with type = \"{}\"", type),
+               "remove it, or change the type");
     }
+  }
+
+  /// Whether this section itself holds what opens the store.
+  bool has_secrets() const {
+    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token"};
+    return std::any_of(std::begin(secrets), std::end(secrets), [&](std::string_view key) {
+      return file_.find(in_repo, name_, key) != nullptr;
+    });
+  }
+
+  storage::NetworkSettings network() const {
+    storage::NetworkSettings network;
+    network.ca_file = text("ca-file");
+    network.verify_tls = flag("tls-verify", true);
+    network.io_timeout = std::max(*parse_duration(text("io-timeout", "30s")), milliseconds(1000));
+    network.proxy = text("proxy");
+    if (!network.proxy.empty() && !network.proxy.starts_with("http://") &&
+        !network.proxy.starts_with("https://"))
+      refuse("proxy", "is no address of a proxy", "write it like http://proxy.example.com:3128");
+    return network;
   }
 
   storage::S3Settings s3() const {
@@ -72,9 +105,7 @@ class Section {
     s3.encryption = text("s3-sse");
     s3.kms_key = text("s3-kms-key-id");
     s3.requester_pays = flag("s3-requester-pays", false);
-    s3.ca_file = text("ca-file");
-    s3.verify_tls = flag("tls-verify", true);
-    s3.io_timeout = std::max(*parse_duration(text("io-timeout", "30s")), milliseconds(1000));
+    s3.network = network();
     s3.credentials = {text("s3-key"), text("s3-key-secret"), text("s3-token"),
                       text("s3-credential-process"), text("s3-profile")};
     if (s3.credentials.access_key.empty() != s3.credentials.secret_key.empty())

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,9 +27,11 @@ enum class Form { text, json, nagios, prometheus };
 
 struct RepositorySettings {
   std::string name;
-  std::string type;  // "posix" or "s3"
-  std::filesystem::path path;
-  storage::S3Settings s3;
+  std::string type;            // "posix", "s3"
+  std::filesystem::path path;  // posix: its directory
+  std::function<std::unique_ptr<storage::Driver>()> make_driver;
+  bool is_remote = false;           // across a network
+  bool has_secrets = false;         // in the configuration file
   repo::RetentionPolicy retention;  // in UTC: see retention_of()
   std::string retention_timezone = "UTC";
 };

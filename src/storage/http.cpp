@@ -182,6 +182,10 @@ void set_limits(Borrowed& request, const HttpSettings& settings) {
   request.set(CURLOPT_SSL_VERIFYPEER, settings.verify_tls ? 1L : 0L);
   request.set(CURLOPT_SSL_VERIFYHOST, settings.verify_tls ? 2L : 0L);
   if (!settings.ca_file.empty()) request.set(CURLOPT_CAINFO, settings.ca_file.c_str());
+  if (!settings.proxy.empty()) {
+    request.set(CURLOPT_PROXY, settings.proxy.c_str());
+    request.set(CURLOPT_NOPROXY, "");  // what is written down overrules the environment
+  }
 }
 
 /// The query may hold what is nobody's business.
@@ -190,6 +194,16 @@ std::string_view without_query(std::string_view url) {
 }
 
 }  // namespace
+
+HttpSettings http_settings(const NetworkSettings& network) {
+  HttpSettings http;
+  http.ca_file = network.ca_file;
+  http.verify_tls = network.verify_tls;
+  http.connect_timeout = std::min(http.connect_timeout, network.io_timeout);
+  http.idle_timeout = network.io_timeout;
+  http.proxy = network.proxy;
+  return http;
+}
 
 HttpClient::HttpClient(HttpSettings settings) : state_(std::make_unique<State>()) {
   state_->settings = std::move(settings);

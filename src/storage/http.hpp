@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/time.hpp>
+#include <pgcairn/storage/drivers.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +21,10 @@ struct HttpSettings {
   milliseconds whole_timeout{600'000};  // of one request
   std::filesystem::path ca_file;        // empty: the system's certificates
   bool verify_tls = true;
+  std::string proxy;  // "http://host:port"; empty: the environment's
 };
+/// For a store: its own limits, and what every request has.
+HttpSettings http_settings(const NetworkSettings& network);
 
 struct HttpRequest {
   std::string method;

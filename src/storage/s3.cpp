@@ -1,5 +1,4 @@
-#include "busy.hpp"
-#include "http.hpp"
+#include "http_answer.hpp"
 #include "key.hpp"
 #include "s3_credentials.hpp"
 #include "s3_xml.hpp"
@@ -61,7 +60,7 @@ class S3 final : public Driver {
 
   S3Settings settings_;
   HttpClient http_;
-  S3KeyRing keys_;
+  Renewed<S3Keys> keys_;
   std::string scheme_;
   std::string host_;       // with the port
   std::string base_path_;  // of keys: "/" or "/bucket/"
@@ -69,19 +68,10 @@ class S3 final : public Driver {
   std::atomic<bool> bucket_seen_ = false;
 };
 
-HttpSettings http_settings(const S3Settings& settings) {
-  HttpSettings http;
-  http.ca_file = settings.ca_file;
-  http.verify_tls = settings.verify_tls;
-  http.connect_timeout = std::min(http.connect_timeout, settings.io_timeout);
-  http.idle_timeout = settings.io_timeout;
-  return http;
-}
-
 S3::S3(S3Settings settings)
     : settings_(std::move(settings)),
-      http_(http_settings(settings_)),
-      keys_(settings_, system_sources()) {
+      http_(http_settings(settings_.network)),
+      keys_("credentials for S3", [this] { return find_s3_keys(settings_, system_sources()); }) {
   std::string endpoint = settings_.endpoint;
   if (endpoint.empty()) endpoint = format("https://s3.{}.amazonaws.com", settings_.region);
   const std::size_t scheme_end = endpoint.find("://");
@@ -129,12 +119,9 @@ void S3::fail(const std::string& what, const HttpResponse& response) {
              error.code, error.message.empty() ? "" : format(" ({})", error.message));
   const std::string id = response.header("x-amz-request-id");
   if (!id.empty()) message += format(", request {}", id);
-  if (status >= 500 || status == 408 || status == 429 || error.code == "RequestTimeout" ||
-      error.code == "SlowDown" || error.code == "ConditionalRequestConflict") {
-    if (const auto seconds = parse_u64(response.header("retry-after")))
-      throw BusyError(message, std::chrono::seconds(std::min<std::uint64_t>(*seconds, 3600)));
-    throw TransientError(message);
-  }
+  if (may_pass(status) || error.code == "RequestTimeout" || error.code == "SlowDown" ||
+      error.code == "ConditionalRequestConflict")
+    throw_transient(response, message);
   std::string hint;
   if (error.code == "RequestTimeTooSkewed") hint = "set this machine's clock";
   if (error.code == "SignatureDoesNotMatch" || error.code == "InvalidAccessKeyId")
@@ -164,19 +151,6 @@ bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
   if (response.status != 412) fail(format("creating \"{}\"", key), response);
   if (if_exists == IfExists::keep) return false;
   throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, where_));
-}
-
-/// Whether "bytes 0-9/17" and so many bytes are what was asked for.
-bool is_range(std::string_view text, Range asked, std::uint64_t got_bytes) {
-  constexpr std::string_view unit = "bytes ";
-  const std::size_t dash = text.find('-');
-  const std::size_t slash = text.find('/');
-  if (!text.starts_with(unit) || dash == std::string_view::npos || slash == std::string_view::npos)
-    return false;
-  const auto first = parse_u64(text.substr(unit.size(), dash - unit.size()));
-  const auto total_bytes = parse_u64(text.substr(slash + 1));
-  return first == asked.offset_bytes && total_bytes && *total_bytes >= asked.offset_bytes &&
-         got_bytes == std::min(asked.length_bytes, *total_bytes - asked.offset_bytes);
 }
 
 bool S3::get(std::string_view key, Range range, Buffer& out) {

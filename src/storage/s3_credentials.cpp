@@ -1,32 +1,20 @@
 #include "s3_credentials.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-
 #include <pugixml.hpp>
-#include <sys/wait.h>
 
 namespace pgcairn::storage {
 
 namespace {
 
-constexpr std::uint64_t kMostAnswerBytes = 64 * kKiB;
-constexpr int kCommandSeconds = 60;
-constexpr int kTimedOut = 124;  // of timeout(1)
-// A request that is signed now may be on its way for a while.
-constexpr std::chrono::minutes kRefreshBefore{5};
-
-fs::path profile_file(const CredentialSources& sources) {
+std::filesystem::path profile_file(const CredentialSources& sources) {
   if (const auto named = sources.variable("AWS_SHARED_CREDENTIALS_FILE")) return *named;
   const auto home = sources.variable("HOME");
-  return home ? fs::path(*home) / ".aws/credentials" : fs::path();
+  return home ? std::filesystem::path(*home) / ".aws/credentials" : std::filesystem::path();
 }
 
 std::string profile_name(const S3Settings& settings, const CredentialSources& sources) {
@@ -34,34 +22,8 @@ std::string profile_name(const S3Settings& settings, const CredentialSources& so
   return sources.variable("AWS_PROFILE").value_or("default");
 }
 
-/// A variable that another one makes necessary.
-std::string needed(const CredentialSources& sources, const std::string& name) {
-  const auto value = sources.variable(name);
-  if (!value) throw UsageError(format("{} is not in the environment", name));
-  return *value;
-}
-
-std::string needed_file(const CredentialSources& sources, const std::string& path) {
-  const auto text = sources.file(path);
-  if (!text) throw SystemError(format("cannot open \"{}\"", path), ENOENT);
-  return std::string(trim(*text));
-}
-
-std::string answer_of(const CredentialSources& sources, HttpRequest request) {
-  request.most_body_bytes = kMostAnswerBytes;
-  HttpResponse response = sources.http(request);
-  if (response.status != 200) {
-    const std::string message =
-        format("asking {} for credentials failed: {}", request.url.substr(0, request.url.find('?')),
-               response.status);
-    if (response.status >= 500 || response.status == 429) throw TransientError(message);
-    throw Error(message);
-  }
-  return std::string(as_text(response.body));
-}
-
-std::optional<FoundKeys> from_web_identity(const S3Settings& settings,
-                                           const CredentialSources& sources) {
+std::optional<ExpiringS3Keys> from_web_identity(const S3Settings& settings,
+                                                const CredentialSources& sources) {
   const auto token_file = sources.variable("AWS_WEB_IDENTITY_TOKEN_FILE");
   if (!token_file) return std::nullopt;
   const std::string name = sources.variable("AWS_ROLE_SESSION_NAME").value_or("pgcairn");
@@ -71,15 +33,15 @@ std::optional<FoundKeys> from_web_identity(const S3Settings& settings,
   const std::string body =
       canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
                        {"Version", "2011-06-15"},
-                       {"RoleArn", needed(sources, "AWS_ROLE_ARN")},
+                       {"RoleArn", needed_variable(sources, "AWS_ROLE_ARN")},
                        {"RoleSessionName", name},
                        {"WebIdentityToken", needed_file(sources, *token_file)}});
   HttpRequest request{"POST", where + "/", {}, as_bytes(body)};
   request.headers["content-type"] = "application/x-www-form-urlencoded";
-  return parse_sts_keys(answer_of(sources, request), where);
+  return parse_sts_keys(credentials_answer(sources, request), where);
 }
 
-std::optional<FoundKeys> from_container(const CredentialSources& sources) {
+std::optional<ExpiringS3Keys> from_container(const CredentialSources& sources) {
   std::string url;
   if (const auto relative = sources.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
     url = "http://169.254.170.2" + *relative;
@@ -90,11 +52,11 @@ std::optional<FoundKeys> from_container(const CredentialSources& sources) {
     request.headers["authorization"] = *token;
   if (const auto file = sources.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
     request.headers["authorization"] = needed_file(sources, *file);
-  return parse_json_keys(answer_of(sources, request), url);
+  return parse_json_keys(credentials_answer(sources, request), url);
 }
 
 /// The metadata service of an EC2 machine, version 2. Nothing when there is none.
-std::optional<FoundKeys> from_metadata(const CredentialSources& sources) {
+std::optional<ExpiringS3Keys> from_metadata(const CredentialSources& sources) {
   if (sources.variable("AWS_EC2_METADATA_DISABLED").value_or("") == "true") return std::nullopt;
   const std::string where =
       sources.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").value_or("http://169.254.169.254");
@@ -102,63 +64,18 @@ std::optional<FoundKeys> from_metadata(const CredentialSources& sources) {
   try {
     HttpRequest request{"PUT", where + "/latest/api/token", {}, {}};
     request.headers["x-aws-ec2-metadata-token-ttl-seconds"] = "21600";
-    headers["x-aws-ec2-metadata-token"] = answer_of(sources, request);
+    headers["x-aws-ec2-metadata-token"] = credentials_answer(sources, request);
   } catch (const Error& error) {
     log_detail(format("no metadata service: {}", error.message()));
     return std::nullopt;
   }
   const std::string roles = where + "/latest/meta-data/iam/security-credentials/";
-  const std::string role(trim(answer_of(sources, {"GET", roles, headers, {}})));
-  return parse_json_keys(answer_of(sources, {"GET", roles + role, headers, {}}), roles + role);
-}
-
-/// The command may hold a secret itself: errors name the key that holds it.
-std::string run_command(const std::string& command) {
-  const std::string limited =
-      format("exec timeout {} sh -c {}", kCommandSeconds, shell_quote(command));
-  std::FILE* const pipe = ::popen(limited.c_str(), "re");
-  if (pipe == nullptr) throw SystemError("cannot run s3-credential-process", errno);
-  std::string output;
-  std::array<char, 4096> piece{};
-  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
-    output.append(piece.data(), count);
-    if (output.size() > kMostAnswerBytes) break;
-  }
-  const int status = ::pclose(pipe);
-  if (status != 0) {
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    throw Error(
-        format("s3-credential-process, which prints the keys for S3, failed with status {}{}", code,
-               code == kTimedOut ? ": it took too long" : ""),
-        "run its command by hand, as the user that pgcairn runs as");
-  }
-  return output;
+  const std::string role(trim(credentials_answer(sources, {"GET", roles, headers, {}})));
+  return parse_json_keys(credentials_answer(sources, {"GET", roles + role, headers, {}}),
+                         roles + role);
 }
 
 }  // namespace
-
-CredentialSources system_sources() {
-  CredentialSources sources;
-  sources.variable = [](const std::string& name) -> std::optional<std::string> {
-    const char* const value = std::getenv(name.c_str());
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-  };
-  sources.file = [](const fs::path& path) -> std::optional<std::string> {
-    const auto content = read_file_if_exists(path, kMiB);
-    if (!content) return std::nullopt;
-    return std::string(as_text(*content));
-  };
-  sources.http = [](const HttpRequest& request) {
-    HttpSettings settings;
-    // Services of the machine itself; where there is none, nobody waits long for it.
-    settings.connect_timeout = milliseconds(2000);
-    settings.idle_timeout = settings.whole_timeout = milliseconds(10'000);
-    return HttpClient(settings).send(request);
-  };
-  sources.output_of = run_command;
-  return sources;
-}
 
 std::optional<S3Keys> parse_profile(std::string_view text, std::string_view profile) {
   S3Keys keys;
@@ -182,11 +99,11 @@ std::optional<S3Keys> parse_profile(std::string_view text, std::string_view prof
   return keys;
 }
 
-FoundKeys parse_json_keys(std::string_view text, const std::string& where) {
+ExpiringS3Keys parse_json_keys(std::string_view text, const std::string& where) {
   try {
     JsonDocument document(where);
     const JsonValue root = document.parse(text);
-    FoundKeys found;
+    ExpiringS3Keys found;
     found.keys.access_key = root["AccessKeyId"].string();
     found.keys.secret_key = root["SecretAccessKey"].string();
     // Commands call it SessionToken.
@@ -204,12 +121,12 @@ FoundKeys parse_json_keys(std::string_view text, const std::string& where) {
   }
 }
 
-FoundKeys parse_sts_keys(std::string_view text, const std::string& where) {
+ExpiringS3Keys parse_sts_keys(std::string_view text, const std::string& where) {
   pugi::xml_document document;
   document.load_buffer(text.data(), text.size());
   const pugi::xml_node credentials =
       document.document_element().child("AssumeRoleWithWebIdentityResult").child("Credentials");
-  FoundKeys found;
+  ExpiringS3Keys found;
   found.keys.access_key = credentials.child_value("AccessKeyId");
   found.keys.secret_key = credentials.child_value("SecretAccessKey");
   found.keys.session_token = credentials.child_value("SessionToken");
@@ -219,12 +136,13 @@ FoundKeys parse_sts_keys(std::string_view text, const std::string& where) {
   return found;
 }
 
-FoundKeys find_s3_keys(const S3Settings& settings, const CredentialSources& sources) {
+ExpiringS3Keys find_s3_keys(const S3Settings& settings, const CredentialSources& sources) {
   const S3Credentials& configured = settings.credentials;
   if (!configured.access_key.empty())
     return {{configured.access_key, configured.secret_key, configured.session_token}, {}};
   if (!configured.process.empty())
-    return parse_json_keys(sources.output_of(configured.process), "s3-credential-process");
+    return parse_json_keys(sources.output_of(configured.process, "s3-credential-process"),
+                           "s3-credential-process");
   const auto access = sources.variable("AWS_ACCESS_KEY_ID");
   const auto secret = sources.variable("AWS_SECRET_ACCESS_KEY");
   if (configured.profile.empty()) {
@@ -232,7 +150,7 @@ FoundKeys find_s3_keys(const S3Settings& settings, const CredentialSources& sour
       return {{*access, *secret, sources.variable("AWS_SESSION_TOKEN").value_or("")}, {}};
     if (const auto found = from_web_identity(settings, sources)) return *found;
   }
-  const fs::path path = profile_file(sources);
+  const std::filesystem::path path = profile_file(sources);
   const std::string profile = profile_name(settings, sources);
   const auto text = path.empty() ? std::nullopt : sources.file(path);
   const auto keys = text ? parse_profile(*text, profile) : std::nullopt;
@@ -248,24 +166,6 @@ FoundKeys find_s3_keys(const S3Settings& settings, const CredentialSources& sour
              profile, path.native()),
       "archive_command runs with the server's environment: keys in the configuration file (which "
       "only the server's user may read) or in its ~/.aws/credentials serve every command");
-}
-
-S3KeyRing::S3KeyRing(const S3Settings& settings, CredentialSources sources, Clock& clock)
-    : settings_(settings),
-      sources_(std::move(sources)),
-      clock_(clock),
-      found_(find_s3_keys(settings_, sources_)) {}
-
-S3Keys S3KeyRing::get() {
-  std::lock_guard lock(mutex_);
-  if (!found_.until || clock_.now() + kRefreshBefore < *found_.until) return found_.keys;
-  try {
-    found_ = find_s3_keys(settings_, sources_);
-  } catch (const Error& error) {
-    if (clock_.now() >= *found_.until) throw;
-    log_warn(format("credentials for S3 could not be renewed, trying again: {}", error.message()));
-  }
-  return found_.keys;
 }
 
 }  // namespace pgcairn::storage

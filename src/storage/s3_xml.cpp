@@ -3,8 +3,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
-#include <ctime>
-
 #include <pugixml.hpp>
 
 namespace pgcairn::storage {
@@ -78,14 +76,6 @@ std::vector<S3Error> parse_s3_delete(std::string_view text, const std::string& w
     if (one.code != "NoSuchKey") errors.push_back(one);
   }
   return errors;
-}
-
-std::optional<Timestamp> parse_http_date(std::string_view text) {
-  std::tm parts{};
-  const std::string whole(text);
-  const char* const rest = strptime(whole.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  if (rest == nullptr || *rest != '\0') return std::nullopt;
-  return Timestamp(std::chrono::seconds(timegm(&parts)));
 }
 
 }  // namespace pgcairn::storage

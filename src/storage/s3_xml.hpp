@@ -32,7 +32,4 @@ S3Page parse_s3_page(std::string_view text, const std::string& where);
 /// that carries an error is an error.
 std::vector<S3Error> parse_s3_delete(std::string_view text, const std::string& where);
 
-/// "Sat, 21 Nov 2026 01:02:03 GMT".
-std::optional<Timestamp> parse_http_date(std::string_view text);
-
 }  // namespace pgcairn::storage

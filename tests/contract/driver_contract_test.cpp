@@ -1,6 +1,7 @@
 // What every driver and every wrapper promises (pgcairn/storage/driver.hpp).
 #include "support/fake_clock.hpp"
 #include "support/random.hpp"
+#include "support/remote_store.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -11,7 +12,6 @@
 #include <array>
 #include <atomic>
 #include <barrier>
-#include <cstdlib>
 #include <set>
 #include <thread>
 
@@ -24,28 +24,13 @@ using test::TempDir;
 
 namespace {
 
-enum class Store { posix, memory, s3 };
+enum class Store { posix, memory, remote };
 enum class Wrapper { none, retry, throttle, faults };
-
-/// A server of S3's kind that the tests in Python have started, for runs of these tests alone:
-/// PGCAIRN_TEST_S3 (endpoint), PGCAIRN_TEST_S3_BUCKET, PGCAIRN_TEST_S3_CA, and AWS's own variables.
-std::optional<S3Settings> s3_server() {
-  const char* const endpoint = std::getenv("PGCAIRN_TEST_S3");
-  if (endpoint == nullptr) return std::nullopt;
-  S3Settings settings;
-  settings.endpoint = endpoint;
-  settings.bucket = std::getenv("PGCAIRN_TEST_S3_BUCKET");
-  settings.ca_file = std::getenv("PGCAIRN_TEST_S3_CA");
-  settings.path_style = true;
-  return settings;
-}
 
 std::unique_ptr<Driver> make_store(Store store, const TempDir& directory) {
   if (store == Store::posix) return make_posix(directory / "repo");
   if (store == Store::memory) return make_memory();
-  S3Settings settings = *s3_server();
-  settings.prefix = format("{}/", random_id());
-  return make_s3(settings);
+  return test::make_remote_store(format("{}/", random_id()));
 }
 
 struct Kind {
@@ -54,7 +39,7 @@ struct Kind {
 };
 /// With a server the tests are about its driver.
 std::vector<Kind> kinds() {
-  if (s3_server()) return {{Store::s3, Wrapper::none}};
+  if (test::has_remote_store()) return {{Store::remote, Wrapper::none}};
   std::vector<Kind> all;
   for (const Store store : {Store::posix, Store::memory}) {
     for (const Wrapper wrapper :
@@ -68,7 +53,7 @@ std::vector<Kind> kinds() {
 class Subject {
  public:
   Subject(Store store, Wrapper wrapper) {
-    static constexpr std::string_view stores[] = {"posix", "memory", "s3"};
+    static constexpr std::string_view stores[] = {"posix", "memory", "remote"};
     static constexpr std::string_view wrappers[] = {"", " in retry", " in throttle", " in faults"};
     name = format("{}{}", stores[static_cast<std::size_t>(store)],
                   wrappers[static_cast<std::size_t>(wrapper)]);

@@ -13,6 +13,7 @@ import pytest
 from support import system
 from support.faulty_proxy import FAULTS, FaultyProxy
 from support.radosgw import Radosgw
+from support.story import the_whole_story
 from support.tls import Authority
 
 TESTS = system.CHECKOUT / "build/dev/tests/pgcairn-tests"
@@ -51,7 +52,7 @@ def away(make_stanza, s3, bucket):
 
 
 def test_the_drivers_contract(s3, bucket):
-    environment = {"PGCAIRN_TEST_S3": s3.endpoint, "PGCAIRN_TEST_S3_BUCKET": bucket, "PGCAIRN_TEST_S3_CA": str(s3.ca),
+    environment = {"PGCAIRN_TEST_STORE": "s3", "PGCAIRN_TEST_ENDPOINT": s3.endpoint, "PGCAIRN_TEST_BUCKET": bucket, "PGCAIRN_TEST_CA": str(s3.ca),
                    "AWS_ACCESS_KEY_ID": s3.access, "AWS_SECRET_ACCESS_KEY": s3.secret}
     done = subprocess.run([TESTS, "[contract]"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
@@ -59,23 +60,7 @@ def test_the_drivers_contract(s3, bucket):
 
 
 def test_the_whole_story(away, s3, bucket):
-    cluster = away.cluster
-    cluster.pgbench_init(2)
-    away.cairn.ok("check")
-    full = away.backup()["label"]
-    cluster.rows("CREATE TABLE later AS SELECT generate_series(1, 1000) AS x")
-    incremental = away.backup(type="incr")
-    assert incremental["prior"] == full
-    cluster.rows("INSERT INTO later VALUES (0)")
-    _, moment = cluster.moment()
-    cluster.rows("DROP TABLE later")
-    cluster.switch_wal()
-    cluster.wait_for_archived()
-    assert away.labels() == [full, incremental["label"]]
-    away.cairn.ok("verify", "--level=full")
-    restored = away.restore("restored", "--type=time", f"--target={moment}", "--target-action=promote").must_start()
-    assert restored.sql("SELECT count(*) FROM later") == "1001"
-    assert restored.sql("SELECT count(*) FROM pgbench_accounts") == "200000"
+    the_whole_story(away)
     keys = s3.request("GET", f"/{bucket}?list-type=2&max-keys=1000").decode()
     assert keys.count("<Key>backups/pg/main/") == keys.count("<Key>") - keys.count("<Key>backups/pg/cluster") \
         - keys.count("<Key>backups/pg/lease") - keys.count("<Key>backups/pg/record") - 1  # pgcairn.json
@@ -180,7 +165,7 @@ def keyless(away, s3):
 
 
 def test_no_keys_at_all(keyless):
-    result = keyless.cairn.run("info", env={"AWS_EC2_METADATA_DISABLED": "true"})
+    result = keyless.cairn.run("check", env={"AWS_EC2_METADATA_DISABLED": "true"})
     assert result.code == 2 and "AWS_ACCESS_KEY_ID" in result.err and ".aws/credentials" in result.err, result
 
 

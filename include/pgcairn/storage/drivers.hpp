@@ -28,6 +28,14 @@ namespace pgcairn::storage {
 /// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
 std::unique_ptr<Driver> make_posix(std::filesystem::path root);
 
+/// How a store across the network is reached.
+struct NetworkSettings {
+  std::filesystem::path ca_file;  // empty: the system's certificates
+  bool verify_tls = true;
+  milliseconds io_timeout{30'000};  // how long the store may say nothing
+  std::string proxy;                // "http://host:port"; empty: the environment's
+};
+
 /// Where credentials for S3 are looked for, in this order.
 struct S3Credentials {
   std::string access_key;  // from the configuration, with secret_key
@@ -48,10 +56,8 @@ struct S3Settings {
   std::string encryption;  // "", "AES256" or "aws:kms"
   std::string kms_key;
   bool requester_pays = false;
-  std::filesystem::path ca_file;  // empty: the system's certificates
-  bool verify_tls = true;
-  milliseconds io_timeout{30'000};  // how long the store may say nothing
   S3Credentials credentials;
+  NetworkSettings network;
 };
 
 /// Objects in a bucket. put: one signed request with If-None-Match, so that the store decides which

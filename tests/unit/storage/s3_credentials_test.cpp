@@ -36,7 +36,7 @@ struct World {
     CredentialSources sources;
     sources.variable = [=, this](const std::string& name) { return in(environment, name); };
     sources.file = [=, this](const std::filesystem::path& path) { return in(files, path); };
-    sources.output_of = [=, this](const std::string& command) {
+    sources.output_of = [=, this](const std::string& command, const std::string&) {
       return in(commands, command).value();
     };
     sources.http = [=, this](const HttpRequest& request) {
@@ -51,7 +51,7 @@ struct World {
     };
     return sources;
   }
-  FoundKeys find() { return find_s3_keys(settings, sources()); }
+  ExpiringS3Keys find() { return find_s3_keys(settings, sources()); }
 };
 
 constexpr const char* kJson =
@@ -100,7 +100,7 @@ TEST_CASE("s3 keys: the metadata service, version 2") {
   world.answers["PUT " + base + "api/token"] = "the token";
   world.answers["GET " + base + "meta-data/iam/security-credentials/"] = "role\n";
   world.answers["GET " + base + "meta-data/iam/security-credentials/role"] = kJson;
-  const FoundKeys found = world.find();
+  const ExpiringS3Keys found = world.find();
   CHECK(found.keys.session_token == "JT");
   CHECK(found.until == parse_utc("2027-01-15T09:00:00Z"));
   REQUIRE(world.requests.size() == 3);
@@ -174,7 +174,9 @@ TEST_CASE("s3 keys: those that do not last are fetched again in time") {
                format_utc(until));
   };
   prints("first", clock.now() + 1h);
-  S3KeyRing ring(world.settings, world.sources(), clock);
+  Renewed<S3Keys> ring(
+      "keys", [&] { return world.find(); }, clock);
+  CHECK(ring.get().access_key == "first");
   prints("second", clock.now() + 2h);
   CHECK(ring.get().access_key == "first");
   clock.advance(54min);

@@ -1,5 +1,6 @@
 #include "storage/s3_xml.hpp"
 
+#include "storage/http_answer.hpp"
 #include "support/says.hpp"
 
 #include <pgcairn/common/error.hpp>

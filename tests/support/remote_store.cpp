@@ -1,0 +1,44 @@
+#include "remote_store.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <cstdlib>
+
+namespace pgcairn::test {
+
+namespace {
+
+std::string variable(const std::string& name) {
+  const char* const value = std::getenv(("PGCAIRN_TEST_" + name).c_str());
+  return value == nullptr ? "" : value;
+}
+
+storage::NetworkSettings network() {
+  storage::NetworkSettings network;
+  network.ca_file = variable("CA");
+  return network;
+}
+
+std::unique_ptr<storage::Driver> make_s3(const std::string& prefix) {
+  storage::S3Settings settings;
+  settings.endpoint = variable("ENDPOINT");
+  settings.bucket = variable("BUCKET");
+  settings.prefix = prefix;
+  settings.path_style = true;
+  settings.network = network();
+  return storage::make_s3(settings);
+}
+
+}  // namespace
+
+bool has_remote_store() {
+  return !variable("STORE").empty();
+}
+
+std::unique_ptr<storage::Driver> make_remote_store(const std::string& prefix) {
+  if (variable("STORE") == "s3") return make_s3(prefix);
+  throw Error(format("PGCAIRN_TEST_STORE is \"{}\"", variable("STORE")));
+}
+
+}  // namespace pgcairn::test
