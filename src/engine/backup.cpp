@@ -463,7 +463,7 @@ void BackupRun::copy_all() {
     return postgres::current_wal_lsn(*connection_, server_);
   });
   if (prior_) rules.set_prior_start(prior_->info().start_lsn);
-  repo::ManifestWriter manifest(repository_.driver(), repository_.id(), stanza_.name,
+  repo::ManifestWriter manifest(repository_.driver(), repository_.vault(), stanza_.name,
                                 new_manifest_header(info_.label, refs_, stanza_.data_directory));
   PackStore store(repository_, stanza_.name, info_.label, kPackBytes);
   Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);

@@ -189,8 +189,8 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
   const std::string key = repo::pack_key(stanza_, label_, pack.number);
   if (pack.size_bytes > repo::kMostPackBytes) throw DamagedError(key, 0, "the pack is too long");
   if (!repository_.driver().get(key, {}, body_)) throw DamagedError(key, 0, "the pack is gone");
-  const auto index = repo::PackIndex::parse(body_, repository_.id(), key);
-  const repo::FrameReader reader(repository_.id(), key);
+  const auto index = repo::PackIndex::parse(body_, repository_.vault(), key);
+  repo::FrameReader reader(repository_.vault(), key);
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::uint64_t start = index.offset(i);
     const repo::Frame frame = reader.read(body_.bytes().subspan(start, index.end(i) - start), start,

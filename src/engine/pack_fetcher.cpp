@@ -14,13 +14,9 @@ constexpr std::uint64_t kGapBytes = 256 * kKiB;  // cheaper to read over than to
 
 }  // namespace
 
-PackFetcher::PackFetcher(storage::Driver& driver, std::string_view repository_id, std::string key,
+PackFetcher::PackFetcher(storage::Driver& driver, const repo::Vault& vault, std::string key,
                          const repo::ManifestPack& pack, Buffer& body)
-    : driver_(driver),
-      repository_id_(repository_id),
-      reader_(repository_id, std::move(key)),
-      pack_(pack),
-      body_(body) {
+    : driver_(driver), vault_(vault), reader_(vault, std::move(key)), pack_(pack), body_(body) {
   body_.clear();
 }
 
@@ -28,7 +24,7 @@ const repo::PackIndex& PackFetcher::index() {
   if (has_index_) return index_;
   const std::uint64_t tail_bytes =
       pack_.size_bytes - std::min(pack_.size_bytes, pack_.index_offset);
-  index_ = repo::PackIndex::load(driver_, repository_id_, key(), pack_.size_bytes, tail_bytes);
+  index_ = repo::PackIndex::load(driver_, vault_, key(), pack_.size_bytes, tail_bytes);
   has_index_ = true;
   fetched_bytes_ += tail_bytes;
   return index_;
@@ -41,7 +37,7 @@ void PackFetcher::want(std::vector<std::uint32_t> frames, std::uint64_t wanted_b
   const bool most = wanted_bytes >= pack_.size_bytes / 2;
   if (!has_index_ && most && pack_.size_bytes <= kFetchBytes + kFetchBytes / 4) {
     fetch(0, pack_.size_bytes);
-    index_ = repo::PackIndex::parse(body_, repository_id_, key());
+    index_ = repo::PackIndex::parse(body_, vault_, key());
     has_index_ = true;
   }
   if (!wanted_.empty() && wanted_.back() >= index().frames()) {

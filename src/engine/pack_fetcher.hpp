@@ -16,7 +16,7 @@ namespace pgcairn::engine {
 class PackFetcher {
  public:
   /// `body` is memory that is used again. `pack` must outlive this.
-  PackFetcher(storage::Driver& driver, std::string_view repository_id, std::string key,
+  PackFetcher(storage::Driver& driver, const repo::Vault& vault, std::string key,
               const repo::ManifestPack& pack, Buffer& body);
 
   /// The pack's index, fetched by itself.
@@ -34,7 +34,7 @@ class PackFetcher {
   void fetch_from(std::uint32_t frame);
 
   storage::Driver& driver_;
-  std::string repository_id_;
+  repo::Vault vault_;
   repo::FrameReader reader_;
   const repo::ManifestPack& pack_;
   std::vector<std::uint32_t> wanted_;

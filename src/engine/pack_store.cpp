@@ -50,8 +50,7 @@ repo::PackBuilder PackStore::open(compress::Codec& codec) {
   }
   body.reserve(pack_bytes_ + kPackSlackBytes);
   const std::uint32_t number = next_number_++;
-  return {number, repo::place_of(repository_.id(), key(number)), codec, pack_bytes_,
-          std::move(body)};
+  return {number, repository_.vault(), key(number), codec, pack_bytes_, std::move(body)};
 }
 
 void PackStore::put(repo::PackBuilder&& builder) {

@@ -23,7 +23,8 @@ PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo:
     : repository_(repository),
       stanza_(std::move(stanza)),
       info_(std::move(info)),
-      manifest_(repository.driver(), repository.id(), stanza_, info_.label, info_.manifest_parts) {
+      manifest_(repository.driver(), repository.vault(), stanza_, info_.label,
+                info_.manifest_parts) {
   std::set<std::string> used;
   for (const repo::PackRange& range : info_.packs) used.insert(range.backup);
   for (const repo::ManifestRef& ref : manifest_.header().refs) {
@@ -107,7 +108,7 @@ PriorBackup::IndexPointer PriorBackup::index_of(PackId pack) {
   const auto size = pack_bytes_.find(pack);
   if (size == pack_bytes_.end()) throw DamagedError(key, 0, "the pack is missing");
   auto index = std::make_shared<const repo::PackIndex>(
-      repo::PackIndex::load(repository_.driver(), repository_.id(), key, size->second));
+      repo::PackIndex::load(repository_.driver(), repository_.vault(), key, size->second));
   lock.lock();
   indexes_.emplace_front(pack, index);
   if (indexes_.size() > kIndexesKept) indexes_.pop_back();

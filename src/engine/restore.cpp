@@ -134,7 +134,7 @@ void RestoreRun::remove(const fs::path& path) {
 /// Before anything is written, so that the space is free by then.
 void RestoreRun::remove_extras() {
   progress_.phase("removing what does not belong", 0);
-  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
+  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts);
   Owners owners(plan_.data_directory);
   LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
@@ -157,7 +157,7 @@ void RestoreRun::remove_extras() {
 
 void RestoreRun::write_files() {
   progress_.phase("restoring", plan_.compare_bytes + plan_.write_bytes);
-  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->id(), plan_.stanza,
+  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts);
   const repo::ManifestHeader& header = manifest.header();
   directory_.mode = header.directory_mode;

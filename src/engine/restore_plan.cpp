@@ -157,7 +157,7 @@ std::uint64_t growth(const repo::ManifestEntry& entry, const std::optional<struc
 /// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
 /// sizes by directory, packs.
 void count(RestorePlan& plan, DeviceBytes& freed) {
-  repo::ManifestReader manifest(plan.repository->driver(), plan.repository->id(), plan.stanza,
+  repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts);
   Places places(plan);
   LinkPlacer links(plan, places);

@@ -224,7 +224,7 @@ void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFi
                                Buffer& body, std::stop_token stop) {
   const repo::ManifestRef& ref = refs_[parts.front().ref];
   const repo::ManifestPack& pack = pack_of(parts.front());
-  PackFetcher fetcher(plan_.repository->driver(), plan_.repository->id(),
+  PackFetcher fetcher(plan_.repository->driver(), plan_.repository->vault(),
                       repo::pack_key(plan_.stanza, ref.backup, pack.pack), pack, body);
   std::vector<FramePart> wanted = frame_parts(parts, ref.frame_bytes);
   const std::uint64_t all_bytes = total_bytes(wanted);

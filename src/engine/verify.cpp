@@ -103,7 +103,8 @@ class Verification {
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
   void forget_removed();
   repo::ManifestReader manifest_of(const repo::BackupInfo& backup) {
-    return {repository_.driver(), repository_.id(), stanza_, backup.label, backup.manifest_parts};
+    return {repository_.driver(), repository_.vault(), stanza_, backup.label,
+            backup.manifest_parts};
   }
   const repo::BackupInfo* find_backup(const std::string& label) const;
 
@@ -167,7 +168,7 @@ void Verification::read_clusters() {
                             [&](const storage::Object& object) { keys.push_back(object.key); });
   for (const std::string& key : keys) {
     try {
-      repo::get_document(repository_.driver(), repository_.id(), key);
+      repo::get_document(repository_.driver(), repository_.vault(), key);
     } catch (const DamagedError& error) {
       damaged(error, {});
     }

@@ -119,8 +119,8 @@ void ObjectOpener::count(std::uint64_t bytes) {
 void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                              const std::stop_token& stop) {
   const auto index =
-      repo::PackIndex::load(repository_.driver(), repository_.id(), pack.key, pack.size_bytes);
-  repo::FrameReader reader(repository_.id(), pack.key);
+      repo::PackIndex::load(repository_.driver(), repository_.vault(), pack.key, pack.size_bytes);
+  repo::FrameReader reader(repository_.vault(), pack.key);
   for (std::uint32_t first = 0, frame = 0; first < index.frames(); first = frame) {
     check_stop(stop);
     const std::uint64_t start = index.offset(first);

@@ -49,12 +49,9 @@ Limits limits_of(FrameKind kind) {
 
 }  // namespace
 
-std::string place_of(std::string_view repository_id, std::string_view key) {
-  return format("{}\n{}", repository_id, key);
-}
-
-FrameWriter::FrameWriter(FrameKind kind, std::string_view place, compress::Codec& codec)
-    : kind_(kind), binding_(crypto::hash128(as_bytes(place))), codec_(codec) {}
+FrameWriter::FrameWriter(FrameKind kind, const Vault& vault, std::string_view key,
+                         compress::Codec& codec)
+    : kind_(kind), binding_(crypto::hash128(as_bytes(vault.place_of(key)))), codec_(codec) {}
 
 std::size_t FrameWriter::append(Bytes raw, Bytes about, Buffer& out) {
   const Limits limits = limits_of(kind_);
@@ -97,8 +94,8 @@ void FrameWriter::finish(FrameKind kind, compress::CodecId codec, std::size_t st
   std::memcpy(header + kAtCheck, check.data(), check.size());
 }
 
-FrameReader::FrameReader(std::string_view repository_id, std::string key)
-    : key_(std::move(key)), binding_(crypto::hash128(as_bytes(place_of(repository_id, key_)))) {}
+FrameReader::FrameReader(const Vault& vault, std::string key)
+    : key_(std::move(key)), binding_(crypto::hash128(as_bytes(vault.place_of(key_)))) {}
 
 void FrameReader::damaged(std::uint64_t offset, std::string_view cause) const {
   throw DamagedError(key_, offset, cause);
@@ -129,8 +126,7 @@ std::size_t FrameReader::whole_bytes(Bytes bytes, std::uint64_t offset) const {
   return kFrameHeaderBytes + std::size_t{about} + payload;
 }
 
-Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind,
-                        std::uint32_t number) const {
+Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number) {
   const std::size_t whole = whole_bytes(bytes, offset);
   if (whole > bytes.size())
     damaged(offset, format("the object ends {} bytes before its frame does", whole - bytes.size()));

@@ -25,7 +25,7 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
     repository.driver().list(lease_prefix(stanza),
                              [&](const storage::Object& object) { last_key = object.key; });
     if (last_key.empty()) return std::nullopt;
-    json = get_document(repository.driver(), repository.id(), last_key);
+    json = get_document(repository.driver(), repository.vault(), last_key);
     // Its holder has written a newer one in between: that one is listed now.
     if (!json && attempt == kMostListings)
       throw TransientError(format("\"{}\" was listed and is gone", last_key));
@@ -176,7 +176,7 @@ bool Lease::write(bool held) {
   }
   json.end_object();
   // A document of ours in the way means that the answer to its put was lost.
-  while (!put_document(repository_.driver(), repository_.id(), lease_key(stanza_, next_),
+  while (!put_document(repository_.driver(), repository_.vault(), lease_key(stanza_, next_),
                        json.text(), storage::IfExists::keep)) {
     if (!is_ours(next_)) return false;
     ++next_;
@@ -198,7 +198,7 @@ bool Lease::write(bool held) {
 
 bool Lease::is_ours(std::uint32_t number) {
   const std::string key = lease_key(stanza_, number);
-  const auto json = get_document(repository_.driver(), repository_.id(), key);
+  const auto json = get_document(repository_.driver(), repository_.vault(), key);
   if (!json) return false;  // removed just now, which only another holder does
   JsonDocument document(key);
   return document.parse(*json)["holder"].string() == holder_;

@@ -34,10 +34,10 @@ void write_map(JsonWriter& line, const std::vector<Extent>& map) {
 
 }  // namespace
 
-ManifestWriter::ManifestWriter(storage::Driver& driver, std::string repository_id,
-                               std::string stanza, ManifestHeader header)
+ManifestWriter::ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza,
+                               ManifestHeader header)
     : driver_(driver),
-      repository_id_(std::move(repository_id)),
+      vault_(std::move(vault)),
       stanza_(std::move(stanza)),
       header_(std::move(header)),
       codec_(compress::make_codec(compress::CodecId::zst, kManifestLevel)) {
@@ -136,9 +136,8 @@ void ManifestWriter::add_line() {
 void ManifestWriter::flush_frame() {
   if (lines_.empty()) return;
   if (!frames_) {
-    frames_ = std::make_unique<FrameWriter>(
-        FrameKind::manifest, place_of(repository_id_, manifest_key(stanza_, header_.label, parts_)),
-        *codec_);
+    frames_ = std::make_unique<FrameWriter>(FrameKind::manifest, vault_,
+                                            manifest_key(stanza_, header_.label, parts_), *codec_);
     frames_->number_from(frame_number_);
   }
   frames_->append(as_bytes(lines_), {}, part_);
@@ -158,10 +157,10 @@ void ManifestWriter::flush_part() {
   frames_.reset();
 }
 
-ManifestReader::ManifestReader(storage::Driver& driver, std::string repository_id,
-                               std::string stanza, std::string label, std::uint32_t parts)
+ManifestReader::ManifestReader(storage::Driver& driver, Vault vault, std::string stanza,
+                               std::string label, std::uint32_t parts)
     : driver_(driver),
-      repository_id_(std::move(repository_id)),
+      vault_(std::move(vault)),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
       parts_(parts) {
@@ -204,7 +203,7 @@ void ManifestReader::load_part() {
     throw DamagedError(key, 0, "this part of the manifest is missing");
   if (part_.size() > kMostPartBytes)
     throw DamagedError(key, kMostPartBytes, "this part of the manifest is too long");
-  frames_ = std::make_unique<FrameReader>(repository_id_, key);
+  frames_ = std::make_unique<FrameReader>(vault_, key);
   document_ = std::make_unique<JsonDocument>(key);
   part_position_ = 0;
   ++next_part_;

@@ -61,10 +61,10 @@ std::vector<Piece> read_pieces(Bytes about, const std::string& object, std::uint
   return pieces;
 }
 
-PackBuilder::PackBuilder(std::uint32_t number, std::string_view place, compress::Codec& codec,
-                         std::size_t target_bytes, Buffer body)
+PackBuilder::PackBuilder(std::uint32_t number, const Vault& vault, std::string_view key,
+                         compress::Codec& codec, std::size_t target_bytes, Buffer body)
     : number_(number),
-      writer_(FrameKind::data, place, codec),
+      writer_(FrameKind::data, vault, key, codec),
       target_bytes_(target_bytes),
       body_(std::move(body)) {
   body_.clear();
@@ -135,9 +135,8 @@ Footer read_footer(Bytes footer, const std::string& key, std::uint64_t offset,
 
 }  // namespace
 
-PackIndex PackIndex::load(storage::Driver& driver, std::string_view repository_id,
-                          const std::string& key, std::uint64_t pack_bytes,
-                          std::uint64_t tail_bytes) {
+PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std::string& key,
+                          std::uint64_t pack_bytes, std::uint64_t tail_bytes) {
   if (pack_bytes < kPackFooterBytes)
     throw DamagedError(key, pack_bytes, "the pack ends before its footer");
   const std::uint64_t tail_start =
@@ -161,21 +160,21 @@ PackIndex PackIndex::load(storage::Driver& driver, std::string_view repository_i
   }
   const Bytes index_bytes =
       tail.bytes().subspan(footer.index_offset - have_from, footer_offset - footer.index_offset);
-  return from_frame(index_bytes, footer.index_offset, footer.frames, repository_id, key);
+  return from_frame(index_bytes, footer.index_offset, footer.frames, vault, key);
 }
 
-PackIndex PackIndex::parse(Bytes pack, std::string_view repository_id, const std::string& key) {
+PackIndex PackIndex::parse(Bytes pack, const Vault& vault, const std::string& key) {
   if (pack.size() < kPackFooterBytes)
     throw DamagedError(key, pack.size(), "the pack ends before its footer");
   const std::uint64_t footer_offset = pack.size() - kPackFooterBytes;
   const Footer footer = read_footer(pack.last(kPackFooterBytes), key, footer_offset, pack.size());
   return from_frame(pack.subspan(footer.index_offset, footer_offset - footer.index_offset),
-                    footer.index_offset, footer.frames, repository_id, key);
+                    footer.index_offset, footer.frames, vault, key);
 }
 
 PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,
-                                std::string_view repository_id, const std::string& key) {
-  const FrameReader reader(repository_id, key);
+                                const Vault& vault, const std::string& key) {
+  FrameReader reader(vault, key);
   const Frame frame = reader.read(bytes, offset, FrameKind::pack_index, frames);
 
   ByteReader about(frame.about, key, offset + kFrameHeaderBytes);

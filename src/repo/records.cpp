@@ -163,7 +163,7 @@ std::string add_record(Repository& repository, const std::string& stanza,
   json.end_object();
   const std::string name =
       format("{}-{}-{}", format_label_time(time), kind_of(content), random_id().substr(0, 8));
-  put_document(repository.driver(), repository.id(), record_key(stanza, name), json.text(),
+  put_document(repository.driver(), repository.vault(), record_key(stanza, name), json.text(),
                storage::IfExists::fail);
   return name;
 }
@@ -186,7 +186,7 @@ std::vector<Record> read_records(Repository& repository, const std::string& stan
   for_each_index(names.size(), kRequestsAtOnce, {}, [&](std::size_t i) {
     const std::string key = record_key(stanza, names[i]);
     try {
-      const auto json = get_document(repository.driver(), repository.id(), key);
+      const auto json = get_document(repository.driver(), repository.vault(), key);
       if (!json) return;  // removed since it was listed
       JsonDocument document(key);
       const JsonValue root = document.parse(*json);

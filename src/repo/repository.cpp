@@ -26,7 +26,7 @@ Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver
     : name_(std::move(name)), driver_(std::move(driver)) {}
 
 void Repository::open() {
-  const auto json = get_document(*driver_, "", std::string(kRepositoryKey));
+  const auto json = get_document(*driver_, Vault(""), std::string(kRepositoryKey));
   if (!json) {
     throw MissingError(format("there is no repository in {}", driver_->describe()),
                        "check its path in the configuration, and that it is mounted; \"pgcairn "
@@ -44,15 +44,15 @@ void Repository::open() {
                        driver_->describe()),
                 "use a newer pgcairn");
   }
-  id_ = root["id"].string();
+  vault_ = Vault(root["id"].string());
 }
 
 bool Repository::create() {
   JsonWriter json;
   json.begin_object().member("format", kFormat).member("id", random_id());
   json.member("created", format_utc(now())).member("sealed", false).end_object();
-  const bool created =
-      put_document(*driver_, "", std::string(kRepositoryKey), json.text(), storage::IfExists::keep);
+  const bool created = put_document(*driver_, Vault(""), std::string(kRepositoryKey), json.text(),
+                                    storage::IfExists::keep);
   open();
   return created;
 }
@@ -73,7 +73,7 @@ std::vector<Cluster> Repository::clusters(const std::string& stanza) {
                 [&](const storage::Object& object) { keys.push_back(object.key); });
   std::vector<Cluster> clusters;
   for (const std::string& key : keys) {
-    const auto json = get_document(*driver_, id_, key);
+    const auto json = get_document(*driver_, vault_, key);
     if (!json) continue;  // removed since it was listed
     JsonDocument document(key);
     const JsonValue root = document.parse(*json);
@@ -89,7 +89,7 @@ bool Repository::add_cluster(const std::string& stanza, const Cluster& cluster) 
   json.begin_object().member("system-id", std::to_string(cluster.system_id));
   json.member("pg-version", cluster.pg_version).end_object();
   const std::string key = cluster_key(stanza, cluster_id(cluster));
-  return put_document(*driver_, id_, key, json.text(), storage::IfExists::keep);
+  return put_document(*driver_, vault_, key, json.text(), storage::IfExists::keep);
 }
 
 bool Repository::has_cluster(const std::string& stanza, const Cluster& cluster) {
@@ -108,7 +108,7 @@ std::vector<std::string> Repository::backup_labels(const std::string& stanza) {
 
 BackupInfo Repository::read_backup(const std::string& stanza, const std::string& label) {
   const std::string key = marker_key(stanza, label);
-  const auto json = get_document(*driver_, id_, key);
+  const auto json = get_document(*driver_, vault_, key);
   if (!json) {
     throw MissingError(format("there is no backup \"{}\" of stanza \"{}\" in repository \"{}\"",
                               label, stanza, name_),
@@ -137,7 +137,7 @@ std::vector<BackupInfo> Repository::backups(
 }
 
 void Repository::write_backup(const std::string& stanza, const BackupInfo& info) {
-  put_document(*driver_, id_, marker_key(stanza, info.label), write_backup_info(info),
+  put_document(*driver_, vault_, marker_key(stanza, info.label), write_backup_info(info),
                storage::IfExists::fail);
 }
 
@@ -185,7 +185,7 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
   const std::string key = wal_key(stanza, cluster_id(cluster), file);
   Buffer body;
   Buffer raw;
-  FrameWriter frames(FrameKind::wal, place_of(id_, key), codec);
+  FrameWriter frames(FrameKind::wal, vault_, key, codec);
   std::string about = wal_about(file, content.size_bytes, cluster);
   for (std::uint64_t at = 0; at < content.size_bytes || at == 0; at += kWalFrameBytes) {
     raw.resize(std::min(kWalFrameBytes, content.size_bytes - at));
@@ -212,7 +212,7 @@ bool Repository::get_wal(const std::string& stanza, const Cluster& cluster, cons
   const std::string key = wal_key(stanza, cluster_id(cluster), file);
   Buffer body;
   if (!driver_->get(key, {}, body)) return false;
-  FrameReader frames(id_, key);
+  FrameReader frames(vault_, key);
   JsonDocument document(key);
   Buffer raw;
   std::uint64_t promised_bytes = 0;

@@ -38,7 +38,7 @@ void back_up(repo::Repository& repository, const Files& files) {
   repo::ManifestHeader header;
   header.label = info.label;
   header.refs = {{info.label, 65536}};
-  repo::ManifestWriter manifest(repository.driver(), repository.id(), "main", header);
+  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
   engine::PackStore store(repository, "main", info.label, 50'000);
   Workers workers({});
   store.start(workers, 1);

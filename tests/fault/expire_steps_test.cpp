@@ -41,7 +41,7 @@ repo::BackupInfo back_up(repo::Repository& repository, MadeStanza& stanza, int d
   std::map<std::string, repo::ManifestEntry> known;
   std::vector<repo::ManifestPack> named;
   if (prior) {
-    repo::ManifestReader reader(repository.driver(), repository.id(), "main", prior->label,
+    repo::ManifestReader reader(repository.driver(), repository.vault(), "main", prior->label,
                                 prior->manifest_parts);
     while (const auto entry = reader.next()) known[entry->path] = *entry;
     header.refs.push_back(reader.header().refs.front());
@@ -50,7 +50,7 @@ repo::BackupInfo back_up(repo::Repository& repository, MadeStanza& stanza, int d
       named.push_back(pack);
     }
   }
-  repo::ManifestWriter manifest(repository.driver(), repository.id(), "main", header);
+  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
   engine::PackStore store(repository, "main", info.label, 50'000);
   Workers workers({});
   store.start(workers, 1);

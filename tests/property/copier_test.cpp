@@ -72,7 +72,7 @@ struct OneTable {
     repo::ManifestHeader header;
     header.label = label;
     header.refs = refs;
-    repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.id(), "main",
+    repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.vault(), "main",
                                   header);
     PageRules rules(false, kStart, [] { return kStart; });
     if (older) rules.set_prior_start(older->start_lsn);
@@ -153,7 +153,7 @@ struct OneTable {
     std::size_t count = 0;
     for (const std::string& key : keys(*memory.store, repo::pack_prefix("main", label))) {
       const std::string body = object(*memory.store, key);
-      const auto index = repo::PackIndex::parse(as_bytes(body), memory.repository.id(), key);
+      const auto index = repo::PackIndex::parse(as_bytes(body), memory.repository.vault(), key);
       for (std::uint32_t i = 0; i < index.frames(); ++i) count += index.raw_bytes(i) / kPage;
     }
     return count;

@@ -78,7 +78,7 @@ TEST_CASE("a manifest of a million files", "[.million]") {
     header.label = kLabel;
     header.refs = {{std::string(kLabel), 128 * kKiB}};
     header.user = header.group = "postgres";
-    repo::ManifestWriter writer(repository.driver(), repository.id(), "main", header);
+    repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
     for (std::uint32_t i = 0; i < kFiles; ++i) writer.add(entry_of(i));
     for (std::uint32_t pack = 0; pack < kFiles / 20'000; ++pack) writer.add({0, pack, 9, 4, 5});
     info.manifest_parts = writer.finish();
@@ -92,8 +92,8 @@ TEST_CASE("a manifest of a million files", "[.million]") {
   info.packs = {{std::string(kLabel), 0, kFiles / 20'000 - 1}};
 
   measured("read", [&] {
-    repo::ManifestReader reader(repository.driver(), repository.id(), "main", std::string(kLabel),
-                                info.manifest_parts);
+    repo::ManifestReader reader(repository.driver(), repository.vault(), "main",
+                                std::string(kLabel), info.manifest_parts);
     std::uint32_t count = 0;
     while (reader.next()) ++count;
     CHECK(count == kFiles);
@@ -106,7 +106,7 @@ TEST_CASE("a manifest of a million files", "[.million]") {
     repo::ManifestHeader header;
     header.label = label;
     header.refs = prior.refs(label, 128 * kKiB);
-    repo::ManifestWriter writer(repository.driver(), repository.id(), "main", header);
+    repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
     std::uint32_t found = 0;
     for (std::uint32_t i = 0; i < kFiles; ++i) {
       if (i % 100 == 50) continue;

@@ -147,16 +147,16 @@ namespace {
 /// All packs that a test reads, whole.
 class Packs {
  public:
-  Packs(storage::Driver& driver, std::string_view id) : driver_(driver), id_(id) {}
+  Packs(storage::Driver& driver, const repo::Vault& vault) : driver_(driver), vault_(vault) {}
 
   std::string frame(const std::string& key, std::uint32_t number) {
     if (key != key_) {
       body_ = object(driver_, key);
-      index_ = repo::PackIndex::parse(as_bytes(body_), id_, key);
+      index_ = repo::PackIndex::parse(as_bytes(body_), vault_, key);
       key_ = key;
     }
     if (number >= index_.frames()) throw DamagedError(key, 0, format("no frame {}", number));
-    repo::FrameReader reader(id_, key);
+    repo::FrameReader reader(vault_, key);
     const std::uint64_t start = index_.offset(number);
     const repo::Frame frame =
         reader.read(as_bytes(std::string_view(body_).substr(start, index_.end(number) - start)),
@@ -168,7 +168,7 @@ class Packs {
 
  private:
   storage::Driver& driver_;
-  std::string_view id_;
+  const repo::Vault& vault_;
   std::string key_;
   std::string body_;
   repo::PackIndex index_;
@@ -176,10 +176,10 @@ class Packs {
 
 }  // namespace
 
-std::string read_mapped(storage::Driver& driver, std::string_view repository_id,
+std::string read_mapped(storage::Driver& driver, const repo::Vault& vault,
                         const std::string& stanza, const std::vector<repo::ManifestRef>& refs,
                         const std::vector<repo::Extent>& map) {
-  Packs packs(driver, repository_id);
+  Packs packs(driver, vault);
   std::string content;
   for (const repo::Extent& extent : map) {
     const repo::ManifestRef& ref = refs.at(extent.ref);
@@ -203,12 +203,12 @@ std::vector<std::pair<std::string, std::string>> read_whole_backup(repo::Reposit
                                                                    const std::string& stanza,
                                                                    const std::string& label) {
   const repo::BackupInfo info = repository.read_backup(stanza, label);
-  repo::ManifestReader manifest(repository.driver(), repository.id(), stanza, label,
+  repo::ManifestReader manifest(repository.driver(), repository.vault(), stanza, label,
                                 info.manifest_parts);
   std::vector<std::pair<std::string, std::string>> files;
   while (const auto entry = manifest.next()) {
     if (entry->type != repo::EntryType::file) continue;
-    files.emplace_back(entry->path, read_mapped(repository.driver(), repository.id(), stanza,
+    files.emplace_back(entry->path, read_mapped(repository.driver(), repository.vault(), stanza,
                                                 manifest.header().refs, entry->map));
   }
   manifest.packs();

@@ -50,7 +50,7 @@ repo::BackupInfo sample_backup(std::string_view label = kLabel);
 
 /// The content of a file, as pgcairn-repository(5) tells a reader to find it: extent by extent,
 /// frame by frame. Throws DamagedError where the map does not keep the rules.
-std::string read_mapped(storage::Driver& driver, std::string_view repository_id,
+std::string read_mapped(storage::Driver& driver, const repo::Vault& vault,
                         const std::string& stanza, const std::vector<repo::ManifestRef>& refs,
                         const std::vector<repo::Extent>& map);
 

@@ -102,7 +102,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
   header.label = info.label;
   header.refs = {{info.label, kFrameBytes}};
   header.user = header.group = "root";
-  repo::ManifestWriter manifest(repository.driver(), repository.id(), "main", header);
+  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
   engine::PackStore store(repository, "main", info.label, 64 * kMiB);
   Workers workers({});
   store.start(workers, 1);

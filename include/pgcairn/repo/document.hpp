@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/repo/vault.hpp>
 #include <pgcairn/storage/driver.hpp>
 
 #include <optional>
@@ -11,12 +12,12 @@ namespace pgcairn::repo {
 // Documents: pgcairn-repository(5), DOCUMENTS. `json` is one line.
 
 /// True when stored; false (keep) or ConflictError (fail) when the key is taken.
-bool put_document(storage::Driver& driver, std::string_view repository_id, const std::string& key,
+bool put_document(storage::Driver& driver, const Vault& vault, const std::string& key,
                   std::string_view json, storage::IfExists if_exists);
 
 /// The content's line; nothing when there is no such object. Throws DamagedError when its check
 /// does not fit.
-std::optional<std::string> get_document(storage::Driver& driver, std::string_view repository_id,
+std::optional<std::string> get_document(storage::Driver& driver, const Vault& vault,
                                         const std::string& key);
 
 }  // namespace pgcairn::repo

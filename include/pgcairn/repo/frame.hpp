@@ -3,6 +3,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/crypto/hash.hpp>
+#include <pgcairn/repo/vault.hpp>
 
 #include <cstdint>
 #include <string>
@@ -24,13 +25,11 @@ inline constexpr std::size_t kFrameHeaderBytes = 64;
 inline constexpr std::uint32_t kSkippableFrame = 0x184D2A5C;
 inline constexpr std::uint32_t kSkippableFooter = 0x184D2A5D;
 
-/// The bytes that a frame takes into its `binding`: which object of which repository it belongs to.
-std::string place_of(std::string_view repository_id, std::string_view key);
-
 /// Appends frames of one object. One for each object; not for several threads at once.
 class FrameWriter {
  public:
-  FrameWriter(FrameKind kind, std::string_view place, compress::Codec& codec);
+  /// `key` is the object's.
+  FrameWriter(FrameKind kind, const Vault& vault, std::string_view key, compress::Codec& codec);
 
   /// Compresses `raw` and appends the frame to `out`; its whole size in bytes.
   std::size_t append(Bytes raw, Bytes about, Buffer& out);
@@ -66,11 +65,11 @@ struct Frame {
 /// the object and the offset in it.
 class FrameReader {
  public:
-  FrameReader(std::string_view repository_id, std::string key);
+  FrameReader(const Vault& vault, std::string key);
 
   /// The frame that begins at the front of `bytes`, which stand at `offset` in the object. Checks
-  /// header, sizes, binding, kind, number and check.
-  Frame read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number) const;
+  /// header, sizes, binding, kind, number and check. Views in it are valid until the next read().
+  Frame read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number);
   /// How many bytes the frame at the front of `bytes` (at least kFrameHeaderBytes) takes, from its
   /// header alone.
   std::size_t whole_bytes(Bytes bytes, std::uint64_t offset) const;

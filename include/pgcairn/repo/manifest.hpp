@@ -73,8 +73,7 @@ struct ManifestPack {
 /// soon as it is full.
 class ManifestWriter {
  public:
-  ManifestWriter(storage::Driver& driver, std::string repository_id, std::string stanza,
-                 ManifestHeader header);
+  ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza, ManifestHeader header);
   ~ManifestWriter();
 
   void add(const ManifestEntry& entry);
@@ -89,7 +88,7 @@ class ManifestWriter {
   void flush_part();
 
   storage::Driver& driver_;
-  std::string repository_id_;
+  Vault vault_;
   std::string stanza_;
   ManifestHeader header_;
   std::unique_ptr<compress::Codec> codec_;
@@ -107,8 +106,8 @@ class ManifestWriter {
 /// Reads a manifest as a stream, a line in memory at a time (and a part's bytes).
 class ManifestReader {
  public:
-  ManifestReader(storage::Driver& driver, std::string repository_id, std::string stanza,
-                 std::string label, std::uint32_t parts);
+  ManifestReader(storage::Driver& driver, Vault vault, std::string stanza, std::string label,
+                 std::uint32_t parts);
   ~ManifestReader();
 
   const ManifestHeader& header() const { return header_; }
@@ -124,7 +123,7 @@ class ManifestReader {
   [[noreturn]] void damaged(std::string_view cause) const;
 
   storage::Driver& driver_;
-  std::string repository_id_;
+  Vault vault_;
   std::string stanza_;
   std::string label_;
   std::uint32_t parts_;

@@ -47,8 +47,8 @@ struct Pack {
 class PackBuilder {
  public:
   /// `body` is an empty buffer whose memory is used again.
-  PackBuilder(std::uint32_t number, std::string_view place, compress::Codec& codec,
-              std::size_t target_bytes, Buffer body);
+  PackBuilder(std::uint32_t number, const Vault& vault, std::string_view key,
+              compress::Codec& codec, std::size_t target_bytes, Buffer body);
 
   /// Appends a frame of at most 256 KiB; its number.
   std::uint32_t add(Bytes raw, std::string_view about);
@@ -82,12 +82,11 @@ class PackIndex {
   /// Reads footer and index: at most two requests, the first for `tail_bytes`. `pack_bytes` is the
   /// size that the object must have. Throws DamagedError, also when there is no such pack: a
   /// manifest names it.
-  static PackIndex load(storage::Driver& driver, std::string_view repository_id,
-                        const std::string& key, std::uint64_t pack_bytes,
-                        std::uint64_t tail_bytes = kTailBytes);
+  static PackIndex load(storage::Driver& driver, const Vault& vault, const std::string& key,
+                        std::uint64_t pack_bytes, std::uint64_t tail_bytes = kTailBytes);
 
   /// The same from all bytes of a pack.
-  static PackIndex parse(Bytes pack, std::string_view repository_id, const std::string& key);
+  static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key);
 
   std::uint32_t frames() const { return static_cast<std::uint32_t>(raw_bytes_.size()); }
   std::uint64_t offset(std::uint32_t frame) const { return offsets_[frame]; }
@@ -99,7 +98,7 @@ class PackIndex {
 
  private:
   static PackIndex from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,
-                              std::string_view repository_id, const std::string& key);
+                              const Vault& vault, const std::string& key);
   std::vector<std::uint64_t> offsets_;       // frames + 1
   std::vector<std::uint32_t> raw_bytes_;     // frames
   std::vector<std::uint32_t> first_hashes_;  // frames + 1

@@ -5,6 +5,7 @@
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/vault.hpp>
 #include <pgcairn/storage/driver.hpp>
 
 #include <functional>
@@ -56,7 +57,9 @@ class Repository {
   void open();
   /// Creates pgcairn.json unless it is there; true when it was made.
   bool create();
-  const std::string& id() const { return id_; }
+  const std::string& id() const { return vault_.repository_id(); }
+  /// What its objects are read and written with.
+  const Vault& vault() const { return vault_; }
 
   std::vector<std::string> stanzas();
 
@@ -90,7 +93,7 @@ class Repository {
  private:
   std::string name_;
   std::unique_ptr<storage::Driver> driver_;
-  std::string id_;
+  Vault vault_{""};
 };
 
 }  // namespace pgcairn::repo

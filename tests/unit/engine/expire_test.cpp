@@ -334,8 +334,8 @@ TEST_CASE("an expire that has lost its lease removes nothing more") {
         format(R"({{"holder":"another","state":"held","operation":"backup","host":"there","pid":1,)"
                R"("since":"{}","time":"{}","seconds":120}})",
                time, time);
-    repo::put_document(*days.store.store, days.store.repository.id(), repo::lease_key("main", 90),
-                       json, storage::IfExists::fail);
+    repo::put_document(*days.store.store, days.store.repository.vault(),
+                       repo::lease_key("main", 90), json, storage::IfExists::fail);
   };
   CHECK_THROWS_AS(days.expire(keep_last(1), hooks), LockedError);
   CHECK(days.listed().size() == 3);
@@ -380,7 +380,7 @@ TEST_CASE("a hold beside a removal is not relied on") {
   }
   SECTION("of another host, whatever its clock says") {
     repo::put_document(
-        *days.store.store, days.store.repository.id(), repo::lease_key("main", 1000),
+        *days.store.store, days.store.repository.vault(), repo::lease_key("main", 1000),
         R"({"holder":"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","state":"held",)"
         R"("operation":"expire","host":"elsewhere","pid":1,"since":"2001-01-01T00:00:00Z",)"
         R"("time":"2001-01-01T00:00:00Z","seconds":120})",

@@ -65,7 +65,7 @@ std::size_t found_pages(MemoryRepository& memory, Leftovers& leftovers, const st
     const auto place = stored.find(at, as_bytes(page));
     if (!place) continue;
     ++count;
-    CHECK((read_mapped(*memory.store, memory.repository.id(), "main", refs, {*place}) == page));
+    CHECK((read_mapped(*memory.store, memory.repository.vault(), "main", refs, {*place}) == page));
   }
   return count;
 }
@@ -193,7 +193,7 @@ TEST_CASE("what an interrupted backup has stored is found file by file") {
   for (const repo::ManifestPack& pack : all.packs()) {
     const std::string key = repo::pack_key("main", kInterrupted, pack.pack);
     const auto index =
-        repo::PackIndex::load(*memory.store, memory.repository.id(), key, pack.size_bytes);
+        repo::PackIndex::load(*memory.store, memory.repository.vault(), key, pack.size_bytes);
     CHECK(pack.ref == 1);
     CHECK(pack.index_offset == index.offset(index.frames()));
     CHECK(pack.index_offset + pack.index_bytes + repo::kPackFooterBytes == pack.size_bytes);
@@ -224,7 +224,7 @@ TEST_CASE("a pack that is not whole is passed over, and no other") {
   if (harm == 1) changed.resize(changed.size() - 1000);
   if (harm == 2) changed[body.size() - 40] = static_cast<char>(changed[body.size() - 40] ^ 1);
   if (harm == 3) changed = object(*memory.store, repo::pack_key("main", kInterrupted, 2));
-  const auto lost = repo::PackIndex::parse(as_bytes(body), memory.repository.id(), key);
+  const auto lost = repo::PackIndex::parse(as_bytes(body), memory.repository.vault(), key);
   std::size_t lost_pages = 0;
   for (std::uint32_t i = 0; i < lost.frames(); ++i) lost_pages += lost.raw_bytes(i) / kPage;
   replace(*memory.store, key, changed);

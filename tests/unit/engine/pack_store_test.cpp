@@ -104,7 +104,7 @@ TEST_CASE("what pieces are in a frame fits its limit, however many and long-name
   workers.join();
   const std::vector<repo::ManifestRef> refs = {{std::string(kLabel), 262144}};
   const auto content = [&](std::size_t i) {
-    return read_mapped(*memory.store, memory.repository.id(), "main", refs, files[i].second);
+    return read_mapped(*memory.store, memory.repository.vault(), "main", refs, files[i].second);
   };
   CHECK(content(0) == "0");
   CHECK(content(299) == "299");

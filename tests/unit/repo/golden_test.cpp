@@ -86,7 +86,7 @@ TEST_CASE("a repository of version 1 is read for ever") {
 
   std::string found;
   for (const BackupInfo& info : repository.backups("main")) {
-    ManifestReader manifest(repository.driver(), repository.id(), "main", info.label,
+    ManifestReader manifest(repository.driver(), repository.vault(), "main", info.label,
                             info.manifest_parts);
     const std::vector<ManifestRef> refs = manifest.header().refs;
     std::set<std::pair<std::string, std::uint32_t>> named;
@@ -95,7 +95,7 @@ TEST_CASE("a repository of version 1 is read for ever") {
     while (const auto entry = manifest.next()) {
       for (const Extent& extent : entry->map) named.insert({refs[extent.ref].backup, extent.pack});
       const std::string content =
-          read_mapped(repository.driver(), repository.id(), "main", refs, entry->map);
+          read_mapped(repository.driver(), repository.vault(), "main", refs, entry->map);
       CHECK(content.size() == entry->size_bytes);
       if (!entry->hash.empty()) CHECK(hex(crypto::hash128(as_bytes(content))) == entry->hash);
       found += listed(info.label, *entry, content);
@@ -301,7 +301,7 @@ class GoldenBackup {
 
     auto last = entries_.extract(parts_of("global/pg_control"));
     std::string expected;
-    ManifestWriter manifest(repository_.driver(), repository_.id(), "main", header_);
+    ManifestWriter manifest(repository_.driver(), repository_.vault(), "main", header_);
     const auto add = [&](const ManifestEntry& entry) {
       manifest.add(entry);
       expected += listed(info_.label, entry, contents_[entry.path]);
@@ -508,7 +508,7 @@ TEST_CASE("write the golden repository into $PGCAIRN_MAKE_GOLDEN", "[.make-golde
   Repository repository("golden", storage::make_posix(directory / "repo"));
   storage::Driver& driver = repository.driver();
   put_document(
-      driver, "", std::string(kRepositoryKey),
+      driver, Vault(""), std::string(kRepositoryKey),
       R"({"format":1,"id":")" + kGoldenId + R"(","created":"2026-11-21T01:00:00Z","sealed":false})",
       IfExists::fail);
   repository.open();
@@ -517,7 +517,7 @@ TEST_CASE("write the golden repository into $PGCAIRN_MAKE_GOLDEN", "[.make-golde
   repository.add_cluster("old-one", {7000000000000000001, 13});
   std::string expected = write_backups(repository, random);
   expected += write_wal(repository, random);
-  put_document(driver, kGoldenId, lease_key("main", 12),
+  put_document(driver, Vault(kGoldenId), lease_key("main", 12),
                R"({"holder":"ffeeddccbbaa99887766554433221100","state":"released",)"
                R"("operation":"backup","host":"db%E91","pid":4711,"since":"2026-11-24T01:02:03Z",)"
                R"("time":"2026-11-24T01:03:04.000500Z","seconds":120})",

@@ -38,7 +38,7 @@ void write_other(MemoryRepository& memory, std::uint32_t number, Timestamp time,
              R"("pid-space":"{}","pid-started":{},"since":"{}","time":"{}","seconds":120}})",
              std::string(32, 'e'), state, process.pid, process.space, process.started,
              format_utc(time), format_utc(time));
-  put_document(*memory.store, memory.repository.id(), lease_key("main", number), json,
+  put_document(*memory.store, memory.repository.vault(), lease_key("main", number), json,
                storage::IfExists::fail);
 }
 

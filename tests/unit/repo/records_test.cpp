@@ -88,7 +88,7 @@ TEST_CASE("a damaged record is told; a kind of a later version is passed over") 
   std::string bytes = object(*memory.store, key);
   bytes[10] ^= 1;
   replace(*memory.store, key, bytes);
-  put_document(*memory.store, memory.repository.id(),
+  put_document(*memory.store, memory.repository.vault(),
                record_key("main", "20261121-010203-dream-00000000"), R"({"kind":"dream"})",
                storage::IfExists::fail);
   CHECK_THROWS_AS(read_records(memory.repository, "main"), DamagedError);
@@ -103,7 +103,7 @@ TEST_CASE("a damaged record is told; a kind of a later version is passed over") 
 
 TEST_CASE("a record that stands under another one's name is refused") {
   MemoryRepository memory;
-  put_document(*memory.store, memory.repository.id(),
+  put_document(*memory.store, memory.repository.vault(),
                record_key("main", "20261121-010203-stop-00000000"),
                R"({"kind":"release","time":"2026-11-21T01:02:03Z","host":"x","records":[]})",
                storage::IfExists::fail);

@@ -64,7 +64,7 @@ TEST_CASE("a repository of a later version, or a sealed one, is refused in words
        {std::pair(R"({"format":2,"sealed":false,"id":"x"})", "format version 2"),
         std::pair(R"({"format":1,"sealed":true,"id":"x"})", "encrypted")}) {
     const auto store = storage::make_memory();
-    put_document(*store, "", "pgcairn.json", json, IfExists::fail);
+    put_document(*store, Vault(""), "pgcairn.json", json, IfExists::fail);
     Repository repository("local", shared(*store));
     CHECK_THAT(error_of([&] { repository.open(); }), Says({says, "use a newer pgcairn"}));
   }
@@ -123,7 +123,7 @@ TEST_CASE("the markers are the catalog") {
   CHECK_THROWS_AS(repository.write_backup("main", older), ConflictError);
 
   // A marker that says another label than its key: made by no program, believed by none.
-  put_document(*memory.store, repository.id(), marker_key("main", "20261124-010203F"),
+  put_document(*memory.store, repository.vault(), marker_key("main", "20261124-010203F"),
                write_backup_info(older), IfExists::fail);
   CHECK_THAT(error_of<DamagedError>([&] { repository.read_backup("main", "20261124-010203F"); }),
              Says({"20261124-010203F", older.label}));
@@ -212,7 +212,7 @@ TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the sam
   refused(whole + "x");
 
   // Whole frames that are missing, or change places.
-  FrameReader reader(repository.id(), key);
+  FrameReader reader(repository.vault(), key);
   std::vector<std::string> frames;
   for (std::size_t at = 0; at < whole.size(); at += frames.back().size()) {
     const std::string_view rest = std::string_view(whole).substr(at);
@@ -232,11 +232,11 @@ TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the sam
   put(repository, other, content);
   refused(object(*memory.store, key_of(other)));
   const auto codec = zst();
-  FrameWriter writer(FrameKind::wal, place_of(repository.id(), key), *codec);
+  FrameWriter writer(FrameKind::wal, repository.vault(), key, *codec);
   Buffer body;
   writer.append(as_bytes("x"), as_bytes(R"({"file":"000000010000000000000007","size":1})"), body);
   refused(std::string(as_text(body)));
-  FrameWriter longer(FrameKind::wal, place_of(repository.id(), key), *codec);
+  FrameWriter longer(FrameKind::wal, repository.vault(), key, *codec);
   body.clear();
   longer.append(as_bytes("x"), as_bytes(R"({"file":"000000010000000000000006","size":2})"), body);
   refused(std::string(as_text(body)));
