@@ -8,7 +8,7 @@ namespace pgcairn::command {
 
 ExitCode archive_push(const Session& session) {
   const Settings& settings = session.settings;
-  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
   engine::archive_push(cluster_of(settings), repositories, settings.operands[0],
                        settings.compress_type, settings.compress_level);
   return ExitCode::done;
@@ -16,7 +16,7 @@ ExitCode archive_push(const Session& session) {
 
 ExitCode archive_get(const Session& session) {
   const Settings& settings = session.settings;
-  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
   const engine::Fetched fetched = engine::archive_get(cluster_of(settings), repositories,
                                                       settings.operands[0], settings.operands[1]);
   if (fetched == engine::Fetched::yes) return ExitCode::done;

@@ -4,7 +4,9 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
+#include <pgcairn/storage/recall.hpp>
 
 #include <algorithm>
 
@@ -36,18 +38,63 @@ void warn_of_readable_secrets(const Settings& settings) {
 
 }  // namespace
 
-std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
+namespace {
+
+using Wrap = std::function<std::unique_ptr<storage::Driver>(std::unique_ptr<storage::Driver>,
+                                                            const RepositorySettings&)>;
+
+std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::stop_token& stop,
+                                           const Wrap& wrap) {
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
   // Monitoring asks again in a minute, and gives up on whoever lets it wait.
   const bool patient = settings.watched.empty();
   const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
   for (const RepositorySettings& repository : settings.repositories) {
-    auto driver = storage::with_retry(repository.make_driver(),
-                                      repository.is_remote ? remote : kLocalRetry, stop);
-    repositories.emplace_back(repository.name, std::move(driver));
+    auto driver =
+        storage::with_throttle(repository.make_driver(), repository.bytes_per_second, stop);
+    if (repository.bytes_per_second > 0) {
+      log_detail(format("repository \"{}\": at most {} a second in each direction", repository.name,
+                        format_size(repository.bytes_per_second)));
+    }
+    driver =
+        storage::with_retry(std::move(driver), repository.is_remote ? remote : kLocalRetry, stop);
+    repositories.emplace_back(repository.name, wrap(std::move(driver), repository));
   }
   return repositories;
+}
+
+}  // namespace
+
+std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
+  return make_wrapped(settings, stop,
+                      [](auto driver, const RepositorySettings&) { return driver; });
+}
+
+namespace {
+
+std::filesystem::path recall_file(const Settings& settings, const RepositorySettings& repository) {
+  return settings.state_path / "recall" / repository.name;
+}
+
+}  // namespace
+
+void forget_repositories(const Settings& settings) {
+  for (const RepositorySettings& repository : settings.repositories) {
+    std::error_code none;  // where we cannot remove it, a minute does
+    std::filesystem::remove(recall_file(settings, repository), none);
+  }
+}
+
+std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop) {
+  return make_wrapped(settings, stop, [&](auto driver, const RepositorySettings& repository) {
+    // A directory costs nothing to ask, and that it is mounted has to be seen each time.
+    if (!repository.is_remote) return driver;
+    storage::RecallSettings recall;
+    recall.file = recall_file(settings, repository);
+    recall.takes = repo::tells_of_repository;
+    return storage::with_recall(std::move(driver), std::move(recall));
+  });
 }
 
 engine::StanzaSettings cluster_of(const Settings& settings) {

@@ -16,6 +16,13 @@ namespace pgcairn::command {
 /// Touches no store.
 std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop);
 
+/// The same for programs that PostgreSQL runs for each WAL segment: what a store across the network
+/// said of itself in the last minute is remembered in state-path, and not asked again.
+std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop);
+
+/// Makes this host forget what it remembers of its repositories, after they were changed by hand.
+void forget_repositories(const Settings& settings);
+
 /// The cluster of the settings; its data directory is the working directory when none is
 /// configured, which is where PostgreSQL runs archive_command and restore_command.
 engine::StanzaSettings cluster_of(const Settings& settings);

@@ -104,6 +104,10 @@ class Section {
     s3.storage_class = text("s3-storage-class");
     s3.encryption = text("s3-sse");
     s3.kms_key = text("s3-kms-key-id");
+    s3.customer_key_file = text("s3-sse-customer-key-file");
+    s3.tags = tags("s3-tags");
+    if (!s3.customer_key_file.empty() && !s3.encryption.empty())
+      refuse("s3-sse", "and s3-sse-customer-key-file exclude each other", "keep one of them");
     s3.requester_pays = flag("s3-requester-pays", false);
     s3.network = network();
     s3.credentials = {text("s3-key"), text("s3-key-secret"), text("s3-token"),
@@ -111,6 +115,20 @@ class Section {
     if (s3.credentials.access_key.empty() != s3.credentials.secret_key.empty())
       refuse("s3-key", "and s3-key-secret go together", "set both, or none");
     return s3;
+  }
+
+  /// "team=db,env=prod".
+  std::vector<std::pair<std::string, std::string>> tags(std::string_view key) const {
+    std::vector<std::pair<std::string, std::string>> tags;
+    const std::string all = text(key);
+    if (all.empty()) return tags;
+    for (const std::string& tag : split(all, ',')) {
+      const std::size_t equals = tag.find('=');
+      if (equals == 0 || equals == std::string::npos)
+        refuse(key, format("has \"{}\", which is no tag", tag), "write tags like team=db,env=prod");
+      tags.emplace_back(trim(tag.substr(0, equals)), trim(tag.substr(equals + 1)));
+    }
+    return tags;
   }
 
   /// "/a/b" is where keys begin with "a/b/".

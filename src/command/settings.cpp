@@ -235,15 +235,20 @@ class Loader {
       if (named && named->text != name) continue;
       RepositorySettings repository = load_repository(file_, name, settings_.config);
       load_retention(repository, [&](std::string_view key) {
-        const auto value = retention_value(key, name);
+        const auto value = repository_value(key, name);
         return value ? value->text : std::string();
       });
+      if (takes(*find_key("limit-rate", in_repo), arguments_.verb)) {
+        if (const auto rate = repository_value("limit-rate", name))
+          repository.bytes_per_second = *parse_size(rate->text);
+      }
       settings_.repositories.push_back(std::move(repository));
     }
   }
 
-  /// A rule may be another one in each repository: [repo.NAME] comes before the other sections.
-  std::optional<Value> retention_value(std::string_view name, const std::string& repository) const {
+  /// What may be another in each repository: [repo.NAME] comes before the other sections.
+  std::optional<Value> repository_value(std::string_view name,
+                                        const std::string& repository) const {
     const Option& option = *find_key(name, in_repo);
     std::optional<Value> found;
     for (const auto& [given, text] : arguments_.options) {

@@ -30,9 +30,10 @@ struct RepositorySettings {
   std::string type;            // "posix", "s3"
   std::filesystem::path path;  // posix: its directory
   std::function<std::unique_ptr<storage::Driver>()> make_driver;
-  bool is_remote = false;           // across a network
-  bool has_secrets = false;         // in the configuration file
-  repo::RetentionPolicy retention;  // in UTC: see retention_of()
+  bool is_remote = false;              // across a network
+  std::uint64_t bytes_per_second = 0;  // in each direction; 0: no limit
+  bool has_secrets = false;            // in the configuration file
+  repo::RetentionPolicy retention;     // in UTC: see retention_of()
   std::string retention_timezone = "UTC";
 };
 

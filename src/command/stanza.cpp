@@ -35,6 +35,7 @@ ExitCode stanza_create(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const auto created = engine::create_stanza(cluster_of(settings), repositories);
+  forget_repositories(settings);
   print(settings.output == Form::json ? stanza_created_json(settings.stanza, created)
                                       : stanza_created_text(settings.stanza, created));
   return ExitCode::done;
@@ -44,6 +45,7 @@ ExitCode stanza_upgrade(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const auto upgraded = engine::upgrade_stanza(cluster_of(settings), repositories, settings.force);
+  forget_repositories(settings);
   print(settings.output == Form::json ? stanza_upgraded_json(settings.stanza, upgraded)
                                       : stanza_upgraded_text(settings.stanza, upgraded));
   return ExitCode::done;
@@ -56,6 +58,7 @@ ExitCode stanza_delete(const Session& session) {
   if (!settings.dry_run) {
     confirm_deletion(settings, contents);
     engine::delete_stanza(settings.stanza, repositories, session.stop);
+    forget_repositories(settings);
   }
   print(settings.output == Form::json
             ? stanza_deleted_json(settings.stanza, contents, !settings.dry_run)

@@ -12,6 +12,7 @@ ExitCode stop(const Session& session) {
   if (settings.all_hosts) {
     std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
     const auto stopped = engine::stop_stanza(settings.stanza, settings.reason, repositories);
+    forget_repositories(settings);
     print(settings.output == Form::json ? stopped_json(settings.stanza, true, stopped)
                                         : stopped_text(settings.stanza, true, stopped));
     return ExitCode::done;
@@ -27,6 +28,7 @@ ExitCode start(const Session& session) {
   if (settings.all_hosts) {
     std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
     const auto started = engine::start_stanza(settings.stanza, repositories);
+    forget_repositories(settings);
     print(settings.output == Form::json ? stopped_json(settings.stanza, false, started)
                                         : stopped_text(settings.stanza, false, started));
     return ExitCode::done;

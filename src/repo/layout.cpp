@@ -67,6 +67,11 @@ std::string record_key(std::string_view stanza, std::string_view name) {
   return format("{}{}.json", record_prefix(stanza), name);
 }
 
+bool tells_of_repository(std::string_view key) {
+  return key == kRepositoryKey || key.starts_with(kClustersPrefix) || key.starts_with("record/") ||
+         key.starts_with("key/");
+}
+
 std::string document_name(std::string_view key, std::string_view prefix) {
   constexpr std::string_view suffix = ".json";
   if (!key.starts_with(prefix) || !key.ends_with(suffix) ||

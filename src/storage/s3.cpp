@@ -5,12 +5,15 @@
 #include "sigv4.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>
 #include <pgcairn/storage/drivers.hpp>
+#include <pgcairn/storage/kept_error.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 namespace pgcairn::storage {
 
@@ -55,6 +58,8 @@ class S3 final : public Driver {
     return base_path_ + settings_.prefix + std::string(key);
   }
   void require_bucket();
+  void add_customer_key(std::map<std::string, std::string>& headers);
+  std::exception_ptr not_removed(const std::vector<S3Error>& errors, std::size_t asked);
   S3Page list_page(std::string_view prefix, const std::string& token, bool by_folder);
   void remove_batch(std::span<const std::string> keys);
 
@@ -66,6 +71,9 @@ class S3 final : public Driver {
   std::string base_path_;  // of keys: "/" or "/bucket/"
   std::string where_;
   std::atomic<bool> bucket_seen_ = false;
+  std::once_flag customer_key_read_;
+  std::string customer_key_;  // base64
+  std::string customer_key_md5_;
 };
 
 S3::S3(S3Settings settings)
@@ -135,6 +143,26 @@ void S3::fail(const std::string& what, const HttpResponse& response) {
   throw Error(message, hint);
 }
 
+/// What the store encrypts and decrypts with has to come with each request.
+void S3::add_customer_key(std::map<std::string, std::string>& headers) {
+  if (settings_.customer_key_file.empty()) return;
+  std::call_once(customer_key_read_, [&] {
+    constexpr std::size_t key_bytes = 32;
+    const Buffer key = read_file(settings_.customer_key_file, kKiB);
+    if (key.size() != key_bytes) {
+      throw UsageError(
+          format("s3-sse-customer-key-file \"{}\" has {} bytes instead of {}",
+                 settings_.customer_key_file.native(), key.size(), key_bytes),
+          "make one with \"openssl rand 32\", and keep a copy: nothing can be read without it");
+    }
+    customer_key_ = crypto::base64(key);
+    customer_key_md5_ = crypto::base64(crypto::md5(key));
+  });
+  headers["x-amz-server-side-encryption-customer-algorithm"] = "AES256";
+  headers["x-amz-server-side-encryption-customer-key"] = customer_key_;
+  headers["x-amz-server-side-encryption-customer-key-md5"] = customer_key_md5_;
+}
+
 bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
   check_key(key);
   Call call{"PUT", path_of(key)};
@@ -144,6 +172,8 @@ bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
     call.headers["x-amz-storage-class"] = settings_.storage_class;
   if (!settings_.encryption.empty())
     call.headers["x-amz-server-side-encryption"] = settings_.encryption;
+  if (!settings_.tags.empty()) call.headers["x-amz-tagging"] = canonical_query(settings_.tags);
+  add_customer_key(call.headers);
   if (!settings_.kms_key.empty())
     call.headers["x-amz-server-side-encryption-aws-kms-key-id"] = settings_.kms_key;
   const HttpResponse response = send(call);
@@ -157,6 +187,7 @@ bool S3::get(std::string_view key, Range range, Buffer& out) {
   check_key(key);
   Call call{"GET", path_of(key)};
   call.most_body_bytes = kMostObjectBytes;
+  add_customer_key(call.headers);
   const bool whole = range.offset_bytes == 0 && range.length_bytes >= kMostObjectBytes;
   const bool nothing = range.length_bytes == 0 || range.offset_bytes > INT64_MAX;
   if (!whole) {
@@ -196,7 +227,9 @@ void S3::require_bucket() {
 
 std::optional<Object> S3::stat(std::string_view key) {
   check_key(key);
-  const HttpResponse response = send({"HEAD", path_of(key)});
+  Call call{"HEAD", path_of(key)};
+  add_customer_key(call.headers);
+  const HttpResponse response = send(call);
   if (response.status == 404) {
     require_bucket();
     return std::nullopt;
@@ -282,9 +315,27 @@ void S3::remove_batch(std::span<const std::string> keys) {
   if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
   const auto errors = parse_s3_delete(as_text(response.body), where_);
   if (errors.empty()) return;
+  std::rethrow_exception(not_removed(errors, keys.size()));
+}
+
+/// Kept by the store, or a failure.
+std::exception_ptr S3::not_removed(const std::vector<S3Error>& errors, std::size_t asked) {
   const S3Error& first = errors.front();
-  throw Error(format("removing \"{}\" in {} failed: {} ({}); {} of {} objects are not removed",
-                     first.key, where_, first.code, first.message, errors.size(), keys.size()));
+  const std::string message =
+      format("removing \"{}\" in {} failed: {} ({}); {} of {} objects are not removed", first.key,
+             where_, first.code, first.message, errors.size(), asked);
+  const auto denied = [](const S3Error& error) { return error.code == "AccessDenied"; };
+  if (!std::all_of(errors.begin(), errors.end(), denied))
+    return std::make_exception_ptr(Error(message));
+  // Some stores refuse instead of hiding an object that is locked; the object tells.
+  Call call{"HEAD", base_path_ + first.key};
+  add_customer_key(call.headers);
+  const HttpResponse locked = send(call);
+  const auto until = parse_utc(locked.header("x-amz-object-lock-retain-until-date"));
+  if (until || locked.header("x-amz-object-lock-legal-hold") == "ON")
+    return std::make_exception_ptr(KeptError(message, until));
+  return std::make_exception_ptr(
+      Error(message, "these credentials need DeleteObject to expire backups"));
 }
 
 }  // namespace

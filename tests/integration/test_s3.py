@@ -7,6 +7,7 @@ import random
 import subprocess
 import threading
 import types
+import urllib.error
 
 import pytest
 
@@ -15,6 +16,7 @@ from support.faulty_proxy import FAULTS, FaultyProxy
 from support.radosgw import Radosgw
 from support.story import the_whole_story
 from support.tls import Authority
+from support.tunnel import Tunnel
 
 TESTS = system.CHECKOUT / "build/dev/tests/pgcairn-tests"
 
@@ -190,7 +192,7 @@ def test_keys_that_a_command_prints(keyless):
     keyless.cairn.ok("verify")
     system.write(script, "#!/bin/sh\nexit 3\n", 0o755)
     result = keyless.cairn.run("verify")
-    assert result.code == 1 and "s3-credential-process" in result.err and "status 3" in result.err, result
+    assert result.code == 1 and "s3-credential-process" in result.out and "status 3" in result.out, result
     assert str(script) not in every_output(result)  # it may hold a secret
 
 
@@ -264,7 +266,128 @@ def test_requests_are_counted(proxied):
     segment = cluster.switch_wal()
     cluster.wait_for_archived()
     target = proxied.home / "segment"
+    # What the archiver knows of the repository is a moment old.
+    (proxied.cairn.state_path / "recall/local").unlink(missing_ok=True)
+    cluster.switch_wal()
+    cluster.wait_for_archived()
     proxy.requests.clear()
     proxied.cairn.ok("archive-get", segment, target)
-    assert proxy.count("GET", "/wal/") == 1 and len(proxy.requests) <= 2, proxy.requests
+    assert proxy.count("GET", "/wal/") == len(proxy.requests) == 1, proxy.requests
+    target.unlink()
+    proxy.requests.clear()
+    segment = cluster.switch_wal()
+    cluster.wait_for_archived()
+    assert proxy.count("PUT", "/wal/") == len(proxy.requests) == len(set(proxy.requests)), proxy.requests
+    proxied.cairn.ok("archive-get", segment, target)
     assert target.stat().st_size == 16 << 20 and backup["stored-bytes"] > 0
+
+
+# --- what is remembered of a store -------------------------------------------------------------------------------------
+
+def test_another_repository_in_its_place(away, s3, bucket):
+    """What is archived for a repository that is gone is no part of a backup in its successor."""
+    cluster = away.cluster
+    other_host = {"PGCAIRN_STATE_PATH": str(away.home / "another-host")}
+    segment = cluster.switch_wal()
+    cluster.wait_for_archived()
+    away.cairn.ok("archive-push", cluster.data / "pg_wal" / segment)
+    for key in s3.keys(bucket):
+        s3.request("DELETE", f"/{bucket}/{key}")
+    away.cairn.ok("stanza-create", env=other_host)
+    result = away.cairn.run("backup", "--start-fast")
+    assert result.code == 4 and "/wal/" in result.err, result
+    assert away.labels() == []
+    away.cairn.ok("stanza-create")  # on this host: what it remembered of the old one is gone
+    away.backup()
+
+
+def test_a_stop_on_another_host_is_seen(away):
+    cluster = away.cluster
+    cluster.switch_wal()
+    cluster.wait_for_archived()
+    away.cairn.ok("stop", "--all-hosts", "--reason=migration", env={"PGCAIRN_STATE_PATH": str(away.home / "another-host")})
+    segment = cluster.current_segment()
+    recalled = away.cairn.state_path / "recall/local"
+    assert recalled.exists()
+    recalled.unlink()  # as a minute does
+    result = away.cairn.run("archive-push", cluster.data / "pg_wal" / segment)
+    assert result.code != 0 and "migration" in result.err, result
+
+
+# --- what S3 can do with objects ---------------------------------------------------------------------------------------
+
+def test_objects_have_tags(make_stanza, s3, bucket):
+    stanza = make_stanza(15)
+    stanza.cairn.tables["repo.local"] = s3.section(bucket, path="/backups", **{"s3-tags": "team=data base, env=prod/1"})
+    stanza.cairn.save()
+    stanza.create()
+    tags = s3.request("GET", f"/{bucket}/backups/pgcairn.json?tagging=").decode()
+    assert "<Key>team</Key><Value>data base</Value>" in tags and "<Key>env</Key><Value>prod/1</Value>" in tags, tags
+
+
+def test_objects_that_the_store_encrypts_with_our_key(make_stanza, s3, bucket):
+    stanza = make_stanza(15)
+    key = stanza.home / "sse.key"
+    system.write(key, os.urandom(32))
+    stanza.cairn.tables["repo.local"] = s3.section(bucket, **{"s3-sse-customer-key-file": key})
+    stanza.cairn.save()
+    the_whole_story(stanza.create())
+    with pytest.raises(urllib.error.HTTPError) as refused:  # the store cannot read it alone
+        s3.request("GET", f"/{bucket}/pgcairn.json")
+    assert refused.value.code == 400
+    system.write(key, os.urandom(32))
+    assert stanza.cairn.run("check").code == 1
+    system.write(key, b"too short")
+    result = stanza.cairn.run("check")
+    assert result.code == 2 and "openssl rand 32" in result.err, result
+    assert stanza.cairn.run("archive-get", "000000010000000000000099", "/nonexistent/x").code == 200
+
+
+def test_a_bucket_under_object_lock(make_stanza, s3):
+    """Its objects are hidden instead of removed, and stay as versions for as long as the lock holds."""
+    s3.request("PUT", "/locked", headers={"x-amz-bucket-object-lock-enabled": "true"})
+    s3.request("PUT", "/locked?object-lock=", b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+               b"<Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>")
+    stanza = make_stanza(15)
+    stanza.cairn.tables["repo.local"] = s3.section("locked")
+    stanza.cairn.save()
+    stanza.create()
+    first, second = stanza.backup()["label"], stanza.backup(type="full")["label"]
+    stanza.cairn.ok("expire", f"--set={first}")
+    assert stanza.labels() == [second]
+    stanza.cairn.ok("verify", "--level=full")
+    versions = s3.request("GET", "/locked?versions=").decode()
+    assert f"main/backup/{first}.json" in versions and "<DeleteMarker>" in versions
+
+
+# --- on the way to the store -------------------------------------------------------------------------------------------
+
+def test_through_a_proxy(away):
+    """HTTP's CONNECT: the proxy sees where to, and nothing else."""
+    with Tunnel() as tunnel:
+        away.cairn.tables["repo.local"]["proxy"] = tunnel.address
+        away.cairn.save()
+        away.cairn.ok("check")
+        assert tunnel.asked and set(tunnel.asked) == {away.cairn.tables["repo.local"]["s3-endpoint"].removeprefix("https://")}
+        count = len(tunnel.asked)
+        del away.cairn.tables["repo.local"]["proxy"]
+        away.cairn.save()
+        away.cairn.ok("verify", env={"https_proxy": tunnel.address})
+        assert len(tunnel.asked) > count
+    away.cairn.tables["repo.local"]["proxy"] = tunnel.address
+    away.cairn.save()
+    result = away.cairn.run("info")
+    assert "proxy" in every_output(result) or "connect" in every_output(result).lower(), result
+
+
+@pytest.mark.parametrize("place", ["option", "repository", "global"])
+def test_a_rate_limit(away, place):
+    arguments = ["--limit-rate=50MiB"] if place == "option" else []
+    if place == "repository":
+        away.cairn.tables["repo.local"]["limit-rate"] = "50MiB"
+    if place == "global":
+        away.cairn.tables["global"]["limit-rate"] = "50MiB"
+    away.cairn.save()
+    result = away.cairn.ok("backup", "--log-level=detail", *arguments)
+    assert '"local": at most 50 MiB a second' in result.err, result.err
+    assert "a second" not in away.cairn.ok("info", "--log-level=detail").err

@@ -9,6 +9,8 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pgcairn::storage {
 
@@ -55,6 +57,9 @@ struct S3Settings {
   std::string storage_class;
   std::string encryption;  // "", "AES256" or "aws:kms"
   std::string kms_key;
+  std::filesystem::path
+      customer_key_file;  // 32 bytes that the store encrypts with and forgets (SSE-C)
+  std::vector<std::pair<std::string, std::string>> tags;
   bool requester_pays = false;
   S3Credentials credentials;
   NetworkSettings network;

@@ -53,6 +53,8 @@ class Pgcairn:
         self.binary = binary
         self.config = pathlib.Path(config)
         self.tables = tables
+        self.state_path = self.config.parent / "state"
+        tables.setdefault("global", {}).setdefault("state-path", self.state_path)
         self.save()
 
     def save(self):

@@ -2,6 +2,7 @@
 that keeps what it is given."""
 import hashlib
 import hmac
+import re
 import secrets
 import socket
 import ssl
@@ -125,11 +126,15 @@ class Radosgw:
         for process in self.processes:
             process.wait()
 
-    def request(self, method, path, body=b""):
+    def keys(self, bucket):
+        return re.findall("<Key>(.*?)</Key>", self.request("GET", f"/{bucket}?list-type=2&max-keys=1000").decode())
+
+    def request(self, method, path, body=b"", headers=None):
         """What a client signs by hand, independent of pgcairn's own signatures."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         digest = hashlib.sha256(body).hexdigest()
-        headers = {"host": f"localhost:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": now}
+        headers = {"host": f"localhost:{self.port}", **(headers or {}), "x-amz-content-sha256": digest, "x-amz-date": now}
+        headers = dict(sorted(headers.items()))
         names = ";".join(headers)
         path, _, query = path.partition("?")
         canonical = "\n".join([method, path, query, *(f"{name}:{value}" for name, value in headers.items()), "", names, digest])
