@@ -128,9 +128,9 @@ bool read_content(Repository& repository, const std::string& key, const Sink& si
 }
 
 std::string what_is_near(Repository& repository, std::string_view key) {
-  for (std::string_view rest = key;;) {
+  for (std::string rest(key);;) {
     const std::size_t slash = rest.substr(0, rest.size() - 1).rfind('/');
-    const std::string folder(slash == std::string_view::npos ? "" : rest.substr(0, slash + 1));
+    const std::string folder = slash == std::string::npos ? "" : rest.substr(0, slash + 1);
     std::vector<std::string> names;  // below the folder
     list_folder(repository, folder, false, [&](const FolderEntry& entry) {
       const std::string& name = entry.folder.empty() ? entry.object.key : entry.folder;
