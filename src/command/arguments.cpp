@@ -26,7 +26,8 @@ bool has_negation(const Option& option) {
 void register_option(CLI::App& app, const Option& option, Arguments& into) {
   const std::string name(option.name);
   if (option.kind == ValueKind::flag) {
-    app.add_flag_callback("--" + name, [&into, name] { into.options.emplace_back(name, "true"); })
+    const std::string short_name = name == "recursive" ? "-r," : "";
+    app.add_flag_callback(short_name + "--" + name, [&into, name] { into.options.emplace_back(name, "true"); })
         ->disable_flag_override();
     if (!has_negation(option)) return;
     app.add_flag_callback("--no-" + name,

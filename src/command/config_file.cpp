@@ -200,6 +200,10 @@ void check_name(std::string_view what, const std::string& name, std::string_view
                      "names have letters, digits, '.', '_' and '-', at most 64, and start with a "
                      "letter or digit");
   }
+  if (what == "repository" && name == kAllRepositories) {
+    throw UsageError(format("{} \"{}\" cannot be the name of a repository", origin, name),
+                     "--repo=all means all of them: choose another name");
+  }
   // Beside the stanzas a repository holds these (pgcairn-repository(5)).
   if (what == "stanza" && (name == "cluster" || name == "lease" || name == "record")) {
     throw UsageError(format("{} \"{}\" cannot be the name of a stanza", origin, name),

@@ -124,6 +124,40 @@ constexpr HelpText kTexts[] = {
      "   10  no such backup, or none that reaches the target\n"
      "   11  another drill is at work in the directory\n"
      "   13  the programs of the backup's version of PostgreSQL were not found\n"},
+    {"repo-ls",
+     "Lists what is in PATH, a folder of the repository, or in the repository itself; with\n"
+     "--recursive all objects below. Objects are shown with their size in bytes and the time at "
+     "which\n"
+     "they were stored. When several repositories are configured, --repo has to name one.\n",
+     "pgcairn repo-ls\n"
+     "pgcairn --repo=away repo-ls main/backup\n"
+     "pgcairn repo-ls -r main/data/20261121-010203F\n",
+     "   10  there is no such repository, folder or object\n"},
+    {"repo-get",
+     "Writes what an object holds to standard output, or to FILE, which must not exist: of WAL the\n"
+     "file, of a part of a manifest its lines, of a document its JSON, of a pack the content of "
+     "its\n"
+     "frames one after the other (--index: what these are). It is decrypted, decompressed and "
+     "checked;\n"
+     "--raw gives the bytes as they are stored.\n",
+     "pgcairn repo-get main/backup/20261121-010203F.json\n"
+     "pgcairn repo-get main/data/20261121-010203F/manifest/00000000 | grep PG_VERSION\n"
+     "pgcairn --index repo-get main/data/20261121-010203F/pack/00000000\n",
+     "    4  the object is damaged: what was written is of no use\n"
+     "   10  there is no such repository or object\n"},
+    {"repo-copy",
+     "Copies a backup with all that it needs from one repository to another: its packs, also those "
+     "of\n"
+     "older backups, its manifest, its WAL as far as the archive goes, its holds and annotations. "
+     "Every\n"
+     "frame is checked on its way. What is there already is passed over, so that a copy that was\n"
+     "interrupted goes on; until it is done no backup is listed. Expire and backup at the target "
+     "wait.\n",
+     "pgcairn --from=local --to=away --dry-run repo-copy\n"
+     "pgcairn --stanza=main --from=local --to=away --set=20261121-010203F repo-copy\n",
+     "    4  something that the backup needs is damaged or missing; nothing is listed\n"
+     "   11  a backup or an expire is at work at the target\n"
+     "   13  the stanza of the target belongs to another cluster\n"},
     {"stop",
      "Refuses backup, archive-push and all else that writes, from now on, until it is started "
      "again:\n"

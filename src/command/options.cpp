@@ -18,17 +18,17 @@ constexpr unsigned kConfig = in_global | in_stanza;
 
 constexpr std::string_view kStanzaVerbs =
     "backup check restore verify drill expire hold unhold annotate archive-push archive-get info "
-    "report "
+    "report repo-copy "
     "health metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kClusterVerbs =
     "backup check restore drill archive-push archive-get stanza-create stanza-upgrade health "
     "metrics";
 constexpr std::string_view kRepositoryVerbs =
     "backup check restore verify drill expire hold unhold annotate archive-get info report health "
-    "metrics stanza-create stanza-upgrade stanza-delete stop start";
+    "repo-ls repo-get metrics stanza-create stanza-upgrade stanza-delete stop start";
 constexpr std::string_view kResultVerbs =
-    "backup check restore verify drill expire hold unhold annotate info stanza-create "
-    "stanza-upgrade "
+    "backup check restore verify drill expire hold unhold annotate info repo-ls repo-copy "
+    "stanza-create stanza-upgrade "
     "stanza-delete stop start version";
 constexpr std::string_view kServerVerbs = "backup check health metrics";
 
@@ -39,11 +39,21 @@ constexpr Option kOptions[] = {
     {"stanza", ValueKind::text, kShell, kStanzaVerbs, "NAME", "", "", 0, 0,
      "the cluster's name in the configuration (default: the only one)"},
     {"repo", ValueKind::text, kShell, kRepositoryVerbs, "NAME", "", "", 0, 0,
-     "use only this repository"},
-    {"process-max", ValueKind::number, kTuning, "backup restore verify drill", "N", "2", "", 1, 999,
-     "threads that copy, compress and read"},
-    {"limit-rate", ValueKind::size, kPerRepository, "backup restore verify drill", "SIZE", "", "",
-     0, 0, "bytes a second to and from each repository, such as 50MiB (default: no limit)"},
+     "use only this repository, or these: names divided by commas, or all"},
+    {"from", ValueKind::text, kShell, "repo-copy", "NAME", "", "", 0, 0,
+     "the repository that has the backup"},
+    {"to", ValueKind::text, kShell, "repo-copy", "NAME", "", "", 0, 0,
+     "the repository that it is copied to"},
+    {"recursive", ValueKind::flag, on_command_line, "repo-ls", "", "false", "", 0, 0,
+     "list all objects below, not what is in the folder; also -r"},
+    {"raw", ValueKind::flag, on_command_line, "repo-get", "", "false", "", 0, 0,
+     "the bytes as they are stored"},
+    {"index", ValueKind::flag, on_command_line, "repo-get", "", "false", "", 0, 0,
+     "of a pack: what its frames hold, as JSON"},
+    {"process-max", ValueKind::number, kTuning, "backup restore verify drill repo-copy", "N", "2",
+     "", 1, 999, "threads that copy, compress and read"},
+    {"limit-rate", ValueKind::size, kPerRepository, "backup restore verify drill repo-copy", "SIZE",
+     "", "", 0, 0, "bytes a second to and from each repository, such as 50MiB (default: no limit)"},
     {"compress-type", ValueKind::choice, kTuning, "backup archive-push", "TYPE", "zst",
      "zst|lz4|gz|none", 0, 0, "how data is compressed"},
     {"compress-level", ValueKind::number, kTuning, "backup archive-push", "N", "", "", -7, 22,
@@ -106,6 +116,8 @@ constexpr Option kOptions[] = {
     {"set", ValueKind::text, kShell, "expire", "LABEL", "", "", 0, 0,
      "remove this backup, and no other"},
     {"set", ValueKind::text, kShell, "info", "LABEL", "", "", 0, 0, "show this backup in full"},
+    {"set", ValueKind::text, kShell, "repo-copy", "LABEL", "", "", 0, 0,
+     "copy this backup (default: the newest)"},
     {"level", ValueKind::choice, kShell, "verify", "LEVEL", "quick", "quick|full", 0, 0,
      "quick: all that is named exists and has its size; full: every frame is opened"},
     {"sample", ValueKind::percent, kShell, "verify", "PERCENT", "100%", "", 1, 100,
@@ -160,8 +172,8 @@ constexpr Option kOptions[] = {
      "keep what is right in the cluster's own directory, and fetch only what differs"},
     {"config-to", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,
      "bring back into DIR what was backed up from outside of the data directory"},
-    {"dry-run", ValueKind::flag, kShell, "restore expire stanza-delete", "", "false", "", 0, 0,
-     "show the plan and touch nothing"},
+    {"dry-run", ValueKind::flag, kShell, "restore expire repo-copy stanza-delete", "", "false", "",
+     0, 0, "show the plan and touch nothing"},
     {"force", ValueKind::flag, on_command_line, "stanza-delete", "", "false", "", 0, 0,
      "do not ask for the stanza's name"},
     {"force", ValueKind::flag, on_command_line, "stanza-upgrade", "", "false", "", 0, 0,

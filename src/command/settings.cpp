@@ -49,6 +49,7 @@ class Loader {
     load_stanza();
     load_expire();
     load_report();
+    load_repository_verbs();
     load_watched();
     return std::move(settings_);
   }
@@ -57,7 +58,8 @@ class Loader {
   bool needs_config() const { return arguments_.verb != "help" && arguments_.verb != "version"; }
   /// All stanzas, unless one is named.
   bool shows_all() const {
-    static constexpr std::string_view verbs[] = {"info", "report", "health", "metrics"};
+    static constexpr std::string_view verbs[] = {"info",    "report",  "health",
+                                                 "metrics", "repo-ls", "repo-get"};
     return std::find(std::begin(verbs), std::end(verbs), arguments_.verb) != std::end(verbs);
   }
   bool archives() const { return arguments_.verb.starts_with("archive-"); }
@@ -223,16 +225,8 @@ class Loader {
       throw UsageError(format("{} configures no repository", settings_.config.string()),
                        "add a section [repo.NAME] with the keys type and path");
     }
-    const auto named = find("repo");
-    if (named && std::find(file_.repositories.begin(), file_.repositories.end(), named->text) ==
-                     file_.repositories.end()) {
-      const auto near = nearest(named->text, file_.repositories);
-      throw UsageError(format("{}: no repository \"{}\" is configured", named->origin, named->text),
-                       near ? format("did you mean \"{}\"?", *near)
-                            : format("configured are {}", quoted_list(file_.repositories)));
-    }
-    for (const std::string& name : file_.repositories) {
-      if (named && named->text != name) continue;
+    const std::vector<std::string> names = repositories_to_use();
+    for (const std::string& name : names) {
       RepositorySettings repository = load_repository(file_, name, settings_.config);
       load_retention(repository, [&](std::string_view key) {
         const auto value = repository_value(key, name);
@@ -244,6 +238,54 @@ class Loader {
       }
       settings_.repositories.push_back(std::move(repository));
     }
+    const bool needs_one = arguments_.verb == "repo-ls" || arguments_.verb == "repo-get";
+    if (needs_one && names.size() > 1) {
+      throw UsageError(format("{} looks into one repository, and {} are {}", arguments_.verb,
+                              names.size(), settings_.repositories_named ? "named" : "configured"),
+                       format("add --repo=NAME; NAME is one of {}", quoted_list(names)));
+    }
+  }
+
+  /// Names of repositories: in the order of the file, but for a copy, which goes from the first to
+  /// the second.
+  std::vector<std::string> repositories_to_use() {
+    if (arguments_.verb == "repo-copy") {
+      std::vector<std::string> ends = {end_of_copy("from"), end_of_copy("to")};
+      if (ends.front() != ends.back()) return ends;
+      throw UsageError(format("--from and --to both name the repository \"{}\"", ends.front()),
+                       format("configured are {}", quoted_list(file_.repositories)));
+    }
+    const auto named = find("repo");
+    settings_.repositories_named = named.has_value();
+    if (!named || named->text == kAllRepositories) return file_.repositories;
+    const std::vector<std::string> wanted = split(named->text, ',');
+    for (const std::string& name : wanted) require_repository(name, named->origin);
+    std::vector<std::string> names;
+    for (const std::string& name : file_.repositories) {
+      if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) names.push_back(name);
+    }
+    return names;
+  }
+
+  std::string end_of_copy(std::string_view option) const {
+    const auto named = find(option);
+    if (!named) {
+      throw UsageError(format("repo-copy needs --{}", option),
+                       format("write --from=NAME --to=NAME; NAME is one of {}",
+                              quoted_list(file_.repositories)));
+    }
+    require_repository(named->text, named->origin);
+    return named->text;
+  }
+
+  void require_repository(const std::string& name, const std::string& origin) const {
+    if (std::find(file_.repositories.begin(), file_.repositories.end(), name) !=
+        file_.repositories.end())
+      return;
+    const auto near = nearest(name, file_.repositories);
+    throw UsageError(format("{}: no repository \"{}\" is configured", origin, name),
+                     near ? format("did you mean \"{}\"?", *near)
+                          : format("configured are {}", quoted_list(file_.repositories)));
   }
 
   /// What may be another in each repository: [repo.NAME] comes before the other sections.
@@ -264,7 +306,7 @@ class Loader {
 
   void load_cluster() {
     // These may be about stanzas that this host knows nothing of.
-    if (shows_all() || arguments_.verb == "stanza-delete") return;
+    if (shows_all() || arguments_.verb == "stanza-delete" || arguments_.verb == "repo-copy") return;
     const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
                                       settings_.stanza) != file_.stanzas.end();
     if (const auto path = find("pg-path")) {
@@ -458,6 +500,19 @@ class Loader {
   void load_report() {
     if (arguments_.verb == "info") settings_.set = text_of("set");
     if (const auto file = find("file")) settings_.file = path_of(*file);
+  }
+
+  void load_repository_verbs() {
+    settings_.recursive = is_true(text_of("recursive", "false"));
+    settings_.raw = is_true(text_of("raw", "false"));
+    settings_.index = is_true(text_of("index", "false"));
+    if (settings_.raw && settings_.index)
+      throw UsageError("--raw and --index are both given", "remove one of them");
+    if (arguments_.verb == "repo-get" && arguments_.operands.size() > 1)
+      settings_.file = path_of({arguments_.operands[1], "", {}});
+    if (arguments_.verb != "repo-copy") return;
+    settings_.set = text_of("set");
+    settings_.dry_run = is_true(text_of("dry-run", "false"));
   }
 
   void load_watched() {

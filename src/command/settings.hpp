@@ -57,6 +57,7 @@ struct Settings {
 
   std::filesystem::path state_path;              // what this host remembers, such as stops
   std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
+  bool repositories_named = false;               // by the operator: none of them is left out
   std::string stanza;                            // empty: info and its like about all
   std::vector<std::string> configured_stanzas;   // in the order of the file
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
@@ -106,8 +107,13 @@ struct Settings {
   // hold; `reason` as well
   std::string until;  // as it was written; empty: until released
 
-  // report, metrics; empty: standard output
+  // report, metrics, repo-get; empty: standard output
   std::filesystem::path file;
+
+  // repo-ls, repo-get; repo-copy: `set` and `dry_run`, and `repositories` are source and target
+  bool recursive = false;
+  bool raw = false;
+  bool index = false;
   // health, metrics: the stanza that was named, or all of the configuration
   std::vector<WatchedStanza> watched;
 

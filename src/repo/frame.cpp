@@ -64,6 +64,16 @@ std::size_t FrameWriter::append(Bytes raw, Bytes about, Buffer& out) {
   return out.size() - start;
 }
 
+std::size_t FrameWriter::append_stored(const Frame& frame, Buffer& out) {
+  const std::size_t start = out.size();
+  out.resize(start + kFrameHeaderBytes);
+  out.append(frame.about);
+  out.append(frame.payload);
+  number_ = frame.number;
+  finish(frame.kind, frame.codec, start, frame.about.size(), frame.raw_bytes, out);
+  return out.size() - start;
+}
+
 std::size_t FrameWriter::append_about(FrameKind kind, Bytes about, Buffer& out) {
   PGCAIRN_ASSERT(about.size() <= limits_of(kind).about_bytes);
   const std::size_t start = out.size();
@@ -124,6 +134,11 @@ std::size_t FrameReader::whole_bytes(Bytes bytes, std::uint64_t offset) const {
     damaged(offset, "a frame's sizes are beyond their limits");
   }
   return kFrameHeaderBytes + std::size_t{about} + payload;
+}
+
+std::uint32_t FrameReader::number_of(Bytes bytes, std::uint64_t offset) const {
+  whole_bytes(bytes, offset);  // is this a header?
+  return load_le<std::uint32_t>(bytes.data() + kAtNumber);
 }
 
 Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number) {

@@ -1,5 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
@@ -78,6 +79,26 @@ std::string document_name(std::string_view key, std::string_view prefix) {
       key.size() < prefix.size() + suffix.size())
     return {};
   return std::string(key.substr(prefix.size(), key.size() - prefix.size() - suffix.size()));
+}
+
+std::optional<ObjectKey> parse_key(std::string_view key) {
+  if (key.ends_with(".json")) return ObjectKey{};
+  const std::vector<std::string> parts = split(key, '/');
+  if (parts.size() < 4) return std::nullopt;
+  ObjectKey found{ObjectKind::wal, parts[0], parts[2], 0, parts.back()};
+  if (parts[1] == "wal" && wal_file_kind(found.file)) {
+    if (key == wal_key(found.stanza, found.owner, found.file)) return found;
+    return std::nullopt;
+  }
+  const auto number = parse_u64(parts.back());
+  if (parts[1] != "data" || !number || *number > UINT32_MAX) return std::nullopt;
+  found.file.clear();
+  found.number = static_cast<std::uint32_t>(*number);
+  found.kind = ObjectKind::manifest;
+  if (key == manifest_key(found.stanza, found.owner, found.number)) return found;
+  found.kind = ObjectKind::pack;
+  if (key == pack_key(found.stanza, found.owner, found.number)) return found;
+  return std::nullopt;
 }
 
 void check_stanza_name(std::string_view stanza) {

@@ -25,6 +25,17 @@ inline constexpr std::size_t kFrameHeaderBytes = 64;
 inline constexpr std::uint32_t kSkippableFrame = 0x184D2A5C;
 inline constexpr std::uint32_t kSkippableFooter = 0x184D2A5D;
 
+/// A frame found in an object's bytes: views into them.
+struct Frame {
+  FrameKind kind = FrameKind::data;
+  compress::CodecId codec = compress::CodecId::none;
+  std::uint32_t number = 0;
+  std::uint32_t raw_bytes = 0;
+  std::size_t whole_bytes = 0;  // header, about and payload
+  Bytes about;
+  Bytes payload;
+};
+
 /// Appends frames of one object. One for each object; not for several threads at once.
 class FrameWriter {
  public:
@@ -33,6 +44,9 @@ class FrameWriter {
 
   /// Compresses `raw` and appends the frame to `out`; its whole size in bytes.
   std::size_t append(Bytes raw, Bytes about, Buffer& out);
+  /// Appends what `frame` holds as it is stored there, its payload still compressed, with its kind
+  /// and its number; the next frame gets the number after that.
+  std::size_t append_stored(const Frame& frame, Buffer& out);
   /// A frame without payload (a pack's index).
   std::size_t append_about(FrameKind kind, Bytes about, Buffer& out);
   /// Frames of this object so far; the next one gets this number.
@@ -50,17 +64,6 @@ class FrameWriter {
   std::uint32_t number_ = 0;
 };
 
-/// A frame found in an object's bytes: views into them.
-struct Frame {
-  FrameKind kind = FrameKind::data;
-  compress::CodecId codec = compress::CodecId::none;
-  std::uint32_t number = 0;
-  std::uint32_t raw_bytes = 0;
-  std::size_t whole_bytes = 0;  // header, about and payload
-  Bytes about;
-  Bytes payload;
-};
-
 /// Reads frames of one object and holds them to what it expects of them. Throws DamagedError naming
 /// the object and the offset in it.
 class FrameReader {
@@ -73,6 +76,9 @@ class FrameReader {
   /// How many bytes the frame at the front of `bytes` (at least kFrameHeaderBytes) takes, from its
   /// header alone.
   std::size_t whole_bytes(Bytes bytes, std::uint64_t offset) const;
+  /// The number that the frame at the front of `bytes` says it has: where a reader has to begin that
+  /// does not know what went before (a part of a manifest).
+  std::uint32_t number_of(Bytes bytes, std::uint64_t offset) const;
   /// Decompresses the payload into `raw`.
   void open(const Frame& frame, std::uint64_t offset, Buffer& raw);
   /// The same into a place that has frame.raw_bytes.

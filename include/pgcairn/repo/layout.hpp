@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,19 @@ bool tells_of_repository(std::string_view key);
 
 /// The name of a document below `prefix` without ".json".
 std::string document_name(std::string_view key, std::string_view prefix);
+
+enum class ObjectKind { document, manifest, pack, wal };
+
+/// What a key says of the object under it.
+struct ObjectKey {
+  ObjectKind kind = ObjectKind::document;
+  std::string stanza;       // these are empty for a document
+  std::string owner;        // the backup's label; the cluster's id for WAL
+  std::uint32_t number = 0;  // of a manifest's part or a pack
+  std::string file;         // of WAL
+};
+/// Nothing for a key that the format does not know.
+std::optional<ObjectKey> parse_key(std::string_view key);
 
 /// Throws UsageError when `stanza` is no valid name.
 void check_stanza_name(std::string_view stanza);

@@ -88,6 +88,8 @@ class PackIndex {
   /// The same from all bytes of a pack.
   static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key);
 
+  /// The same frames with the same content.
+  bool operator==(const PackIndex&) const = default;
   std::uint32_t frames() const { return static_cast<std::uint32_t>(raw_bytes_.size()); }
   std::uint64_t offset(std::uint32_t frame) const { return offsets_[frame]; }
   std::uint64_t end(std::uint32_t frame) const { return offsets_[frame + 1]; }

@@ -36,6 +36,6 @@ def check(verb, document):
 
 def check_output(args, out):
     """The same for what pgcairn wrote, when it was asked for JSON that has a schema."""
-    verb = next((verb for verb in ("info", "health") if verb in args), None)
-    if verb and "--output=json" in args and out:
+    verb = next((verb for verb in ("info", "health", "repo-ls", "repo-get", "repo-copy") if verb in args), None)
+    if verb and ("--index" if verb == "repo-get" else "--output=json") in args and out:
         check(verb, json.loads(out))

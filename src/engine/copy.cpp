@@ -1,0 +1,382 @@
+#include "expire_wal.hpp"
+#include "recorded_damage.hpp"
+#include "wal_archive.hpp"
+#include "wal_wait.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/parallel.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/hash.hpp>
+#include <pgcairn/engine/copy.hpp>
+#include <pgcairn/engine/stop.hpp>
+#include <pgcairn/repo/document.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/lease.hpp>
+#include <pgcairn/repo/objects.hpp>
+#include <pgcairn/repo/pack.hpp>
+#include <pgcairn/repo/rebind.hpp>
+#include <pgcairn/repo/records.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace pgcairn::engine {
+
+namespace {
+
+/// Objects below one prefix: the unit of planning, so that memory follows a folder and not the
+/// repository.
+struct Group {
+  std::string prefix;
+  CopyPart CopyResult::*part;
+  std::function<bool(const std::string& key)> wanted;
+  std::uint64_t objects = 0;  // that have to be there; 0: whatever is
+};
+
+/// One run of `repo-copy`.
+class CopyRun {
+ public:
+  CopyRun(std::string stanza, repo::Repository& from, repo::Repository& to,
+          const CopyOptions& options, Progress& progress, std::stop_token stop)
+      : stanza_(std::move(stanza)),
+        from_(from),
+        to_(to),
+        options_(options),
+        progress_(progress),
+        stop_(std::move(stop)) {}
+
+  CopyResult run() {
+    open();
+    choose();
+    compare_clusters();
+    std::optional<repo::Lease> lease;
+    if (!options_.dry_run) {
+      refuse_when_stopped(to_, stanza_);
+      lease.emplace(to_, stanza_, "repo-copy", stop_);
+    }
+    compare_markers();
+    find_groups();
+    plan();
+    if (lease) act(*lease);
+    return std::move(result_);
+  }
+
+ private:
+  using Sizes = std::map<std::string, std::uint64_t>;
+
+  void open();
+  void choose();
+  void compare_clusters();
+  void compare_markers();
+  void find_groups();
+  void add_packs();
+  void add_wal();
+  void plan();
+  void act(repo::Lease& lease);
+  void copy(const Group& group);
+  void copy_one(const std::string& key, std::uint64_t size_bytes);
+  void require_same(const std::string& key, std::uint64_t ours, std::uint64_t theirs);
+  bool same_content(const std::string& key);
+  void require_wal();
+  void copy_records();
+
+  Sizes list(repo::Repository& repository, const Group& group) const;
+  std::string marker(repo::Repository& repository) const;
+  repo::Cluster cluster() const {
+    return {result_.backup.system_id, result_.backup.pg_version};
+  }
+
+  std::string stanza_;
+  repo::Repository& from_;
+  repo::Repository& to_;
+  const CopyOptions& options_;
+  Progress& progress_;
+  std::stop_token stop_;
+  std::vector<Group> groups_;
+  CopyResult result_;
+};
+
+void CopyRun::open() {
+  from_.open();
+  to_.open();
+  if (from_.id() != to_.id()) return;
+  throw UsageError(format("\"{}\" and \"{}\" are the same repository", from_.name(), to_.name()),
+                   "name two that are stored in different places");
+}
+
+/// Both repositories must keep the same cluster under the name of the stanza. A target that does
+/// not know the stanza gets it.
+void CopyRun::compare_clusters() {
+  const std::vector<repo::Cluster> ours = from_.clusters(stanza_);
+  const std::vector<repo::Cluster> theirs = to_.clusters(stanza_);
+  if (std::find(ours.begin(), ours.end(), cluster()) == ours.end()) {
+    throw DamagedError(repo::cluster_key(stanza_, result_.backup.cluster), 0,
+                       "the backup's cluster is none of the stanza's");
+  }
+  for (const repo::Cluster& one : theirs) {
+    if (std::find(ours.begin(), ours.end(), one) != ours.end()) continue;
+    throw PostgresError(
+        format("stanza \"{}\" in repository \"{}\" belongs to cluster {}, which in repository "
+               "\"{}\" it does not",
+               stanza_, to_.name(), repo::cluster_id(one), from_.name()),
+        "two clusters have the same stanza's name: copy into a repository of its own");
+  }
+}
+
+void CopyRun::choose() {
+  if (!options_.set.empty()) {
+    result_.backup = from_.read_backup(stanza_, options_.set);
+    return;
+  }
+  const RecordedDamage damages = recorded_damage(from_, stanza_);
+  const auto backups = from_.backups(stanza_, [](const DamagedError& error) {
+    log_warn(format("passed over: {}", error.message()));
+  });
+  for (auto backup = backups.rbegin(); backup != backups.rend(); ++backup) {
+    const auto damage = damages.of(backup->label);
+    if (!damage) {
+      result_.backup = *backup;
+      return;
+    }
+    log_warn(format("backup {} is passed over: {}", backup->label, *damage));
+  }
+  throw MissingError(
+      format("stanza \"{}\" has no backup to copy in repository \"{}\"", stanza_, from_.name()),
+      "\"pgcairn info\" lists stanzas and backups");
+}
+
+std::string CopyRun::marker(repo::Repository& repository) const {
+  const auto json = repo::get_document(repository.driver(), repository.vault(),
+                                       repo::marker_key(stanza_, result_.backup.label));
+  return json.value_or("");
+}
+
+void CopyRun::compare_markers() {
+  const std::string theirs = marker(to_);
+  result_.was_listed = !theirs.empty();
+  if (theirs.empty() || theirs == marker(from_)) return;
+  throw ConflictError(
+      format("repository \"{}\" has another backup {}", to_.name(), result_.backup.label),
+      "two backups began in the same second, each in its repository: copy another one");
+}
+
+void CopyRun::find_groups() {
+  add_packs();
+  const std::string& label = result_.backup.label;
+  const std::uint32_t parts = result_.backup.manifest_parts;
+  std::set<std::string> manifest;
+  for (std::uint32_t i = 0; i < parts; ++i)
+    manifest.insert(repo::manifest_key(stanza_, label, i));
+  groups_.push_back({repo::data_prefix(stanza_, label) + "manifest/", &CopyResult::manifest,
+                     [manifest](const std::string& key) { return manifest.contains(key); }, parts});
+  add_wal();
+}
+
+void CopyRun::add_packs() {
+  std::map<std::string, std::vector<repo::PackRange>> by_owner;
+  for (const repo::PackRange& range : result_.backup.packs)
+    by_owner[range.backup].push_back(range);
+  for (const auto& [owner, ranges] : by_owner) {
+    std::uint64_t count = 0;
+    for (const repo::PackRange& range : ranges) count += range.last - range.first + 1;
+    groups_.push_back({repo::pack_prefix(stanza_, owner), &CopyResult::packs,
+                       [ranges = ranges](const std::string& key) {
+                         const auto parsed = repo::parse_key(key);
+                         return parsed && std::any_of(ranges.begin(), ranges.end(),
+                                                      [&](const repo::PackRange& range) {
+                                                        return range.first <= parsed->number &&
+                                                               parsed->number <= range.last;
+                                                      });
+                       },
+                       count});
+  }
+}
+
+/// What expire would keep for the backup, were it the only one.
+void CopyRun::add_wal() {
+  const repo::BackupInfo& backup = result_.backup;
+  const auto first = parse_wal_segment_name(backup.wal_start, backup.wal_segment_bytes);
+  const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
+  if (!first || !last)
+    throw DamagedError(repo::marker_key(stanza_, backup.label), 0,
+                       "its WAL segments are not understood");
+  const WalArchive archive(stanza_, cluster(), {&from_, 1});
+  result_.notes = archive.notes();
+  const auto needs = std::make_shared<WalNeeds>(
+      std::vector<WalClaim>{{backup.label, backup.timeline, first->number, last->number,
+                             backup.stop_lsn, true}},
+      archive.timelines(), backup.wal_segment_bytes);
+  const auto wanted = [needs](const std::string& key) {
+    const auto parsed = repo::parse_key(key);
+    return parsed && !needs->why_kept(parsed->file).empty();
+  };
+  const std::string prefix = repo::wal_prefix(stanza_, backup.cluster);
+  for (const std::string& folder : from_.driver().folders(prefix))
+    groups_.push_back({prefix + folder + "/", &CopyResult::wal, wanted});
+  // Histories stand beside the folders, and their names begin with the timeline's eight digits.
+  std::set<std::string> histories;
+  for (const Timeline timeline : archive.timelines().known())
+    histories.insert(format("{}{:08X}.history", prefix, timeline));
+  for (const std::string& history : histories)
+    groups_.push_back({history, &CopyResult::wal, wanted});
+}
+
+CopyRun::Sizes CopyRun::list(repo::Repository& repository, const Group& group) const {
+  Sizes sizes;
+  repository.driver().list(group.prefix, [&](const storage::Object& object) {
+    if (group.wanted(object.key)) sizes.emplace(object.key, object.size_bytes);
+  });
+  return sizes;
+}
+
+/// By sizes; whether what is there is the same, acting tells.
+void CopyRun::plan() {
+  progress_.phase("looking for what is there", 0);
+  std::uint64_t total_bytes = 0;
+  for (const Group& group : groups_) {
+    check_stop(stop_);
+    const Sizes ours = list(from_, group);
+    if (group.objects > 0 && ours.size() != group.objects) {
+      throw DamagedError(group.prefix, 0,
+                         format("{} of {} objects that backup {} needs are missing in repository "
+                                "\"{}\"",
+                                group.objects - ours.size(), group.objects, result_.backup.label,
+                                from_.name()),
+                         "\"pgcairn verify\" names them");
+    }
+    const Sizes theirs = list(to_, group);
+    CopyPart& part = result_.*group.part;
+    for (const auto& [key, bytes] : ours) {
+      CopyCount& count = theirs.contains(key) ? part.there : part.copied;
+      ++count.objects;
+      count.bytes += bytes;
+      if (!theirs.contains(key)) total_bytes += bytes;
+    }
+  }
+  if (!options_.dry_run) progress_.phase("copying", total_bytes);
+}
+
+void CopyRun::act(repo::Lease& lease) {
+  to_.add_cluster(stanza_, cluster());
+  for (const Group& group : groups_) {
+    lease.check();
+    copy(group);
+  }
+  require_wal();
+  copy_records();
+  lease.check();
+  if (result_.was_listed) return;
+  repo::put_document(to_.driver(), to_.vault(), repo::marker_key(stanza_, result_.backup.label),
+                     marker(from_), storage::IfExists::fail);
+  log_info(format("backup {} is complete in repository \"{}\"", result_.backup.label, to_.name()));
+}
+
+void CopyRun::copy(const Group& group) {
+  const Sizes ours = list(from_, group);
+  const Sizes theirs = list(to_, group);
+  const std::vector<std::pair<std::string, std::uint64_t>> all(ours.begin(), ours.end());
+  for_each_index(all.size(), options_.workers, stop_, [&](std::size_t i) {
+    const auto& [key, bytes] = all[i];
+    const auto there = theirs.find(key);
+    doing([&] { return format("copying \"{}\"", key); },
+          [&] {
+            there == theirs.end() ? copy_one(key, bytes) : require_same(key, bytes, there->second);
+          });
+  });
+}
+
+void CopyRun::copy_one(const std::string& key, std::uint64_t size_bytes) {
+  Buffer body;
+  if (!from_.driver().get(key, {}, body)) {
+    throw DamagedError(key, 0, format("it is no longer in repository \"{}\"", from_.name()),
+                       "an expire has removed the backup meanwhile: copy another one");
+  }
+  if (body.size() != size_bytes)
+    throw DamagedError(key, body.size(), format("it was listed with {} bytes", size_bytes));
+  repo::rebind(body.writable(), key, from_, to_);
+  // The archiver may have been faster.
+  if (!to_.driver().put(key, body, storage::IfExists::keep)) {
+    const auto there = to_.driver().stat(key);
+    require_same(key, size_bytes, there ? there->size_bytes : 0);
+  }
+  progress_.advance(size_bytes);
+}
+
+/// WAL of the same size is the same, as the archiver refuses others under its name. It may have
+/// been compressed otherwise there; a backup's objects are copies or another backup's.
+void CopyRun::require_same(const std::string& key, std::uint64_t ours, std::uint64_t theirs) {
+  const repo::ObjectKind kind = repo::parse_key(key)->kind;
+  if (kind == repo::ObjectKind::pack && ours == theirs) {
+    const auto index = [&](repo::Repository& repository) {
+      return repo::PackIndex::load(repository.driver(), repository.vault(), key, ours);
+    };
+    if (index(from_) == index(to_)) return;
+  } else if (kind == repo::ObjectKind::wal) {
+    if (ours == theirs || same_content(key)) return;
+  } else if (ours == theirs && same_content(key)) {
+    return;
+  }
+  throw ConflictError(
+      format("repository \"{}\" has other content under \"{}\"", to_.name(), key),
+      kind == repo::ObjectKind::wal
+          ? "two clusters archive into this stanza, one in each repository"
+          : "an interrupted backup of the same second left it there: an expire removes it later, "
+            "or copy another backup");
+}
+
+bool CopyRun::same_content(const std::string& key) {
+  const auto hash = [&](repo::Repository& repository) {
+    crypto::Hasher128 hasher;
+    repo::read_content(repository, key, [&](Bytes piece) { hasher.add(piece); });
+    return hasher.finish();
+  };
+  return hash(from_) == hash(to_);
+}
+
+/// Without it the backup could not be restored from there.
+void CopyRun::require_wal() {
+  const repo::BackupInfo& backup = result_.backup;
+  const auto missing = missing_wal(to_.list_wal(stanza_, cluster()), backup.wal_start,
+                                   backup.wal_stop, backup.wal_segment_bytes);
+  if (missing.empty()) return;
+  throw Error(format("backup {} needs WAL {} to {}, and neither repository has {}", backup.label,
+                     backup.wal_start, backup.wal_stop, missing.front()),
+              "copy another backup; \"pgcairn verify\" tells what is missing");
+}
+
+/// Holds and annotations are said of the backup, wherever it is; what verify and drill found is
+/// true of a repository.
+void CopyRun::copy_records() {
+  const repo::Standing standing(repo::read_records(from_, stanza_, {"hold", "note", "release"}),
+                                now());
+  std::set<std::string> names;
+  for (const repo::Record* hold : standing.holds(result_.backup.label)) names.insert(hold->name);
+  for (const repo::Record& record : standing.records()) {
+    const auto* const note = std::get_if<repo::AnnotationRecord>(&record.content);
+    if (note != nullptr && note->backup == result_.backup.label) names.insert(record.name);
+  }
+  for (const std::string& name : names) {
+    const std::string key = repo::record_key(stanza_, name);
+    const auto json = repo::get_document(from_.driver(), from_.vault(), key);
+    if (json && repo::put_document(to_.driver(), to_.vault(), key, *json, storage::IfExists::keep))
+      ++result_.records;
+  }
+}
+
+}  // namespace
+
+CopyResult copy_backup(const std::string& stanza, repo::Repository& from, repo::Repository& to,
+                       const CopyOptions& options, Progress& progress, std::stop_token stop) {
+  return doing(
+      [&] {
+        return format("copying a backup of stanza \"{}\" from repository \"{}\" to \"{}\"", stanza,
+                      from.name(), to.name());
+      },
+      [&] { return CopyRun(stanza, from, to, options, progress, std::move(stop)).run(); });
+}
+
+}  // namespace pgcairn::engine

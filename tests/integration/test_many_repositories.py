@@ -1,0 +1,224 @@
+"""One backup in several repositories, copies from one to another, and looking into a repository."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from support import compare, system
+
+
+def add_repository(stanza, name):
+    """Configure another repository beside "local"; its folder."""
+    folder = system.make_dir(stanza.home / f"repo-{name}", 0o750)
+    stanza.cairn.tables[f"repo.{name}"] = {"type": "posix", "path": folder}
+    stanza.cairn.save()
+    return folder
+
+
+@pytest.fixture
+def doubled(make_stanza):
+    """A stanza with the repositories "local" and "away", and a table in its cluster."""
+    stanza = make_stanza(15)
+    stanza.away = add_repository(stanza, "away")
+    stanza.cluster.rows("CREATE TABLE t AS SELECT generate_series(1, 1000) AS x")
+    return stanza.create()
+
+
+def labels_by_repository(stanza, *args):
+    shown = stanza.cairn.run("info", "--output=json", *args).json["stanzas"][0]
+    return {r["name"]: [b["label"] for b in r["backups"]] for r in shown["repositories"]}
+
+
+def objects(repo, *below):
+    """Key -> size of all objects below folders of a repository."""
+    return {str(path.relative_to(repo)): path.stat().st_size
+            for folder in below for path in (repo / folder).rglob("*") if path.is_file()}
+
+
+def count(stanza, table="t"):
+    return int(stanza.sql(f"SELECT count(*) FROM {table}"))
+
+
+# --- looking into a repository --------------------------------------------------------------------------------------
+
+
+def listed(stanza, *args):
+    shown = stanza.cairn.ok("repo-ls", "--output=json", *args).json["repo-ls"]
+    return [entry["key"] for entry in shown["entries"]]
+
+
+def test_repo_ls_shows_folders_or_all_objects(backed_up):
+    cairn, label = backed_up.cairn, backed_up.label
+    assert listed(backed_up) == ["cluster/", "lease/", "main/", "pgcairn.json"]
+    assert listed(backed_up, "main") == listed(backed_up, "main/") == ["main/backup/", "main/data/", "main/wal/"]
+    marker = f"main/backup/{label}.json"
+    assert listed(backed_up, "main/backup") == listed(backed_up, marker) == [marker]
+    assert listed(backed_up, f"main/data/{label}") == [f"main/data/{label}/{kind}/" for kind in ("manifest", "pack")]
+    found = objects(backed_up.repo, ".")
+    everything = cairn.ok("repo-ls", "-r", "--output=json").json["repo-ls"]["entries"]
+    assert {entry["key"]: entry["size-bytes"] for entry in everything} == found
+    assert listed(backed_up, "--recursive", "main/data") == sorted(key for key in found if key.startswith("main/data/"))
+    line = next(line for line in cairn.ok("repo-ls", "main/backup").out.splitlines())
+    assert line.split()[0] == str(found[marker]) and line.split()[2] == marker
+    for path, near in (("main/bakup", 'did you mean "main/backup/"?'), (f"main/data/{label}/x/y", '"manifest/"')):
+        missing = cairn.run("repo-ls", path)
+        assert missing.code == 10 and near in missing.err, missing
+
+
+def test_repo_ls_shows_histories_beside_the_folders_of_wal(backed_up):
+    cluster = next(iter(listed(backed_up, "main/wal")))
+    history = backed_up.home / "00000002.history"
+    system.write(history, b"1\t0/5000000\tno recovery target specified\n")
+    backed_up.cairn.ok("archive-push", history)
+    assert listed(backed_up, cluster) == [f"{cluster}0000000100000000/", f"{cluster}00000002.history"]
+
+
+def test_repo_get_opens_what_it_fetches(backed_up):
+    cairn, label, cluster = backed_up.cairn, backed_up.label, backed_up.cluster
+    marker = json.loads(cairn.ok("repo-get", f"main/backup/{label}.json").out)
+    assert marker["label"] == label
+    assert json.loads(cairn.ok("repo-get", "pgcairn.json").out)["format"] == 1
+    lines = [json.loads(line) for line in cairn.ok("repo-get", f"main/data/{label}/manifest/00000000").out.splitlines()]
+    assert lines[0]["label"] == label and "end" in lines[-1]
+    # A pack's content is that of the files, as its index tells.
+    packs = [str(path.relative_to(backed_up.repo)) for path in backed_up.packs(label)]
+    indexes = {key: cairn.ok("repo-get", "--index", key).json["pack"]["frames"] for key in packs}
+    found = None
+    for key, frames in indexes.items():
+        at = 0
+        content = (backed_up.home / "content")
+        cairn.ok("repo-get", key, content)
+        whole = content.read_bytes()
+        content.unlink()
+        assert len(whole) == sum(frame["bytes"] for frame in frames)
+        for frame in frames:
+            for piece in frame["pieces"]:
+                for _, length in piece["runs"]:
+                    if piece["path"] == "PG_VERSION":
+                        found = whole[at:at + length]
+                    at += length
+    assert found == b"15\n"
+    # WAL: the segment as the server wrote it; raw: the object.
+    segment = marker["wal-start"]
+    key = str(backed_up.wal_object(segment).relative_to(backed_up.repo))
+    target = backed_up.home / segment
+    cairn.ok("repo-get", key, target)
+    assert target.stat().st_size == 16 * 1024 * 1024
+    plain = subprocess.run(["zstd", "-dc", backed_up.repo / key], capture_output=True, check=True).stdout
+    assert target.read_bytes() == plain
+    cairn.ok("repo-get", "--raw", key, backed_up.home / "raw")
+    assert (backed_up.home / "raw").read_bytes() == (backed_up.repo / key).read_bytes()
+
+
+def test_repo_get_overwrites_nothing_and_names_what_is_near(backed_up):
+    cairn, label = backed_up.cairn, backed_up.label
+    target = backed_up.home / "taken"
+    target.write_text("mine")
+    refused = cairn.run("repo-get", f"main/backup/{label}.json", target)
+    assert refused.code == 1 and "exists" in refused.err and target.read_text() == "mine"
+    missing = cairn.run("repo-get", "main/backup/20000101-000000F.json", backed_up.home / "absent")
+    assert missing.code == 10 and f"{label}.json" in missing.err and not (backed_up.home / "absent").exists()
+    # Damage is named, and leaves no file.
+    pack = backed_up.packs(label)[0]
+    body = bytearray(pack.read_bytes())
+    body[200] ^= 1
+    pack.write_bytes(body)
+    damaged = cairn.run("repo-get", str(pack.relative_to(backed_up.repo)), backed_up.home / "absent")
+    assert damaged.code == 4 and "check does not fit" in damaged.err
+    assert not list(backed_up.home.glob("absent*"))
+    assert cairn.run("repo-get", "--raw", str(pack.relative_to(backed_up.repo)), backed_up.home / "raw").code == 0
+
+
+# --- copies ---------------------------------------------------------------------------------------------------------
+
+
+def copied(stanza, *args):
+    return stanza.cairn.ok("repo-copy", "--from=local", "--to=away", "--output=json", *args).json["repo-copy"]
+
+
+def test_a_copy_is_restored_and_built_on_when_the_source_is_gone(doubled):
+    cluster = doubled.cluster
+    full = doubled.backup("--repo=local")["label"]
+    cluster.rows("INSERT INTO t SELECT generate_series(1, 100)")
+    incremental = doubled.backup("--repo=local", type="incr")["label"]
+    doubled.cairn.ok("hold", incremental, "--reason=audit")
+    doubled.cairn.ok("annotate", incremental, "ticket=OPS-1")
+    cluster.rows("INSERT INTO t SELECT generate_series(1, 10)")
+    cluster.wait_for_archived()
+    # The WAL is to come from the source as well.
+    shutil.rmtree(doubled.away / "main")
+    plan = copied(doubled, "--dry-run")
+    assert plan["backup"]["label"] == incremental and plan["packs"]["there"]["objects"] == 0
+    assert labels_by_repository(doubled)["away"] == [] and not (doubled.away / "main").exists()
+    done = copied(doubled)
+    assert done["packs"] == plan["packs"] and done["wal"] == plan["wal"] and done["records"] == 2
+    # The older backup's packs came along, and sizes stayed.
+    below = [f"main/data/{full}/pack", f"main/data/{incremental}", "main/wal"]
+    ours, theirs = objects(doubled.repo, *below), objects(doubled.away, *below)
+    assert ours.items() >= theirs.items() and any(f"/{full}/" in key for key in theirs)
+    assert labels_by_repository(doubled)["away"] == [incremental]
+    again = copied(doubled)
+    assert again["was-listed"] and again["packs"]["copied"]["objects"] == 0 == again["records"]
+
+    shutil.rmtree(doubled.repo)
+    only = "--repo=away"
+    assert doubled.cairn.ok("verify", "--level=full", only).code == 0
+    # Expire keeps what the copy names of a backup that is not listed there.
+    doubled.cairn.ok("expire", "--keep-last=1", only)
+    assert objects(doubled.away, *below[:2]).keys() == {key for key in theirs if "/wal/" not in key}
+    assert not list((doubled.away / "main/data" / full).glob("manifest/*"))
+    del doubled.cairn.tables["repo.local"]
+    doubled.cairn.save()
+    backup = doubled.backup(type="incr")
+    assert backup["type"] == "incr" and backup["prior"] == incremental
+    for label, rows, extra in ((incremental, 1110, ()), (backup["label"], 1110, ())):
+        restored = doubled.restore(f"from-{label}", f"--set={label}", "--archive-mode=off", *extra)
+        assert count(restored.must_start().wait_ready()) == rows
+        restored.stop()
+
+
+def test_a_copy_goes_on_where_it_ended(doubled):
+    label = doubled.backup("--repo=local")["label"]
+    packs = len(doubled.packs(label))
+    copied(doubled)
+    complete = objects(doubled.away, "main")
+    # As it is left by a copy that was killed: no marker, and not all of the rest.
+    (doubled.away / f"main/backup/{label}.json").unlink()
+    (doubled.away / f"main/data/{label}/manifest/00000000").unlink()
+    (doubled.away / f"main/data/{label}/pack/00000000").unlink()
+    assert labels_by_repository(doubled)["away"] == []
+    done = copied(doubled)
+    assert not done["was-listed"] and done["manifest"]["copied"]["objects"] == 1
+    assert (done["packs"]["copied"]["objects"], done["packs"]["there"]["objects"]) == (1, packs - 1)
+    assert labels_by_repository(doubled)["away"] == [label] and objects(doubled.away, "main") == complete
+
+
+def test_a_copy_is_refused_where_it_would_mix_clusters(doubled, make_stanza):
+    doubled.backup("--repo=local")
+    other = make_stanza(15).create()
+    doubled.cairn.tables["repo.other"] = {"type": "posix", "path": other.repo}
+    doubled.cairn.save()
+    other.cluster.stop()
+    before = compare.tree_state(other.repo)
+    refused = doubled.cairn.run("repo-copy", "--from=local", "--to=other")
+    assert refused.code == 13 and "belongs to cluster" in refused.err, refused
+    assert compare.tree_state(other.repo) == before
+
+
+def test_a_copy_stops_at_what_is_damaged_or_different(doubled):
+    label = doubled.backup("--repo=local")["label"]
+    pack = doubled.packs(label)[0]
+    good = pack.read_bytes()
+    pack.write_bytes(good[:200] + bytes([good[200] ^ 1]) + good[201:])
+    damaged = doubled.cairn.run("repo-copy", "--from=local", "--to=away")
+    assert damaged.code == 4 and "check does not fit" in damaged.err and "pack/0000" in damaged.err, damaged
+    assert labels_by_repository(doubled)["away"] == []
+    pack.write_bytes(good)
+    copied(doubled)
+    # A pack of the other repository is no pack of this one, although it has the same size.
+    there = doubled.away / pack.relative_to(doubled.repo)
+    there.write_bytes(good)
+    different = doubled.cairn.run("repo-copy", "--from=local", "--to=away")
+    assert different.code == 4 and "another repository" in different.err, different
+    assert doubled.cairn.run("verify", "--level=full", "--repo=away").code == 4
