@@ -239,7 +239,7 @@ constexpr Option kOptions[] = {
     {"health-drill-age-critical", ValueKind::duration, kConfig, "", "", "93d", "", 0, 0,
      "time since drill"},
     // Keys of [repo.NAME].
-    {"type", ValueKind::choice, in_repo, "", "", "", "posix|s3", 0, 0, "the kind of store"},
+    {"type", ValueKind::choice, in_repo, "", "", "", "posix|s3|gcs", 0, 0, "the kind of store"},
     {"path", ValueKind::path, in_repo, "", "", "", "", 0, 0,
      "the directory that holds the repository, or what its keys in a bucket begin with"},
     {"ca-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
@@ -276,6 +276,18 @@ constexpr Option kOptions[] = {
      "tags of new objects: KEY=VALUE,..."},
     {"s3-requester-pays", ValueKind::flag, in_repo, "", "", "false", "", 0, 0,
      "whether requests say that they are paid for"},
+    {"gcs-bucket", ValueKind::text, in_repo, "", "", "", "", 0, 0, "the bucket"},
+    {"gcs-endpoint", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "https://HOST[:PORT] (default: Google's)"},
+    {"gcs-key-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
+     "JSON file with the key of a service account, or with a workload identity federation"},
+    {"gcs-token", ValueKind::text, in_repo, "", "", "", "", 0, 0, "access token, for an hour"},
+    {"gcs-user-project", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "project that pays for requests (requester pays)"},
+    {"gcs-storage-class", ValueKind::choice, in_repo, "", "", "",
+     "STANDARD|NEARLINE|COLDLINE|ARCHIVE", 0, 0, "storage class of new objects"},
+    {"gcs-kms-key", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "projects/P/locations/L/keyRings/R/cryptoKeys/K that encrypts new objects"},
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ class Section {
     repository.has_secrets = has_secrets();
     if (repository.type == "s3") {
       repository.make_driver = [s3 = s3()] { return storage::make_s3(s3); };
+    } else if (repository.type == "gcs") {
+      repository.make_driver = [gcs = gcs()] { return storage::make_gcs(gcs); };
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
       repository.make_driver = [path = repository.path] { return storage::make_posix(path); };
@@ -56,6 +58,7 @@ class Section {
   /// The kinds of store that know `key`, as a pattern; empty: all.
   static std::string_view store_of(std::string_view key) {
     if (key.starts_with("s3-")) return "s3";
+    if (key.starts_with("gcs-")) return "gcs";
     for (const std::string_view shared :
          {"ca-file", "tls-verify", "io-timeout", "allow-http", "proxy"})
       if (key == shared) return "network";
@@ -76,7 +79,7 @@ class Section {
 
   /// Whether this section itself holds what opens the store.
   bool has_secrets() const {
-    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token"};
+    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token", "gcs-token"};
     return std::any_of(std::begin(secrets), std::end(secrets), [&](std::string_view key) {
       return file_.find(in_repo, name_, key) != nullptr;
     });
@@ -131,6 +134,22 @@ class Section {
     return tags;
   }
 
+  storage::GcsSettings gcs() const {
+    storage::GcsSettings gcs;
+    gcs.bucket = required("gcs-bucket", "my-backups");
+    gcs.prefix = prefix();
+    if (const std::string given = endpoint("gcs-endpoint"); !given.empty()) gcs.endpoint = given;
+    gcs.key_file = text("gcs-key-file");
+    gcs.token = text("gcs-token");
+    gcs.user_project = text("gcs-user-project");
+    gcs.storage_class = text("gcs-storage-class");
+    gcs.kms_key = text("gcs-kms-key");
+    gcs.network = network();
+    if (!gcs.key_file.empty() && !gcs.token.empty())
+      refuse("gcs-key-file", "and gcs-token are two ways to the same", "set one of them");
+    return gcs;
+  }
+
   /// "/a/b" is where keys begin with "a/b/".
   std::string prefix() const {
     std::string prefix = text("path");
@@ -154,7 +173,7 @@ class Section {
     if (!plain && !endpoint.starts_with("https://"))
       refuse(key, "is no address of HTTPS", "write it like https://s3.example.com:9000");
     if (endpoint.find('/', endpoint.find("://") + 3) != std::string::npos)
-      refuse(key, "has a path", "the bucket is told by s3-bucket, the place in it by path");
+      refuse(key, "has a path", "the bucket has a key of its own, the place in it is told by path");
     if (plain && !flag("allow-http", false))
       refuse(key, "is without TLS: anybody on the way could read and change the backups",
              "use https://, or add allow-http = true where that is acceptable");

@@ -61,29 +61,6 @@ std::uint64_t ByteReader::varint() {
   throw DamagedError(object_, base_ + position_, "a number is longer than 64 bits");
 }
 
-namespace {
-
-constexpr std::array<std::uint32_t, 256> crc32c_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0u);
-    table[i] = crc;
-  }
-  return table;
-}
-
-}  // namespace
-
-std::uint32_t crc32c(Bytes bytes, std::uint32_t seed) {
-  static constexpr auto table = crc32c_table();
-  std::uint32_t crc = ~seed;
-  for (const std::byte byte : bytes) {
-    crc = table[(crc ^ std::to_integer<std::uint32_t>(byte)) & 0xff] ^ (crc >> 8);
-  }
-  return ~crc;
-}
-
 void fill_random(MutableBytes out) {
   while (!out.empty()) {
     const ssize_t count = getrandom(out.data(), out.size(), 0);

@@ -44,14 +44,26 @@ struct Incoming {
   bool too_long = false;
 };
 
+/// The parts of a body that are still to be sent.
+using Outgoing = std::array<Bytes, 3>;
+
+std::size_t size_of(const Outgoing& parts) {
+  std::size_t size = 0;
+  for (const Bytes part : parts) size += part.size();
+  return size;
+}
+
 /// Gives each byte once. libcurl sends a request again by itself when a connection that it kept
 /// turns out dead, but it cannot without going back to the body's start: so whoever called knows of
 /// every request that may have been carried out.
 std::size_t give_body(char* data, std::size_t size, std::size_t count, void* source) {
-  auto& rest = *static_cast<Bytes*>(source);
-  const std::size_t given = std::min(size * count, rest.size());
-  std::copy_n(rest.begin(), given, reinterpret_cast<std::byte*>(data));
-  rest = rest.subspan(given);
+  std::size_t given = 0;
+  for (Bytes& rest : *static_cast<Outgoing*>(source)) {
+    const std::size_t now = std::min(size * count - given, rest.size());
+    std::copy_n(rest.begin(), now, reinterpret_cast<std::byte*>(data) + given);
+    rest = rest.subspan(now);
+    given += now;
+  }
   return given;
 }
 
@@ -79,7 +91,9 @@ std::size_t take_header(char* data, std::size_t size, std::size_t count, void* t
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
       return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     });
-    headers[name] = trim(line.substr(colon + 1));
+    // A header that comes twice is a list (RFC 9110, 5.3).
+    std::string& value = headers[name];
+    value += format("{}{}", value.empty() ? "" : ", ", trim(line.substr(colon + 1)));
   }
   return size * count;
 }
@@ -226,14 +240,14 @@ HttpResponse HttpClient::send(const HttpRequest& request, Buffer body) {
   set_limits(borrowed, state_->settings);
   borrowed.set(CURLOPT_URL, request.url.c_str());
   borrowed.set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  Bytes rest = request.body;
+  Outgoing rest{request.before_body, request.body, request.after_body};
   Header headers;
   for (const auto& [name, value] : request.headers) headers.add(format("{}: {}", name, value));
   if (request.method == "HEAD") {
     borrowed.set(CURLOPT_NOBODY, 1L);
   } else if (request.method != "GET" && request.method != "DELETE") {
     borrowed.set(CURLOPT_POST, 1L);
-    borrowed.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    borrowed.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(size_of(rest)));
     borrowed.set(CURLOPT_READFUNCTION, give_body);
     borrowed.set(CURLOPT_READDATA, static_cast<void*>(&rest));
     headers.add("expect:");  // no round trip to ask whether the body is welcome

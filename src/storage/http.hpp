@@ -32,6 +32,9 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;  // names in lower case
   Bytes body;
   std::uint64_t most_body_bytes = 16 * kMiB;  // of the answer; a longer one is an error
+  // What is sent right before and behind `body`, which is not copied for that.
+  Bytes before_body{};
+  Bytes after_body{};
 };
 
 struct HttpResponse {

@@ -35,6 +35,12 @@ std::string format_http_date(Timestamp time) {
   return {text.data(), std::strftime(text.data(), text.size(), kHttpDate, &parts)};
 }
 
+std::optional<Timestamp> parse_rfc3339(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos || !text.ends_with('Z')) return parse_utc(text);
+  return parse_utc(std::string(text.substr(0, dot)) + "Z");
+}
+
 bool is_range(std::string_view content_range, Range asked, std::uint64_t got_bytes) {
   constexpr std::string_view unit = "bytes ";
   const std::size_t dash = content_range.find('-');

@@ -16,6 +16,9 @@ namespace pgcairn::storage {
 /// "Sat, 21 Nov 2026 01:02:03 GMT", the form of HTTP's headers.
 std::optional<Timestamp> parse_http_date(std::string_view text);
 std::string format_http_date(Timestamp time);
+/// "2026-11-21T01:02:03.123Z", the form of times in bodies; the fraction may have any length, and
+/// is cut off.
+std::optional<Timestamp> parse_rfc3339(std::string_view text);
 
 /// Whether a Content-Range ("bytes 0-9/17") and so many bytes are what was asked for.
 bool is_range(std::string_view content_range, Range asked, std::uint64_t got_bytes);

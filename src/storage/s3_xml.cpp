@@ -1,5 +1,7 @@
 #include "s3_xml.hpp"
 
+#include "http_answer.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -27,11 +29,7 @@ Object read_object(const pugi::xml_node& content, const std::string& where) {
   Object object;
   object.key = content.child_value("Key");
   const auto size = parse_u64(content.child_value("Size"));
-  // "2026-11-21T01:02:03.000Z"
-  std::string time = content.child_value("LastModified");
-  if (const std::size_t dot = time.find('.'); dot != std::string::npos)
-    time = time.substr(0, dot) + "Z";
-  const auto modified = parse_utc(time);
+  const auto modified = parse_rfc3339(content.child_value("LastModified"));
   if (object.key.empty() || !size || !modified)
     throw Error(format("the listing of {} is not understood", where));
   object.size_bytes = *size;

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 
-bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
-
 /// "20261121" and "20261121T010203Z".
 std::string day_of(Timestamp when) {
   return format_label_time(when).substr(0, 8);
@@ -58,29 +53,6 @@ std::string signature(const S3Keys& keys, std::string_view region, std::string_v
 }
 
 }  // namespace
-
-std::string uri_encode(std::string_view text, bool slash_too) {
-  std::string encoded;
-  for (const char c : text) {
-    if (is_unreserved(c) || (c == '/' && !slash_too)) {
-      encoded += c;
-    } else {
-      encoded += format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return encoded;
-}
-
-std::string canonical_query(const std::vector<std::pair<std::string, std::string>>& query) {
-  std::vector<std::pair<std::string, std::string>> encoded;
-  for (const auto& [name, value] : query)
-    encoded.emplace_back(uri_encode(name, true), uri_encode(value, true));
-  std::sort(encoded.begin(), encoded.end());
-  std::string text;
-  for (const auto& [name, value] : encoded)
-    text += format("{}{}={}", text.empty() ? "" : "&", name, value);
-  return text;
-}
 
 std::string canonical_request(const SignedRequest& request) {
   std::string text = format("{}\n{}\n{}\n", request.method, uri_encode(request.path, false),

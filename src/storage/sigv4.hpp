@@ -1,5 +1,7 @@
 #pragma once
 
+#include "uri.hpp"
+
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/time.hpp>
 
@@ -28,11 +30,6 @@ struct SignedRequest {
   std::map<std::string, std::string> headers;              // names in lower case
   std::string payload_hash;                                // SHA-256, hexadecimal
 };
-
-/// Everything but [A-Za-z0-9._~-] becomes %XX; '/' only when asked for.
-std::string uri_encode(std::string_view text, bool slash_too);
-/// Names and values encoded, sorted, joined with '&': what is signed is what is sent.
-std::string canonical_query(const std::vector<std::pair<std::string, std::string>>& query);
 
 /// Adds x-amz-date, x-amz-content-sha256, x-amz-security-token (if there is one) and authorization
 /// to the headers. All headers are signed.

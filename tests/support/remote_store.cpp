@@ -30,6 +30,15 @@ std::unique_ptr<storage::Driver> make_s3(const std::string& prefix) {
   return storage::make_s3(settings);
 }
 
+std::unique_ptr<storage::Driver> make_gcs(const std::string& prefix) {
+  storage::GcsSettings settings;
+  settings.endpoint = variable("ENDPOINT");
+  settings.bucket = variable("BUCKET");
+  settings.prefix = prefix;
+  settings.network = network();
+  return storage::make_gcs(settings);
+}
+
 }  // namespace
 
 bool has_remote_store() {
@@ -38,6 +47,7 @@ bool has_remote_store() {
 
 std::unique_ptr<storage::Driver> make_remote_store(const std::string& prefix) {
   if (variable("STORE") == "s3") return make_s3(prefix);
+  if (variable("STORE") == "gcs") return make_gcs(prefix);
   throw Error(format("PGCAIRN_TEST_STORE is \"{}\"", variable("STORE")));
 }
 

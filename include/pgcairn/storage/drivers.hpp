@@ -70,6 +70,24 @@ struct S3Settings {
 /// on the way. Needs a store that keeps If-None-Match (AWS, Ceph, MinIO, R2, B2).
 std::unique_ptr<Driver> make_s3(S3Settings settings);
 
+/// A bucket of Google Cloud Storage.
+struct GcsSettings {
+  std::string bucket;
+  std::string prefix;  // of all keys: "" or "a/b/"
+  std::string endpoint = "https://storage.googleapis.com";
+  std::filesystem::path key_file;  // credentials as JSON; empty: see find_gcs_token()
+  std::string token;               // an access token, instead of other credentials
+  std::string user_project;        // that pays for the requests; empty: the bucket's
+  std::string storage_class;       // empty: the bucket's
+  std::string kms_key;             // empty: the bucket's
+  NetworkSettings network;
+};
+
+/// Objects in a bucket, by the JSON API. put: one request with ifGenerationMatch=0, so that the
+/// store decides which of two writers won, and with the CRC-32C of the body, so that it refuses
+/// bytes that changed on the way.
+std::unique_ptr<Driver> make_gcs(GcsSettings settings);
+
 /// Objects in memory, for tests.
 std::unique_ptr<Driver> make_memory();
 

@@ -1,7 +1,8 @@
 """An HTTPS server in front of a store that does to requests and answers what networks and busy stores do.
 
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
-None: nothing; otherwise one of FAULTS. What happened is in `happened`, every request in `requests`.
+None: nothing; otherwise one of FAULTS. What happened is in `happened`, every request in `requests`. `known_by` makes of a
+request's target what `path` is: without its query, unless that tells objects apart.
 """
 import http.client
 import http.server
@@ -17,8 +18,8 @@ SLOWDOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce yo
 
 
 class FaultyProxy:
-    def __init__(self, server, certificate, plan=None, delay=0.0):
-        self.server, self.delay = server, delay
+    def __init__(self, server, certificate, plan=None, delay=0.0, known_by=lambda target: target.split("?")[0]):
+        self.server, self.delay, self.known_by = server, delay, known_by
         self.plan = plan or (lambda method, path, count: None)
         self.counts, self.happened, self.requests = Counter(), Counter(), []
         self.lock = threading.Lock()
@@ -36,7 +37,7 @@ class FaultyProxy:
 
     def choose(self, method, path):
         """What is to happen to this request."""
-        path = path.split("?")[0]
+        path = self.known_by(path)
         with self.lock:
             count = self.counts[method, path]
             self.counts[method, path] += 1
