@@ -239,7 +239,8 @@ constexpr Option kOptions[] = {
     {"health-drill-age-critical", ValueKind::duration, kConfig, "", "", "93d", "", 0, 0,
      "time since drill"},
     // Keys of [repo.NAME].
-    {"type", ValueKind::choice, in_repo, "", "", "", "posix|s3|gcs", 0, 0, "the kind of store"},
+    {"type", ValueKind::choice, in_repo, "", "", "", "posix|s3|azure|gcs", 0, 0,
+     "the kind of store"},
     {"path", ValueKind::path, in_repo, "", "", "", "", 0, 0,
      "the directory that holds the repository, or what its keys in a bucket begin with"},
     {"ca-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
@@ -288,6 +289,21 @@ constexpr Option kOptions[] = {
      "STANDARD|NEARLINE|COLDLINE|ARCHIVE", 0, 0, "storage class of new objects"},
     {"gcs-kms-key", ValueKind::text, in_repo, "", "", "", "", 0, 0,
      "projects/P/locations/L/keyRings/R/cryptoKeys/K that encrypts new objects"},
+    {"azure-account", ValueKind::text, in_repo, "", "", "", "", 0, 0, "the storage account"},
+    {"azure-container", ValueKind::text, in_repo, "", "", "", "", 0, 0, "the container"},
+    {"azure-key", ValueKind::text, in_repo, "", "", "", "", 0, 0, "a key of the account"},
+    {"azure-sas-token", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "shared access signature of the container"},
+    {"azure-client-id", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "which identity of this machine or pod"},
+    {"azure-access-tier", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "access tier of new objects: Hot, Cool or Cold (default: the account's)"},
+    {"azure-endpoint", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "https://HOST[:PORT] (default: the account's own)"},
+    {"azure-endpoint-suffix", ValueKind::text, in_repo, "", "", "core.windows.net", "", 0, 0,
+     "what ends the account's host name"},
+    {"azure-uri-style", ValueKind::choice, in_repo, "", "", "host", "host|path", 0, 0,
+     "where the account's name stands in addresses"},
 };
 
 }  // namespace

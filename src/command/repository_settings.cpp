@@ -27,6 +27,8 @@ class Section {
       repository.make_driver = [s3 = s3()] { return storage::make_s3(s3); };
     } else if (repository.type == "gcs") {
       repository.make_driver = [gcs = gcs()] { return storage::make_gcs(gcs); };
+    } else if (repository.type == "azure") {
+      repository.make_driver = [azure = azure()] { return storage::make_azure(azure); };
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
       repository.make_driver = [path = repository.path] { return storage::make_posix(path); };
@@ -59,6 +61,7 @@ class Section {
   static std::string_view store_of(std::string_view key) {
     if (key.starts_with("s3-")) return "s3";
     if (key.starts_with("gcs-")) return "gcs";
+    if (key.starts_with("azure-")) return "azure";
     for (const std::string_view shared :
          {"ca-file", "tls-verify", "io-timeout", "allow-http", "proxy"})
       if (key == shared) return "network";
@@ -79,7 +82,8 @@ class Section {
 
   /// Whether this section itself holds what opens the store.
   bool has_secrets() const {
-    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token", "gcs-token"};
+    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token", "azure-key",
+                                                   "azure-sas-token", "gcs-token"};
     return std::any_of(std::begin(secrets), std::end(secrets), [&](std::string_view key) {
       return file_.find(in_repo, name_, key) != nullptr;
     });
@@ -150,6 +154,48 @@ class Section {
     return gcs;
   }
 
+  storage::AzureSettings azure() const {
+    storage::AzureSettings azure;
+    azure.account = required("azure-account", "mybackups");
+    azure.container = required("azure-container", "postgres");
+    azure.prefix = prefix();
+    azure.endpoint = endpoint("azure-endpoint");
+    azure.endpoint_suffix = text("azure-endpoint-suffix", azure.endpoint_suffix);
+    azure.path_style = text("azure-uri-style") == "path";
+    azure.access_tier = access_tier();
+    azure.credentials = {text("azure-key"), text("azure-sas-token"), text("azure-client-id")};
+    azure.network = network();
+    check_azure_name("azure-account", azure.account, 24, "");
+    check_azure_name("azure-container", azure.container, 63, "-");
+    const auto& [key, sas, client] = azure.credentials;
+    if ((!key.empty()) + (!sas.empty()) + (!client.empty()) > 1)
+      refuse("azure-key", "azure-sas-token and azure-client-id exclude each other", "keep one");
+    return azure;
+  }
+
+  /// Both stand in addresses: what no account or container can be called would be half an address.
+  void check_azure_name(std::string_view key, std::string_view name, std::size_t most_letters,
+                        std::string_view marks) const {
+    const auto is_right = [&](unsigned char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+             marks.find(static_cast<char>(c)) != std::string_view::npos;
+    };
+    if (name.size() < 3 || name.size() > most_letters ||
+        !std::all_of(name.begin(), name.end(), is_right))
+      refuse(key, format("is \"{}\", which is no name that Azure gives", name),
+             "write the name alone, no address: lower-case letters and digits");
+  }
+
+  std::string access_tier() const {
+    std::string tier = text("azure-access-tier");
+    if (!tier.empty() && tier != "Hot" && tier != "Cool" && tier != "Cold")
+      refuse(
+          "azure-access-tier", format("is \"{}\", not Hot, Cool or Cold", tier),
+          "in the tier Archive nothing can be read before hours have passed, so no restore could "
+          "begin; Cold costs little and is read at once");
+    return tier;
+  }
+
   /// "/a/b" is where keys begin with "a/b/".
   std::string prefix() const {
     std::string prefix = text("path");
@@ -173,7 +219,8 @@ class Section {
     if (!plain && !endpoint.starts_with("https://"))
       refuse(key, "is no address of HTTPS", "write it like https://s3.example.com:9000");
     if (endpoint.find('/', endpoint.find("://") + 3) != std::string::npos)
-      refuse(key, "has a path", "the bucket has a key of its own, the place in it is told by path");
+      refuse(key, "has a path",
+             "bucket and container have keys of their own, the place in them is told by path");
     if (plain && !flag("allow-http", false))
       refuse(key, "is without TLS: anybody on the way could read and change the backups",
              "use https://, or add allow-http = true where that is acceptable");

@@ -12,7 +12,7 @@ namespace {
 
 // clang-format off
 #define PGCAIRN_CRYPTO_FUNCTIONS(X)                                                                \
-  X(EVP_Digest) X(EVP_EncodeBlock) X(EVP_md5) X(EVP_sha256) X(HMAC)
+  X(EVP_DecodeBlock) X(EVP_Digest) X(EVP_EncodeBlock) X(EVP_md5) X(EVP_sha256) X(HMAC)
 // clang-format on
 
 /// The functions of OpenSSL's libcrypto, loaded with the first digest.
@@ -78,6 +78,18 @@ std::string base64(Bytes bytes) {
   const int length = ssl().EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
                                            raw(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+std::optional<std::vector<std::byte>> parse_base64(std::string_view text) {
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  std::vector<std::byte> out(text.size() / 4 * 3);
+  const int length = ssl().EVP_DecodeBlock(raw(out.data()), raw(as_bytes(text).data()),
+                                           static_cast<int>(text.size()));
+  // OpenSSL passes over white space, and answers fewer bytes then.
+  if (text.size() % 4 != 0 || length < 0 || static_cast<std::size_t>(length) != out.size())
+    return std::nullopt;
+  out.resize(out.size() - padding);
   return out;
 }
 

@@ -3,22 +3,18 @@ import http.server
 import itertools
 import json
 import os
-import random
-import subprocess
 import threading
 import types
 import urllib.error
 
 import pytest
 
-from support import system
-from support.faulty_proxy import FAULTS, FaultyProxy
+from support import remote, system
+from support.faulty_proxy import FaultyProxy
 from support.radosgw import Radosgw
 from support.story import the_whole_story
 from support.tls import Authority
 from support.tunnel import Tunnel
-
-TESTS = system.CHECKOUT / "build/dev/tests/pgcairn-tests"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +52,7 @@ def away(make_stanza, s3, bucket):
 def test_the_drivers_contract(s3, bucket):
     environment = {"PGCAIRN_TEST_STORE": "s3", "PGCAIRN_TEST_ENDPOINT": s3.endpoint, "PGCAIRN_TEST_BUCKET": bucket, "PGCAIRN_TEST_CA": str(s3.ca),
                    "AWS_ACCESS_KEY_ID": s3.access, "AWS_SECRET_ACCESS_KEY": s3.secret}
-    done = subprocess.run([TESTS, "[contract]"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout
-    assert "All tests passed" in done.stdout
+    remote.keep_the_contract(environment)
 
 
 def test_the_whole_story(away, s3, bucket):
@@ -199,34 +193,8 @@ def test_keys_that_a_command_prints(keyless):
 # --- a network and a store that fail ------------------------------------------------------------------------------------
 
 def test_every_fault_passes_by(proxied):
-    """Each request may fail when it is made first, in every way that the proxy knows; nothing is lost and nothing doubled."""
-    seed = int(os.environ.get("PGCAIRN_TEST_SEED", random.randrange(1 << 32)))
-    print(f"PGCAIRN_TEST_SEED={seed}")
-    dice = random.Random(seed)
-    order = itertools.cycle(dice.sample(FAULTS, len(FAULTS)))
     twice_spoils = ("/lease/", "/data/", "/backup/")  # see test_a_request_that_arrives_twice
-
-    def plan(method, path, count):
-        if count > 0 or dice.random() > 0.5:
-            return None
-        fault = next(order)
-        doubled = fault == "twice" and method == "PUT" and any(part in path for part in twice_spoils)
-        return None if doubled else fault
-
-    cluster = proxied.cluster
-    cluster.rows("CREATE TABLE t AS SELECT g AS x, md5(g::text) AS y FROM generate_series(1, 200000) g")
-    proxied.proxy.plan = plan
-    label = proxied.backup()["label"]
-    cluster.rows("UPDATE t SET y = 'new' WHERE x <= 1000")
-    later = proxied.backup(type="incr")
-    assert proxied.labels() == [label, later["label"]]
-    proxied.cairn.ok("verify", "--level=full", "--log-level=detail")
-    _, moment = cluster.moment()
-    cluster.switch_wal()
-    cluster.wait_for_archived()
-    restored = proxied.restore("restored", "--type=time", f"--target={moment}", "--target-action=promote").must_start()
-    assert restored.rows("SELECT count(*), count(*) FILTER (WHERE y = 'new') FROM t") == [["200000", "1000"]]
-    assert set(FAULTS) <= set(proxied.proxy.happened), proxied.proxy.happened
+    remote.every_fault_passes_by(proxied, lambda method, path: method == "PUT" and any(part in path for part in twice_spoils))
 
 
 def test_a_request_that_arrives_twice(proxied):
@@ -254,32 +222,7 @@ def test_a_store_that_is_down_is_not_an_empty_one(proxied):
 
 
 def test_requests_are_counted(proxied):
-    cluster, proxy = proxied.cluster, proxied.proxy
-    cluster.pgbench_init(3)
-    cluster.switch_wal()
-    cluster.wait_for_archived()
-    proxy.requests.clear()
-    backup = proxied.backup()
-    packs = proxied.cairn.ok("verify", "--output=json").json["verify"]["repositories"][0]["packs"]
-    of_backup = [path for method, path in proxy.requests if method == "PUT" and "/wal/" not in path]
-    assert len(of_backup) <= packs + 6, of_backup  # and the lease's documents, the manifest, the marker
-    segment = cluster.switch_wal()
-    cluster.wait_for_archived()
-    target = proxied.home / "segment"
-    # What the archiver knows of the repository is a moment old.
-    (proxied.cairn.state_path / "recall/local").unlink(missing_ok=True)
-    cluster.switch_wal()
-    cluster.wait_for_archived()
-    proxy.requests.clear()
-    proxied.cairn.ok("archive-get", segment, target)
-    assert proxy.count("GET", "/wal/") == len(proxy.requests) == 1, proxy.requests
-    target.unlink()
-    proxy.requests.clear()
-    segment = cluster.switch_wal()
-    cluster.wait_for_archived()
-    assert proxy.count("PUT", "/wal/") == len(proxy.requests) == len(set(proxy.requests)), proxy.requests
-    proxied.cairn.ok("archive-get", segment, target)
-    assert target.stat().st_size == 16 << 20 and backup["stored-bytes"] > 0
+    remote.requests_are_counted(proxied)
 
 
 # --- what is remembered of a store -------------------------------------------------------------------------------------

@@ -39,6 +39,17 @@ std::unique_ptr<storage::Driver> make_gcs(const std::string& prefix) {
   return storage::make_gcs(settings);
 }
 
+std::unique_ptr<storage::Driver> make_azure(const std::string& prefix) {
+  storage::AzureSettings settings;
+  settings.account = variable("ACCOUNT");
+  settings.container = variable("BUCKET");
+  settings.endpoint = variable("ENDPOINT");
+  settings.prefix = prefix;
+  settings.path_style = true;
+  settings.network = network();
+  return storage::make_azure(settings);
+}
+
 }  // namespace
 
 bool has_remote_store() {
@@ -48,6 +59,7 @@ bool has_remote_store() {
 std::unique_ptr<storage::Driver> make_remote_store(const std::string& prefix) {
   if (variable("STORE") == "s3") return make_s3(prefix);
   if (variable("STORE") == "gcs") return make_gcs(prefix);
+  if (variable("STORE") == "azure") return make_azure(prefix);
   throw Error(format("PGCAIRN_TEST_STORE is \"{}\"", variable("STORE")));
 }
 

@@ -3,9 +3,12 @@
 #include <pgcairn/common/bytes.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pgcairn::crypto {
 
@@ -21,5 +24,7 @@ using Md5 = std::array<std::byte, 16>;
 Md5 md5(Bytes bytes);
 
 std::string base64(Bytes bytes);
+/// Nothing when `text` is not base64.
+std::optional<std::vector<std::byte>> parse_base64(std::string_view text);
 
 }  // namespace pgcairn::crypto

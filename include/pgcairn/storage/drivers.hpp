@@ -87,6 +87,30 @@ struct GcsSettings {
 /// store decides which of two writers won, and with the CRC-32C of the body, so that it refuses
 /// bytes that changed on the way.
 std::unique_ptr<Driver> make_gcs(GcsSettings settings);
+/// Where credentials for Azure are looked for before the environment and the machine's identity.
+struct AzureCredentials {
+  std::string key;        // of the account, base64
+  std::string sas_token;  // a shared access signature
+  std::string client_id;  // of an identity; empty: AZURE_CLIENT_ID, or the machine's only one
+};
+
+/// A container of Azure Blob Storage.
+struct AzureSettings {
+  std::string account;
+  std::string container;
+  std::string prefix;    // of all keys: "" or "a/b/"
+  std::string endpoint;  // "https://host:port"; empty: the account's own
+  std::string endpoint_suffix = "core.windows.net";
+  bool path_style = false;  // the account's name stands in the path instead of the host's name
+  std::string access_tier;  // "", "Hot", "Cool" or "Cold"
+  AzureCredentials credentials;
+  NetworkSettings network;
+};
+
+/// Objects as block blobs in a container. put: one request with If-None-Match and the MD5 of the
+/// body, so that the store decides which of two writers won and refuses bytes that changed on the
+/// way. Needs an account without hierarchical namespace.
+std::unique_ptr<Driver> make_azure(AzureSettings settings);
 
 /// Objects in memory, for tests.
 std::unique_ptr<Driver> make_memory();

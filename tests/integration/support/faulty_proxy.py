@@ -1,8 +1,8 @@
 """An HTTPS server in front of a store that does to requests and answers what networks and busy stores do.
 
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
-None: nothing; otherwise one of FAULTS. What happened is in `happened`, every request in `requests`. `known_by` makes of a
-request's target what `path` is: without its query, unless that tells objects apart.
+None: nothing; one of FAULTS; or (status, headers, body), which is answered instead of the store. What happened is in `happened`,
+every request in `requests`. `known_by` makes of a request's target what `path` is: without its query, unless that tells objects apart.
 """
 import http.client
 import http.server
@@ -42,9 +42,9 @@ class FaultyProxy:
             count = self.counts[method, path]
             self.counts[method, path] += 1
             fault = self.plan(method, path, count)
-            self.happened[fault] += 1
+            self.happened[fault if fault is None or fault in FAULTS else "answered"] += 1
             self.requests.append((method, path))
-        assert fault is None or fault in FAULTS
+        assert fault is None or fault in FAULTS or len(fault) == 3
         return fault
 
     def forward(self, method, path, headers, body):
@@ -88,6 +88,8 @@ class FaultyProxy:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 time.sleep(proxy.delay)
                 fault = proxy.choose(self.command, self.path)
+                if isinstance(fault, tuple):
+                    return self.answer(*fault)
                 if fault == "503":
                     return self.answer(503, [("retry-after", "1")], SLOWDOWN)
                 if fault == "429":
