@@ -80,8 +80,8 @@ def test_the_drivers_contract(azure, container):
     remote.keep_the_contract(store_of_tests(azure, container, AZURE_STORAGE_KEY=azure.key))
 
 
-# Between them: every kind of request, many and few.
-REQUESTS = "driver: what was put is there,driver: nothing is overwritten,driver: ranges,driver: remove,driver: folders*"
+# Between them: every kind of request.
+REQUESTS = "driver: what was put is there,driver: nothing is overwritten,driver: ranges,driver: folders*,driver: what the visitor throws*"
 
 
 def test_the_drivers_contract_with_a_signature(azure, container):
@@ -232,10 +232,9 @@ def test_no_secret_in_any_output(away, azure, container, identities):
     identities.answers["/metadata/identity/oauth2/token"] = lambda: token_of(azure, 3600)
     sas = azure.sas(container)
     secrets = [azure.key, urllib.parse.parse_qs(sas)["sig"][0], sas.split("sig=")[1]]
-    outputs = []
+    outputs, environment = [], archive_by_identity(away, identities)
     for credentials in ({"azure-key": azure.key}, {"azure-sas-token": sas}, {}):
         change(away, {"azure-key": None, "azure-sas-token": None, "azure-container": container, **credentials})
-        environment = {"AZURE_POD_IDENTITY_AUTHORITY_HOST": identities.url}
         for command in (["check"], ["backup", "--start-fast"], ["info"], ["verify", "--level=full"], ["--repo=nowhere", "info"]):
             outputs.append(every_output(away.cairn.run("--log-level=debug", *command, env=environment)))
         for wrong in ({"azure-container": "nowhere"}, {"ca-file": "/etc/ssl/certs/ca-certificates.crt"}, {"azure-endpoint-sufix": secrets[0]}):
@@ -336,13 +335,18 @@ def test_the_identity_of_a_workload(keyless, azure, identities, home):
     assert result.code == 1 and "404" in every_output(result) and "federated credential" in every_output(result), result
 
 
+def archive_by_identity(stanza, identities):
+    """Have PostgreSQL archive with the identity of a machine; return the environment of other commands."""
+    stanza.cluster.configure(archive_command=f"AZURE_POD_IDENTITY_AUTHORITY_HOST={identities.url} {stanza.archive_command()}")
+    stanza.cluster.reload()
+    return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": identities.url}
+
+
 def test_tokens_are_renewed_in_the_middle_of_a_backup(away, azure, identities):
     """Each token is as good as over, so that every request of the backup takes a new one."""
     identities.answers["/metadata/identity/oauth2/token"] = lambda: token_of(azure, 299)
     change(away, {"azure-key": None})
-    identity = {"AZURE_POD_IDENTITY_AUTHORITY_HOST": identities.url}
-    away.cluster.configure(archive_command=f"AZURE_POD_IDENTITY_AUTHORITY_HOST={identities.url} {away.archive_command()}")
-    away.cluster.reload()
+    identity = archive_by_identity(away, identities)
     away.cairn.ok("backup", "--start-fast", env=identity)
     away.cairn.ok("verify", "--level=full", env=identity)
     assert len(identities.seen) > 10 and len(set(identities.told)) == len(identities.told)
@@ -353,6 +357,16 @@ def test_tokens_are_renewed_in_the_middle_of_a_backup(away, azure, identities):
 def test_every_fault_passes_by(proxied):
     twice_spoils = ("/lease/", "/data/", "/backup/")  # see test_s3.test_a_request_that_arrives_twice
     remote.every_fault_passes_by(proxied, lambda method, path: method == "PUT" and any(part in path for part in twice_spoils))
+
+
+def test_bytes_that_change_on_the_way_are_refused(proxied):
+    get = proxied.home / "segment"
+    proxied.proxy.plan = lambda method, path, count: "changed" if method == "PUT" and "/wal/" in path and count == 0 else None
+    segment = proxied.cluster.switch_wal()
+    proxied.cluster.wait_for_archived()
+    proxied.cairn.ok("archive-get", segment, get)
+    assert proxied.proxy.happened["changed"] >= 1
+    assert get.read_bytes() == (proxied.cluster.data / "pg_wal" / segment).read_bytes()
 
 
 def test_a_store_that_is_down_is_not_an_empty_one(proxied):

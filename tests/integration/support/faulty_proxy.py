@@ -1,8 +1,9 @@
 """An HTTPS server in front of a store that does to requests and answers what networks and busy stores do.
 
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
-None: nothing; one of FAULTS; or (status, headers, body), which is answered instead of the store. What happened is in `happened`,
-every request in `requests`. `known_by` makes of a request's target what `path` is: without its query, unless that tells objects apart.
+None: nothing; one of FAULTS, or CHANGED; or (status, headers, body), which is answered instead of the store. What happened is in
+`happened`, every request in `requests`. `known_by` makes of a request's target what `path` is: without its query, unless that tells
+objects apart.
 """
 import http.client
 import http.server
@@ -13,6 +14,7 @@ import time
 from collections import Counter
 
 FAULTS = ("503", "429", "500 html", "cut before", "cut after", "stall", "truncate", "short", "error in 200", "twice", "delay")
+CHANGED = "changed"  # a byte of the request's body; not every store calls that by its name
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 SLOWDOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
 
@@ -42,9 +44,9 @@ class FaultyProxy:
             count = self.counts[method, path]
             self.counts[method, path] += 1
             fault = self.plan(method, path, count)
-            self.happened[fault if fault is None or fault in FAULTS else "answered"] += 1
+            self.happened["answered" if isinstance(fault, tuple) else fault] += 1
             self.requests.append((method, path))
-        assert fault is None or fault in FAULTS or len(fault) == 3
+        assert fault is None or fault in (*FAULTS, CHANGED) or len(fault) == 3
         return fault
 
     def forward(self, method, path, headers, body):
@@ -107,6 +109,8 @@ class FaultyProxy:
                     time.sleep(0.5)
                 if fault == "twice":
                     proxy.forward(self.command, self.path, self.headers, body)
+                if fault == CHANGED:
+                    body = body[:-1] + bytes([body[-1] ^ 1])
                 status, headers, content, received = proxy.forward(self.command, self.path, self.headers, body)
                 length = int(received.get("content-length", len(content)))
                 if fault == "cut after":
