@@ -1,5 +1,7 @@
 #include "cluster.hpp"
 
+#include "key_secrets.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -45,7 +47,8 @@ std::vector<repo::Repository> make_repositories(const Settings& settings, std::s
   for (const RepositorySettings& repository : settings.repositories) {
     auto driver = storage::with_retry(repository.make_driver(),
                                       repository.is_remote ? remote : kLocalRetry, stop);
-    repositories.emplace_back(repository.name, std::move(driver));
+    repositories.emplace_back(repository.name, std::move(driver),
+                              key_settings(settings, repository));
   }
   return repositories;
 }
