@@ -1,5 +1,7 @@
 #include "cluster.hpp"
 
+#include "key_secrets.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -59,7 +61,8 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
     }
     driver =
         storage::with_retry(std::move(driver), repository.is_remote ? remote : kLocalRetry, stop);
-    repositories.emplace_back(repository.name, wrap(std::move(driver), repository));
+    repositories.emplace_back(repository.name, wrap(std::move(driver), repository),
+                              key_settings(settings, repository));
   }
   return repositories;
 }

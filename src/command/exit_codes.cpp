@@ -1,6 +1,7 @@
 #include "exit_codes.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/repo/keyring.hpp>
 
 namespace pgcairn::command {
 
@@ -15,6 +16,8 @@ ExitCode exit_code_of(const std::exception_ptr& thrown) {
     return ExitCode::missing;
   } catch (const LockedError&) {
     return ExitCode::locked;
+  } catch (const repo::KeyError&) {
+    return ExitCode::wrong_key;
   } catch (const PostgresError&) {
     return ExitCode::postgres;
   } catch (const Interrupted&) {

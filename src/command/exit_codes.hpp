@@ -14,6 +14,7 @@ enum class ExitCode : int {
   damaged = 4,
   missing = 10,
   locked = 11,
+  wrong_key = 12,
   postgres = 13,
   interrupted = 130,
 };

@@ -211,6 +211,28 @@ constexpr HelpText kTexts[] = {
      "pgcairn annotate 20261121-010203F ticket=OPS-123 \"why=before the migration\"\n"
      "pgcairn annotate 20261121-010203F ticket=\n",
      "   10  no repository has such a backup\n"},
+    {"key-list", "Shows the key slots of the repositories: what opens them. Needs no key.\n",
+     "pgcairn key-list\npgcairn --repo=s3 --output=json key-list\n",
+     "   10  there is no repository\n"},
+    {"key-add",
+     "Lets another passphrase or key open an encrypted repository, beside those that do. Nothing "
+     "else is\n"
+     "written again. A passphrase is asked for at the terminal unless something else is said.\n",
+     "pgcairn --repo=s3 key-add --label=\"Ada's safe\"\n"
+     "pgcairn --repo=s3 key-add --new-key-file=/etc/pgcairn/next.key\n",
+     "   12  the key of [repo.NAME] opens no slot\n"},
+    {"key-remove",
+     "Lets the passphrase or key of a slot open the repository no more. Neither the last slot goes "
+     "nor\n"
+     "the one that the configuration opens.\n",
+     "pgcairn --repo=s3 key-list\npgcairn --repo=s3 key-remove 0\n",
+     "   12  the key of [repo.NAME] opens no slot\n"},
+    {"key-rotate",
+     "Adds a slot for a new passphrase or key, tries it, and removes the slot that the "
+     "configuration\n"
+     "opens. Then the configuration has to name the new one, on every host.\n",
+     "pgcairn --repo=s3 key-rotate --new-passphrase-file=/etc/pgcairn/next.passphrase\n",
+     "   12  the key of [repo.NAME] opens no slot\n"},
     {"help", "Shows the commands, or all about one.\n", "pgcairn help\npgcairn help restore\n", ""},
     {"version", "Shows the version.\n", "pgcairn version\npgcairn --output=json version\n", ""},
 };
@@ -225,6 +247,7 @@ const std::string_view kSharedExitStatus =
     "    4  damage found\n"
     "   10  no such repository, stanza or backup\n"
     "   11  locked by another run\n"
+    "   12  the repository is encrypted, and the key is missing or wrong\n"
     "   13  PostgreSQL unreachable, unsupported, or not this stanza's cluster\n"
     "  130  interrupted\n";
 

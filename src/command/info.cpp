@@ -60,6 +60,15 @@ std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
   return stanzas;
 }
 
+ExitCode unreadable_code(std::span<const engine::StanzaInfo> stanzas) {
+  for (const engine::StanzaInfo& stanza : stanzas) {
+    for (const engine::RepositoryInfo& repository : stanza.repositories) {
+      if (repository.locked) return ExitCode::wrong_key;
+    }
+  }
+  return ExitCode::failed;
+}
+
 ExitCode info(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
@@ -76,7 +85,7 @@ ExitCode info(const Session& session) {
     // A person reads the error alone.
     print(info_text(stanzas, columns_of_output()));
   }
-  if (status == InfoStatus::unreadable) return ExitCode::failed;
+  if (status == InfoStatus::unreadable) return unreadable_code(stanzas);
   if (status == InfoStatus::missing) {
     throw MissingError(format("stanza \"{}\" is in no repository", settings.stanza),
                        "check the name, or make it with pgcairn stanza-create");

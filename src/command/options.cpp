@@ -25,11 +25,15 @@ constexpr std::string_view kClusterVerbs =
     "metrics";
 constexpr std::string_view kRepositoryVerbs =
     "backup check restore verify drill expire hold unhold annotate archive-get info report health "
-    "repo-ls repo-get metrics stanza-create stanza-upgrade stanza-delete stop start";
+    "repo-ls repo-get metrics stanza-create stanza-upgrade stanza-delete stop start key-list "
+    "key-add "
+    "key-remove key-rotate";
 constexpr std::string_view kResultVerbs =
     "backup check restore verify drill expire hold unhold annotate info repo-ls repo-copy "
-    "stanza-create stanza-upgrade "
-    "stanza-delete stop start version";
+    "stanza-create stanza-upgrade stanza-delete stop start key-list key-add key-remove key-rotate "
+    "version";
+constexpr std::string_view kKeyVerbs = "key-list key-add key-remove key-rotate";
+constexpr std::string_view kNewKeyVerbs = "key-add key-rotate";
 constexpr std::string_view kServerVerbs = "backup check health metrics";
 
 // name, kind, places, verbs, value name, default, choices, least, most, help
@@ -196,6 +200,16 @@ constexpr Option kOptions[] = {
      "connect to this database (default: libpq's, or postgres)"},
     {"file", ValueKind::path, on_command_line, "report metrics", "FILE", "", "", 0, 0,
      "write to FILE, as a whole or not at all (default: standard output)"},
+    {"label", ValueKind::text, on_command_line, kNewKeyVerbs, "TEXT", "", "", 0, 0,
+     "what the new key slot is called in lists"},
+    {"new-passphrase-file", ValueKind::path, on_command_line, kNewKeyVerbs, "FILE", "", "", 0, 0,
+     "the new slot's passphrase is the first line of FILE"},
+    {"new-key-file", ValueKind::path, on_command_line, kNewKeyVerbs, "FILE", "", "", 0, 0,
+     "the new slot's key is in FILE: 32 bytes, or 64 hexadecimal digits"},
+    {"new-key-command", ValueKind::text, on_command_line, kNewKeyVerbs, "COMMAND", "", "", 0, 0,
+     "COMMAND prints the new slot's key"},
+    {"new-passphrase", ValueKind::text, in_environment, kNewKeyVerbs, "TEXT", "", "", 0, 0,
+     "the new slot's passphrase (default: asked for at the terminal)"},
     {"output", ValueKind::choice, kShell, "health", "FORMAT", "text", "text|json|nagios|prometheus",
      0, 0, "form of the result on standard output"},
     {"output", ValueKind::choice, kShell, kResultVerbs, "FORMAT", "text", "text|json", 0, 0,
@@ -243,6 +257,17 @@ constexpr Option kOptions[] = {
      "the kind of store"},
     {"path", ValueKind::path, in_repo, "", "", "", "", 0, 0,
      "the directory that holds the repository, or what its keys in a bucket begin with"},
+    {"encryption", ValueKind::choice, in_repo, "", "", "", "aes-256-gcm|none", 0, 0,
+     "whether all that is stored is sealed (default: where a key is set, and wherever the type is "
+     "not posix)"},
+    {"key-passphrase", ValueKind::text, in_repo | in_environment, "", "", "", "", 0, 0,
+     "the passphrase that opens a key slot"},
+    {"key-passphrase-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
+     "a file whose first line is the passphrase"},
+    {"key-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
+     "a file with the key that opens a slot: 32 bytes, or 64 hexadecimal digits"},
+    {"key-command", ValueKind::text, in_repo, "", "", "", "", 0, 0,
+     "command that prints such a key"},
     {"ca-file", ValueKind::path, in_repo, "", "", "", "", 0, 0,
      "certificates that the store's is checked against (default: the system's)"},
     {"tls-verify", ValueKind::flag, in_repo, "", "", "true", "", 0, 0,

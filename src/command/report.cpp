@@ -27,7 +27,7 @@ ExitCode report(const Session& session) {
   } else {
     write_file_atomically(settings.file, as_bytes(html));
   }
-  return status == InfoStatus::unreadable ? ExitCode::failed : ExitCode::done;
+  return status == InfoStatus::unreadable ? unreadable_code(stanzas) : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

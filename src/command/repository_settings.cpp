@@ -13,8 +13,9 @@ namespace {
 
 class Section {
  public:
-  Section(const ConfigFile& file, const std::string& name, const std::filesystem::path& path)
-      : file_(file), name_(name), path_(path) {}
+  Section(const ConfigFile& file, const std::string& name, const std::filesystem::path& path,
+          const std::string& passphrase)
+      : file_(file), name_(name), path_(path), passphrase_(passphrase) {}
 
   RepositorySettings load() const {
     RepositorySettings repository;
@@ -33,6 +34,7 @@ class Section {
       repository.path = required("path", "/var/lib/pgcairn");
       repository.make_driver = [path = repository.path] { return storage::make_posix(path); };
     }
+    load_key(repository);
     return repository;
   }
 
@@ -55,6 +57,26 @@ class Section {
   [[noreturn]] void refuse(std::string_view key, std::string_view why,
                            const std::string& hint) const {
     throw UsageError(format("{}: {} of [repo.{}] {}", path_.string(), key, name_, why), hint);
+  }
+
+  /// Off the machine everything is sealed, unless that is switched off by name.
+  void load_key(RepositorySettings& repository) const {
+    std::string_view first;
+    for (const std::string_view key :
+         {"key-passphrase", "key-passphrase-file", "key-file", "key-command"}) {
+      if (text(key).empty()) continue;
+      if (!first.empty())
+        refuse(key, format("and {} are both given", first), "a slot is opened by one of them");
+      first = key;
+    }
+    repository.key = {text("key-passphrase"), text("key-passphrase-file"), text("key-file"),
+                      text("key-command")};
+    const std::string encryption = text("encryption");
+    if (encryption == "none" && !first.empty())
+      refuse("encryption", format("is \"none\", and {} is given", first), "remove one of them");
+    repository.sealed =
+        encryption.empty() ? repository.type != "posix" || !first.empty() : encryption != "none";
+    if (repository.sealed && first.empty()) repository.key.passphrase = passphrase_;
   }
 
   /// The kinds of store that know `key`, as a pattern; empty: all.
@@ -82,8 +104,8 @@ class Section {
 
   /// Whether this section itself holds what opens the store.
   bool has_secrets() const {
-    static constexpr std::string_view secrets[] = {"s3-key-secret", "s3-token", "azure-key",
-                                                   "azure-sas-token", "gcs-token"};
+    static constexpr std::string_view secrets[] = {
+        "key-passphrase", "s3-key-secret", "s3-token", "azure-key", "azure-sas-token", "gcs-token"};
     return std::any_of(std::begin(secrets), std::end(secrets), [&](std::string_view key) {
       return file_.find(in_repo, name_, key) != nullptr;
     });
@@ -230,13 +252,15 @@ class Section {
   const ConfigFile& file_;
   const std::string& name_;
   const std::filesystem::path& path_;
+  const std::string& passphrase_;
 };
 
 }  // namespace
 
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
-                                   const std::filesystem::path& path) {
-  return Section(file, name, path).load();
+                                   const std::filesystem::path& path,
+                                   const std::string& passphrase) {
+  return Section(file, name, path, passphrase).load();
 }
 
 }  // namespace pgcairn::command

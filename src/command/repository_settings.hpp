@@ -9,8 +9,9 @@
 namespace pgcairn::command {
 
 /// [repo.NAME] of `file`, which was read from `path`. Throws UsageError naming what is missing or
-/// does not fit.
+/// does not fit. `passphrase`, the environment's, opens what is sealed and says nothing of its key.
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
-                                   const std::filesystem::path& path);
+                                   const std::filesystem::path& path,
+                                   const std::string& passphrase);
 
 }  // namespace pgcairn::command

@@ -11,6 +11,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/secret.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -182,6 +183,8 @@ class Run {
 int run(std::span<const std::string> words) {
   // Repositories are 0640 and 0750 whoever runs this: the archiver's umask is not the operator's.
   ::umask(027);
+  // Configuration and environment hold secrets.
+  crypto::forbid_core_dumps();
   Run program(words);
   const int code = program.execute();
   set_log(LogLevel::error, {});

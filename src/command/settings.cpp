@@ -47,6 +47,7 @@ class Loader {
     load_verify();
     load_drill();
     load_stanza();
+    load_new_key();
     load_expire();
     load_report();
     load_repository_verbs();
@@ -62,6 +63,8 @@ class Loader {
                                                  "metrics", "repo-ls", "repo-get"};
     return std::find(std::begin(verbs), std::end(verbs), arguments_.verb) != std::end(verbs);
   }
+  /// Keys are the repository's, whatever stanzas it has.
+  bool is_about_keys() const { return arguments_.verb.starts_with("key-"); }
   bool archives() const { return arguments_.verb.starts_with("archive-"); }
   /// The archive verbs run in it; a drill keeps away from it where there is one.
   bool needs_data_directory() const {
@@ -207,7 +210,7 @@ class Loader {
       settings_.stanza = named->text;
       return;
     }
-    if (shows_all()) return;
+    if (shows_all() || is_about_keys()) return;
     if (file_.stanzas.size() == 1) {
       settings_.stanza = file_.stanzas.front();
       return;
@@ -225,9 +228,11 @@ class Loader {
       throw UsageError(format("{} configures no repository", settings_.config.string()),
                        "add a section [repo.NAME] with the keys type and path");
     }
+    const auto told = from_environment("key-passphrase");
+    const std::string passphrase = told ? told->text : std::string();
     const std::vector<std::string> names = repositories_to_use();
     for (const std::string& name : names) {
-      RepositorySettings repository = load_repository(file_, name, settings_.config);
+      RepositorySettings repository = load_repository(file_, name, settings_.config, passphrase);
       load_retention(repository, [&](std::string_view key) {
         const auto value = repository_value(key, name);
         return value ? value->text : std::string();
@@ -306,7 +311,9 @@ class Loader {
 
   void load_cluster() {
     // These may be about stanzas that this host knows nothing of.
-    if (shows_all() || arguments_.verb == "stanza-delete" || arguments_.verb == "repo-copy") return;
+    if (shows_all() || is_about_keys() || arguments_.verb == "stanza-delete" ||
+        arguments_.verb == "repo-copy")
+      return;
     const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
                                       settings_.stanza) != file_.stanzas.end();
     if (const auto path = find("pg-path")) {
@@ -484,6 +491,33 @@ class Loader {
     settings_.reason = text_of("reason");
     if (arguments_.verb == "stanza-delete")
       settings_.dry_run = is_true(text_of("dry-run", "false"));
+  }
+
+  void load_new_key() {
+    if (!is_about_keys()) return;
+    if (arguments_.verb != "key-list" && settings_.repositories.size() > 1) {
+      throw UsageError(
+          format("{} changes one repository, and several are configured", arguments_.verb),
+          format("add --repo=NAME; NAME is one of {}", quoted_list(file_.repositories)));
+    }
+    settings_.label = text_of("label");
+    std::string_view first;
+    for (const std::string_view name :
+         {"new-passphrase-file", "new-key-file", "new-key-command", "new-passphrase"}) {
+      const auto value = find(name);
+      if (!value) continue;
+      // The environment's is for want of anything else.
+      if (!first.empty() && value->source == Source::environment) continue;
+      if (!first.empty()) {
+        throw UsageError(format("--{} and --{} are both given", first, name),
+                         "a slot has one secret: remove one of them");
+      }
+      first = name;
+      if (name == "new-passphrase-file") settings_.new_key.passphrase_file = path_of(*value);
+      if (name == "new-key-file") settings_.new_key.file = path_of(*value);
+      if (name == "new-key-command") settings_.new_key.command = value->text;
+      if (name == "new-passphrase") settings_.new_key.passphrase = value->text;
+    }
   }
 
   void load_expire() {

@@ -25,6 +25,17 @@ namespace pgcairn::command {
 
 enum class Form { text, json, nagios, prometheus };
 
+/// What is told of the key of a repository; at most one member of it.
+struct KeyChoice {
+  std::string passphrase;
+  std::filesystem::path passphrase_file;
+  std::filesystem::path file;
+  std::string command;
+  bool none() const {
+    return passphrase.empty() && passphrase_file.empty() && file.empty() && command.empty();
+  }
+};
+
 struct RepositorySettings {
   std::string name;
   std::string type;            // "posix", "s3"
@@ -33,7 +44,9 @@ struct RepositorySettings {
   bool is_remote = false;              // across a network
   std::uint64_t bytes_per_second = 0;  // in each direction; 0: no limit
   bool has_secrets = false;            // in the configuration file
-  repo::RetentionPolicy retention;     // in UTC: see retention_of()
+  bool sealed = false;                 // asked for, or the default of its type
+  KeyChoice key;
+  repo::RetentionPolicy retention;  // in UTC: see retention_of()
   std::string retention_timezone = "UTC";
 };
 
@@ -116,6 +129,10 @@ struct Settings {
   bool index = false;
   // health, metrics: the stanza that was named, or all of the configuration
   std::vector<WatchedStanza> watched;
+
+  // key-add, key-rotate
+  KeyChoice new_key;  // none: asked for at the terminal
+  std::string label;
 
   // verify; `set` as well, as have expire and info
   std::string level = "quick";  // quick | full

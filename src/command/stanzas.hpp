@@ -1,5 +1,6 @@
 #pragma once
 
+#include "exit_codes.hpp"
 #include "settings.hpp"
 
 #include <pgcairn/engine/info.hpp>
@@ -17,5 +18,8 @@ namespace pgcairn::command {
 std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
                                              std::span<repo::Repository> repositories,
                                              std::stop_token stop);
+
+/// How a verb ends that could not read a repository.
+ExitCode unreadable_code(std::span<const engine::StanzaInfo> stanzas);
 
 }  // namespace pgcairn::command

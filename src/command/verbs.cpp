@@ -30,6 +30,10 @@ constexpr Verb kVerbs[] = {
     {"stanza-upgrade", stanza_upgrade, "", 0, 0, "let a stanza go on with a later major version",
      true},
     {"stanza-delete", stanza_delete, "", 0, 0, "remove a stanza, all its backups and its WAL"},
+    {"key-list", key_list, "", 0, 0, "show the key slots of encrypted repositories"},
+    {"key-add", key_add, "", 0, 0, "let another passphrase or key open a repository"},
+    {"key-remove", key_remove, "SLOT", 1, 1, "let one of them open it no more"},
+    {"key-rotate", key_rotate, "", 0, 0, "put another passphrase or key in the place of this one"},
     {"help", help, "[COMMAND]", 0, 1, "show the commands, or all about one"},
     {"version", version, "", 0, 0, "show the version"},
 };

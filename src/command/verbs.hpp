@@ -59,6 +59,10 @@ ExitCode stanza_upgrade(const Session& session);
 ExitCode stanza_delete(const Session& session);
 ExitCode stop(const Session& session);
 ExitCode start(const Session& session);
+ExitCode key_list(const Session& session);
+ExitCode key_add(const Session& session);
+ExitCode key_remove(const Session& session);
+ExitCode key_rotate(const Session& session);
 ExitCode help(const Session& session);
 ExitCode version(const Session& session);
 

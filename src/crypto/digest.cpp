@@ -1,45 +1,12 @@
+#include "libcrypto.hpp"
+
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/library.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 namespace pgcairn::crypto {
 
 namespace {
-
-// clang-format off
-#define PGCAIRN_CRYPTO_FUNCTIONS(X)                                                                \
-  X(EVP_DecodeBlock) X(EVP_Digest) X(EVP_EncodeBlock) X(EVP_md5) X(EVP_sha256) X(HMAC)
-// clang-format on
-
-/// The functions of OpenSSL's libcrypto, loaded with the first digest.
-struct LibCrypto {
-#define PGCAIRN_MEMBER(name) decltype(&::name) name = nullptr;
-  PGCAIRN_CRYPTO_FUNCTIONS(PGCAIRN_MEMBER)
-#undef PGCAIRN_MEMBER
-};
-
-const LibCrypto& ssl() {
-  static const LibCrypto functions = [] {
-    const Library library("libcrypto.so.3", "OpenSSL's library", "install it (package libssl3)");
-    LibCrypto found;
-#define PGCAIRN_LOAD(name) library.find(#name, found.name);
-    PGCAIRN_CRYPTO_FUNCTIONS(PGCAIRN_LOAD)
-#undef PGCAIRN_LOAD
-    return found;
-  }();
-  return functions;
-}
-
-unsigned char* raw(std::byte* bytes) {
-  return reinterpret_cast<unsigned char*>(bytes);
-}
-const unsigned char* raw(const std::byte* bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
 
 template <class Digest>
 Digest digest(const EVP_MD* kind, std::string_view name, Bytes bytes) {

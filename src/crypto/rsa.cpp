@@ -1,42 +1,13 @@
+#include "libcrypto.hpp"
+
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/library.hpp>
 #include <pgcairn/crypto/rsa.hpp>
 
 #include <memory>
 
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-
 namespace pgcairn::crypto {
 
 namespace {
-
-// clang-format off
-#define PGCAIRN_RSA_FUNCTIONS(X)                                                                   \
-  X(BIO_free) X(BIO_new_mem_buf) X(EVP_DigestSign) X(EVP_DigestSignInit) X(EVP_MD_CTX_free)        \
-  X(EVP_MD_CTX_new) X(EVP_PKEY_free) X(EVP_PKEY_get_base_id) X(EVP_sha256)                         \
-  X(PEM_read_bio_PrivateKey)
-// clang-format on
-
-/// The functions of OpenSSL's libcrypto, loaded with the first signature.
-struct LibCrypto {
-#define PGCAIRN_MEMBER(name) decltype(&::name) name = nullptr;
-  PGCAIRN_RSA_FUNCTIONS(PGCAIRN_MEMBER)
-#undef PGCAIRN_MEMBER
-};
-
-const LibCrypto& ssl() {
-  static const LibCrypto functions = [] {
-    const Library library("libcrypto.so.3", "OpenSSL's library", "install it (package libssl3)");
-    LibCrypto found;
-#define PGCAIRN_LOAD(name) library.find(#name, found.name);
-    PGCAIRN_RSA_FUNCTIONS(PGCAIRN_LOAD)
-#undef PGCAIRN_LOAD
-    return found;
-  }();
-  return functions;
-}
 
 struct Free {
   void operator()(BIO* text) const { ssl().BIO_free(text); }

@@ -491,6 +491,7 @@ void BackupRun::copy_all() {
 
   name_packs(store.stored(), manifest);
   info_.manifest_parts = manifest.finish();
+  info_.manifest_seals = manifest.seals();
   info_.read_bytes += copier.read_bytes();
   info_.stored_bytes = store.stored_bytes() + manifest.stored_bytes();
 }

@@ -32,6 +32,10 @@ class InfoReader {
       info_.error = error.render();
       info_.missing = true;
       return std::move(info_);
+    } catch (const repo::KeyError& error) {
+      info_.error = error.render();
+      info_.locked = true;
+      return std::move(info_);
     } catch (const Error& error) {
       info_.error = error.render();
       return std::move(info_);

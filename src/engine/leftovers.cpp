@@ -190,7 +190,7 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
   if (pack.size_bytes > repo::kMostPackBytes) throw DamagedError(key, 0, "the pack is too long");
   if (!repository_.driver().get(key, {}, body_)) throw DamagedError(key, 0, "the pack is gone");
   const auto index = repo::PackIndex::parse(body_, repository_.vault(), key);
-  repo::FrameReader reader(repository_.vault(), key);
+  repo::FrameReader reader(repository_.vault(), key, index.seal());
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::uint64_t start = index.offset(i);
     const repo::Frame frame = reader.read(body_.bytes().subspan(start, index.end(i) - start), start,
@@ -203,7 +203,8 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
   const std::uint64_t index_offset = index.offset(index.frames());
   whole_.push_back(
       {ref_, pack.number, body_.size(), index_offset,
-       static_cast<std::uint32_t>(body_.size() - repo::kPackFooterBytes - index_offset)});
+       static_cast<std::uint32_t>(body_.size() - repo::kPackFooterBytes - index_offset),
+       index.seal()});
 }
 
 /// The whole pages among a frame's pieces whose hashes are in the index.

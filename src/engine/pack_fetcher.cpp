@@ -16,7 +16,11 @@ constexpr std::uint64_t kGapBytes = 256 * kKiB;  // cheaper to read over than to
 
 PackFetcher::PackFetcher(storage::Driver& driver, const repo::Vault& vault, std::string key,
                          const repo::ManifestPack& pack, Buffer& body)
-    : driver_(driver), vault_(vault), reader_(vault, std::move(key)), pack_(pack), body_(body) {
+    : driver_(driver),
+      vault_(vault),
+      reader_(vault, std::move(key), pack.seal),
+      pack_(pack),
+      body_(body) {
   body_.clear();
 }
 
@@ -24,7 +28,7 @@ const repo::PackIndex& PackFetcher::index() {
   if (has_index_) return index_;
   const std::uint64_t tail_bytes =
       pack_.size_bytes - std::min(pack_.size_bytes, pack_.index_offset);
-  index_ = repo::PackIndex::load(driver_, vault_, key(), pack_.size_bytes, tail_bytes);
+  index_ = repo::PackIndex::load(driver_, vault_, key(), pack_.size_bytes, tail_bytes, pack_.seal);
   has_index_ = true;
   fetched_bytes_ += tail_bytes;
   return index_;
@@ -37,7 +41,7 @@ void PackFetcher::want(std::vector<std::uint32_t> frames, std::uint64_t wanted_b
   const bool most = wanted_bytes >= pack_.size_bytes / 2;
   if (!has_index_ && most && pack_.size_bytes <= kFetchBytes + kFetchBytes / 4) {
     fetch(0, pack_.size_bytes);
-    index_ = repo::PackIndex::parse(body_, vault_, key());
+    index_ = repo::PackIndex::parse(body_, vault_, key(), pack_.seal);
     has_index_ = true;
   }
   if (!wanted_.empty() && wanted_.back() >= index().frames()) {

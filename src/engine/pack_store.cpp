@@ -64,7 +64,8 @@ void PackStore::upload(std::stop_token stop) {
         [&] { repository_.driver().put(key(pack->number), pack->body, storage::IfExists::fail); });
     stored_bytes_ += pack->body.size();
     std::lock_guard lock(mutex_);
-    stored_.push_back({0, pack->number, pack->body.size(), pack->index_offset, pack->index_bytes});
+    stored_.push_back(
+        {0, pack->number, pack->body.size(), pack->index_offset, pack->index_bytes, pack->seal});
     spare_.push_back(std::move(pack->body));
   }
 }

@@ -23,8 +23,8 @@ PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo:
     : repository_(repository),
       stanza_(std::move(stanza)),
       info_(std::move(info)),
-      manifest_(repository.driver(), repository.vault(), stanza_, info_.label,
-                info_.manifest_parts) {
+      manifest_(repository.driver(), repository.vault(), stanza_, info_.label, info_.manifest_parts,
+                info_.manifest_seals) {
   std::set<std::string> used;
   for (const repo::PackRange& range : info_.packs) used.insert(range.backup);
   for (const repo::ManifestRef& ref : manifest_.header().refs) {

@@ -135,7 +135,8 @@ void RestoreRun::remove(const fs::path& path) {
 void RestoreRun::remove_extras() {
   progress_.phase("removing what does not belong", 0);
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
-                                plan_.backup.label, plan_.backup.manifest_parts);
+                                plan_.backup.label, plan_.backup.manifest_parts,
+                                plan_.backup.manifest_seals);
   Owners owners(plan_.data_directory);
   LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
   while (const auto entry = manifest.next()) {
@@ -158,7 +159,8 @@ void RestoreRun::remove_extras() {
 void RestoreRun::write_files() {
   progress_.phase("restoring", plan_.compare_bytes + plan_.write_bytes);
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
-                                plan_.backup.label, plan_.backup.manifest_parts);
+                                plan_.backup.label, plan_.backup.manifest_parts,
+                                plan_.backup.manifest_seals);
   const repo::ManifestHeader& header = manifest.header();
   directory_.mode = header.directory_mode;
   directory_.user = header.user;

@@ -158,7 +158,8 @@ std::uint64_t growth(const repo::ManifestEntry& entry, const std::optional<struc
 /// sizes by directory, packs.
 void count(RestorePlan& plan, DeviceBytes& freed) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
-                                plan.backup.label, plan.backup.manifest_parts);
+                                plan.backup.label, plan.backup.manifest_parts,
+                                plan.backup.manifest_seals);
   Places places(plan);
   LinkPlacer links(plan, places);
   std::optional<LocalTree> tree;

@@ -70,11 +70,13 @@ class Verification {
  private:
   struct NamedPack {
     std::uint64_t size_bytes = 0;
+    std::optional<repo::Binding> seal;
     std::vector<std::string> backups;
   };
   struct WholePack {
     std::string key;
     std::uint64_t size_bytes;
+    std::optional<repo::Binding> seal;
     std::vector<std::string> backups;
   };
   struct WalObject {
@@ -103,8 +105,8 @@ class Verification {
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
   void forget_removed();
   repo::ManifestReader manifest_of(const repo::BackupInfo& backup) {
-    return {repository_.driver(), repository_.vault(), stanza_, backup.label,
-            backup.manifest_parts};
+    return {repository_.driver(), repository_.vault(),   stanza_,
+            backup.label,         backup.manifest_parts, backup.manifest_seals};
   }
   const repo::BackupInfo* find_backup(const std::string& label) const;
 
@@ -200,6 +202,7 @@ void Verification::read_manifest(const repo::BackupInfo& backup) {
                 pack.size_bytes);
       }
       named.size_bytes = pack.size_bytes;
+      named.seal = pack.seal;
       named.backups.push_back(backup.label);
     }
   } catch (const DamagedError& error) {
@@ -225,7 +228,7 @@ void Verification::compare_packs(const std::string& label,
                      named.size_bytes),
               named.backups, std::min(object->second, named.size_bytes));
     } else {
-      whole_packs_.push_back({key, named.size_bytes, named.backups});
+      whole_packs_.push_back({key, named.size_bytes, named.seal, named.backups});
     }
   }
 }
@@ -323,7 +326,7 @@ void Verification::count_wal() {
 void Verification::open_objects() {
   std::vector<ObjectToOpen> objects;
   for (const WholePack& pack : whole_packs_)
-    objects.push_back({pack.key, pack.size_bytes, {}, "", pack.backups});
+    objects.push_back({pack.key, pack.size_bytes, {}, "", pack.backups, pack.seal});
   for (const auto& [key, wal] : wal_)
     objects.push_back({key, wal.size_bytes, wal.cluster, wal.file, wal.backups});
   choose_sample(objects, options_.sample_percent);

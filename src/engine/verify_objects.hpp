@@ -17,7 +17,8 @@ struct ObjectToOpen {
   std::uint64_t size_bytes = 0;
   repo::Cluster cluster;
   std::string wal_file;
-  std::vector<std::string> backups;  // that need it
+  std::vector<std::string> backups;     // that need it
+  std::optional<repo::Binding> seal{};  // of a sealed pack: which object it has to be
 };
 
 /// Leaves `percent` of them, chosen at random, at least one.

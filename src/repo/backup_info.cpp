@@ -109,7 +109,13 @@ std::string write_backup_info(const BackupInfo& info) {
         .member("last", range.last)
         .end_object();
   }
-  json.end_array().member("manifest-parts", info.manifest_parts).member("codec", info.codec);
+  json.end_array().member("manifest-parts", info.manifest_parts);
+  if (!info.manifest_seals.empty()) {
+    json.key("manifest-seals").begin_array();
+    for (const Binding& seal : info.manifest_seals) json.value(hex(seal));
+    json.end_array();
+  }
+  json.member("codec", info.codec);
   json.member("program-version", info.program_version);
   json.member("host", escape_bytes(info.host)).end_object();
   return json.take();
@@ -253,6 +259,13 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());
   info.packs = read_packs(json["packs"]);
   info.manifest_parts = number("manifest-parts");
+  if (const auto seals = json.find("manifest-seals")) {
+    for (const JsonValue value : seals->array()) {
+      const auto seal = parse_binding(value.string());
+      if (!seal) throw wrong("manifest-seals");
+      info.manifest_seals.push_back(*seal);
+    }
+  }
   info.codec = string("codec");
   info.program_version = string("program-version");
   info.host = unescape_bytes(json["host"].string());

@@ -15,11 +15,31 @@ std::string check_line(const Vault& vault, std::string_view key, std::string_vie
   return format("{{\"check\":\"{}\"}}", hex(crypto::hash128(as_bytes(covered))));
 }
 
+bool put_sealed(storage::Driver& driver, const Vault& vault, const std::string& key,
+                std::string_view json, storage::IfExists if_exists) {
+  const auto codec = compress::make_codec(compress::CodecId::none, 0);
+  FrameWriter writer(FrameKind::document, vault, key, *codec);
+  Buffer body;
+  writer.append(as_bytes(json), {}, body);
+  return driver.put(key, body, if_exists);
+}
+
+std::string open_sealed(const Vault& vault, const std::string& key, Bytes body) {
+  FrameReader reader(vault, key);
+  const Frame frame = reader.read(body, 0, FrameKind::document, 0);
+  if (frame.whole_bytes != body.size())
+    throw DamagedError(key, frame.whole_bytes, "the document goes on after its end");
+  Buffer json;
+  reader.open(frame, 0, json);
+  return std::string(as_text(json));
+}
+
 }  // namespace
 
 bool put_document(storage::Driver& driver, const Vault& vault, const std::string& key,
                   std::string_view json, storage::IfExists if_exists) {
   PGCAIRN_ASSERT(json.find('\n') == std::string_view::npos);
+  if (vault.sealed()) return put_sealed(driver, vault, key, json, if_exists);
   const std::string text = format("{}\n{}\n", json, check_line(vault, key, json));
   return driver.put(key, as_bytes(text), if_exists);
 }
@@ -28,6 +48,7 @@ std::optional<std::string> get_document(storage::Driver& driver, const Vault& va
                                         const std::string& key) {
   Buffer body;
   if (!driver.get(key, {0, kMostDocumentBytes}, body)) return std::nullopt;
+  if (vault.sealed()) return open_sealed(vault, key, body);
   const std::string_view text = as_text(body);
   const std::size_t end = text.find('\n');
   if (end == std::string_view::npos)

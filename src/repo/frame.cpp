@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint8_t kVersion = 1;
 constexpr std::array<char, 4> kMagic = {'P', 'G', 'C', 'N'};
 
+enum class Seal : std::uint8_t { none = 0, aes_256_gcm = 1 };
+
 // Where the parts of a header stand.
 constexpr std::size_t kAtSkippableSize = 4;
 constexpr std::size_t kAtMagic = 8;
@@ -51,7 +53,19 @@ Limits limits_of(FrameKind kind) {
 
 FrameWriter::FrameWriter(FrameKind kind, const Vault& vault, std::string_view key,
                          compress::Codec& codec)
-    : kind_(kind), binding_(crypto::hash128(as_bytes(vault.place_of(key)))), codec_(codec) {}
+    : kind_(kind), codec_(codec) {
+  std::string place = vault.place_of(key);
+  if (vault.sealed()) {
+    fill_random(binding_);
+    seal_.emplace(*vault.data_key(), binding_, std::move(place));
+  } else {
+    binding_ = crypto::hash128(as_bytes(place));
+  }
+}
+
+std::optional<Binding> FrameWriter::seal() const {
+  return seal_ ? std::optional(binding_) : std::nullopt;
+}
 
 std::size_t FrameWriter::append(Bytes raw, Bytes about, Buffer& out) {
   const Limits limits = limits_of(kind_);
@@ -95,17 +109,23 @@ void FrameWriter::finish(FrameKind kind, compress::CodecId codec, std::size_t st
   store_le(header + kAtVersion, kVersion);
   store_le(header + kAtKind, static_cast<std::uint8_t>(kind));
   store_le(header + kAtCodec, static_cast<std::uint8_t>(codec));
-  store_le(header + kAtNumber, number_++);
+  store_le(header + kAtSeal, static_cast<std::uint8_t>(seal_ ? Seal::aes_256_gcm : Seal::none));
+  store_le(header + kAtNumber, number_);
   store_le(header + kAtAboutBytes, static_cast<std::uint32_t>(about_bytes));
   store_le(header + kAtPayloadBytes, static_cast<std::uint32_t>(payload_bytes));
   store_le(header + kAtRawBytes, static_cast<std::uint32_t>(raw_bytes));
   std::memcpy(header + kAtBinding, binding_.data(), binding_.size());
-  const crypto::Hash128 check = crypto::hash128(out.bytes().subspan(start));
+  const MutableBytes content = out.writable().subspan(start + kFrameHeaderBytes);
+  const auto check = seal_ ? seal_->seal({header, kAtCheck}, number_, content)
+                           : crypto::hash128(out.bytes().subspan(start));
   std::memcpy(header + kAtCheck, check.data(), check.size());
+  ++number_;
 }
 
-FrameReader::FrameReader(const Vault& vault, std::string key)
-    : key_(std::move(key)), binding_(crypto::hash128(as_bytes(vault.place_of(key_)))) {}
+FrameReader::FrameReader(const Vault& vault, std::string key, std::optional<Binding> binding)
+    : key_(std::move(key)),
+      vault_(vault),
+      binding_(vault.sealed() ? binding : crypto::hash128(as_bytes(vault.place_of(key_)))) {}
 
 void FrameReader::damaged(std::uint64_t offset, std::string_view cause) const {
   throw DamagedError(key_, offset, cause);
@@ -145,41 +165,71 @@ Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::
   const std::size_t whole = whole_bytes(bytes, offset);
   if (whole > bytes.size())
     damaged(offset, format("the object ends {} bytes before its frame does", whole - bytes.size()));
-  std::array<std::byte, kFrameHeaderBytes> header;
-  std::memcpy(header.data(), bytes.data(), header.size());
-  if (std::memcmp(header.data() + kAtBinding, binding_.data(), binding_.size()) != 0) {
-    damaged(offset, "the frame belongs to another object or another repository");
+  bytes = bytes.first(whole);
+  const std::byte* const header = bytes.data();
+  if (binding_ && std::memcmp(header + kAtBinding, binding_->data(), binding_->size()) != 0) {
+    damaged(offset, vault_.sealed()
+                        ? "the frame belongs to another object, or to one that stood here before"
+                        : "the frame belongs to another object or another repository");
   }
-  if (load_le<std::uint8_t>(header.data() + kAtSeal) != 0)
-    damaged(offset, "the frame is sealed, the repository is not");
-  // The check covers the header with the check's own bytes zero, so it is computed over a copy only
-  // of those.
-  crypto::Hasher128 hasher;
-  std::array<std::byte, 16> zeros{};
-  hasher.add(Bytes(header).first(kAtCheck));
-  hasher.add(zeros);
-  hasher.add(bytes.subspan(kFrameHeaderBytes, whole - kFrameHeaderBytes));
-  const crypto::Hash128 check = hasher.finish();
-  if (std::memcmp(header.data() + kAtCheck, check.data(), check.size()) != 0)
-    damaged(offset, "a frame's bytes have changed: its check does not fit");
+  const auto seal = load_le<Seal>(header + kAtSeal);
+  if (seal != (vault_.sealed() ? Seal::aes_256_gcm : Seal::none)) {
+    damaged(offset, vault_.sealed() ? "the frame is not sealed, the repository is"
+                                    : "the frame is sealed, the repository is not");
+  }
+  if (!vault_.sealed()) check(bytes, offset);
+  const Bytes content = vault_.sealed() ? unseal(bytes, offset) : bytes.subspan(kFrameHeaderBytes);
 
   Frame frame;
-  frame.kind = static_cast<FrameKind>(load_le<std::uint8_t>(header.data() + kAtKind));
-  frame.number = load_le<std::uint32_t>(header.data() + kAtNumber);
-  const auto codec = load_le<std::uint8_t>(header.data() + kAtCodec);
+  frame.kind = static_cast<FrameKind>(load_le<std::uint8_t>(header + kAtKind));
+  frame.number = load_le<std::uint32_t>(header + kAtNumber);
+  const auto codec = load_le<std::uint8_t>(header + kAtCodec);
   if (frame.kind != kind) damaged(offset, "a frame of another kind stands here");
   if (frame.number != number)
     damaged(offset, format("frame {} stands where frame {} belongs", frame.number, number));
   if (codec >= std::size(codecs_))
     damaged(offset, format("a frame of an unknown codec, {}", codec));
   frame.codec = static_cast<compress::CodecId>(codec);
-  frame.raw_bytes = load_le<std::uint32_t>(header.data() + kAtRawBytes);
+  frame.raw_bytes = load_le<std::uint32_t>(header + kAtRawBytes);
   frame.whole_bytes = whole;
-  const auto about_bytes = load_le<std::uint32_t>(header.data() + kAtAboutBytes);
-  frame.about = bytes.subspan(kFrameHeaderBytes, about_bytes);
-  frame.payload =
-      bytes.subspan(kFrameHeaderBytes + about_bytes, whole - kFrameHeaderBytes - about_bytes);
+  const auto about_bytes = load_le<std::uint32_t>(header + kAtAboutBytes);
+  frame.about = content.first(about_bytes);
+  frame.payload = content.subspan(about_bytes);
   return frame;
+}
+
+/// The check covers the header with the check's own bytes zero.
+void FrameReader::check(Bytes frame, std::uint64_t offset) const {
+  crypto::Hasher128 hasher;
+  const crypto::Hash128 zeros{};
+  hasher.add(frame.first(kAtCheck));
+  hasher.add(zeros);
+  hasher.add(frame.subspan(kFrameHeaderBytes));
+  const crypto::Hash128 check = hasher.finish();
+  if (std::memcmp(frame.data() + kAtCheck, check.data(), check.size()) != 0)
+    damaged(offset, "a frame's bytes have changed: its check does not fit");
+}
+
+/// About and payload. A binding is believed when the first frame with it has been opened.
+Bytes FrameReader::unseal(Bytes frame, std::uint64_t offset) {
+  Binding binding;
+  std::memcpy(binding.data(), frame.data() + kAtBinding, binding.size());
+  std::optional<ObjectSeal> first;
+  if (!seal_) first.emplace(*vault_.data_key(), binding, vault_.place_of(key_));
+  ObjectSeal& seal = seal_ ? *seal_ : *first;
+  crypto::Tag tag;
+  std::memcpy(tag.data(), frame.data() + kAtCheck, tag.size());
+  const Bytes sealed = frame.subspan(kFrameHeaderBytes);
+  opened_.resize(sealed.size());
+  if (!seal.open(frame.first(kAtCheck), load_le<std::uint32_t>(frame.data() + kAtNumber), sealed,
+                 tag, opened_.writable())) {
+    damaged(offset, "a frame's bytes have changed, or it belongs elsewhere: its seal is broken");
+  }
+  if (first) {
+    binding_ = binding;
+    seal_ = std::move(first);
+  }
+  return opened_;
 }
 
 void FrameReader::open(const Frame& frame, std::uint64_t offset, Buffer& raw) {

@@ -60,6 +60,10 @@ std::string lease_key(std::string_view stanza, std::uint32_t number) {
   return format("{}{:08}.json", lease_prefix(stanza), number);
 }
 
+std::string slot_key(std::uint32_t number) {
+  return format("{}{:08}.json", kSlotsPrefix, number);
+}
+
 std::string record_prefix(std::string_view stanza) {
   return format("record/{}/", stanza);
 }
@@ -108,10 +112,10 @@ void check_stanza_name(std::string_view stanza) {
   };
   if (stanza.empty() || stanza.size() > 64 || !std::all_of(stanza.begin(), stanza.end(), allowed) ||
       stanza.front() == '-' || stanza.front() == '_' || stanza == "lease" || stanza == "cluster" ||
-      stanza == "record") {
+      stanza == "record" || stanza == "key") {
     throw UsageError(format("\"{}\" cannot be the name of a stanza", stanza),
                      "use up to 64 letters, digits, '_' and '-', beginning with a letter or digit; "
-                     "\"cluster\", \"lease\" and \"record\" are taken");
+                     "\"cluster\", \"key\", \"lease\" and \"record\" are taken");
   }
 }
 

@@ -97,12 +97,9 @@ void ManifestWriter::add(const ManifestEntry& entry) {
 void ManifestWriter::add(const ManifestPack& pack) {
   line_.begin_object().key("pack").begin_array().value(pack.ref).value(pack.pack).end_array();
   line_.member("size", pack.size_bytes);
-  line_.key("index")
-      .begin_array()
-      .value(pack.index_offset)
-      .value(pack.index_bytes)
-      .end_array()
-      .end_object();
+  line_.key("index").begin_array().value(pack.index_offset).value(pack.index_bytes).end_array();
+  if (pack.seal) line_.member("seal", hex(*pack.seal));
+  line_.end_object();
   ++packs_;
   add_line();
 }
@@ -154,16 +151,20 @@ void ManifestWriter::flush_part() {
   stored_bytes_ += part_.size();
   ++parts_;
   part_.clear();
+  if (const auto seal = frames_->seal()) seals_.push_back(*seal);
   frames_.reset();
 }
 
 ManifestReader::ManifestReader(storage::Driver& driver, Vault vault, std::string stanza,
-                               std::string label, std::uint32_t parts)
+                               std::string label, std::uint32_t parts, std::vector<Binding> seals)
     : driver_(driver),
       vault_(std::move(vault)),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
-      parts_(parts) {
+      parts_(parts),
+      seals_(std::move(seals)) {
+  if (vault_.sealed() && seals_.size() != parts_)
+    damaged("the marker does not say which parts the manifest has to have");
   const auto line = next_line();
   if (!line) damaged("the manifest is empty");
   const JsonValue header = document_->parse(*line);
@@ -203,7 +204,8 @@ void ManifestReader::load_part() {
     throw DamagedError(key, 0, "this part of the manifest is missing");
   if (part_.size() > kMostPartBytes)
     throw DamagedError(key, kMostPartBytes, "this part of the manifest is too long");
-  frames_ = std::make_unique<FrameReader>(vault_, key);
+  frames_ = std::make_unique<FrameReader>(
+      vault_, key, vault_.sealed() ? std::optional(seals_[next_part_]) : std::nullopt);
   document_ = std::make_unique<JsonDocument>(key);
   part_position_ = 0;
   ++next_part_;
@@ -342,6 +344,10 @@ std::vector<ManifestPack> ManifestReader::packs() {
       damaged("a pack's line is not understood");
     packs.push_back(
         {pack[0].u32(), pack[1].u32(), value["size"].u64(), index[0].u64(), index[1].u32()});
+    if (vault_.sealed()) {
+      packs.back().seal = parse_binding(value["seal"].string());
+      if (!packs.back().seal) damaged("a pack's seal is not understood");
+    }
     const auto next = next_line();
     if (!next) damaged("the manifest ends early");
     line = *next;

@@ -94,6 +94,7 @@ Pack PackBuilder::finish() {
 
   Pack pack;
   pack.number = number_;
+  pack.seal = writer_.seal();
   pack.index_offset = body_.size();
   const std::uint32_t count = writer_.count();
   pack.index_bytes = static_cast<std::uint32_t>(
@@ -136,7 +137,8 @@ Footer read_footer(Bytes footer, const std::string& key, std::uint64_t offset,
 }  // namespace
 
 PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std::string& key,
-                          std::uint64_t pack_bytes, std::uint64_t tail_bytes) {
+                          std::uint64_t pack_bytes, std::uint64_t tail_bytes,
+                          std::optional<Binding> seal) {
   if (pack_bytes < kPackFooterBytes)
     throw DamagedError(key, pack_bytes, "the pack ends before its footer");
   const std::uint64_t tail_start =
@@ -160,21 +162,22 @@ PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std
   }
   const Bytes index_bytes =
       tail.bytes().subspan(footer.index_offset - have_from, footer_offset - footer.index_offset);
-  return from_frame(index_bytes, footer.index_offset, footer.frames, vault, key);
+  return from_frame(index_bytes, footer.index_offset, footer.frames, FrameReader(vault, key, seal));
 }
 
-PackIndex PackIndex::parse(Bytes pack, const Vault& vault, const std::string& key) {
+PackIndex PackIndex::parse(Bytes pack, const Vault& vault, const std::string& key,
+                           std::optional<Binding> seal) {
   if (pack.size() < kPackFooterBytes)
     throw DamagedError(key, pack.size(), "the pack ends before its footer");
   const std::uint64_t footer_offset = pack.size() - kPackFooterBytes;
   const Footer footer = read_footer(pack.last(kPackFooterBytes), key, footer_offset, pack.size());
   return from_frame(pack.subspan(footer.index_offset, footer_offset - footer.index_offset),
-                    footer.index_offset, footer.frames, vault, key);
+                    footer.index_offset, footer.frames, FrameReader(vault, key, seal));
 }
 
 PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,
-                                const Vault& vault, const std::string& key) {
-  FrameReader reader(vault, key);
+                                FrameReader&& reader) {
+  const std::string& key = reader.key();
   const Frame frame = reader.read(bytes, offset, FrameKind::pack_index, frames);
 
   ByteReader about(frame.about, key, offset + kFrameHeaderBytes);
@@ -182,6 +185,7 @@ PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t
   if (about.fixed<std::uint32_t>() != frames)
     throw wrong("index and footer count different frames");
   PackIndex index;
+  index.seal_ = reader.seal();
   index.offsets_.push_back(0);
   index.first_hashes_.push_back(0);
   for (std::uint32_t i = 0; i < frames; ++i) {

@@ -4,6 +4,7 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
+#include <pgcairn/repo/key_cache.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/repository.hpp>
 
@@ -22,10 +23,22 @@ std::string cluster_id(const Cluster& cluster) {
   return format("{}-{}", cluster.pg_version, cluster.system_id);
 }
 
-Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver)
-    : name_(std::move(name)), driver_(std::move(driver)) {}
+Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys)
+    : name_(std::move(name)), driver_(std::move(driver)), keys_(std::move(keys)) {}
 
 void Repository::open() {
+  if (identify()) {
+    if (!vault_.sealed()) vault_ = Vault(id(), unlock());
+  } else if (keys_.required) {
+    throw UsageError(
+        format("repository \"{}\" is not encrypted, and its configuration asks for that", name_),
+        format("encrypt a new repository at another place; to go on with this one, take the key's "
+               "settings out of [repo.{}] and write encryption = \"none\"",
+               name_));
+  }
+}
+
+bool Repository::identify() {
   const auto json = get_document(*driver_, Vault(""), std::string(kRepositoryKey));
   if (!json) {
     throw MissingError(format("there is no repository in {}", driver_->describe()),
@@ -39,20 +52,60 @@ void Repository::open() {
                        driver_->describe(), root["format"].u64(), kFormat),
                 "use a newer pgcairn");
   }
-  if (root["sealed"].boolean()) {
-    throw Error(format("the repository in {} is encrypted, which this program cannot read yet",
-                       driver_->describe()),
-                "use a newer pgcairn");
+  const bool sealed = root["sealed"].boolean();
+  // What was unlocked stays so, however often it is opened.
+  if (!sealed || vault_.repository_id() != root["id"].string()) vault_ = Vault(root["id"].string());
+  return sealed;
+}
+
+/// Slow where a passphrase is stretched: what runs for every WAL segment has a cache.
+DataKey Repository::unlock() {
+  const std::string how = format(
+      "set key-passphrase-file, key-passphrase, key-file or key-command in [repo.{}] to "
+      "what opens one of them",
+      name_);
+  if (!keys_.secret) {
+    const auto slots = read_slots(*driver_, id());
+    throw KeyError(format("repository \"{}\" is encrypted, and no key is configured; its key "
+                          "slots are {}",
+                          name_, list_slots(slots)),
+                   how);
   }
-  vault_ = Vault(root["id"].string());
+  const KeySecret secret = keys_.secret();
+  const KeyCache cache(keys_.cache);
+  if (!keys_.cache.empty()) {
+    if (DataKey key = cache.find(id(), secret)) return key;
+  }
+  const auto slots = read_slots(*driver_, id());
+  const auto opened = open_slots(slots, id(), secret);
+  if (!opened) {
+    throw KeyError(format("repository \"{}\" is encrypted, and what {} gives opens none of its key "
+                          "slots, which are {}",
+                          name_, secret.origin, list_slots(slots)),
+                   how);
+  }
+  if (!keys_.cache.empty()) cache.keep(id(), secret, opened->data_key);
+  return opened->data_key;
 }
 
 bool Repository::create() {
+  if (keys_.required && !keys_.secret) {
+    throw UsageError(
+        format("repository \"{}\" is to be encrypted, and no key is configured", name_),
+        format("set key-passphrase-file (or key-file, key-command) in [repo.{}]; keep a copy of "
+               "the key elsewhere, since without it nobody reads the backups; encryption = "
+               "\"none\" goes without",
+               name_));
+  }
   JsonWriter json;
   json.begin_object().member("format", kFormat).member("id", random_id());
-  json.member("created", format_utc(now())).member("sealed", false).end_object();
+  json.member("created", format_utc(now())).member("sealed", keys_.required).end_object();
   const bool created = put_document(*driver_, Vault(""), std::string(kRepositoryKey), json.text(),
                                     storage::IfExists::keep);
+  // Of several that create it at once one writes the first slot, and the data key is that one's.
+  const bool sealed = identify();
+  if (sealed && keys_.secret && read_slots(*driver_, id()).empty() && stanzas().empty())
+    put_slot(*driver_, id(), 0, *new_data_key(), keys_.secret(), "first");
   open();
   return created;
 }

@@ -1,42 +1,22 @@
 #include "credential_sources.hpp"
 
+#include <pgcairn/common/command_output.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
-
-#include <sys/wait.h>
 
 namespace pgcairn::storage {
 
 namespace {
 
 constexpr std::uint64_t kMostAnswerBytes = 64 * kKiB;
-constexpr int kCommandSeconds = 60;
-constexpr int kTimedOut = 124;  // of timeout(1)
 
-/// The command may hold a secret itself: errors name the setting that holds it.
 std::string run_command(const std::string& command, const std::string& setting) {
-  const std::string limited =
-      format("exec timeout {} sh -c {}", kCommandSeconds, shell_quote(command));
-  std::FILE* const pipe = ::popen(limited.c_str(), "re");
-  if (pipe == nullptr) throw SystemError("cannot run " + setting, errno);
-  std::string output;
-  std::array<char, 4096> piece{};
-  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
-    output.append(piece.data(), count);
-    if (output.size() > kMostAnswerBytes) break;
-  }
-  const int status = ::pclose(pipe);
-  if (status != 0) {
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    throw Error(format("the command of {} failed with status {}{}", setting, code,
-                       code == kTimedOut ? ": it took too long" : ""),
-                "run it by hand, as the user that pgcairn runs as");
-  }
+  std::string output(kMostAnswerBytes, '\0');
+  const MutableBytes out(reinterpret_cast<std::byte*>(output.data()), output.size());
+  output.resize(read_command_output(command, setting, out));
   return output;
 }
 

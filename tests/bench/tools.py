@@ -37,12 +37,13 @@ def shell(text):
 class Pgcairn(Tool):
     name = "pgcairn"
 
-    def __init__(self, home, server, workers):
+    def __init__(self, home, server, workers, **keys):
         super().__init__(home, server, workers)
-        self.repo = system.make_dir(home / "pgcairn-repo", 0o750)
-        self.cairn = cairn.Pgcairn(cairn.install_binary(home), home / "pgcairn.toml", {
-            "global": {"process-max": workers, "compress-type": "zst", "compress-level": 3},
-            "repo.local": {"type": "posix", "path": self.repo},
+        folder = self.name.replace(" ", "-")
+        self.repo = system.make_dir(home / f"{folder}-repo", 0o750)
+        self.cairn = cairn.Pgcairn(cairn.install_binary(system.make_dir(home / folder, 0o755)), home / f"{folder}.toml", {
+            "global": {"process-max": workers, "compress-type": "zst", "compress-level": 3, "state-path": home / f"{folder}-state"},
+            "repo.local": {"type": "posix", "path": self.repo, **keys},
             "stanza.main": {"pg-path": server.data, "pg-port": server.port, "pg-socket-path": server.sockets,
                             "pg-user": "postgres"}})
         self.archive_command = " ".join(self.cairn.command("--stanza=main", "archive-push", "%p"))
@@ -84,6 +85,15 @@ class Pgcairn(Tool):
 
     def version(self):
         return [self.cairn.binary, "version"]
+
+
+class SealedPgcairn(Pgcairn):
+    """The same with an encrypted repository."""
+
+    name = "pgcairn sealed"
+
+    def __init__(self, home, server, workers):
+        super().__init__(home, server, workers, **{"key-passphrase-file": system.write(home / "passphrase", "bench\n", 0o600)})
 
 
 class PgBackRest(Tool):

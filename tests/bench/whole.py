@@ -5,7 +5,7 @@ import sys
 from measure import measured, mebibytes
 from support import cluster as clusters
 from support import system
-from tools import BaseBackup, Copy, PgBackRest, Pgcairn
+from tools import BaseBackup, Copy, PgBackRest, Pgcairn, SealedPgcairn
 
 # Autovacuum and checkpoints on a timer would fall on one tool or the other. Segments are kept for archive-push.
 SETTINGS = {"autovacuum": False, "archive_mode": True, "archive_command": "/bin/true", "checkpoint_timeout": "1d",
@@ -19,7 +19,7 @@ class Whole:
         self.server.must_start().pgbench_init(options.scale)
         self.server.rows("CHECKPOINT")
         self.size = mebibytes(self.server.data / "base")
-        self.tools = [kind(home, self.server, options.workers) for kind in (Pgcairn, PgBackRest, BaseBackup, Copy)]
+        self.tools = [kind(home, self.server, options.workers) for kind in (Pgcairn, SealedPgcairn, PgBackRest, BaseBackup, Copy)]
 
     def describe(self):
         backrest = system.run(["pgbackrest", "version"]).stdout.strip()
@@ -82,6 +82,10 @@ class Whole:
         for work, most in (("full backup", 0.55), ("restore", 0.65), ("restore --delta, identical", 0.4), ("archive-push", 0.8)):
             results.judge(f"{work}, wall", results.ratio(work), most, "of pgbackrest's")
         results.judge("verify, wall", results.ratio("verify", other="cp + sync"), 1, "of zstd -d's")
+        results.judge("full backup, sealed", results.ratio("full backup", "pgcairn sealed", "pgcairn"), 1.10, "of an unsealed one's")
+        for work in ("archive-push", "archive-get"):
+            extra = results.median(work, "pgcairn sealed") - results.median(work, "pgcairn")
+            results.judge(f"{work}, sealing adds", extra, 0.005, "s")
         results.judge("version, wall", results.median("version", "pgcairn"), 0.010, "s")
         for work in ("full backup", "restore"):
             results.judge(f"{work}, memory", results.median(work, "pgcairn", "rss"), 128, "MiB")

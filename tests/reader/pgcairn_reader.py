@@ -6,9 +6,12 @@
     pgcairn_reader.py wal REPO STANZA CLUSTER FILE a WAL or history file, to standard output
     pgcairn_reader.py check REPO STANZA LABEL      every frame, hash, map and count of a backup
 
-Only directories, and only unsealed repositories. Needs python3-zstandard, python3-lz4, python3-xxhash.
+Only directories. What opens a key slot of a sealed repository is in the environment: READER_PASSPHRASE, or READER_KEY, 64
+hexadecimal digits. Needs python3-zstandard, python3-lz4, python3-xxhash, python3-cryptography.
 """
 
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -19,12 +22,15 @@ import zlib
 import lz4.frame
 import xxhash
 import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KIB, MIB = 1 << 10, 1 << 20
-DATA, INDEX, MANIFEST, WAL = 1, 2, 3, 4
+DATA, INDEX, MANIFEST, WAL, DOCUMENT = 1, 2, 3, 4, 5
 PAGE = 8192
 # Of each kind: most bytes of payload decompressed, and of about.
-LIMITS = {DATA: (256 * KIB, 64 * KIB), INDEX: (0, 8 * MIB), MANIFEST: (8 * MIB, 0), WAL: (4 * MIB, 64 * KIB)}
+LIMITS = {DATA: (256 * KIB, 64 * KIB), INDEX: (0, 8 * MIB), MANIFEST: (8 * MIB, 0), WAL: (4 * MIB, 64 * KIB),
+          DOCUMENT: (64 * MIB, 0)}
 FOOTER = struct.Struct("<II4sIQQ")
 HEADER = struct.Struct("<II4sBBBBIIII16s16s")
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -89,17 +95,29 @@ def decompress(codec, stored, size, where):
     return out
 
 
-class Frame:
-    """The frame of an object that begins at start; end is where the next one begins."""
+def hkdf(key, salt, info):
+    """32 bytes by HKDF-SHA256."""
+    extracted = hmac.digest(salt, key, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
 
-    def __init__(self, repo, key, data, start, kind, number):
+
+def hexadecimal(text, size, where):
+    need(isinstance(text, str) and re.fullmatch(f"[0-9a-f]{{{2 * size}}}", text), where, "has wrong digits")
+    return bytes.fromhex(text)
+
+
+class Frame:
+    """The frame of an object that begins at start; end is where the next one begins. `binding` is what a sealed one has to have,
+    where that is known."""
+
+    def __init__(self, repo, key, data, start, kind, number, binding=None):
         where = self.where = f"{key}: frame {number} at {start}"
         need(0 <= start and len(data) - start >= 64, where, "is cut off")
         header = bytes(data[start:start + 64])
-        (magic, skip, name, version, got_kind, codec, seal, got_number, about, stored, size, binding,
+        (magic, skip, name, version, got_kind, codec, seal, got_number, about, stored, size, self.binding,
          check) = HEADER.unpack(header)
         need(magic == 0x184D2A5C and name == b"PGCN" and version == 1, where, "is no frame of version 1")
-        need(seal == 0, where, "is sealed, which this reader cannot open")
+        need(seal == (1 if repo.data_key else 0), where, "is sealed and the repository not, or the other way round")
         need(got_kind == kind, where, "is of kind", got_kind, "not", kind)
         need(got_number == number, where, "has the number", got_number)
         most_size, most_about = LIMITS[kind]
@@ -107,20 +125,51 @@ class Frame:
         need(len(data) - start >= 64 + about + stored, where, "is cut off")
         self.end = start + 64 + about + stored
         body = bytes(data[start + 64:self.end])
-        need(binding == xxhash.xxh3_128_digest(repo.place(key)), where, "belongs elsewhere")
-        need(check == xxhash.xxh3_128_digest(header[:48] + bytes(16) + body), where, "fails its check")
+        if repo.data_key:
+            need(binding in (None, self.binding), where, "is of another object")
+            cipher = AESGCM(hkdf(repo.data_key, self.binding, b"pgcairn object 1"))
+            try:
+                body = cipher.decrypt(struct.pack("<I8x", number), body + check, header[:48] + repo.place(key))
+            except InvalidTag as error:
+                raise Damage(where, "has a broken seal") from error
+        else:
+            need(self.binding == xxhash.xxh3_128_digest(repo.place(key)), where, "belongs elsewhere")
+            need(check == xxhash.xxh3_128_digest(header[:48] + bytes(16) + body), where, "fails its check")
         self.about = body[:about]
         self.payload = decompress(codec, body[about:], size, where)
 
 
 class Repo:
-    def __init__(self, root):
-        self.root, self.id = root, ""
+    def __init__(self, root, passphrase=None, key=None):
+        self.root, self.id, self.data_key = root, "", None
         document = self.document("pgcairn.json")
         need(document.get("format") == 1, "pgcairn.json: not a repository of format 1")
-        need(document.get("sealed") is False, "pgcairn.json: sealed, which this reader cannot open")
         self.id = member(document, "id", str, "pgcairn.json")
         need(re.fullmatch("[0-9a-f]{32}", self.id), "pgcairn.json: wrong id")
+        if member(document, "sealed", bool, "pgcairn.json"):
+            self.data_key = self.unlock(passphrase, key)
+
+    def unlock(self, passphrase, key):
+        """The data key, out of the slot that the secret opens."""
+        for name in self.names("key"):
+            where = f"key/{name}"
+            slot = self.document(where)
+            kind, salt = member(slot, "kind", str, where), hexadecimal(slot.get("salt"), 16, where)
+            if kind == "passphrase" and passphrase is not None:
+                cost = member(slot, "scrypt", dict, where)
+                need(128 * count(cost.get("n"), where) * count(cost.get("r"), where) <= 1 << 30, where, "costs too much")
+                secret = hashlib.scrypt(passphrase, salt=salt, n=cost["n"], r=cost["r"], p=count(cost.get("p"), where), dklen=32,
+                                        maxmem=(1 << 31) - 1)
+            elif kind in ("file", "command") and key is not None:
+                secret = key
+            else:
+                continue
+            cipher = AESGCM(hkdf(secret, salt, b"pgcairn key slot 1"))
+            try:
+                return cipher.decrypt(bytes(12), hexadecimal(slot.get("wrapped"), 48, where), self.place(where) + b"\n" + kind.encode())
+            except InvalidTag:
+                pass
+        raise Damage("the secret opens no key slot")
 
     def place(self, key):
         return f"{self.id}\n{key}".encode()
@@ -142,6 +191,10 @@ class Repo:
 
     def document(self, key):
         data = self.get(key)
+        if self.data_key:
+            frame = Frame(self, key, data, 0, DOCUMENT, 0)
+            need(frame.end == len(data) and not frame.about, key, "is more than a document")
+            return parse(frame.payload, key)
         lines = data.split(b"\n")
         need(len(data) <= 64 * MIB and len(lines) == 3 and lines[2] == b"", key, "is not two lines")
         check = parse(lines[1], key).get("check")
@@ -151,9 +204,10 @@ class Repo:
     def wal(self, stanza, cluster, file):
         folder = "" if file.endswith(".history") else file[:16] + "/"
         key = f"{stanza}/wal/{cluster}/{folder}{file}"
-        data, content, start, number, about = self.get(key), [], 0, 0, {}
+        data, content, start, number, about, binding = self.get(key), [], 0, 0, {}, None
         while start < len(data) or number == 0:
-            frame = Frame(self, key, data, start, WAL, number)
+            frame = Frame(self, key, data, start, WAL, number, binding)
+            binding = frame.binding
             need(number == 0 or not frame.about, key, "has more than one about")
             about = parse(frame.about, key) if number == 0 else about
             content.append(frame.payload)
@@ -168,8 +222,8 @@ class Repo:
 class Pack:
     """A pack, opened by its footer and index; frames are read when they are asked for."""
 
-    def __init__(self, repo, stanza, label, number):
-        self.repo, self.key = repo, f"{stanza}/data/{label}/pack/{number:08}"
+    def __init__(self, repo, stanza, label, number, seal):
+        self.repo, self.seal, self.key = repo, seal, f"{stanza}/data/{label}/pack/{number:08}"
         self.data = repo.get(self.key)
         size = len(self.data)
         need(64 + 32 <= size <= 64 * MIB, self.key, "has an impossible size")
@@ -177,7 +231,7 @@ class Pack:
         need(magic == 0x184D2A5D and skip == 24 and name == b"PGCE", self.key, "has no footer")
         need(check == xxhash.xxh3_64_intdigest(self.data[-32:-8]), self.key, "has a damaged footer")
         need(frames <= 16384 and offset <= size - 32 - 64, self.key, "has an impossible footer")
-        index = Frame(repo, self.key, self.data, offset, INDEX, frames)
+        index = Frame(repo, self.key, self.data, offset, INDEX, frames, seal)
         need(index.end == size - 32, self.key, "has an index that does not end at the footer")
         self.index_at, about = (offset, index.end - offset), index.about
         need(len(about) >= 4 + 8 * frames and struct.unpack_from("<I", about) == (frames,), self.key,
@@ -198,7 +252,7 @@ class Pack:
         need(number < len(self.sizes), self.key, "has no frame", number)
         if self.last[0] == number:
             return self.last[1]
-        frame = Frame(self.repo, self.key, self.data, self.starts[number], DATA, number)
+        frame = Frame(self.repo, self.key, self.data, self.starts[number], DATA, number, self.seal)
         payload = frame.payload
         need(frame.end == self.starts[number + 1] and len(payload) == self.sizes[number], frame.where,
              "is not as long as its index says")
@@ -267,13 +321,16 @@ class Backup:
              "is incomplete")
 
     def lines(self, parts):
-        number = 0
+        number, seals = 0, [None] * parts
+        if self.repo.data_key:
+            seals = [hexadecimal(seal, 16, "marker") for seal in member(self.marker, "manifest-seals", list, "marker")]
+            need(len(seals) == parts, "marker: another number of seals than of parts")
         for part in range(parts):
             key = f"{self.where}/{part:08}"
             data, start = self.repo.get(key), 0
             need(0 < len(data) <= 16 * MIB, key, "has an impossible size")
             while start < len(data):
-                frame = Frame(self.repo, key, data, start, MANIFEST, number)
+                frame = Frame(self.repo, key, data, start, MANIFEST, number, seals[part])
                 need(frame.payload.endswith(b"\n"), key, "frame", number, "is not whole lines")
                 yield from frame.payload[:-1].split(b"\n")
                 start, number = frame.end, number + 1
@@ -291,7 +348,8 @@ class Backup:
         if (ref, number) not in self.packs:
             need((ref, number) in self.pack_lines, self.where, "does not list pack", ref, number)
             line = self.pack_lines[ref, number]
-            pack = Pack(self.repo, self.stanza, self.refs[ref][0], number)
+            seal = hexadecimal(line.get("seal"), 16, self.where) if self.repo.data_key else None
+            pack = Pack(self.repo, self.stanza, self.refs[ref][0], number, seal)
             need((line.get("size"), line.get("index")) == (len(pack.data), list(pack.index_at)), pack.key,
                  "is not as the manifest says")
             self.packs = dict([*self.packs.items()][-3:]) | {(ref, number): pack}  # few: they are large
@@ -386,20 +444,26 @@ def ls(repo, stanza=None):
                   lease.get("since"), lease.get("time"), *done)
 
 
+def opened(root):
+    """The repository, unlocked with what the environment tells."""
+    passphrase, key = os.environ.get("READER_PASSPHRASE"), os.environ.get("READER_KEY")
+    return Repo(root, os.fsencode(passphrase) if passphrase else None, bytes.fromhex(key) if key else None)
+
+
 def main(arguments):
     verb, *rest = arguments or [""]
     try:
         if verb == "ls" and 1 <= len(rest) <= 2:
-            ls(Repo(rest[0]), *rest[1:])
+            ls(opened(rest[0]), *rest[1:])
         elif verb == "cat" and len(rest) == 4:
-            backup, path = Backup(Repo(rest[0]), rest[1], rest[2]), os.fsencode(rest[3])
+            backup, path = Backup(opened(rest[0]), rest[1], rest[2]), os.fsencode(rest[3])
             need(path in backup.entries, ascii(path), "is not in the backup")
             for piece in backup.content(path):
                 sys.stdout.buffer.write(piece)
         elif verb == "wal" and len(rest) == 4:
-            sys.stdout.buffer.write(Repo(rest[0]).wal(*rest[1:]))
+            sys.stdout.buffer.write(opened(rest[0]).wal(*rest[1:]))
         elif verb == "check" and len(rest) == 3:
-            print("good:", Backup(Repo(rest[0]), rest[1], rest[2]).check())
+            print("good:", Backup(opened(rest[0]), rest[1], rest[2]).check())
         else:
             print(__doc__, file=sys.stderr)
             return 2

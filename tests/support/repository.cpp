@@ -204,7 +204,7 @@ std::vector<std::pair<std::string, std::string>> read_whole_backup(repo::Reposit
                                                                    const std::string& label) {
   const repo::BackupInfo info = repository.read_backup(stanza, label);
   repo::ManifestReader manifest(repository.driver(), repository.vault(), stanza, label,
-                                info.manifest_parts);
+                                info.manifest_parts, info.manifest_seals);
   std::vector<std::pair<std::string, std::string>> files;
   while (const auto entry = manifest.next()) {
     if (entry->type != repo::EntryType::file) continue;

@@ -143,6 +143,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
     info.packs.push_back({info.label, pack.pack, pack.pack});
   }
   info.manifest_parts = manifest.finish();
+  info.manifest_seals = manifest.seals();
   repository.write_backup("main", info);
 }
 

@@ -61,6 +61,7 @@ struct RepositoryInfo {
   std::string name;
   std::string type;
   std::string error;     // why it could not be read; empty: it was
+  bool locked = false;   // `error` says that its key is missing or wrong
   bool missing = false;  // `error` says that there is no such repository, which is certain
   std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
   std::vector<repo::Cluster> clusters;

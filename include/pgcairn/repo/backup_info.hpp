@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
+#include <pgcairn/repo/object_seal.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -111,6 +112,7 @@ struct BackupInfo {
 
   std::vector<PackRange> packs;
   std::uint32_t manifest_parts = 0;
+  std::vector<Binding> manifest_seals;  // of sealed parts, which objects they have to be
   std::string codec;
   std::string program_version;
   std::string host;

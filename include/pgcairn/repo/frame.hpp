@@ -2,10 +2,12 @@
 
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/compress/codec.hpp>
-#include <pgcairn/crypto/hash.hpp>
+#include <pgcairn/repo/object_seal.hpp>
 #include <pgcairn/repo/vault.hpp>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -49,6 +51,8 @@ class FrameWriter {
   std::size_t append_stored(const Frame& frame, Buffer& out);
   /// A frame without payload (a pack's index).
   std::size_t append_about(FrameKind kind, Bytes about, Buffer& out);
+  /// What all frames of a sealed object have; nothing when it is not sealed.
+  std::optional<Binding> seal() const;
   /// Frames of this object so far; the next one gets this number.
   std::uint32_t count() const { return number_; }
   /// Where the numbers start: parts of a manifest go on from the part before.
@@ -59,7 +63,8 @@ class FrameWriter {
               std::size_t raw_bytes, Buffer& out);
 
   FrameKind kind_;
-  crypto::Hash128 binding_;
+  Binding binding_;
+  std::optional<ObjectSeal> seal_;
   compress::Codec& codec_;
   std::uint32_t number_ = 0;
 };
@@ -68,7 +73,9 @@ class FrameWriter {
 /// the object and the offset in it.
 class FrameReader {
  public:
-  FrameReader(const Vault& vault, std::string key);
+  /// `binding`: which object it has to be, where something tells. Of a sealed object all frames
+  /// have to have the binding of the first that is read.
+  FrameReader(const Vault& vault, std::string key, std::optional<Binding> binding = {});
 
   /// The frame that begins at the front of `bytes`, which stand at `offset` in the object. Checks
   /// header, sizes, binding, kind, number and check. Views in it are valid until the next read().
@@ -84,12 +91,19 @@ class FrameReader {
   /// The same into a place that has frame.raw_bytes.
   void open_into(const Frame& frame, std::uint64_t offset, MutableBytes raw);
   const std::string& key() const { return key_; }
+  /// The binding of a sealed object, when a frame of it was read.
+  std::optional<Binding> seal() const { return seal_ ? binding_ : std::nullopt; }
 
  private:
   [[noreturn]] void damaged(std::uint64_t offset, std::string_view cause) const;
+  void check(Bytes frame, std::uint64_t offset) const;
+  Bytes unseal(Bytes frame, std::uint64_t offset);
 
   std::string key_;
-  crypto::Hash128 binding_;
+  Vault vault_;
+  std::optional<Binding> binding_;  // nothing: of a sealed object of which no frame was read yet
+  std::optional<ObjectSeal> seal_;
+  Buffer opened_;
   std::unique_ptr<compress::Codec> codecs_[4];
 };
 

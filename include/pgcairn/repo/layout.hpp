@@ -12,6 +12,7 @@ namespace pgcairn::repo {
 inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
 /// Clusters of all stanzas: what stands below it tells which stanzas there are.
 inline constexpr std::string_view kClustersPrefix = "cluster/";
+inline constexpr std::string_view kSlotsPrefix = "key/";
 
 std::string cluster_prefix(std::string_view stanza);
 std::string cluster_key(std::string_view stanza, std::string_view cluster);
@@ -27,6 +28,8 @@ std::string wal_prefix(std::string_view stanza, std::string_view cluster);
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
 std::string lease_prefix(std::string_view stanza);
 std::string lease_key(std::string_view stanza, std::uint32_t number);
+/// "key/00000000.json": pgcairn-repository(5), KEY SLOTS.
+std::string slot_key(std::uint32_t number);
 std::string record_prefix(std::string_view stanza);
 std::string record_key(std::string_view stanza, std::string_view name);
 

@@ -67,6 +67,7 @@ struct ManifestPack {
   std::uint64_t size_bytes = 0;
   std::uint64_t index_offset = 0;
   std::uint32_t index_bytes = 0;
+  std::optional<Binding> seal{};  // of a sealed one: which object it has to be
 };
 
 /// Writes a manifest as a stream: entries in order, then packs, then finish(). Puts each part as
@@ -81,6 +82,8 @@ class ManifestWriter {
   /// The last part is durable when it returns; the number of parts.
   std::uint32_t finish();
   std::uint64_t stored_bytes() const { return stored_bytes_; }
+  /// The bindings of its parts when they are sealed: for the marker.
+  const std::vector<Binding>& seals() const { return seals_; }
 
  private:
   void add_line();
@@ -101,13 +104,15 @@ class ManifestWriter {
   std::uint64_t entries_ = 0;
   std::uint64_t packs_ = 0;
   std::uint64_t stored_bytes_ = 0;
+  std::vector<Binding> seals_;
 };
 
 /// Reads a manifest as a stream, a line in memory at a time (and a part's bytes).
 class ManifestReader {
  public:
+  /// `seals` are what the marker says of a sealed one.
   ManifestReader(storage::Driver& driver, Vault vault, std::string stanza, std::string label,
-                 std::uint32_t parts);
+                 std::uint32_t parts, std::vector<Binding> seals = {});
   ~ManifestReader();
 
   const ManifestHeader& header() const { return header_; }
@@ -127,6 +132,7 @@ class ManifestReader {
   std::string stanza_;
   std::string label_;
   std::uint32_t parts_;
+  std::vector<Binding> seals_;
   ManifestHeader header_;
   std::uint32_t next_part_ = 0;
   std::uint32_t frame_number_ = 0;

@@ -5,6 +5,7 @@
 #include <pgcairn/storage/driver.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ struct Pack {
   Buffer body;
   std::uint64_t index_offset = 0;
   std::uint32_t index_bytes = 0;
+  std::optional<Binding> seal{};  // of a sealed pack
 };
 
 /// Fills one pack. Not for several threads at once.
@@ -81,15 +83,19 @@ class PackIndex {
 
   /// Reads footer and index: at most two requests, the first for `tail_bytes`. `pack_bytes` is the
   /// size that the object must have. Throws DamagedError, also when there is no such pack: a
-  /// manifest names it.
+  /// manifest names it. `seal` is what the manifest says of a sealed one.
   static PackIndex load(storage::Driver& driver, const Vault& vault, const std::string& key,
-                        std::uint64_t pack_bytes, std::uint64_t tail_bytes = kTailBytes);
+                        std::uint64_t pack_bytes, std::uint64_t tail_bytes = kTailBytes,
+                        std::optional<Binding> seal = {});
 
   /// The same from all bytes of a pack.
-  static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key);
+  static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key,
+                         std::optional<Binding> seal = {});
 
   /// The same frames with the same content.
   bool operator==(const PackIndex&) const = default;
+  /// Of a sealed pack.
+  std::optional<Binding> seal() const { return seal_; }
   std::uint32_t frames() const { return static_cast<std::uint32_t>(raw_bytes_.size()); }
   std::uint64_t offset(std::uint32_t frame) const { return offsets_[frame]; }
   std::uint64_t end(std::uint32_t frame) const { return offsets_[frame + 1]; }
@@ -100,7 +106,8 @@ class PackIndex {
 
  private:
   static PackIndex from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,
-                              const Vault& vault, const std::string& key);
+                              FrameReader&& reader);
+  std::optional<Binding> seal_;
   std::vector<std::uint64_t> offsets_;       // frames + 1
   std::vector<std::uint32_t> raw_bytes_;     // frames
   std::vector<std::uint32_t> first_hashes_;  // frames + 1

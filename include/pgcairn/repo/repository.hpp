@@ -5,9 +5,11 @@
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/vault.hpp>
 #include <pgcairn/storage/driver.hpp>
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,20 +45,34 @@ struct WalListing {
   std::vector<std::string> partials;   // "....partial"
 };
 
+/// How a repository is to be sealed, and unlocked.
+struct KeySettings {
+  /// Nothing is written into a repository that is not sealed.
+  bool required = false;
+  /// Gets the secret that was configured, when it is needed; empty: there is none.
+  std::function<KeySecret()> secret;
+  /// Where unwrapped keys are kept for the next run; empty: nowhere.
+  std::filesystem::path cache;
+};
+
 /// A repository: what keys and bytes mean. Holds a driver; knows one format version.
 class Repository {
  public:
   /// `name` is the operator's word for it ("local").
-  Repository(std::string name, std::unique_ptr<storage::Driver> driver);
+  Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys = {});
 
   const std::string& name() const { return name_; }
   storage::Driver& driver() { return *driver_; }
 
-  /// Reads pgcairn.json. Throws MissingError when there is no repository, Error when its format
-  /// version is a later one.
+  /// Reads pgcairn.json, and unlocks what is sealed. Throws MissingError when there is no
+  /// repository, Error when its format version is a later one, KeyError when no key opens it,
+  /// UsageError when it is not sealed and has to be.
   void open();
-  /// Creates pgcairn.json unless it is there; true when it was made.
+  /// Creates pgcairn.json, and the first key slot of a sealed one, unless they are there; true when
+  /// pgcairn.json was made. It is open then.
   bool create();
+  /// Reads pgcairn.json and no more, for what is done to keys; true when the repository is sealed.
+  bool identify();
   const std::string& id() const { return vault_.repository_id(); }
   /// What its objects are read and written with.
   const Vault& vault() const { return vault_; }
@@ -91,8 +107,11 @@ class Repository {
   WalListing list_wal(const std::string& stanza, const Cluster& cluster);
 
  private:
+  DataKey unlock();
+
   std::string name_;
   std::unique_ptr<storage::Driver> driver_;
+  KeySettings keys_;
   Vault vault_{""};
 };
 

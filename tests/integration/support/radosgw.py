@@ -69,6 +69,7 @@ class Radosgw:
         self.port = free_port()
         self.endpoint = f"https://localhost:{self.port}"
         self.access, self.secret = "ACCESSOFTHETESTS", secrets.token_hex(20)
+        self.passphrase = secrets.token_hex(16)  # of repositories in its buckets
         self.processes = []
         for name in ("mon", "osd", "gateway"):
             system.make_dir(folder / name)
@@ -155,4 +156,4 @@ class Radosgw:
     def section(self, bucket, **more):
         """The keys of [repo.NAME] for a bucket."""
         return {"type": "s3", "s3-bucket": bucket, "s3-endpoint": self.endpoint, "s3-uri-style": "path", "ca-file": self.ca,
-                "s3-key": self.access, "s3-key-secret": self.secret, **more}
+                "s3-key": self.access, "s3-key-secret": self.secret, "key-passphrase": self.passphrase, **more}

@@ -59,15 +59,13 @@ TEST_CASE("a repository is made once") {
   CHECK(keys(*store) == std::vector<std::string>{"pgcairn.json"});
 }
 
-TEST_CASE("a repository of a later version, or a sealed one, is refused in words") {
-  for (const auto& [json, says] :
-       {std::pair(R"({"format":2,"sealed":false,"id":"x"})", "format version 2"),
-        std::pair(R"({"format":1,"sealed":true,"id":"x"})", "encrypted")}) {
-    const auto store = storage::make_memory();
-    put_document(*store, Vault(""), "pgcairn.json", json, IfExists::fail);
-    Repository repository("local", shared(*store));
-    CHECK_THAT(error_of([&] { repository.open(); }), Says({says, "use a newer pgcairn"}));
-  }
+TEST_CASE("a repository of a later version is refused in words") {
+  const auto store = storage::make_memory();
+  put_document(*store, Vault(""), "pgcairn.json", R"({"format":2,"sealed":false,"id":"x"})",
+               IfExists::fail);
+  Repository repository("local", shared(*store));
+  CHECK_THAT(error_of([&] { repository.open(); }),
+             Says({"format version 2", "use a newer pgcairn"}));
 }
 
 TEST_CASE("a stanza is there when it has a cluster") {
