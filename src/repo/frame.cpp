@@ -52,11 +52,15 @@ Limits limits_of(FrameKind kind) {
 }  // namespace
 
 FrameWriter::FrameWriter(FrameKind kind, const Vault& vault, std::string_view key,
-                         compress::Codec& codec)
+                         compress::Codec& codec, std::optional<Binding> seal)
     : kind_(kind), codec_(codec) {
   std::string place = vault.place_of(key);
   if (vault.sealed()) {
-    fill_random(binding_);
+    if (seal) {
+      binding_ = *seal;
+    } else {
+      fill_random(binding_);
+    }
     seal_.emplace(*vault.data_key(), binding_, std::move(place));
   } else {
     binding_ = crypto::hash128(as_bytes(place));

@@ -163,7 +163,8 @@ ManifestReader::ManifestReader(storage::Driver& driver, Vault vault, std::string
       label_(std::move(label)),
       parts_(parts),
       seals_(std::move(seals)) {
-  if (vault_.sealed() && seals_.size() != parts_)
+  // None in a copy of what was not sealed.
+  if (vault_.sealed() && !seals_.empty() && seals_.size() != parts_)
     damaged("the marker does not say which parts the manifest has to have");
   const auto line = next_line();
   if (!line) damaged("the manifest is empty");
@@ -205,7 +206,8 @@ void ManifestReader::load_part() {
   if (part_.size() > kMostPartBytes)
     throw DamagedError(key, kMostPartBytes, "this part of the manifest is too long");
   frames_ = std::make_unique<FrameReader>(
-      vault_, key, vault_.sealed() ? std::optional(seals_[next_part_]) : std::nullopt);
+      vault_, key,
+      vault_.sealed() && !seals_.empty() ? std::optional(seals_[next_part_]) : std::nullopt);
   document_ = std::make_unique<JsonDocument>(key);
   part_position_ = 0;
   ++next_part_;
@@ -344,8 +346,9 @@ std::vector<ManifestPack> ManifestReader::packs() {
       damaged("a pack's line is not understood");
     packs.push_back(
         {pack[0].u32(), pack[1].u32(), value["size"].u64(), index[0].u64(), index[1].u32()});
-    if (vault_.sealed()) {
-      packs.back().seal = parse_binding(value["seal"].string());
+    // Absent in a copy of what was not sealed.
+    if (const auto seal = value.find("seal"); seal && vault_.sealed()) {
+      packs.back().seal = parse_binding(seal->string());
       if (!packs.back().seal) damaged("a pack's seal is not understood");
     }
     const auto next = next_line();

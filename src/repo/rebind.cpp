@@ -11,19 +11,22 @@ namespace {
 /// Frames an object's frames anew, one after the other.
 class Rebinding {
  public:
-  Rebinding(MutableBytes object, const std::string& key, FrameKind kind, const Repository& from,
-            const Repository& to)
+  Rebinding(MutableBytes object, const std::string& key, FrameKind kind, const Vault& from,
+            const Vault& to)
       : object_(object),
-        reader_(from.vault(), key),
-        codec_(compress::make_codec(compress::CodecId::none, 0)),
-        writer_(kind, to.vault(), key, *codec_) {}
+        kind_(kind),
+        to_(to),
+        reader_(from, key),
+        codec_(compress::make_codec(compress::CodecId::none, 0)) {}
 
   bool at(std::size_t end) const { return offset_ >= end; }
 
   void next(FrameKind kind, std::uint32_t number) {
     const Frame frame = reader_.read(object_.subspan(offset_), offset_, kind, number);
+    // Manifests and markers name the bindings of sealed objects: they stay. The data keys differ.
+    if (!writer_) writer_.emplace(kind_, to_, reader_.key(), *codec_, reader_.seal());
     piece_.clear();
-    const std::size_t whole_bytes = writer_.append_stored(frame, piece_);
+    const std::size_t whole_bytes = writer_->append_stored(frame, piece_);
     PGCAIRN_ASSERT(whole_bytes == frame.whole_bytes);
     std::memcpy(object_.data() + offset_, piece_.data(), whole_bytes);
     offset_ += whole_bytes;
@@ -33,22 +36,23 @@ class Rebinding {
 
  private:
   MutableBytes object_;
+  FrameKind kind_;
+  const Vault& to_;
   FrameReader reader_;
   std::unique_ptr<compress::Codec> codec_;
-  FrameWriter writer_;
+  std::optional<FrameWriter> writer_;
   Buffer piece_;
   std::size_t offset_ = 0;
 };
 
 }  // namespace
 
-void rebind(MutableBytes object, const std::string& key, const Repository& from,
-            const Repository& to) {
+void rebind(MutableBytes object, const std::string& key, const Vault& from, const Vault& to) {
   const auto parsed = parse_key(key);
   PGCAIRN_ASSERT(parsed && parsed->kind != ObjectKind::document);
   if (parsed->kind == ObjectKind::pack) {
     // The footer belongs to no place.
-    const PackIndex index = PackIndex::parse(object, from.vault(), key);
+    const PackIndex index = PackIndex::parse(object, from, key);
     Rebinding rebinding(object, key, FrameKind::data, from, to);
     for (std::uint32_t i = 0; i < index.frames(); ++i) rebinding.next(FrameKind::data, i);
     return rebinding.next(FrameKind::pack_index, index.frames());

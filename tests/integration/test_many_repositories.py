@@ -178,6 +178,36 @@ def test_a_copy_is_restored_and_built_on_when_the_source_is_gone(doubled):
         restored.stop()
 
 
+@pytest.mark.parametrize("sealed", [("local",), ("away",), ("local", "away")], ids="+".join)
+def test_a_copy_is_sealed_with_its_own_key(make_stanza, sealed):
+    stanza = make_stanza(15)
+    away = add_repository(stanza, "away")
+    for name in sealed:
+        stanza.cairn.tables[f"repo.{name}"]["key-passphrase"] = f"passphrase of {name}"
+    stanza.cairn.save()
+    cluster = stanza.create().cluster
+    cluster.rows("CREATE TABLE t AS SELECT generate_series(1, 1000) AS x")
+    stanza.backup("--repo=local")
+    cluster.rows("INSERT INTO t SELECT generate_series(1, 100)")
+    label = stanza.backup("--repo=local", type="incr")["label"]
+    cluster.wait_for_archived()
+    shutil.rmtree(away / "main")
+    done = copied(stanza)
+    again = copied(stanza)
+    assert again["was-listed"] and again["packs"]["copied"]["objects"] == 0 < done["packs"]["copied"]["objects"]
+    shutil.rmtree(stanza.repo)
+    del stanza.cairn.tables["repo.local"]
+    stanza.cairn.save()
+    stanza.cairn.ok("verify", "--level=full")
+    backup = stanza.backup(type="incr")
+    assert backup["prior"] == label
+    restored = stanza.restore("restored", "--archive-mode=off").must_start().wait_ready()
+    assert count(restored) == 1100
+    stanza.cairn.tables["repo.away"].pop("key-passphrase", None)
+    stanza.cairn.save()
+    assert stanza.cairn.run("verify").code == (12 if "away" in sealed else 0)
+
+
 def test_a_copy_goes_on_where_it_ended(doubled):
     label = doubled.backup("--repo=local")["label"]
     packs = len(doubled.packs(label))

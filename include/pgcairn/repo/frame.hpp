@@ -41,8 +41,10 @@ struct Frame {
 /// Appends frames of one object. One for each object; not for several threads at once.
 class FrameWriter {
  public:
-  /// `key` is the object's.
-  FrameWriter(FrameKind kind, const Vault& vault, std::string_view key, compress::Codec& codec);
+  /// `key` is the object's. `seal`: the binding of a sealed one, when it has to be the same as in
+  /// another repository, where its content is the same; otherwise it is random.
+  FrameWriter(FrameKind kind, const Vault& vault, std::string_view key, compress::Codec& codec,
+              std::optional<Binding> seal = {});
 
   /// Compresses `raw` and appends the frame to `out`; its whole size in bytes.
   std::size_t append(Bytes raw, Bytes about, Buffer& out);
@@ -83,8 +85,8 @@ class FrameReader {
   /// How many bytes the frame at the front of `bytes` (at least kFrameHeaderBytes) takes, from its
   /// header alone.
   std::size_t whole_bytes(Bytes bytes, std::uint64_t offset) const;
-  /// The number that the frame at the front of `bytes` says it has: where a reader has to begin that
-  /// does not know what went before (a part of a manifest).
+  /// The number that the frame at the front of `bytes` says it has: where a reader has to begin
+  /// that does not know what went before (a part of a manifest).
   std::uint32_t number_of(Bytes bytes, std::uint64_t offset) const;
   /// Decompresses the payload into `raw`.
   void open(const Frame& frame, std::uint64_t offset, Buffer& raw);

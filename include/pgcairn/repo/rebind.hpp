@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
-#include <pgcairn/repo/repository.hpp>
+#include <pgcairn/repo/vault.hpp>
 
 #include <string>
 
@@ -13,7 +13,6 @@ namespace pgcairn::repo {
 /// whatever names a place in it is right in both. Works where the bytes are: needs the memory of
 /// one frame. Throws DamagedError when a frame's check does not hold, or it is not from there; then
 /// `object` is of no use.
-void rebind(MutableBytes object, const std::string& key, const Repository& from,
-            const Repository& to);
+void rebind(MutableBytes object, const std::string& key, const Vault& from, const Vault& to);
 
 }  // namespace pgcairn::repo

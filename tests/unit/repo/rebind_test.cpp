@@ -1,6 +1,7 @@
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
+#include <pgcairn/crypto/secret.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/objects.hpp>
@@ -17,24 +18,30 @@ namespace {
 constexpr repo::Cluster kCluster{7412345678901234567, 15};
 const std::string kSegment = "000000010000000000000007";
 
-std::string pack_in(repo::Repository& repository, const std::string& key) {
+std::string pack_of(const repo::Vault& vault, const std::string& key) {
   Random random(3);
   const auto codec = compress::make_codec(compress::CodecId::zst, 3);
-  repo::PackBuilder builder(5, repository.vault(), key, *codec, 1 << 20, {});
+  repo::PackBuilder builder(5, vault, key, *codec, 1 << 20, {});
   for (int i = 0; i < 4; ++i) {
     const std::string content = row_bytes(random, 30'000);
-    const std::vector<repo::Piece> pieces = {{"base/1/" + std::to_string(i), {{0, content.size()}}}};
+    const std::vector<repo::Piece> pieces = {
+        {"base/1/" + std::to_string(i), {{0, content.size()}}}};
     builder.add(as_bytes(content), repo::write_pieces(pieces));
   }
-  const repo::Pack pack = builder.finish();
-  repository.driver().put(key, pack.body, storage::IfExists::fail);
-  return std::string(as_text(pack.body));
+  return std::string(as_text(builder.finish().body));
+}
+
+std::string pack_in(repo::Repository& repository, const std::string& key) {
+  std::string pack = pack_of(repository.vault(), key);
+  repository.driver().put(key, as_bytes(pack), storage::IfExists::fail);
+  return pack;
 }
 
 /// What an object of one repository is in another one.
 std::string rebound(std::string object, const std::string& key, const repo::Repository& from,
                     const repo::Repository& to) {
-  repo::rebind({reinterpret_cast<std::byte*>(object.data()), object.size()}, key, from, to);
+  repo::rebind({reinterpret_cast<std::byte*>(object.data()), object.size()}, key, from.vault(),
+               to.vault());
   return object;
 }
 
@@ -84,6 +91,40 @@ TEST_CASE("a pack that is bound anew has the same index, and is of its new place
                rebound(before, repo::pack_key("main", kLabel, 6), one.repository, other.repository);
              }),
              Catch::Contains("another object"));
+}
+
+TEST_CASE(
+    "a sealed pack is sealed anew with the other's key, and stays the object that manifests name") {
+  const auto key_of = [](char fill) {
+    return std::make_shared<const crypto::SecretBytes>(as_bytes(std::string(32, fill)));
+  };
+  const std::string key = repo::pack_key("main", kLabel, 5);
+  struct Row {
+    std::shared_ptr<const crypto::SecretBytes> from;
+    std::shared_ptr<const crypto::SecretBytes> to;
+  };
+  const std::vector<Row> rows = {
+      {key_of('a'), key_of('b')}, {key_of('a'), nullptr}, {nullptr, key_of('b')}};
+  for (const Row& row : rows) {
+    const repo::Vault from(kId, row.from);
+    const repo::Vault to("ffeeddccbbaa99887766554433221100", row.to);
+    std::string body = pack_of(from, key);
+    const auto index = repo::PackIndex::parse(as_bytes(body), from, key);
+    CHECK(index.seal().has_value() == from.sealed());
+    const std::string before = body;
+    repo::rebind({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, from, to);
+    CHECK(body.size() == before.size());
+    const auto rebound_index = repo::PackIndex::parse(as_bytes(body), to, key);
+    CHECK(rebound_index.seal().has_value() == to.sealed());
+    if (from.sealed() && to.sealed()) CHECK(rebound_index.seal() == index.seal());
+    CHECK(rebound_index.frames() == index.frames());
+    for (std::uint32_t i = 0; i <= index.frames(); ++i)
+      CHECK(rebound_index.offset(i) == index.offset(i));
+    CHECK_THROWS_AS(repo::PackIndex::parse(as_bytes(body), from, key), DamagedError);
+    // And back: what an unsealed one is said to be follows from its place.
+    repo::rebind({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, to, from);
+    if (!from.sealed() || to.sealed()) CHECK(body == before);
+  }
 }
 
 TEST_CASE("damage is not carried over to another repository") {
