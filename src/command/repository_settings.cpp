@@ -75,7 +75,7 @@ class Section {
     if (encryption == "none" && !first.empty())
       refuse("encryption", format("is \"none\", and {} is given", first), "remove one of them");
     repository.sealed =
-        encryption.empty() ? repository.type != "posix" || !first.empty() : encryption != "none";
+        encryption.empty() ? repository.is_remote || !first.empty() : encryption != "none";
     if (repository.sealed && first.empty()) repository.key.passphrase = passphrase_;
   }
 

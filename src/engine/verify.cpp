@@ -517,6 +517,7 @@ bool VerifyResult::unread() const {
 
 VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repositories,
                     const VerifyOptions& options, Progress& progress, std::stop_token stop) {
+  std::exception_ptr locked;
   std::exception_ptr missing;
   std::size_t missing_in = 0;
   std::vector<std::unique_ptr<Verification>> runs;  // null where it could not be looked at
@@ -534,11 +535,17 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
       // A backup is where it was made.
       if (!options.set.empty()) result.repositories.back().notes.push_back(error.message());
       if (options.set.empty()) result.repositories.back().error = error.render();
+    } catch (const repo::KeyError& error) {
+      if (!locked) locked = std::current_exception();
+      result.repositories.back().error = error.render();
     } catch (const Error& error) {
       result.repositories.back().error = error.render();
     }
     runs.push_back(nullptr);
   }
+  const bool none =
+      std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run == nullptr; });
+  if (locked && none) std::rethrow_exception(locked);
   if (missing && missing_in == repositories.size()) std::rethrow_exception(missing);
   for (const auto& one : runs) {
     for (const auto& other : runs) {

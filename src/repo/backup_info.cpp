@@ -195,6 +195,14 @@ std::vector<PackRange> read_packs(const JsonValue& value) {
   return packs;
 }
 
+/// What is no binding becomes one that no part has.
+std::vector<Binding> read_seals(const JsonValue& value) {
+  std::vector<Binding> seals;
+  for (const JsonValue item : value.array())
+    seals.push_back(parse_binding(item.string()).value_or(Binding{}));
+  return seals;
+}
+
 }  // namespace
 
 BackupInfo read_backup_info(std::string_view text, const std::string& object) {
@@ -259,13 +267,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());
   info.packs = read_packs(json["packs"]);
   info.manifest_parts = number("manifest-parts");
-  if (const auto seals = json.find("manifest-seals")) {
-    for (const JsonValue value : seals->array()) {
-      const auto seal = parse_binding(value.string());
-      if (!seal) throw wrong("manifest-seals");
-      info.manifest_seals.push_back(*seal);
-    }
-  }
+  if (const auto seals = json.find("manifest-seals")) info.manifest_seals = read_seals(*seals);
   info.codec = string("codec");
   info.program_version = string("program-version");
   info.host = unescape_bytes(json["host"].string());

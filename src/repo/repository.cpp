@@ -97,6 +97,9 @@ bool Repository::create() {
                "\"none\" goes without",
                name_));
   }
+  // A key that cannot be read shows before there is anything.
+  std::optional<KeySecret> secret;
+  if (keys_.secret) secret = keys_.secret();
   JsonWriter json;
   json.begin_object().member("format", kFormat).member("id", random_id());
   json.member("created", format_utc(now())).member("sealed", keys_.required).end_object();
@@ -104,8 +107,8 @@ bool Repository::create() {
                                     storage::IfExists::keep);
   // Of several that create it at once one writes the first slot, and the data key is that one's.
   const bool sealed = identify();
-  if (sealed && keys_.secret && read_slots(*driver_, id()).empty() && stanzas().empty())
-    put_slot(*driver_, id(), 0, *new_data_key(), keys_.secret(), "first");
+  if (sealed && secret && read_slots(*driver_, id()).empty() && stanzas().empty())
+    put_slot(*driver_, id(), 0, *new_data_key(), *secret, "first");
   open();
   return created;
 }

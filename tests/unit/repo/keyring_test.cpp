@@ -160,7 +160,8 @@ TEST_CASE("a creation that was cut off before its slot is finished; a looted one
   CHECK_FALSE(again.create());
   again.add_cluster("main", kCluster);
   store->remove({&slot, 1});
-  CHECK_THAT(error_of<KeyError>([&] { again.create(); }), Says({"are none"}));
+  Repository late("s3", shared(*store), with_key('a'));
+  CHECK_THAT(error_of<KeyError>([&] { late.create(); }), Says({"are none"}));
 }
 
 TEST_CASE("a kept key opens with the same secret only, and only out of a file of our own") {
