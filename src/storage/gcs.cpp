@@ -25,7 +25,7 @@ constexpr std::size_t kRemovedAtOnce = 100;  // the limit of a batch
 constexpr unsigned kConnections = 16;
 constexpr std::uint64_t kMostAnswerBytes = 16 * kMiB;  // a page of a listing has 1000 names
 constexpr std::chrono::minutes kMostSkew{5};           // between this machine's clock and Google's
-constexpr const char* kBatchBoundary = "calls-of-a-batch";  // no name holds it: see check_key()
+constexpr const char* kBatchBoundary = "calls-of-a-batch";  // no line of a call begins with it
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
@@ -85,7 +85,7 @@ class Gcs final : public Driver {
   std::string path_of(std::string_view key) const {
     return format("{}/{}", objects_path_, uri_encode(name_of(key), true));
   }
-  void require_bucket();
+  bool is_absent(int status, std::string_view body);
   ListedPage page(std::string_view prefix, const std::string& token, bool by_folder);
   void remove_batch(std::span<const std::string> keys);
   void check_removed(std::span<const std::string> keys, std::span<const BatchedAnswer> answers);
@@ -221,9 +221,8 @@ bool Gcs::get(std::string_view key, Range range, Buffer& out) {
   if (!asked.header().empty()) call.headers["range"] = asked.header();
   call.most_body_bytes = asked.most_body_bytes();
   HttpResponse response = send(call, std::move(out));
-  if (response.status == 404) {
+  if (is_absent(response.status, as_text(response.body))) {
     out.clear();
-    require_bucket();
     return false;
   }
   if (!asked.is_answer(response.status)) fail(format("reading \"{}\"", key), response);
@@ -243,10 +242,12 @@ bool Gcs::get(std::string_view key, Range range, Buffer& out) {
   return true;
 }
 
-/// Both an absent object and an absent bucket are a 404, and a download has no words that tell them
-/// apart: a listing does.
-void Gcs::require_bucket() {
+/// Whether the store says that there is no such object. The answer when there is no such bucket may
+/// be the same: a listing tells the two apart.
+bool Gcs::is_absent(int status, std::string_view body) {
+  if (status != 404 || !parse_gcs_error(body).is_absent()) return false;
   if (!bucket_seen_) page("", "", true);
+  return true;
 }
 
 std::optional<Object> Gcs::stat(std::string_view key) {
@@ -254,10 +255,7 @@ std::optional<Object> Gcs::stat(std::string_view key) {
   Call call{"GET", path_of(key)};
   call.query = of_bucket({{"fields", std::string(kGcsObjectFields)}});
   const HttpResponse response = send(call);
-  if (response.status == 404) {
-    require_bucket();
-    return std::nullopt;
-  }
+  if (is_absent(response.status, as_text(response.body))) return std::nullopt;
   if (response.status != 200) fail(format("looking for \"{}\"", key), response);
   bucket_seen_ = true;
   Object object = parse_gcs_object(as_text(response.body), where_);
@@ -329,8 +327,7 @@ void Gcs::check_removed(std::span<const std::string> keys, std::span<const Batch
   GcsError error;
   for (std::size_t at = 0; at < keys.size(); ++at) {
     const int status = answers[at].status;
-    if (status == 404) require_bucket();
-    if (status == 404 || status / 100 == 2) continue;
+    if (status / 100 == 2 || is_absent(status, answers[at].body)) continue;
     GcsError found = parse_gcs_error(answers[at].body);
     if (left++ > 0 && (found.is_kept() || !error.is_kept())) continue;
     first = at;

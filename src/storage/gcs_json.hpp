@@ -15,6 +15,9 @@ namespace pgcairn::storage {
 struct GcsError {
   std::string reason;   // "notFound": stable, for programs
   std::string message;  // for people
+  /// Whether a 404 means that the store has no such object, or no such bucket; others come from
+  /// something on the way to it. To a download the store answers in words alone.
+  bool is_absent() const { return reason == "notFound" || message.starts_with("No such object"); }
   /// Whether the store keeps the object for a time, or until a hold is taken off it.
   bool is_kept() const {
     return reason == "retentionPolicyNotMet" || reason == "objectUnderActiveHold";

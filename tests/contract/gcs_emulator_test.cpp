@@ -12,7 +12,7 @@
 using namespace pgcairn;
 using namespace pgcairn::storage;
 
-TEST_CASE("gcs: answers of another author", "[.emulator]") {
+TEST_CASE("emulator: answers of another author", "[.emulator]") {
   const auto driver = test::make_remote_store("backups/pg/");
   const std::string large(3 * kMiB + 1, 'x');
   for (const std::string key : {"a/b/1", "a/b/2", "a/c-d/3", "a/e_f", "g"})

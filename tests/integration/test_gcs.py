@@ -222,9 +222,12 @@ def test_what_is_wrong_is_named(established, reader, what):
     assert result.code == 200, result  # never "certainly not there"
 
 
-def test_an_absent_object_is_absent(established, home):
+def test_an_absent_object_is_absent_only_when_the_store_says_so(established, gcs, home):
     result = established.cairn.run("archive-get", "000000010000000000000099", home / "x")
     assert result.code == 1, result
+    gcs.spoil = lambda path, status, headers, content: (404, [], b"<html>Not Found") if "/wal/" in path else (status, headers, content)
+    result = established.cairn.run("archive-get", "000000010000000000000099", home / "x")
+    assert result.code == 200 and "404" in result.err, result
 
 
 @pytest.mark.parametrize("change, words", [

@@ -67,6 +67,7 @@ class FaultyProxy:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 120
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass

@@ -22,6 +22,9 @@ TEST_CASE("gcs: errors, in every form that they come in") {
   CHECK(parse_gcs_error("").message.empty());
   CHECK(parse_gcs_error("a\x1b[31m\nb").message == "a [31m b");  // no word to the terminal
   CHECK(parse_gcs_error(std::string(5000, 'x')).message.size() == 200);
+  CHECK(parse_gcs_error("No such object: b/x").is_absent());
+  CHECK(GcsError{"notFound", "The specified bucket does not exist."}.is_absent());
+  CHECK_FALSE(parse_gcs_error("<html>404 Not Found").is_absent());
   CHECK(GcsError{"retentionPolicyNotMet", ""}.is_kept());
   CHECK(GcsError{"objectUnderActiveHold", ""}.is_kept());
   CHECK_FALSE(GcsError{"forbidden", ""}.is_kept());
