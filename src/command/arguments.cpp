@@ -27,7 +27,8 @@ void register_option(CLI::App& app, const Option& option, Arguments& into) {
   const std::string name(option.name);
   if (option.kind == ValueKind::flag) {
     const std::string short_name = name == "recursive" ? "-r," : "";
-    app.add_flag_callback(short_name + "--" + name, [&into, name] { into.options.emplace_back(name, "true"); })
+    app.add_flag_callback(short_name + "--" + name,
+                          [&into, name] { into.options.emplace_back(name, "true"); })
         ->disable_flag_override();
     if (!has_negation(option)) return;
     app.add_flag_callback("--no-" + name,

@@ -134,7 +134,8 @@ constexpr HelpText kTexts[] = {
      "pgcairn repo-ls -r main/data/20261121-010203F\n",
      "   10  there is no such repository, folder or object\n"},
     {"repo-get",
-     "Writes what an object holds to standard output, or to FILE, which must not exist: of WAL the\n"
+     "Writes what an object holds to standard output, or to FILE, which must not exist: of WAL "
+     "the\n"
      "file, of a part of a manifest its lines, of a document its JSON, of a pack the content of "
      "its\n"
      "frames one after the other (--index: what these are). It is decrypted, decompressed and "

@@ -70,12 +70,11 @@ ExitCode repo_copy(const Session& session) {
   options.dry_run = settings.dry_run;
   options.workers = settings.process_max;
   ProgressLine progress(session.console);
-  const engine::CopyResult result = engine::copy_backup(
-      settings.stanza, ends.front(), ends.back(), options, progress, session.stop);
+  const engine::CopyResult result = engine::copy_backup(settings.stanza, ends.front(), ends.back(),
+                                                        options, progress, session.stop);
   session.console.progress("");
-  print(settings.output == Form::json
-            ? copy_json(result, settings)
-            : copy_text(result, ends.back().name(), settings.dry_run));
+  print(settings.output == Form::json ? copy_json(result, settings)
+                                      : copy_text(result, ends.back().name(), settings.dry_run));
   return ExitCode::done;
 }
 

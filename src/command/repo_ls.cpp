@@ -76,8 +76,8 @@ ExitCode repo_ls(const Session& session) {
   repo::Repository repository = std::move(make_repositories(settings, session.stop).front());
   repository.open();
   Listing listing(settings.output, repository.name(), path, settings.recursive);
-  const auto object = path.empty() || path.ends_with('/') ? std::nullopt
-                                                          : repository.driver().stat(path);
+  const auto object =
+      path.empty() || path.ends_with('/') ? std::nullopt : repository.driver().stat(path);
   if (object) {
     listing.add({{}, *object});
   } else {
@@ -86,9 +86,8 @@ ExitCode repo_ls(const Session& session) {
         repo::list_folder(repository, folder, settings.recursive,
                           [&](const repo::FolderEntry& entry) { listing.add(entry); });
     if (!found) {
-      throw MissingError(
-          format("there is no \"{}\" in repository \"{}\"", path, repository.name()),
-          repo::what_is_near(repository, path));
+      throw MissingError(format("there is no \"{}\" in repository \"{}\"", path, repository.name()),
+                         repo::what_is_near(repository, path));
     }
   }
   listing.finish();

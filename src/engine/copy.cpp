@@ -86,9 +86,7 @@ class CopyRun {
 
   Sizes list(repo::Repository& repository, const Group& group) const;
   std::string marker(repo::Repository& repository) const;
-  repo::Cluster cluster() const {
-    return {result_.backup.system_id, result_.backup.pg_version};
-  }
+  repo::Cluster cluster() const { return {result_.backup.system_id, result_.backup.pg_version}; }
 
   std::string stanza_;
   repo::Repository& from_;
@@ -169,8 +167,7 @@ void CopyRun::find_groups() {
   const std::string& label = result_.backup.label;
   const std::uint32_t parts = result_.backup.manifest_parts;
   std::set<std::string> manifest;
-  for (std::uint32_t i = 0; i < parts; ++i)
-    manifest.insert(repo::manifest_key(stanza_, label, i));
+  for (std::uint32_t i = 0; i < parts; ++i) manifest.insert(repo::manifest_key(stanza_, label, i));
   groups_.push_back({repo::data_prefix(stanza_, label) + "manifest/", &CopyResult::manifest,
                      [manifest](const std::string& key) { return manifest.contains(key); }, parts});
   add_wal();
@@ -178,8 +175,7 @@ void CopyRun::find_groups() {
 
 void CopyRun::add_packs() {
   std::map<std::string, std::vector<repo::PackRange>> by_owner;
-  for (const repo::PackRange& range : result_.backup.packs)
-    by_owner[range.backup].push_back(range);
+  for (const repo::PackRange& range : result_.backup.packs) by_owner[range.backup].push_back(range);
   for (const auto& [owner, ranges] : by_owner) {
     std::uint64_t count = 0;
     for (const repo::PackRange& range : ranges) count += range.last - range.first + 1;
@@ -207,8 +203,8 @@ void CopyRun::add_wal() {
   const WalArchive archive(stanza_, cluster(), {&from_, 1});
   result_.notes = archive.notes();
   const auto needs = std::make_shared<WalNeeds>(
-      std::vector<WalClaim>{{backup.label, backup.timeline, first->number, last->number,
-                             backup.stop_lsn, true}},
+      std::vector<WalClaim>{
+          {backup.label, backup.timeline, first->number, last->number, backup.stop_lsn, true}},
       archive.timelines(), backup.wal_segment_bytes);
   const auto wanted = [needs](const std::string& key) {
     const auto parsed = repo::parse_key(key);
@@ -241,12 +237,12 @@ void CopyRun::plan() {
     check_stop(stop_);
     const Sizes ours = list(from_, group);
     if (group.objects > 0 && ours.size() != group.objects) {
-      throw DamagedError(group.prefix, 0,
-                         format("{} of {} objects that backup {} needs are missing in repository "
-                                "\"{}\"",
-                                group.objects - ours.size(), group.objects, result_.backup.label,
-                                from_.name()),
-                         "\"pgcairn verify\" names them");
+      throw DamagedError(
+          group.prefix, 0,
+          format("{} of {} objects that backup {} needs are missing in repository "
+                 "\"{}\"",
+                 group.objects - ours.size(), group.objects, result_.backup.label, from_.name()),
+          "\"pgcairn verify\" names them");
     }
     const Sizes theirs = list(to_, group);
     CopyPart& part = result_.*group.part;

@@ -33,9 +33,9 @@ std::optional<Cluster> parse_cluster(std::string_view id) {
 
 bool read_document(Repository& repository, const std::string& key, const Sink& sink) {
   // The repository's own document is not bound to the id that it tells.
-  const auto json =
-      key == kRepositoryKey ? get_document(repository.driver(), Vault(""), key)
-                            : get_document(repository.driver(), repository.vault(), key);
+  const auto json = key == kRepositoryKey
+                        ? get_document(repository.driver(), Vault(""), key)
+                        : get_document(repository.driver(), repository.vault(), key);
   if (json) sink(as_bytes(*json + "\n"));
   return json.has_value();
 }
@@ -62,8 +62,7 @@ bool read_manifest_part(Repository& repository, const std::string& key, const Si
   Buffer raw;
   std::uint32_t number = frames.number_of(body, 0);
   for (std::size_t at = 0; at < body.size();) {
-    const Frame frame =
-        frames.read(body.bytes().subspan(at), at, FrameKind::manifest, number++);
+    const Frame frame = frames.read(body.bytes().subspan(at), at, FrameKind::manifest, number++);
     frames.open(frame, at, raw);
     sink(raw);
     at += frame.whole_bytes;

@@ -76,8 +76,8 @@ class FrameReader {
   /// How many bytes the frame at the front of `bytes` (at least kFrameHeaderBytes) takes, from its
   /// header alone.
   std::size_t whole_bytes(Bytes bytes, std::uint64_t offset) const;
-  /// The number that the frame at the front of `bytes` says it has: where a reader has to begin that
-  /// does not know what went before (a part of a manifest).
+  /// The number that the frame at the front of `bytes` says it has: where a reader has to begin
+  /// that does not know what went before (a part of a manifest).
   std::uint32_t number_of(Bytes bytes, std::uint64_t offset) const;
   /// Decompresses the payload into `raw`.
   void open(const Frame& frame, std::uint64_t offset, Buffer& raw);

@@ -38,10 +38,10 @@ enum class ObjectKind { document, manifest, pack, wal };
 /// What a key says of the object under it.
 struct ObjectKey {
   ObjectKind kind = ObjectKind::document;
-  std::string stanza;       // these are empty for a document
-  std::string owner;        // the backup's label; the cluster's id for WAL
+  std::string stanza;        // these are empty for a document
+  std::string owner;         // the backup's label; the cluster's id for WAL
   std::uint32_t number = 0;  // of a manifest's part or a pack
-  std::string file;         // of WAL
+  std::string file;          // of WAL
 };
 /// Nothing for a key that the format does not know.
 std::optional<ObjectKey> parse_key(std::string_view key);

@@ -23,7 +23,8 @@ std::string pack_in(repo::Repository& repository, const std::string& key) {
   repo::PackBuilder builder(5, repository.vault(), key, *codec, 1 << 20, {});
   for (int i = 0; i < 4; ++i) {
     const std::string content = row_bytes(random, 30'000);
-    const std::vector<repo::Piece> pieces = {{"base/1/" + std::to_string(i), {{0, content.size()}}}};
+    const std::vector<repo::Piece> pieces = {
+        {"base/1/" + std::to_string(i), {{0, content.size()}}}};
     builder.add(as_bytes(content), repo::write_pieces(pieces));
   }
   const repo::Pack pack = builder.finish();
