@@ -310,3 +310,44 @@ def test_an_interrupted_backup_of_both_is_used_again_in_both(doubled):
     assert 0 < done["backup"]["resumed"][0]["packs"] < len(packs) and "pack 0 of interrupted backup" in said
     doubled.cluster.wait_for_archived()
     assert doubled.cairn.run("verify", "--level=full").code == 0
+
+
+# --- the first that can answer ----------------------------------------------------------------------------------------
+
+
+def test_restore_and_archive_get_say_whom_they_passed_over(doubled):
+    backup = back_up(doubled)[0]["backup"]
+    doubled.cluster.wait_for_archived()
+    plan = ("restore", f"--pg-path={doubled.home / 'plan'}", "--dry-run", "--output=json")
+    whole = doubled.cairn.ok(*plan).json["restore"]
+    assert whole["repository"] == "local" and not [note for note in whole["notes"] if "passed over" in note]
+    # A pack that is missing, and a segment: the other repository has them.
+    doubled.packs(backup["label"])[0].unlink()
+    doubled.wal_object(backup["wal-start"]).unlink()
+    planned = doubled.cairn.ok(*plan)
+    assert planned.json["restore"]["repository"] == "away"
+    assert [note for note in planned.json["restore"]["notes"] if 'repository "local" is passed over' in note and "the pack is missing" in note]
+    segment = doubled.home / "segment"
+    fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
+    assert f'passed over repository "local": it does not have {backup["wal-start"]}' in fetched.err
+    # A backup that only one has, one that cannot be read.
+    doubled.marker(backup["label"]).unlink()
+    for args in ((), (f"--set={backup['label']}",)):
+        notes = doubled.cairn.ok(*plan, *args).json["restore"]["notes"]
+        assert [note for note in notes if 'repository "local" is passed over: there is no backup' in note], notes
+    doubled.repo.chmod(0o000)
+    try:
+        planned = doubled.cairn.ok(*plan)
+        assert [note for note in planned.json["restore"]["notes"] if 'repository "local"' in note and "Permission denied" in note]
+        fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
+        assert 'passed over repository "local"' in fetched.err and "Permission denied" in fetched.err
+        # WAL still goes to the one that is left, and the failure names the other.
+        name = doubled.cluster.switch_wal()
+        system.wait_until(lambda: any(name in key for key in objects(doubled.away, "main/wal")), what="WAL in the good one")
+        assert f"{name} is not in every repository" in doubled.cluster.log_text()
+    finally:
+        doubled.repo.chmod(0o750)
+    doubled.cluster.wait_for_archived(timeout=120)
+    assert any(name in key for key in objects(doubled.repo, "main/wal"))
+    doubled.cluster.stop()
+    assert count(doubled.restore().must_start().wait_ready()) == 1000

@@ -220,7 +220,17 @@ TEST_CASE("info tells unreadable from missing from empty") {
 TEST_CASE("backup's result") {
   const InUtc utc;
   CHECK(backup_json({made_up_backup(), {"local"}, {}}) ==
-        R"({"backup":)" + kBackupJson + R"(,"repository":"local"})" + "\n");
+        R"({"backup":)" + kBackupJson +
+            R"(,"repository":"local","repositories":[{"name":"local","error":null}]})" + "\n");
+  const engine::TakenBackup partly{made_up_backup(), {"local", "far"}, {{"away", "it is full"}}};
+  CHECK(backup_json(partly) ==
+        R"({"backup":)" + kBackupJson +
+            R"(,"repository":"local","repositories":[{"name":"local","error":null},)"
+            R"({"name":"far","error":null},{"name":"away","error":"it is full"}]})" +
+            "\n");
+  CHECK(
+      backup_text(partly).starts_with("backup 20261121-010203F is in repositories local, far\n"
+                                      "  NOT IN REPOSITORY away\n"));
   CHECK(backup_text({made_up_backup(), {"local"}, {}}) ==
         "backup 20261121-010203F is in repository local\n"
         "  took        3m05s\n"
