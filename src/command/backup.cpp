@@ -9,6 +9,9 @@
 #include <pgcairn/engine/backup.hpp>
 #include <pgcairn/engine/expire.hpp>
 
+#include <algorithm>
+#include <span>
+
 namespace pgcairn::command {
 
 namespace {
@@ -47,25 +50,42 @@ ExitCode expire_after(const Session& session, repo::Repository& repository,
   return ExitCode::warnings;
 }
 
+Error not_everywhere(const engine::TakenBackup& taken) {
+  std::string message = format("backup {} is not in every repository", taken.info.label);
+  for (const engine::FailedRepository& one : taken.failed)
+    message += format("\n  repository \"{}\": {}", one.name, one.reason);
+  return Error(std::move(message),
+               "it is complete in the others; \"pgcairn repo-copy\" brings it to these when they "
+               "are repaired");
+}
+
 }  // namespace
 
 ExitCode backup(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  repo::Repository& repository = repositories.front();
-  if (repositories.size() > 1) {
-    log_info(format("backing up to repository \"{}\", the first of {}; name another with --repo",
-                    repository.name(), repositories.size()));
+  std::span<repo::Repository> targets = repositories;
+  if (targets.size() > 1 && !settings.repositories_named) {
+    targets = targets.first(1);
+    log_info(format("backing up to repository \"{}\", the first of {}; --repo names others, or all",
+                    targets.front().name(), repositories.size()));
   }
-  const repo::RetentionPolicy retention = retention_of(settings.repositories.front());
   ProgressLine progress(session.console);
-  const repo::BackupInfo taken = engine::take_backup(cluster_of(settings), backup_options(settings),
-                                                     repository, progress, session.stop);
+  const engine::TakenBackup taken = engine::take_backup(
+      cluster_of(settings), backup_options(settings), targets, progress, session.stop);
   session.console.progress("");
-  print(settings.output == Form::json ? backup_json(taken, repository.name())
-                                      : backup_text(taken, repository.name()));
-  const ExitCode expired = expire_after(session, repository, retention, progress);
-  return taken.page_errors.empty() ? expired : ExitCode::warnings;
+  print(settings.output == Form::json ? backup_json(taken) : backup_text(taken));
+  ExitCode code = taken.info.page_errors.empty() ? ExitCode::done : ExitCode::warnings;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const std::string& name = targets[i].name();
+    const auto& has = taken.repositories;
+    if (std::find(has.begin(), has.end(), name) == has.end()) continue;
+    const repo::RetentionPolicy retention = retention_of(settings.repositories[i]);
+    if (expire_after(session, targets[i], retention, progress) != ExitCode::done)
+      code = ExitCode::warnings;
+  }
+  if (!taken.failed.empty()) throw not_everywhere(taken);
+  return code;
 }
 
 }  // namespace pgcairn::command

@@ -3,6 +3,7 @@
 #include "target_time.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/engine/backup.hpp>
 #include <pgcairn/engine/drill.hpp>
 #include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/info.hpp>
@@ -29,8 +30,8 @@ void write_backup(JsonWriter& json, const repo::BackupInfo& backup);
 /// The same without the braces: info has more to say of it.
 void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup);
 
-std::string backup_text(const repo::BackupInfo& backup, std::string_view repository);
-std::string backup_json(const repo::BackupInfo& backup, std::string_view repository);
+std::string backup_text(const engine::TakenBackup& taken);
+std::string backup_json(const engine::TakenBackup& taken);
 
 /// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
 std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent);

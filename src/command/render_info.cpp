@@ -172,7 +172,7 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
 }
 
 std::string set_text(const engine::RepositoryInfo& repository, const repo::BackupInfo& backup) {
-  std::string text = backup_text(backup, repository.name);
+  std::string text = backup_text({backup, {repository.name}, {}});
   text += row("started", local_second(backup.start_time));
   text += row("ended", local_second(backup.stop_time));
   text += row("lsn", format("{} to {}, timeline {}", to_string(backup.start_lsn),

@@ -106,8 +106,14 @@ std::string unreadable_text(const repo::BackupInfo& backup, std::string_view ind
   return text;
 }
 
-std::string backup_text(const repo::BackupInfo& backup, std::string_view repository) {
-  std::string text = format("backup {} is in repository {}\n", backup.label, repository);
+std::string backup_text(const engine::TakenBackup& taken) {
+  const repo::BackupInfo& backup = taken.info;
+  std::string names;
+  for (const std::string& name : taken.repositories) names += (names.empty() ? "" : ", ") + name;
+  std::string text = format("backup {} is in {} {}\n", backup.label,
+                            taken.repositories.size() == 1 ? "repository" : "repositories", names);
+  for (const engine::FailedRepository& one : taken.failed)
+    text += format("  NOT IN REPOSITORY {}\n", one.name);
   text += row("took", format_duration(duration_of(backup)));
   text += row("cluster", format("{} in {} files", format_size(backup.cluster_bytes), backup.files));
   if (backup.outside.files > 0) {
@@ -137,11 +143,18 @@ std::string backup_text(const repo::BackupInfo& backup, std::string_view reposit
   return text + unreadable_text(backup, "  ");
 }
 
-std::string backup_json(const repo::BackupInfo& backup, std::string_view repository) {
+std::string backup_json(const engine::TakenBackup& taken) {
   JsonWriter json;
   json.begin_object().key("backup");
-  write_backup(json, backup);
-  json.member("repository", repository).end_object();
+  write_backup(json, taken.info);
+  json.member("repository", taken.repositories.front()).key("repositories").begin_array();
+  for (const std::string& name : taken.repositories)
+    json.begin_object().member("name", name).key("error").null().end_object();
+  for (const engine::FailedRepository& one : taken.failed) {
+    json.begin_object().member("name", one.name);
+    json.member("error", as_utf8(one.reason)).end_object();
+  }
+  json.end_array().end_object();
   return json.take() + "\n";
 }
 

@@ -136,14 +136,18 @@ Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> re
   const repo::Cluster cluster = local_cluster(stanza);
   const fs::path place = fs::absolute(destination);
   std::vector<std::string> failures;
+  std::vector<std::string> without;
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
       if (fetch_from(repository, stanza, cluster, name, place) == Fetched::yes) {
         for (const std::string& failure : failures) log_warn("passed over " + failure);
+        for (const std::string& other : without)
+          log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
         log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
         return Fetched::yes;
       }
+      without.push_back(repository.name());
     } catch (const Error& error) {
       if (!first) first = std::current_exception();
       failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));

@@ -1,3 +1,4 @@
+#include "backup_checks.hpp"
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
@@ -9,6 +10,7 @@
 #include "page_reader.hpp"
 #include "prior.hpp"
 #include "recorded_damage.hpp"
+#include "targets.hpp"
 #include "wal_copy.hpp"
 #include "wal_wait.hpp"
 
@@ -45,66 +47,6 @@ constexpr milliseconds kWatchPause{1000};
 // Of the pages that WAL summaries do not name: so many are read all the same, to be sure of them.
 constexpr double kSampledShare = 0.01;
 
-bool archives(const postgres::ServerInfo& server) {
-  return server.archive_mode != "off" &&
-         (!server.archive_library.empty() ||
-          (!server.archive_command.empty() && server.archive_command != "(disabled)"));
-}
-
-/// Refuses what would end in a backup that cannot be restored, or in one of another cluster.
-void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
-                  const postgres::ControlFile& control, bool copies_wal) {
-  if (server.system_id != control.system_id) {
-    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
-                               server.system_id, stanza.data_directory.native(), control.system_id),
-                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
-                        "to the same cluster");
-  }
-  std::error_code ignored;
-  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
-    throw PostgresError(
-        format("the server's data directory is \"{}\", pg-path is \"{}\"",
-               server.data_directory.native(), stanza.data_directory.native()),
-        "set pg-path to the server's data_directory; a copy of it is not what the server protects");
-  }
-  if (control.block_bytes != postgres::kPageBytes ||
-      control.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
-    throw PostgresError(format("the cluster has pages of {} bytes and segments of {} pages",
-                               control.block_bytes, control.relation_segment_blocks),
-                        "pgcairn supports PostgreSQL's usual 8 KiB pages and 1 GiB segments");
-  }
-  if (!archives(server) && !server.in_recovery && !copies_wal) {
-    throw Error("the cluster does not archive its WAL, without which no backup can be restored",
-                "take it with --wal=copy, which restores to its own end and no further; or set "
-                "archive_mode "
-                "= on (needs a restart) and archive_command = 'pgcairn --stanza=" +
-                    stanza.name + " archive-push %p'");
-  }
-}
-
-/// A label later than every other of the stanza, whatever the clocks say.
-std::string new_label(repo::Repository& repository, const std::string& stanza,
-                      repo::BackupType type, const std::string& prior) {
-  std::string latest;  // time part
-  for (const std::string& label : repository.backup_labels(stanza)) {
-    latest = std::max(latest, std::string(repo::label_time(label)));
-  }
-  Timestamp when = now();
-  for (int attempt = 0; attempt < 3600; ++attempt, when += std::chrono::seconds(1)) {
-    std::string label = type == repo::BackupType::full
-                            ? repo::full_backup_label(when)
-                            : repo::later_backup_label(type, prior, when);
-    if (repo::label_time(label) <= latest) continue;
-    // Packs of an interrupted backup stay under the label that it had.
-    bool taken = false;
-    repository.driver().list(repo::data_prefix(stanza, label),
-                             [&](const storage::Object&) { taken = true; });
-    if (!taken) return label;
-  }
-  throw Error(format("the newest backup is from {}, more than an hour later than now", latest),
-              "set this machine's clock");
-}
-
 /// "3, 7", and how many more when there are many: for a line of the log.
 std::string some_blocks(const repo::PageErrors& errors) {
   constexpr std::size_t most_named = 8;
@@ -135,18 +77,19 @@ repo::ManifestHeader new_manifest_header(const std::string& label,
 /// One run of `backup`: the cluster it reads, and what it has learned so far.
 class BackupRun {
  public:
-  BackupRun(const StanzaSettings& stanza, const BackupOptions& options,
-            repo::Repository& repository, Progress& progress, std::stop_token stop)
+  BackupRun(const StanzaSettings& stanza, const BackupOptions& options, Targets& targets,
+            Progress& progress, std::stop_token stop)
       : stanza_(stanza),
         options_(options),
-        repository_(repository),
+        targets_(targets),
         progress_(progress),
         stop_(std::move(stop)) {}
 
   repo::BackupInfo run() {
     open();
-    repo::Lease lease(repository_, stanza_.name, "backup", stop_);
-    lease.tell_progress([this] { return progress_.so_far(); });
+    const Leases leases(
+        targets_, stanza_.name, [this] { return progress_.so_far(); }, stop_);
+    repository_ = targets_.good().front();
     choose_prior();
     start();
     find_changed_pages();
@@ -155,12 +98,13 @@ class BackupRun {
     refuse_moved_databases();
     stop_backup_mode();
     wait_for_archive();
-    return publish(lease);
+    return publish(leases);
   }
 
  private:
   void open();
   void choose_prior();
+  std::optional<std::string> why_not_everywhere(const repo::BackupInfo& backup);
   std::uint64_t newest_bytes();
   void start();
   void find_changed_pages();
@@ -175,13 +119,14 @@ class BackupRun {
   void refuse_moved_databases();
   void stop_backup_mode();
   void wait_for_archive();
-  repo::BackupInfo publish(repo::Lease& lease);
+  repo::BackupInfo publish(const Leases& leases);
   void keep(CopiedFile&& file, repo::ManifestWriter& manifest);
   void watch(Workers& workers, std::stop_token stop);
 
   const StanzaSettings& stanza_;
   const BackupOptions& options_;
-  repo::Repository& repository_;
+  Targets& targets_;
+  repo::Repository* repository_ = nullptr;  // of the targets, the one that is read from
   CountedProgress progress_;
   std::stop_token stop_;
 
@@ -206,10 +151,12 @@ class BackupRun {
 };
 
 void BackupRun::open() {
-  repository_.open();
+  targets_.open();
   cluster_ = local_cluster(stanza_);
-  require_cluster(repository_, stanza_, cluster_);
-  refuse_when_stopped(repository_, stanza_.name);
+  targets_.each([&](repo::Repository& repository) {
+    require_cluster(repository, stanza_, cluster_);
+    refuse_when_stopped(repository, stanza_.name);
+  });
   connection_.emplace(stanza_.connection);
   server_ = postgres::read_server_info(*connection_);
   control_ = postgres::read_control_file(stanza_.data_directory);
@@ -239,8 +186,8 @@ void BackupRun::open() {
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupInfo> backups;
-  if (options_.type != repo::BackupType::full) backups = repository_.backups(stanza_.name);
-  const RecordedDamage damages = recorded_damage(repository_, stanza_.name);
+  if (options_.type != repo::BackupType::full) backups = repository_->backups(stanza_.name);
+  const RecordedDamage damages = recorded_damage(*repository_, stanza_.name);
   for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
     if (backup->cluster != info_.cluster) continue;
     if (options_.type == repo::BackupType::differential && backup->type != repo::BackupType::full)
@@ -254,29 +201,45 @@ void BackupRun::choose_prior() {
       log_warn(format("backup {} is not built on: {}", backup->label, *damage));
       continue;
     }
+    if (const auto reason = why_not_everywhere(*backup)) {
+      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
+      continue;
+    }
     try {
-      prior_ = std::make_unique<PriorBackup>(repository_, stanza_.name, *backup);
+      prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, *backup);
     } catch (const DamagedError& error) {
       log_warn(format("backup {} is not built on: {}", backup->label, error.render()));
     }
   }
   if (!prior_ && options_.type != repo::BackupType::full) {
     info_.type = repo::BackupType::full;
-    log_info("there is no backup to build on: this one is full");
+    log_info(targets_.good().size() == 1
+                 ? "there is no backup to build on: this one is full"
+                 : "there is no backup to build on that all repositories have: this one is full");
   }
   info_.prior = prior_ ? prior_->info().label : "";
-  info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
+  info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
+}
+
+/// A backup has one manifest, which names packs: all repositories must have them.
+std::optional<std::string> BackupRun::why_not_everywhere(const repo::BackupInfo& backup) {
+  std::optional<std::string> reason;
+  targets_.each([&](repo::Repository& repository) {
+    if (!reason && &repository != repository_)
+      reason = why_not_built_on(repository, stanza_.name, backup);
+  });
+  return reason;
 }
 
 /// The size of the newest backup's cluster, for information: about as much is to be copied.
 std::uint64_t BackupRun::newest_bytes() {
-  const std::vector<std::string> labels = repository_.backup_labels(stanza_.name);
+  const std::vector<std::string> labels = repository_->backup_labels(stanza_.name);
   const auto newest = std::max_element(
       labels.begin(), labels.end(),
       [](const auto& a, const auto& b) { return repo::label_time(a) < repo::label_time(b); });
   try {
     return newest == labels.end() ? 0
-                                  : repository_.read_backup(stanza_.name, *newest).cluster_bytes;
+                                  : repository_->read_backup(stanza_.name, *newest).cluster_bytes;
   } catch (const DamagedError&) {
     return 0;
   }
@@ -393,8 +356,8 @@ void BackupRun::begin_again(const Error& doubt) {
   named_packs_.clear();
   resumed_bytes_.clear();
   // Nothing is overwritten: what was stored so far is left under the label that it had.
-  info_.label = new_label(repository_, stanza_.name, info_.type, info_.prior);
-  prior_ = std::make_unique<PriorBackup>(repository_, stanza_.name, prior_->info());
+  info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
+  prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
 }
 
 /// The packs' lines of the manifest, and their ranges for the marker.
@@ -444,10 +407,10 @@ void BackupRun::find_leftovers() {
   first_leftover_ = static_cast<std::uint32_t>(refs_.size());
   std::vector<std::string> labels;
   if (options_.resume) {
-    labels = leftovers_for(info_.label, repository_.backup_labels(stanza_.name),
-                           repository_.driver().folders(repo::backups_data_prefix(stanza_.name)));
+    labels = leftovers_for(info_.label, listed_labels(targets_.good(), stanza_.name),
+                           repository_->driver().folders(repo::backups_data_prefix(stanza_.name)));
   }
-  leftovers_.emplace(repository_, stanza_.name, labels, first_leftover_, kFrameBytes);
+  leftovers_.emplace(targets_.good(), stanza_.name, labels, first_leftover_, kFrameBytes);
   for (const repo::ManifestRef& ref : leftovers_->refs()) {
     log_info(
         format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
@@ -463,14 +426,18 @@ void BackupRun::copy_all() {
     return postgres::current_wal_lsn(*connection_, server_);
   });
   if (prior_) rules.set_prior_start(prior_->info().start_lsn);
-  repo::ManifestWriter manifest(repository_.driver(), repository_.vault(), stanza_.name,
-                                new_manifest_header(info_.label, refs_, stanza_.data_directory));
-  PackStore store(repository_, stanza_.name, info_.label, kPackBytes);
+  const repo::PutObject put = [this](const std::string& key, MutableBytes object) {
+    targets_.put(*repository_, key, object);
+  };
+  repo::ManifestWriter manifest(repository_->driver(), repository_->vault(), stanza_.name,
+                                new_manifest_header(info_.label, refs_, stanza_.data_directory),
+                                put);
+  PackStore store(*repository_, stanza_.name, info_.label, kPackBytes, put);
   Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);
   const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
 
   Workers workers(stop_);
-  store.start(workers, std::min(options_.workers, repository_.driver().features().connections));
+  store.start(workers, std::min(options_.workers, repository_->driver().features().connections));
   copier.start(workers, options_.workers);
   const std::jthread watcher([&](std::stop_token stop) { watch(workers, stop); });
   const auto add = [&](postgres::SourceFile&& source) {
@@ -553,37 +520,76 @@ void BackupRun::wait_for_archive() {
   if (info_.wal_copied) {
     progress_.phase("copying WAL", 0);
     const auto codec = compress::make_codec(options_.codec, options_.level);
-    return copy_wal(stanza_, repository_, cluster_, info_, *codec);
+    return targets_.each([&](repo::Repository& repository) {
+      copy_wal(stanza_, repository, cluster_, info_, *codec);
+    });
   }
   progress_.phase("waiting for WAL in the archive", 0);
   doing([&] { return format("waiting for WAL {} to {}", info_.wal_start, info_.wal_stop); },
         [&] {
-          wait_for_wal(repository_, stanza_.name, cluster_, info_.wal_start, info_.wal_stop,
-                       server_.wal_segment_bytes, options_.archive_timeout, stop_);
+          targets_.each([&](repo::Repository& repository) {
+            wait_for_wal(repository, stanza_.name, cluster_, info_.wal_start, info_.wal_stop,
+                         server_.wal_segment_bytes, options_.archive_timeout, stop_);
+          });
         });
 }
 
-repo::BackupInfo BackupRun::publish(repo::Lease& lease) {
-  lease.check();
+repo::BackupInfo BackupRun::publish(const Leases& leases) {
   doing([&] { return format("storing the marker of backup {}", info_.label); },
-        [&] { repository_.write_backup(stanza_.name, info_); });
+        [&] {
+          targets_.each([&](repo::Repository& repository) {
+            leases.check(repository);
+            repository.write_backup(stanza_.name, info_);
+          });
+        });
   log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,
                   format_size(info_.cluster_bytes), format_size(info_.stored_bytes),
                   info_.wal_start, info_.wal_stop));
   return info_;
 }
 
+/// What is read from a repository that fails cannot be had from another: its bytes are bound to it.
+/// Then the backup begins again with those that answer, and names what is stored there already.
+repo::BackupInfo take_into(const StanzaSettings& stanza, const BackupOptions& options,
+                           Targets& targets, Progress& progress, const std::stop_token& stop) {
+  for (;;) {
+    const std::vector<repo::Repository*> before = targets.good();
+    try {
+      return BackupRun(stanza, options, targets, progress, stop).run();
+    } catch (const PostgresError&) {
+      throw;
+    } catch (const Error& error) {
+      if (before.size() == 1 || targets.good().empty()) throw;
+      const bool source_failed = targets.good().front() != before.front();
+      if (!targets.leave_out_silent() && !source_failed) throw;
+      log_warn(
+          format("the backup begins again for the repositories that are left: {}", error.render()));
+    }
+  }
+}
+
 }  // namespace
 
-repo::BackupInfo take_backup(const StanzaSettings& stanza, const BackupOptions& options,
-                             repo::Repository& repository, Progress& progress,
-                             std::stop_token stop) {
+TakenBackup take_backup(const StanzaSettings& stanza, const BackupOptions& options,
+                        std::span<repo::Repository> repositories, Progress& progress,
+                        std::stop_token stop) {
+  Targets targets(repositories);
+  std::string names;
+  for (const repo::Repository& repository : repositories)
+    names += format("{}\"{}\"", names.empty() ? "" : ", ", repository.name());
   return doing(
       [&] {
-        return format("backing up stanza \"{}\" to repository \"{}\"", stanza.name,
-                      repository.name());
+        return format("backing up stanza \"{}\" to {} {}", stanza.name,
+                      repositories.size() == 1 ? "repository" : "repositories", names);
       },
-      [&] { return BackupRun(stanza, options, repository, progress, std::move(stop)).run(); });
+      [&] {
+        TakenBackup taken;
+        taken.info = take_into(stanza, options, targets, progress, stop);
+        for (const repo::Repository* repository : targets.good())
+          taken.repositories.push_back(repository->name());
+        taken.failed = targets.failed();
+        return taken;
+      });
 }
 
 }  // namespace pgcairn::engine

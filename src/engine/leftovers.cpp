@@ -88,8 +88,8 @@ std::vector<std::string> leftovers_for(std::string_view label, std::span<const s
 /// The packs of one leftover, by number.
 class Leftovers::Stream {
  public:
-  Stream(repo::Repository& repository, std::string stanza, std::string label, std::uint32_t ref,
-         std::uint32_t frame_bytes);
+  Stream(std::vector<repo::Repository*> repositories, std::string stanza, std::string label,
+         std::uint32_t ref, std::uint32_t frame_bytes);
 
   bool empty() const { return listed_.empty(); }
   void take(const std::string& path, std::vector<StoredPage>& pages);
@@ -109,11 +109,13 @@ class Leftovers::Stream {
 
   void read_next(const std::string& path);
   void read(const Listed& pack, Files& files);
+  repo::PackIndex read_from(repo::Repository& repository, const std::string& key,
+                            std::uint32_t pack, Files& files);
   void add_pages(const repo::PackIndex& index, std::uint32_t pack, std::uint32_t frame,
                  const std::vector<repo::Piece>& pieces, Files& files) const;
   static std::size_t bytes_of(const Files::value_type& file);
 
-  repo::Repository& repository_;
+  std::vector<repo::Repository*> repositories_;
   std::string stanza_;
   std::string label_;
   std::uint32_t ref_;
@@ -127,15 +129,15 @@ class Leftovers::Stream {
   Buffer body_;
 };
 
-Leftovers::Stream::Stream(repo::Repository& repository, std::string stanza, std::string label,
-                          std::uint32_t ref, std::uint32_t frame_bytes)
-    : repository_(repository),
+Leftovers::Stream::Stream(std::vector<repo::Repository*> repositories, std::string stanza,
+                          std::string label, std::uint32_t ref, std::uint32_t frame_bytes)
+    : repositories_(std::move(repositories)),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
       ref_(ref),
       frame_bytes_(frame_bytes) {
   const std::string prefix = repo::pack_prefix(stanza_, label_);
-  repository_.driver().list(prefix, [&](const storage::Object& object) {
+  repositories_.front()->driver().list(prefix, [&](const storage::Object& object) {
     const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
     if (number) listed_.push_back({static_cast<std::uint32_t>(*number), object.size_bytes});
   });
@@ -184,13 +186,32 @@ void Leftovers::Stream::read_next(const std::string& path) {
   }
 }
 
-/// Reads all of a pack, since a new backup is about to rely on it: every frame's check must hold.
+/// Reads all of a pack, since a new backup is about to rely on it: every frame's check must hold,
+/// in each repository, and all must have the same.
 void Leftovers::Stream::read(const Listed& pack, Files& files) {
   const std::string key = repo::pack_key(stanza_, label_, pack.number);
   if (pack.size_bytes > repo::kMostPackBytes) throw DamagedError(key, 0, "the pack is too long");
-  if (!repository_.driver().get(key, {}, body_)) throw DamagedError(key, 0, "the pack is gone");
-  const auto index = repo::PackIndex::parse(body_, repository_.vault(), key);
-  repo::FrameReader reader(repository_.vault(), key, index.seal());
+  Files found;
+  const repo::PackIndex index = read_from(*repositories_.front(), key, pack.number, found);
+  const std::size_t size_bytes = body_.size();
+  for (std::size_t i = 1; i < repositories_.size(); ++i) {
+    Files same;
+    if (read_from(*repositories_[i], key, pack.number, same) != index || body_.size() != size_bytes)
+      throw DamagedError(key, 0,
+                         format("repository \"{}\" has another one", repositories_[i]->name()));
+  }
+  files = std::move(found);
+  const std::uint64_t index_offset = index.offset(index.frames());
+  whole_.push_back({ref_, pack.number, size_bytes, index_offset,
+                    static_cast<std::uint32_t>(size_bytes - repo::kPackFooterBytes - index_offset),
+                    index.seal()});
+}
+
+repo::PackIndex Leftovers::Stream::read_from(repo::Repository& repository, const std::string& key,
+                                             std::uint32_t pack, Files& files) {
+  if (!repository.driver().get(key, {}, body_)) throw DamagedError(key, 0, "the pack is gone");
+  auto index = repo::PackIndex::parse(body_, repository.vault(), key);
+  repo::FrameReader reader(repository.vault(), key, index.seal());
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::uint64_t start = index.offset(i);
     const repo::Frame frame = reader.read(body_.bytes().subspan(start, index.end(i) - start), start,
@@ -198,13 +219,9 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
     if (frame.whole_bytes != index.end(i) - start || frame.raw_bytes != index.raw_bytes(i))
       throw DamagedError(key, start, "the index tells another size of the frame");
     if (frame.raw_bytes <= frame_bytes_)
-      add_pages(index, pack.number, i, repo::read_pieces(frame.about, key, start), files);
+      add_pages(index, pack, i, repo::read_pieces(frame.about, key, start), files);
   }
-  const std::uint64_t index_offset = index.offset(index.frames());
-  whole_.push_back(
-      {ref_, pack.number, body_.size(), index_offset,
-       static_cast<std::uint32_t>(body_.size() - repo::kPackFooterBytes - index_offset),
-       index.seal()});
+  return index;
 }
 
 /// The whole pages among a frame's pieces whose hashes are in the index.
@@ -232,12 +249,12 @@ void Leftovers::Stream::add_pages(const repo::PackIndex& index, std::uint32_t pa
   }
 }
 
-Leftovers::Leftovers(repo::Repository& repository, const std::string& stanza,
+Leftovers::Leftovers(std::vector<repo::Repository*> repositories, const std::string& stanza,
                      std::span<const std::string> labels, std::uint32_t first_ref,
                      std::uint32_t frame_bytes) {
   for (const std::string& label : labels) {
     const auto ref = first_ref + static_cast<std::uint32_t>(refs_.size());
-    auto stream = std::make_unique<Stream>(repository, stanza, label, ref, frame_bytes);
+    auto stream = std::make_unique<Stream>(repositories, stanza, label, ref, frame_bytes);
     if (stream->empty()) continue;
     refs_.push_back({label, frame_bytes});
     streams_.push_back(std::move(stream));

@@ -50,11 +50,15 @@ std::vector<std::string> leftovers_for(std::string_view label, std::span<const s
 /// the path that was asked for last.
 class Leftovers {
  public:
+  /// `repositories`: those that the new backup goes to. A pack is used when all of them have it.
   /// `first_ref`: where refs() will stand in the manifest's. Only frames of at most `frame_bytes`
   /// are used.
-  Leftovers(repo::Repository& repository, const std::string& stanza,
+  Leftovers(std::vector<repo::Repository*> repositories, const std::string& stanza,
             std::span<const std::string> labels, std::uint32_t first_ref,
             std::uint32_t frame_bytes);
+  Leftovers(repo::Repository& repository, const std::string& stanza,
+            std::span<const std::string> labels, std::uint32_t first_ref, std::uint32_t frame_bytes)
+      : Leftovers(std::vector{&repository}, stanza, labels, first_ref, frame_bytes) {}
   ~Leftovers();
 
   /// Those of the labels that have packs.

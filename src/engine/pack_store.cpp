@@ -22,11 +22,17 @@ constexpr std::size_t kPackSlackBytes = 1 * kMiB;
 }  // namespace
 
 PackStore::PackStore(repo::Repository& repository, std::string stanza, std::string label,
-                     std::size_t pack_bytes)
+                     std::size_t pack_bytes, repo::PutObject put)
     : repository_(repository),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
-      pack_bytes_(pack_bytes) {}
+      pack_bytes_(pack_bytes),
+      put_(std::move(put)) {
+  if (put_) return;
+  put_ = [this](const std::string& key, MutableBytes pack) {
+    repository_.driver().put(key, pack, storage::IfExists::fail);
+  };
+}
 
 void PackStore::start(Workers& workers, unsigned uploads) {
   stop_ = workers.stop_token();
@@ -59,9 +65,8 @@ void PackStore::put(repo::PackBuilder&& builder) {
 
 void PackStore::upload(std::stop_token stop) {
   while (auto pack = queue_.pop(stop)) {
-    doing(
-        [&] { return format("storing pack {}", pack->number); },
-        [&] { repository_.driver().put(key(pack->number), pack->body, storage::IfExists::fail); });
+    doing([&] { return format("storing pack {}", pack->number); },
+          [&] { put_(key(pack->number), pack->body.writable()); });
     stored_bytes_ += pack->body.size();
     std::lock_guard lock(mutex_);
     stored_.push_back(

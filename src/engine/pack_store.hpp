@@ -19,8 +19,9 @@ namespace pgcairn::engine {
 /// one for each upload, one waiting.
 class PackStore {
  public:
+  /// Packs are bound to `repository`; without `put` they are put there.
   PackStore(repo::Repository& repository, std::string stanza, std::string label,
-            std::size_t pack_bytes);
+            std::size_t pack_bytes, repo::PutObject put = {});
 
   /// Starts `uploads` threads in `workers`, which must end before this does.
   void start(Workers& workers, unsigned uploads);
@@ -44,6 +45,7 @@ class PackStore {
   std::string stanza_;
   std::string label_;
   std::size_t pack_bytes_;
+  repo::PutObject put_;
   std::stop_token stop_;
   BoundedQueue<repo::Pack> queue_{1};
   std::atomic<std::uint32_t> next_number_ = 0;

@@ -8,6 +8,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/postgres/recovery.hpp>
@@ -243,6 +244,35 @@ void check_space(RestorePlan& plan, DeviceBytes& freed) {
   }
 }
 
+/// Chooses, and counts what the backup needs. A repository that lacks some of it is passed over for
+/// another one.
+void choose_and_count(RestorePlan& plan, std::span<repo::Repository> repositories,
+                      DeviceBytes& freed) {
+  const RestorePlan blank = plan;
+  PassedOver passed_over;
+  std::exception_ptr first;
+  for (;; plan = blank) {
+    try {
+      plan_target(plan, repositories, passed_over);
+      plan.left_out_databases = left_out_databases(plan.backup, plan.options);
+      place_tablespaces(plan);
+      check_directories(plan);
+      freed.clear();
+      return count(plan, freed);
+    } catch (const DamagedError& error) {
+      if (!first) first = std::current_exception();
+      if (plan.repository == nullptr || passed_over.size() + 1 >= repositories.size())
+        std::rethrow_exception(first);
+      log_warn(
+          format("repository \"{}\" is passed over: {}", plan.repository->name(), error.message()));
+      passed_over.emplace(plan.repository, error.message());
+    } catch (const Error&) {
+      if (first) std::rethrow_exception(first);
+      throw;
+    }
+  }
+}
+
 void note_copy(RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
   if (!options.copy || options.archive_off || options.type == RestoreType::standby) return;
@@ -276,12 +306,8 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
                       plan.data_directory.native());
       },
       [&] {
-        plan_target(plan, repositories);
-        plan.left_out_databases = left_out_databases(plan.backup, options);
-        place_tablespaces(plan);
-        check_directories(plan);
         DeviceBytes freed;
-        count(plan, freed);
+        choose_and_count(plan, repositories, freed);
         check_config_place(plan);
         check_outside_places(plan);
         plan_config(plan);

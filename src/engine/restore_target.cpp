@@ -143,10 +143,19 @@ ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
 
 /// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
 /// is an error.
-void choose(RestorePlan& plan, std::span<repo::Repository> repositories, Archives& archives) {
+void choose(RestorePlan& plan, std::span<repo::Repository> repositories,
+            const PassedOver& passed_over, Archives& archives) {
   const ChoiceSources sources = sources_of(archives, plan.options);
   std::exception_ptr first;
+  std::vector<std::string> notes;
+  const auto pass_over = [&](const repo::Repository& repository, const std::string& reason) {
+    notes.push_back(format("repository \"{}\" is passed over: {}", repository.name(), reason));
+  };
   for (repo::Repository& repository : repositories) {
+    if (const auto known = passed_over.find(&repository); known != passed_over.end()) {
+      pass_over(repository, known->second);
+      continue;
+    }
     try {
       const auto backups = candidates(repository, plan.stanza, plan.options);
       Choice choice = choose_backup(backups, plan.options, sources);
@@ -158,11 +167,13 @@ void choose(RestorePlan& plan, std::span<repo::Repository> repositories, Archive
       plan.notes = std::move(choice.notes);
     } catch (const Error& error) {
       if (!first) first = std::current_exception();
-      if (repositories.size() > 1)
-        log_warn(format("repository \"{}\" is passed over: {}", repository.name(), error.render()));
+      if (repositories.size() == 1) continue;
+      pass_over(repository, error.message());
+      log_warn(format("repository \"{}\" is passed over: {}", repository.name(), error.render()));
     }
   }
   if (plan.repository == nullptr) std::rethrow_exception(first);
+  plan.notes.insert(plan.notes.end(), notes.begin(), notes.end());
 }
 
 /// The WAL that makes the backup consistent.
@@ -313,9 +324,10 @@ void place_wal(RestorePlan& plan) {
 
 }  // namespace
 
-void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories) {
+void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
+                 const PassedOver& passed_over) {
   Archives archives(plan.stanza, repositories);
-  choose(plan, repositories, archives);
+  choose(plan, repositories, passed_over, archives);
   WalArchive& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
   plan.server_latest = archive.timelines().latest_of_server(plan.backup.timeline);

@@ -3,13 +3,19 @@
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
+#include <map>
 #include <span>
+#include <string>
 
 namespace pgcairn::engine {
+
+/// Repositories that are not to be restored from, and why.
+using PassedOver = std::map<const repo::Repository*, std::string>;
 
 /// Chooses backup and timelines for the target of plan.options and proves that the archived WAL
 /// leads there: fills repository, backup, reason, path, wal_needed, wal and notes. Throws what
 /// keeps the target from being reached, with the nearest that can be.
-void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories);
+void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
+                 const PassedOver& passed_over);
 
 }  // namespace pgcairn::engine

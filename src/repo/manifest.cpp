@@ -35,12 +35,17 @@ void write_map(JsonWriter& line, const std::vector<Extent>& map) {
 }  // namespace
 
 ManifestWriter::ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza,
-                               ManifestHeader header)
-    : driver_(driver),
+                               ManifestHeader header, PutObject put)
+    : put_(std::move(put)),
       vault_(std::move(vault)),
       stanza_(std::move(stanza)),
       header_(std::move(header)),
       codec_(compress::make_codec(compress::CodecId::zst, kManifestLevel)) {
+  if (!put_) {
+    put_ = [&driver](const std::string& key, MutableBytes part) {
+      driver.put(key, part, storage::IfExists::fail);
+    };
+  }
   line_.begin_object();
   line_.member("manifest", 1).member("label", header_.label).member("page-bytes", kHashedBytes);
   line_.key("refs").begin_array();
@@ -147,7 +152,7 @@ void ManifestWriter::flush_part() {
   if (part_.empty()) return;
   const std::string key = manifest_key(stanza_, header_.label, parts_);
   doing([&] { return format("storing part {} of the manifest", parts_); },
-        [&] { driver_.put(key, part_, storage::IfExists::fail); });
+        [&] { put_(key, part_.writable()); });
   stored_bytes_ += part_.size();
   ++parts_;
   part_.clear();

@@ -203,6 +203,12 @@ PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t
   return index;
 }
 
+bool PackIndex::operator==(const PackIndex& other) const {
+  const bool same_object = !seal_ || !other.seal_ || seal_ == other.seal_;
+  return same_object && offsets_ == other.offsets_ && raw_bytes_ == other.raw_bytes_ &&
+         hashes_ == other.hashes_;
+}
+
 std::span<const std::uint64_t> PackIndex::hashes(std::uint32_t frame) const {
   return std::span(hashes_).subspan(first_hashes_[frame],
                                     first_hashes_[frame + 1] - first_hashes_[frame]);

@@ -75,7 +75,8 @@ def test_backup_info_and_restore(stanza):
     stanza.cluster.create_tablespace("space", stanza.home / "space")
     said = stanza.cairn.ok("backup", "--start-fast", "--output=json").json
     whole_seconds_are_numbers(said["backup"])
-    assert shape(said) == {"backup": BACKUP, "repository": "string"}
+    assert shape(said) == {"backup": BACKUP, "repository": "string",
+                           "repositories": [{"name": "string", "error": "null"}]}
 
     shown = stanza.cairn.ok("info", "--output=json").json
     whole_seconds_are_numbers(shown["stanzas"][0]["repositories"][0]["backups"][0])

@@ -66,16 +66,16 @@ def test_repo_ls_shows_folders_or_all_objects(backed_up):
         assert missing.code == 10 and near in missing.err, missing
 
 
-def test_repo_ls_shows_histories_beside_the_folders_of_wal(backed_up):
+    # Histories stand beside the folders of WAL.
     cluster = next(iter(listed(backed_up, "main/wal")))
     history = backed_up.home / "00000002.history"
     system.write(history, b"1\t0/5000000\tno recovery target specified\n")
-    backed_up.cairn.ok("archive-push", history)
+    cairn.ok("archive-push", history)
     assert listed(backed_up, cluster) == [f"{cluster}0000000100000000/", f"{cluster}00000002.history"]
 
 
 def test_repo_get_opens_what_it_fetches(backed_up):
-    cairn, label, cluster = backed_up.cairn, backed_up.label, backed_up.cluster
+    cairn, label = backed_up.cairn, backed_up.label
     marker = json.loads(cairn.ok("repo-get", f"main/backup/{label}.json").out)
     assert marker["label"] == label
     assert json.loads(cairn.ok("repo-get", "pgcairn.json").out)["format"] == 1
@@ -111,8 +111,7 @@ def test_repo_get_opens_what_it_fetches(backed_up):
     assert (backed_up.home / "raw").read_bytes() == (backed_up.repo / key).read_bytes()
 
 
-def test_repo_get_overwrites_nothing_and_names_what_is_near(backed_up):
-    cairn, label = backed_up.cairn, backed_up.label
+    # Nothing is overwritten, and what is near is named.
     target = backed_up.home / "taken"
     target.write_text("mine")
     refused = cairn.run("repo-get", f"main/backup/{label}.json", target)
@@ -252,3 +251,133 @@ def test_a_copy_stops_at_what_is_damaged_or_different(doubled):
     different = doubled.cairn.run("repo-copy", "--from=local", "--to=away")
     assert different.code == 4 and "another repository" in different.err, different
     assert doubled.cairn.run("verify", "--level=full", "--repo=away").code == 4
+
+
+# --- one backup in several repositories -----------------------------------------------------------------------------
+
+
+def back_up(stanza, *args, code=0, type="incr"):
+    """Back up to all repositories; the whole result and what was said."""
+    result = stanza.cairn.run("backup", f"--type={type}", "--start-fast", "--output=json", "--repo=all", *args)
+    assert result.code == code, result
+    return result.json, result.err
+
+
+def test_one_read_fills_all_repositories_and_the_next_builds_on_it(doubled):
+    cluster = doubled.cluster
+    first, said = back_up(doubled)
+    label = first["backup"]["label"]
+    assert first["backup"]["type"] == "full" and "that all repositories have" in said
+    assert [(r["name"], r["error"]) for r in first["repositories"]] == [("local", None), ("away", None)]
+    assert objects(doubled.repo, "main/data") == objects(doubled.away, "main/data")
+    cluster.rows("INSERT INTO t SELECT generate_series(1, 100)")
+    second = back_up(doubled)[0]["backup"]
+    assert (second["type"], second["prior"]) == ("incr", label)
+    # The marker, and with it start and stop, is the same: the cluster was read once.
+    for one in (label, second["label"]):
+        markers = [json.loads((repo / f"main/backup/{one}.json").read_text().splitlines()[0]) for repo in (doubled.repo, doubled.away)]
+        assert markers[0] == markers[1]
+    assert second["stored-bytes"] == sum(objects(doubled.away, f"main/data/{second['label']}").values())
+    assert cluster.log_text().count("pg_backup_start") <= 2
+    # One that only "local" has is not built on, and another one under the same label neither.
+    doubled.backup("--repo=local", type="incr")
+    third, said = back_up(doubled)
+    assert third["backup"]["prior"] == second["label"] and 'is not in repository "away"' in said
+    assert labels_by_repository(doubled)["away"] == [label, second["label"], third["backup"]["label"]]
+    cluster.wait_for_archived()
+    assert doubled.cairn.run("verify", "--level=full").code == 0
+    cluster.stop()
+    shutil.rmtree(doubled.repo / "main")
+    assert count(doubled.restore("away", "--repo=away").must_start().wait_ready()) == 1100
+
+
+def test_a_repository_that_fails_is_left_out_and_named(doubled):
+    """Whichever of them it is, the one that is read from too; and what was stored is used again."""
+    whole = back_up(doubled)[0]["backup"]["label"]
+    doubled.cluster.wait_for_archived()
+    for broken, good in ((doubled.away, "local"), (doubled.repo, "away")):
+        name = "away" if good == "local" else "local"
+        (broken / "main/data").chmod(0o500)  # no more packs; WAL and leases are still stored
+        doubled.cluster.rows("INSERT INTO t VALUES (1)")
+        done, said = back_up(doubled, code=1)
+        (broken / "main/data").chmod(0o750)
+        label = done["backup"]["label"]
+        assert done["backup"]["prior"] == whole
+        errors = {r["name"]: r["error"] for r in done["repositories"]}
+        assert errors[good] is None and "Permission denied" in errors[name]
+        assert f"backup {label} is not in every repository" in said and f'repository "{name}"' in said
+        assert label in labels_by_repository(doubled)[good] and label not in labels_by_repository(doubled)[name]
+        # repo-copy makes up for it, and the next backup of both builds on that.
+        doubled.cairn.ok("repo-copy", f"--from={good}", f"--to={name}", f"--set={label}")
+        whole = label
+    assert back_up(doubled)[0]["backup"]["prior"] == whole
+    assert len({tuple(labels) for labels in labels_by_repository(doubled).values()}) == 1
+
+
+def test_a_repository_that_cannot_be_opened_is_left_out(doubled):
+    doubled.cluster.wait_for_archived()
+    doubled.repo.chmod(0o000)
+    try:
+        done, said = back_up(doubled, "--wal=copy", code=1)
+    finally:
+        doubled.repo.chmod(0o750)
+    assert done["repository"] == "away" and 'repository "local"' in said
+    assert labels_by_repository(doubled) == {"local": [], "away": [done["backup"]["label"]]}
+
+
+def test_an_interrupted_backup_of_both_is_used_again_in_both(doubled):
+    doubled.cluster.rows("CREATE TABLE big AS SELECT i, md5(i::text) m FROM generate_series(1, 50000) i")
+    interrupted = back_up(doubled, "--compress-type=none", type="full")[0]["backup"]["label"]
+    # What a kill before the manifest leaves.
+    for repo in (doubled.repo, doubled.away):
+        (repo / f"main/backup/{interrupted}.json").unlink()
+        shutil.rmtree(repo / f"main/data/{interrupted}/manifest")
+    packs = sorted((doubled.away / f"main/data/{interrupted}/pack").iterdir())
+    assert len(packs) > 1
+    packs[0].unlink()  # one that had not come that far
+    done, said = back_up(doubled, type="full")
+    assert done["backup"]["resumed"][0]["backup"] == interrupted
+    assert 0 < done["backup"]["resumed"][0]["packs"] < len(packs) and "pack 0 of interrupted backup" in said
+    doubled.cluster.wait_for_archived()
+    assert doubled.cairn.run("verify", "--level=full").code == 0
+
+
+# --- the first that can answer ----------------------------------------------------------------------------------------
+
+
+def test_restore_and_archive_get_say_whom_they_passed_over(doubled):
+    backup = back_up(doubled)[0]["backup"]
+    doubled.cluster.wait_for_archived()
+    plan = ("restore", f"--pg-path={doubled.home / 'plan'}", "--dry-run", "--output=json")
+    whole = doubled.cairn.ok(*plan).json["restore"]
+    assert whole["repository"] == "local" and not [note for note in whole["notes"] if "passed over" in note]
+    # A pack that is missing, and a segment: the other repository has them.
+    doubled.packs(backup["label"])[0].unlink()
+    doubled.wal_object(backup["wal-start"]).unlink()
+    planned = doubled.cairn.ok(*plan)
+    assert planned.json["restore"]["repository"] == "away"
+    assert [note for note in planned.json["restore"]["notes"] if 'repository "local" is passed over' in note and "the pack is missing" in note]
+    segment = doubled.home / "segment"
+    fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
+    assert f'passed over repository "local": it does not have {backup["wal-start"]}' in fetched.err
+    # A backup that only one has, one that cannot be read.
+    doubled.marker(backup["label"]).unlink()
+    for args in ((), (f"--set={backup['label']}",)):
+        notes = doubled.cairn.ok(*plan, *args).json["restore"]["notes"]
+        assert [note for note in notes if 'repository "local" is passed over: there is no backup' in note], notes
+    doubled.repo.chmod(0o000)
+    try:
+        planned = doubled.cairn.ok(*plan)
+        assert [note for note in planned.json["restore"]["notes"] if 'repository "local"' in note and "Permission denied" in note]
+        fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
+        assert 'passed over repository "local"' in fetched.err and "Permission denied" in fetched.err
+        # WAL still goes to the one that is left, and the failure names the other.
+        name = doubled.cluster.switch_wal()
+        system.wait_until(lambda: any(name in key for key in objects(doubled.away, "main/wal")), what="WAL in the good one")
+        assert f"{name} is not in every repository" in doubled.cluster.log_text()
+    finally:
+        doubled.repo.chmod(0o750)
+    doubled.cluster.wait_for_archived(timeout=120)
+    assert any(name in key for key in objects(doubled.repo, "main/wal"))
+    doubled.cluster.stop()
+    assert count(doubled.restore().must_start().wait_ready()) == 1000

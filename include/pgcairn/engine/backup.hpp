@@ -8,7 +8,9 @@
 #include <pgcairn/repo/repository.hpp>
 
 #include <filesystem>
+#include <span>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 namespace pgcairn::engine {
@@ -26,13 +28,26 @@ struct BackupOptions {
   std::vector<std::filesystem::path> include_paths;  // outside of the data directory, absolute
 };
 
-/// Takes a backup: incremental ones build on the latest backup, differential ones on the latest
-/// full one, and where there is none to build on the backup is full (the result's type says so).
-/// When it returns, the backup is listed and can be restored: packs, manifest and the WAL it needs
-/// are in the repository. Throws otherwise, and nothing is listed; backup mode has ended in the
-/// server and the lease is released. Page errors do not throw: see the result.
-repo::BackupInfo take_backup(const StanzaSettings& stanza, const BackupOptions& options,
-                             repo::Repository& repository, Progress& progress,
-                             std::stop_token stop);
+struct FailedRepository {
+  std::string name;
+  std::string reason;
+};
+
+struct TakenBackup {
+  repo::BackupInfo info;
+  std::vector<std::string> repositories;  // that have it, with the same label
+  std::vector<FailedRepository> failed;   // that were to have it: it is not listed there
+};
+
+/// Takes a backup into all of `repositories` with one read of the cluster: incremental ones build
+/// on the latest backup, differential ones on the latest full one, and where there is none to build
+/// on in all of them the backup is full (the result's type says so). A repository that fails is
+/// left out while another one remains. When it returns, the backup is listed and can be restored:
+/// packs, manifest and the WAL it needs are in each repository that the result names. Throws
+/// otherwise, and nothing is listed; backup mode has ended in the server and the leases are
+/// released. Page errors do not throw: see the result.
+TakenBackup take_backup(const StanzaSettings& stanza, const BackupOptions& options,
+                        std::span<repo::Repository> repositories, Progress& progress,
+                        std::stop_token stop);
 
 }  // namespace pgcairn::engine

@@ -70,11 +70,17 @@ struct ManifestPack {
   std::optional<Binding> seal{};  // of a sealed one: which object it has to be
 };
 
+/// Stores a finished object create-only. It may change the bytes where they are (rebind.hpp):
+/// nobody needs them afterwards.
+using PutObject = std::function<void(const std::string& key, MutableBytes object)>;
+
 /// Writes a manifest as a stream: entries in order, then packs, then finish(). Puts each part as
 /// soon as it is full.
 class ManifestWriter {
  public:
-  ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza, ManifestHeader header);
+  /// `put` is how parts are stored; without it they are put with `driver`.
+  ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza, ManifestHeader header,
+                 PutObject put = {});
   ~ManifestWriter();
 
   void add(const ManifestEntry& entry);
@@ -90,7 +96,7 @@ class ManifestWriter {
   void flush_frame();
   void flush_part();
 
-  storage::Driver& driver_;
+  PutObject put_;
   Vault vault_;
   std::string stanza_;
   ManifestHeader header_;

@@ -92,8 +92,8 @@ class PackIndex {
   static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key,
                          std::optional<Binding> seal = {});
 
-  /// The same frames with the same content.
-  bool operator==(const PackIndex&) const = default;
+  /// The same frames with the same content and, where both are sealed, the same binding.
+  bool operator==(const PackIndex& other) const;
   /// Of a sealed pack.
   std::optional<Binding> seal() const { return seal_; }
   std::uint32_t frames() const { return static_cast<std::uint32_t>(raw_bytes_.size()); }

@@ -152,7 +152,7 @@ TEST_CASE("damaged pages are flagged in every text about a backup") {
   const std::string flagged =
       "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more\n"
       "  PAGES DAMAGED: base/5/1260 block 3\n";
-  CHECK(backup_text(backup, "local").find(flagged) != std::string::npos);
+  CHECK(backup_text({backup, {"local"}, {}}).find(flagged) != std::string::npos);
   engine::RestorePlan plan = made_up_plan();
   plan.backup = backup;
   CHECK(restore_plan_text(plan, {}).find(flagged) != std::string::npos);
@@ -160,7 +160,7 @@ TEST_CASE("damaged pages are flagged in every text about a backup") {
   repository.backups = {backup};
   const engine::StanzaInfo stanza{"main", {repository}, kWhen};
   CHECK(info_text(std::vector{stanza}, 80).find("PAGES DAMAGED: base/5/1259") != std::string::npos);
-  CHECK(backup_json(backup, "local")
+  CHECK(backup_json({backup, {"local"}, {}})
             .find(R"("page-errors":[{"path":"base/5/1259","blocks":[7,9],"count":14},)"
                   R"({"path":"base/5/1260","blocks":[3],"count":1}],"page-error-count":15)") !=
         std::string::npos);
@@ -219,9 +219,19 @@ TEST_CASE("info tells unreadable from missing from empty") {
 
 TEST_CASE("backup's result") {
   const InUtc utc;
-  CHECK(backup_json(made_up_backup(), "local") ==
-        R"({"backup":)" + kBackupJson + R"(,"repository":"local"})" + "\n");
-  CHECK(backup_text(made_up_backup(), "local") ==
+  CHECK(backup_json({made_up_backup(), {"local"}, {}}) ==
+        R"({"backup":)" + kBackupJson +
+            R"(,"repository":"local","repositories":[{"name":"local","error":null}]})" + "\n");
+  const engine::TakenBackup partly{made_up_backup(), {"local", "far"}, {{"away", "it is full"}}};
+  CHECK(backup_json(partly) ==
+        R"({"backup":)" + kBackupJson +
+            R"(,"repository":"local","repositories":[{"name":"local","error":null},)"
+            R"({"name":"far","error":null},{"name":"away","error":"it is full"}]})" +
+            "\n");
+  CHECK(
+      backup_text(partly).starts_with("backup 20261121-010203F is in repositories local, far\n"
+                                      "  NOT IN REPOSITORY away\n"));
+  CHECK(backup_text({made_up_backup(), {"local"}, {}}) ==
         "backup 20261121-010203F is in repository local\n"
         "  took        3m05s\n"
         "  cluster     2.2 GiB in 1234 files\n"
@@ -236,8 +246,8 @@ TEST_CASE("a backup's result says what was resumed") {
   const std::string lines =
       "  resumed     1.2 GiB in 80 packs of interrupted backup 20261121-000000F used again\n"
       "  resumed     8.0 KiB in 1 pack of interrupted backup 20261120-230000F used again\n";
-  CHECK(backup_text(backup, "local").find(lines) != std::string::npos);
-  CHECK(backup_json(backup, "local")
+  CHECK(backup_text({backup, {"local"}, {}}).find(lines) != std::string::npos);
+  CHECK(backup_json({backup, {"local"}, {}})
             .find(R"("resumed":[{"backup":"20261121-000000F","packs":80,"bytes":1288490189},)"
                   R"({"backup":"20261120-230000F","packs":1,"bytes":8192}],"method")") !=
         std::string::npos);

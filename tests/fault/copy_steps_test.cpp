@@ -1,0 +1,172 @@
+#include "support/repository.hpp"
+#include "support/small_cluster.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/engine/copy.hpp>
+#include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/records.hpp>
+
+#include <algorithm>
+#include <mutex>
+
+#include <catch2/catch.hpp>
+
+using namespace pgcairn;
+using namespace pgcairn::test;
+
+namespace {
+
+using Files = std::vector<std::pair<std::string, std::string>>;
+
+/// A backup with WAL of two timelines, a hold and an annotation, in one repository of two.
+struct TwoRepositories {
+  TwoRepositories() {
+    cluster.store(from.repository);
+    repo::add_record(from.repository, "main", repo::HoldRecord{cluster.info.label, "audit", {}});
+    repo::add_record(from.repository, "main",
+                     repo::AnnotationRecord{cluster.info.label, "ticket", "OPS-1"});
+    files = read_whole_backup(from.repository, "main", cluster.info.label);
+  }
+
+  SmallCluster cluster;
+  MemoryRepository from;
+  MemoryRepository to;
+  Files files;
+};
+
+engine::CopyResult copy(repo::Repository& from, repo::Repository& to) {
+  engine::NoProgress progress;
+  return engine::copy_backup("main", from, to, {}, progress, {});
+}
+
+/// What is listed is whole, with the WAL that leads on from it; whether something is.
+bool listed_and_whole(TwoRepositories& two) {
+  repo::Repository& to = two.to.repository;
+  const std::vector<std::string> labels = to.backup_labels("main");
+  if (labels.empty()) return false;
+  CHECK(labels == std::vector{two.cluster.info.label});
+  CHECK((read_whole_backup(to, "main", labels.front()) == two.files));
+  const repo::WalListing ours = two.from.repository.list_wal("main", two.cluster.cluster);
+  const repo::WalListing theirs = to.list_wal("main", two.cluster.cluster);
+  CHECK(theirs.segments == ours.segments);
+  CHECK(theirs.histories == ours.histories);
+  CHECK(theirs.partials == ours.partials);
+  const repo::Standing standing(repo::read_records(to, "main"), now());
+  CHECK(standing.holds(labels.front()).size() == 1);
+  CHECK(standing.annotations(labels.front()).size() == 1);
+  return true;
+}
+
+std::vector<std::string> all_but_leases(storage::Driver& driver) {
+  std::vector<std::string> all = keys(driver);
+  std::erase_if(all, [](const std::string& key) { return key.starts_with("lease/"); });
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("whichever operation of a copy fails, what is listed is whole, and the next goes on") {
+  enum class Side { source, target };
+  enum class How { refused, unanswered };
+  for (const Side side : {Side::source, Side::target}) {
+    for (const How how : {How::refused, How::unanswered}) {
+      for (int n = 0;; ++n) {
+        REQUIRE(n < 1000);
+        TwoRepositories two;
+        std::mutex mutex;
+        int count = 0;
+        std::string failed;
+        const auto fail = [&](std::string_view operation, std::string_view key) {
+          std::lock_guard lock(mutex);
+          if (count++ != n) return;
+          failed = std::string(operation) + " " + std::string(key);
+          throw Error("the store is gone");
+        };
+        const Hooks hooks = how == How::refused ? Hooks{fail, {}} : Hooks{{}, fail};
+        {
+          const bool at_source = side == Side::source;
+          repo::Repository from("from", shared(*two.from.store, at_source ? hooks : Hooks{}));
+          repo::Repository to("to", shared(*two.to.store, at_source ? Hooks{} : hooks));
+          try {
+            copy(from, to);
+            CHECK(listed_and_whole(two));
+          } catch (const Error&) {
+            CHECK_FALSE(failed.empty());
+          }
+        }
+        INFO("operation " << n << ": " << failed);
+        listed_and_whole(two);
+        // A lease that could not be given back runs out: this process lives on.
+        two.to.store->remove(keys(*two.to.store, "lease/"));
+        copy(two.from.repository, two.to.repository);
+        CHECK(listed_and_whole(two));
+        std::vector<std::string> wanted = all_but_leases(*two.from.store);
+        CHECK(all_but_leases(*two.to.store) == wanted);
+        if (failed.empty()) {
+          CHECK(n > 15);
+          break;
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "a copy lists nothing when an expire takes away at the source what it is about to fetch") {
+  for (const std::string what : {"/pack/", "/manifest/", "/wal/"}) {
+    TwoRepositories two;
+    bool gone = false;
+    repo::Repository from(
+        "from", shared(*two.from.store, {[&](std::string_view operation, std::string_view key) {
+                                           if (gone || operation != "get" ||
+                                               key.find(what) == key.npos ||
+                                               key.ends_with(".history"))
+                                             return;
+                                           gone = true;
+                                           const std::string taken(key);
+                                           two.from.store->remove({&taken, 1});
+                                         },
+                                         {}}));
+    CHECK_THROWS_AS(copy(from, two.to.repository), DamagedError);
+    CHECK(gone);
+    CHECK(two.to.repository.backup_labels("main").empty());
+  }
+}
+
+TEST_CASE("a copy passes over what is there, and tells how much that was") {
+  TwoRepositories two;
+  const engine::CopyResult first = copy(two.from.repository, two.to.repository);
+  CHECK_FALSE(first.was_listed);
+  CHECK(first.packs.copied.objects == 1);
+  CHECK(first.records == 2);
+  const std::string key = repo::pack_key("main", two.cluster.info.label, 0);
+  CHECK(object(*two.to.store, key).size() == object(*two.from.store, key).size());
+  const engine::CopyResult again = copy(two.from.repository, two.to.repository);
+  CHECK(again.was_listed);
+  CHECK(again.packs.there.objects == 1);
+  CHECK(again.packs.copied.objects == 0);
+  CHECK(again.wal.copied.objects == 0);
+  CHECK(again.wal.there.bytes == first.wal.copied.bytes);
+}
+
+TEST_CASE("a copy never takes one content for another of the same size") {
+  TwoRepositories two;
+  copy(two.from.repository, two.to.repository);
+  SmallCluster other;
+  for (auto& [path, content] : other.files) {
+    if (path.starts_with("base/")) std::reverse(content.begin(), content.end());
+  }
+  // As if an interrupted backup of the same label were there.
+  MemoryRepository third;
+  third.repository.create();
+  const std::string marker = repo::marker_key("main", two.cluster.info.label);
+  repo::Repository source = third.client();
+  other.store(source);
+  two.from.store->remove({&marker, 1});
+  const std::string foreign = object(*third.store, marker);
+  repo::Repository& to = two.to.repository;
+  CHECK_THROWS_AS(copy(source, to), ConflictError);
+  two.to.store->remove({&marker, 1});
+  CHECK_THROWS_AS(copy(source, to), ConflictError);
+  CHECK(to.backup_labels("main").empty());
+}
