@@ -291,6 +291,29 @@ def test_one_read_fills_all_repositories_and_the_next_builds_on_it(doubled):
     assert count(doubled.restore("away", "--repo=away").must_start().wait_ready()) == 1100
 
 
+def test_one_read_fills_sealed_and_open_repositories(make_stanza):
+    """Each sealed one with its own key; what is pinned by the manifest holds in all."""
+    stanza = make_stanza(15)
+    for name in ("away", "third"):
+        add_repository(stanza, name)
+    for name in ("local", "third"):
+        stanza.cairn.tables[f"repo.{name}"]["key-passphrase"] = f"passphrase of {name}"
+    stanza.cairn.save()
+    cluster = stanza.create().cluster
+    cluster.rows("CREATE TABLE t AS SELECT generate_series(1, 1000) AS x")
+    full = back_up(stanza)[0]["backup"]
+    cluster.rows("INSERT INTO t SELECT generate_series(1, 100)")
+    second = back_up(stanza)[0]["backup"]
+    assert (second["type"], second["prior"]) == ("incr", full["label"])
+    cluster.wait_for_archived()
+    stanza.cairn.ok("verify", "--level=full")
+    cluster.stop()
+    for name in ("local", "away", "third"):
+        restored = stanza.restore(f"from-{name}", f"--repo={name}", "--archive-mode=off").must_start().wait_ready()
+        assert count(restored) == 1100
+        restored.stop()
+
+
 def test_a_repository_that_fails_is_left_out_and_named(doubled):
     """Whichever of them it is, the one that is read from too; and what was stored is used again."""
     whole = back_up(doubled)[0]["backup"]["label"]

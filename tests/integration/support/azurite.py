@@ -98,4 +98,5 @@ class Azurite:
     def section(self, container, **more):
         """The keys of [repo.NAME] for a container."""
         return {"type": "azure", "azure-account": self.account, "azure-container": container, "azure-endpoint": self.endpoint,
-                "azure-uri-style": "path", "ca-file": self.ca, "azure-key": self.key, **more}
+                "azure-uri-style": "path", "ca-file": self.ca, "azure-key": self.key,
+                "key-passphrase": "of the tests", **more}

@@ -138,7 +138,8 @@ class GcsFake:
 
     def section(self, bucket, **more):
         """Keys of [repo.NAME], without credentials."""
-        return {"type": "gcs", "gcs-bucket": bucket, "gcs-endpoint": self.endpoint, "ca-file": str(self.ca), **more}
+        return {"type": "gcs", "gcs-bucket": bucket, "gcs-endpoint": self.endpoint, "ca-file": str(self.ca),
+                "key-passphrase": "of the tests", **more}
 
     # --- credentials ------------------------------------------------------------------------------------------------
 
