@@ -42,6 +42,7 @@ std::vector<Kind> kinds() {
   if (test::has_remote_store()) return {{Store::remote, Wrapper::none}};
   std::vector<Kind> all;
   for (const Store store : {Store::posix, Store::memory}) {
+    if (!test::is_chosen(store == Store::posix ? "posix" : "memory")) continue;
     for (const Wrapper wrapper :
          {Wrapper::none, Wrapper::retry, Wrapper::throttle, Wrapper::faults})
       all.push_back({store, wrapper});

@@ -53,7 +53,12 @@ std::unique_ptr<storage::Driver> make_azure(const std::string& prefix) {
 }  // namespace
 
 bool has_remote_store() {
-  return !variable("STORE").empty();
+  const std::string store = variable("STORE");
+  return !store.empty() && store != "posix" && store != "memory";
+}
+
+bool is_chosen(const std::string& store) {
+  return variable("STORE").empty() || variable("STORE") == store;
 }
 
 std::unique_ptr<storage::Driver> make_remote_store(const std::string& prefix) {
