@@ -148,7 +148,7 @@ def test_off_the_machine_encryption_is_the_default(make_stanza):
         assert process.communicate()[1].find("no key is configured") < 0 and process.returncode != 2
 
 
-@pytest.mark.parametrize("keys, says", [
+IMPOSSIBLE = [
     ({"key-file": "/a", "key-command": "b"}, "both given"),
     ({"encryption": "none", "key-passphrase": "x"}, "remove one of them"),
     ({"encryption": "rot13"}, "aes-256-gcm"),
@@ -158,18 +158,22 @@ def test_off_the_machine_encryption_is_the_default(make_stanza):
     ({"key-passphrase-file": "absent"}, "absent"),
     ({"key-passphrase-file": "empty"}, "empty passphrase"),
     ({"key-command": "exit 7"}, "failed with status 7"),
-], ids=lambda value: "" if isinstance(value, str) else ",".join(value.values()))
-def test_keys_that_cannot_be(make_stanza, keys, says):
+]
+
+
+def test_keys_that_cannot_be(make_stanza):
     stanza = make_stanza(15, archiving=False)
     system.write(stanza.home / "short", "0123", 0o600)
     system.write(stanza.home / "open", "0" * 64, 0o644)
     system.write(stanza.home / "empty", "\n", 0o600)
-    keys = {name: stanza.home / value if name.endswith("-file") and value[0] != "/" else value for name, value in keys.items()}
-    refused = seal(stanza, **keys).cairn.run("stanza-create")
-    assert refused.code == (1 if "status" in says else 2), refused
-    assert says in refused.err
-    assert "exit 7" not in refused.err
-    assert not (stanza.repo / "pgcairn.json").exists() or "status" in says
+    for keys, says in IMPOSSIBLE:
+        stanza.cairn.tables["repo.local"].pop("encryption", None)
+        keys = {name: stanza.home / value if name.endswith("-file") and value[0] != "/" else value for name, value in keys.items()}
+        refused = seal(stanza, **keys).cairn.run("stanza-create")
+        assert refused.code == (1 if "status" in says else 2), refused
+        assert says in refused.err, refused
+        assert "exit 7" not in refused.err
+        assert not any(stanza.repo.iterdir()), keys
 
 
 def test_no_plain_data_where_encryption_is_asked_for(make_stanza):
@@ -201,13 +205,13 @@ def test_every_verb_says_that_the_key_is_wrong(sealed_backup, keys):
     new = system.write(stanza.home / "new.key", secrets.token_bytes(32), 0o600)
     stanza.cluster.configure(archive_mode=True, archive_command="false")
     seal(stanza, **keys)
-    for words in VERBS:
+    for words in VERBS if keys else VERBS[::6]:
         words = [word.replace("TARGET", str(stanza.home / "t")).replace("NEW", str(new)) for word in words]
         refused = stanza.cairn.run("--log-level=debug", *words)
         assert refused.code == 12, (words, refused)
         said = refused.err + refused.out
-        assert ('0 (passphrase "first")' in said or "0 (passphrase &quot;first&quot;)" in said or "0 (passphrase \\\"first" in said), (words, refused)
-        assert "[repo.local]" in said or words[0] == "report", (words, refused)
+        assert '0 (passphrase "first")' in said.replace("&quot;", '"'), (words, refused)
+        assert "[repo.local]" in said or words[0] in ("info", "report"), (words, refused)  # which show the first line of an error
     assert stanza.cairn.run("health").code not in (0, 3)
     # PostgreSQL is never told that a file is not there.
     assert stanza.cairn.run("archive-get", segment, stanza.home / "got").code == 200
@@ -406,7 +410,7 @@ def test_no_output_tells_a_secret(sealed_backup):
         if change:
             seal(stanza, **change)
         for words in runs if not change else runs[:3]:
-            for form in ("text", "json"):
+            for form in ("text", "json") if words[0] in ("backup", "key-add") else ("text",):
                 told = stanza.cairn.run("--log-level=debug", f"--log-format={form}", *words, env=new)
                 for secret in forbidden:
                     assert secret not in told.out + told.err, (words, change, told)
