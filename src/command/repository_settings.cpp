@@ -263,4 +263,22 @@ RepositorySettings load_repository(const ConfigFile& file, const std::string& na
   return Section(file, name, path, passphrase).load();
 }
 
+std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted) {
+  if (wanted.text == kAllRepositories) return file.repositories;
+  const std::vector<std::string>& known = file.repositories;
+  const std::vector<std::string> names = split(wanted.text, ',');
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto near = nearest(name, known);
+    throw UsageError(format("{}: no repository \"{}\" is configured", wanted.origin, name),
+                     near ? format("did you mean \"{}\"?", *near)
+                          : format("configured are {}", quoted_list(known)));
+  }
+  std::vector<std::string> found;
+  for (const std::string& name : known) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) found.push_back(name);
+  }
+  return found;
+}
+
 }  // namespace pgcairn::command

@@ -2,9 +2,11 @@
 
 #include "config_file.hpp"
 #include "settings.hpp"
+#include "values.hpp"
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace pgcairn::command {
 
@@ -13,5 +15,9 @@ namespace pgcairn::command {
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
                                    const std::filesystem::path& path,
                                    const std::string& passphrase);
+
+/// Those that `wanted` names ("a", "a,b" or "all"), in the order of the file. Throws UsageError for
+/// one that is not configured.
+std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted);
 
 }  // namespace pgcairn::command

@@ -20,12 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string quoted_list(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += format("{}\"{}\"", text.empty() ? "" : ", ", name);
-  return text;
-}
-
 class Loader {
  public:
   Loader(const Arguments& arguments, const SettingsSources& sources)
@@ -262,35 +256,16 @@ class Loader {
     }
     const auto named = find("repo");
     settings_.repositories_named = named.has_value();
-    if (!named || named->text == kAllRepositories) return file_.repositories;
-    const std::vector<std::string> wanted = split(named->text, ',');
-    for (const std::string& name : wanted) require_repository(name, named->origin);
-    std::vector<std::string> names;
-    for (const std::string& name : file_.repositories) {
-      if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) names.push_back(name);
-    }
-    return names;
+    return named ? repositories_named(file_, *named) : file_.repositories;
   }
 
   std::string end_of_copy(std::string_view option) const {
     const auto named = find(option);
-    if (!named) {
-      throw UsageError(format("repo-copy needs --{}", option),
-                       format("write --from=NAME --to=NAME; NAME is one of {}",
-                              quoted_list(file_.repositories)));
-    }
-    require_repository(named->text, named->origin);
-    return named->text;
-  }
-
-  void require_repository(const std::string& name, const std::string& origin) const {
-    if (std::find(file_.repositories.begin(), file_.repositories.end(), name) !=
-        file_.repositories.end())
-      return;
-    const auto near = nearest(name, file_.repositories);
-    throw UsageError(format("{}: no repository \"{}\" is configured", origin, name),
-                     near ? format("did you mean \"{}\"?", *near)
-                          : format("configured are {}", quoted_list(file_.repositories)));
+    const auto names = named ? repositories_named(file_, *named) : std::vector<std::string>();
+    if (names.size() == 1) return names.front();
+    throw UsageError(
+        format("repo-copy needs --{} with one repository", option),
+        format("write --from=NAME --to=NAME; NAME is one of {}", quoted_list(file_.repositories)));
   }
 
   /// What may be another in each repository: [repo.NAME] comes before the other sections.

@@ -118,4 +118,10 @@ std::pair<std::string, std::string> parse_map(const std::string& text, std::stri
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += format("{}\"{}\"", text.empty() ? "" : ", ", name);
+  return text;
+}
+
 }  // namespace pgcairn::command

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace pgcairn::command {
 
@@ -36,5 +37,8 @@ bool is_true(std::string_view text);
 LogLevel log_level_of(std::string_view name);
 /// "A=B" in two. Throws UsageError when either is empty.
 std::pair<std::string, std::string> parse_map(const std::string& text, std::string_view origin);
+
+/// "a", "b": for messages.
+std::string quoted_list(const std::vector<std::string>& names);
 
 }  // namespace pgcairn::command
