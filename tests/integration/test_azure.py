@@ -106,6 +106,39 @@ def test_new_blobs_have_the_access_tier(away, azure, container):
     assert before == 0 and blobs(azure, container).count("<AccessTier>Cool") >= 4
 
 
+class SmallPages(FaultyProxy):
+    """Has every listing come in pages of one. A signature in the address does not cover what is added to it."""
+    pages = 0
+
+    def forward(self, method, path, headers, body):
+        if "comp=list" in path:
+            self.pages += "marker=" in path
+            path += "&maxresults=1"
+        return super().forward(method, path, headers, body)
+
+
+def test_listings_of_many_pages(away, azure, authority, container):
+    proxy = SmallPages(azure, authority.folder / "server.pem")
+    away.backup()
+    change(away, {"azure-endpoint": proxy.endpoint, "azure-key": None, "azure-sas-token": azure.sas(container)})
+    label = away.backup(type="incr")["label"]
+    proxy.pages = 0
+    found = away.cairn.ok("verify", "--level=full", "--output=json").json["verify"]["repositories"][0]
+    assert proxy.pages > 5 and found["packs"] >= 2, found
+    assert away.labels()[-1] == label
+    proxy.close()
+
+
+def test_hosts_of_accounts(reader, azure):
+    """The account's name in the host's, as Azure itself has it; no certificate of these tests names such a host."""
+    change(reader, {"azure-uri-style": None, "tls-verify": False, "azure-endpoint": f"https://{azure.account}.localhost:{azure.port}"})
+    reader.cairn.ok("verify")
+    change(reader, {"azure-endpoint": None, "azure-endpoint-suffix": f"localhost:{azure.port}"})
+    reader.cairn.ok("verify")
+    change(reader, {"azure-container": "nowhere"})
+    assert f"at https://{azure.account}.blob.localhost:{azure.port} failed" in every_output(reader.cairn.run("verify"))
+
+
 # --- what is wrong is said ------------------------------------------------------------------------------------------------
 
 WRONG = {

@@ -13,7 +13,7 @@ import pytest
 
 from support import remote, system
 from support.faulty_proxy import FAULTS, FaultyProxy
-from support.gcs_fake import GcsFake
+from support.gcs_fake import GcsFake, Refusal
 from support.pgcairn import Pgcairn
 from support.radosgw import free_port
 from support.stanza import Stanza
@@ -363,11 +363,15 @@ def test_no_secret_in_any_output(away, gcs):
 # --- a network and a store that fail --------------------------------------------------------------------------------------------
 
 def test_bytes_that_change_on_the_way_are_asked_for_again(away, gcs, bucket):
-    """Each object is answered with a wrong checksum, then with a wrong byte, then as it is; each upload's answer is wrong once."""
+    """Each object is answered with a wrong checksum, then with a wrong byte, then as it is; each upload is refused
+    once, or its answer is wrong."""
     seen = {}
 
     def spoil(path, status, headers, content):
         count = seen[path] = seen.get(path, 0) + 1
+        if path.startswith("/upload/") and "/pack/" in path and count == 1:
+            refusal = Refusal(400, "invalid", "Provided CRC32C \"AAAAAA==\" doesn't match calculated CRC32C \"AAAAAQ==\".")
+            return refusal.status, refusal.headers, refusal.content
         if path.startswith("/upload/") and status == 200 and count == 1:
             return status, headers, content.replace(b'"crc32c": "', b'"crc32c": "x')
         if "alt=media" in path and status == 200 and count == 1:
@@ -378,10 +382,32 @@ def test_bytes_that_change_on_the_way_are_asked_for_again(away, gcs, bucket):
 
     gcs.spoil = spoil
     result = away.cairn.ok("--log-level=debug", "backup", "--start-fast", "--type=full")
-    assert "does not fit its checksum" in result.err and "with another checksum" in result.err, result
+    for word in ("does not fit its checksum", "with another checksum", "doesn't match calculated CRC32C"):
+        assert word in result.err, result
     assert len(away.labels()) == 1
     gcs.spoil = None
     away.cairn.ok("verify", "--level=full")
+
+
+def test_what_of_a_batch_is_not_answered_is_asked_for_again(away, gcs, bucket):
+    """The answer to a batch ends after one part, that to the second try has a part with 503."""
+    first, second = away.backup()["label"], away.backup(type="full")["label"]
+    cut, refused = [], []
+
+    def spoil(path, status, headers, content):
+        mark = content.split(b"\r\n")[0]
+        if path.startswith("/batch/") and content.count(mark) > 2 and not cut:
+            cut.append(path)
+            return status, headers, content[:content.index(mark, 1)] + mark + b"--\r\n"
+        if status == 404 and cut and not refused:  # it is gone already, but that was not said
+            refused.append(path)
+            return 503, [], b""
+        return status, headers, content
+
+    gcs.spoil = spoil
+    result = away.cairn.ok("--log-level=debug", "expire", f"--set={first}")
+    assert "was not answered" in result.err and f"removing \"{refused[0].split('/pg/')[1]}\"" in result.err and "503" in result.err, result
+    assert not [name for name in gcs.buckets[bucket] if f"/{first}" in name] and away.labels() == [second]
 
 
 def test_every_fault_passes_by(proxied):

@@ -99,7 +99,7 @@ def wants(condition, message):
 class GcsFake:
     """`endpoint` is the API, `metadata_host` the machine's metadata server. What went wrong by design is set here:
     `token_seconds` is how long tokens are said to hold, `token_uses` for how many requests they do,
-    `spoil(path, status, headers, content)` changes an answer on its way out."""
+    `spoil(path, status, headers, content)` changes an answer on its way out, and each answer in that to a batch."""
 
     def __init__(self, authority, page_size=7):
         self.ca = authority.ca
@@ -398,7 +398,7 @@ class GcsFake:
             except Refusal as refusal:
                 status, shown, content = refusal.status, refusal.headers, refusal.content
             if self.spoil:
-                status, shown, content = self.spoil(target, status, shown, content)
+                status, shown, content = self.spoil(urllib.parse.unquote(target), status, shown, content)
             lines = [f"HTTP/1.1 {status} {http.client.responses[status]}", "Content-Type: application/json; charset=UTF-8",
                      *(f"{n}: {v}" for n, v in shown), f"Content-Length: {len(content)}"]
             answers.append(f"--{mark}\r\nContent-Type: application/http\r\nContent-ID: <response-{outer['content-id'][1:-1]}>\r\n\r\n"
@@ -452,7 +452,7 @@ class GcsFake:
                     status, headers, content = answer(self)
                 except Refusal as refusal:
                     status, headers, content = refusal.status, refusal.headers, refusal.content
-                if fake.spoil and not self.path.startswith("/batch"):
+                if fake.spoil:
                     status, headers, content = fake.spoil(urllib.parse.unquote(self.path), status, headers, content)
                 self.send_response_only(status)
                 for name, value in headers:
