@@ -1,6 +1,7 @@
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/objects.hpp>
