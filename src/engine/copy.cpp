@@ -201,7 +201,9 @@ void CopyRun::add_wal() {
     throw DamagedError(repo::marker_key(stanza_, backup.label), 0,
                        "its WAL segments are not understood");
   const WalArchive archive(stanza_, cluster(), {&from_, 1});
-  result_.notes = archive.notes();
+  // A history that could not be read would be missing there, and with it the way to a timeline.
+  if (!archive.notes().empty())
+    throw Error(archive.notes().front(), "\"pgcairn verify\" tells what is damaged");
   const auto needs = std::make_shared<WalNeeds>(
       std::vector<WalClaim>{
           {backup.label, backup.timeline, first->number, last->number, backup.stop_lsn, true}},

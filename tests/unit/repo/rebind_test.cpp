@@ -1,6 +1,7 @@
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -47,7 +48,9 @@ std::string rebound(std::string object, const std::string& key, const repo::Repo
 
 std::string content(repo::Repository& repository, const std::string& key) {
   std::string all;
-  CHECK(repo::read_content(repository, key, [&](Bytes piece) { all += as_text(piece); }));
+  const bool found =
+      repo::read_content(repository, key, [&](Bytes piece) { all += as_text(piece); });
+  CHECK(found);
   return all;
 }
 
