@@ -132,8 +132,9 @@ repo::KeySettings key_settings(const Settings& settings, const RepositorySetting
   if (!repository.key.none()) {
     keys.secret = [key = repository.key] { return key_secret(key); };
   }
-  // What runs for every WAL segment; others can wait for scrypt, and see at once what was removed.
-  if (settings.verb.starts_with("archive-")) keys.cache = key_cache_path(settings);
+  // What runs all the time; others can wait for scrypt, and see at once which slot was removed.
+  if (settings.verb.starts_with("archive-") || settings.verb == "backup")
+    keys.cache = key_cache_path(settings);
   return keys;
 }
 

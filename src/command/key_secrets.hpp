@@ -20,7 +20,7 @@ repo::KeySecret key_secret(const KeyChoice& key);
 /// terminal.
 repo::KeySecret new_key_secret(const KeyChoice& key, const std::stop_token& stop);
 
-/// Where archive-push and archive-get keep unwrapped keys on this host.
+/// Where archive-push, archive-get and backup keep unwrapped keys on this host.
 std::filesystem::path key_cache_path(const Settings& settings);
 
 }  // namespace pgcairn::command
