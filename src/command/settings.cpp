@@ -1,3 +1,4 @@
+// long: options, environment and file come together in one class, option by option
 #include "settings.hpp"
 
 #include "config_file.hpp"
