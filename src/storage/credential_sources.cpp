@@ -39,6 +39,8 @@ CredentialSources system_sources() {
     // Services of the machine itself; where there is none, nobody waits long for it.
     settings.connect_timeout = milliseconds(2000);
     settings.idle_timeout = settings.whole_timeout = milliseconds(10'000);
+    // Plain HTTP is what services of the machine itself speak. A proxy would tell its own identity.
+    settings.direct = request.url.starts_with("http://");
     return HttpClient(settings).send(request);
   };
   sources.output_of = run_command;

@@ -196,6 +196,7 @@ void set_limits(Borrowed& request, const HttpSettings& settings) {
   request.set(CURLOPT_SSL_VERIFYPEER, settings.verify_tls ? 1L : 0L);
   request.set(CURLOPT_SSL_VERIFYHOST, settings.verify_tls ? 2L : 0L);
   if (!settings.ca_file.empty()) request.set(CURLOPT_CAINFO, settings.ca_file.c_str());
+  if (settings.direct) request.set(CURLOPT_NOPROXY, "*");
   if (!settings.proxy.empty()) {
     request.set(CURLOPT_PROXY, settings.proxy.c_str());
     request.set(CURLOPT_NOPROXY, "");  // what is written down overrules the environment

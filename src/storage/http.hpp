@@ -21,7 +21,8 @@ struct HttpSettings {
   milliseconds whole_timeout{600'000};  // of one request
   std::filesystem::path ca_file;        // empty: the system's certificates
   bool verify_tls = true;
-  std::string proxy;  // "http://host:port"; empty: the environment's
+  std::string proxy;    // "http://host:port"; empty: the environment's
+  bool direct = false;  // past every proxy
 };
 /// For a store: its own limits, and what every request has.
 HttpSettings http_settings(const NetworkSettings& network);
