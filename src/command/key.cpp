@@ -93,17 +93,24 @@ ExitCode key_list(const Session& session) {
   JsonWriter json;
   json.begin_object().key("repositories").begin_array();
   std::string text;
+  std::exception_ptr first;
   for (repo::Repository& repository : make_repositories(settings, session.stop)) {
-    const bool sealed = repository.identify();
-    std::vector<repo::KeySlot> slots;
-    if (sealed) slots = repo::read_slots(repository.driver(), repository.id());
-    text += slots_text(repository.name(), sealed, slots);
-    json.begin_object().member("name", repository.name()).member("sealed", sealed);
-    write_slots(json, slots);
-    json.end_object();
+    try {
+      const bool sealed = repository.identify();
+      std::vector<repo::KeySlot> slots;
+      if (sealed) slots = repo::read_slots(repository.driver(), repository.id());
+      text += slots_text(repository.name(), sealed, slots);
+      json.begin_object().member("name", repository.name()).member("sealed", sealed);
+      write_slots(json, slots);
+      json.end_object();
+    } catch (Error& error) {
+      error.add_context(format("listing the keys of repository \"{}\"", repository.name()));
+      if (!first) first = std::current_exception();
+    }
   }
   json.end_array().end_object();
   print(settings.output == Form::json ? json.take() + "\n" : text);
+  if (first) std::rethrow_exception(first);
   return ExitCode::done;
 }
 

@@ -220,6 +220,10 @@ def test_every_verb_says_that_the_key_is_wrong(sealed_backup, keys):
     assert not (stanza.home / "got").exists()
     assert compare.tree_state(stanza.repo) == before
     assert "0  passphrase" in stanza.cairn.ok("key-list").out  # which needs none
+    stanza.cairn.tables = {"repo.gone": {"type": "posix", "path": stanza.home / "gone"}, **stanza.cairn.tables}
+    stanza.cairn.save()
+    listed = stanza.cairn.run("key-list")
+    assert listed.code == 10 and "0  passphrase" in listed.out and '"gone"' in listed.err, listed
 
 
 # --- slots ----------------------------------------------------------------------------------------------------------
