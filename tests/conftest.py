@@ -14,7 +14,12 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+# A file is run by one process from beginning to end: those that take minutes begin first, so that none is waited for at the end.
+LONG = ("test_incremental", "test_s3", "test_matrix", "test_encryption", "test_azure", "test_gcs", "test_resume")
+
+
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     if config.getoption("--quick"):
         for item in items:
             if item.get_closest_marker("slow"):

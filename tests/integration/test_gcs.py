@@ -443,7 +443,7 @@ def test_every_fault_passes_by(proxied):
 
 def test_a_store_that_is_down_is_not_an_empty_one(proxied):
     proxied.proxy.plan = lambda method, path, count: "500 html"
-    process = proxied.cairn.start("archive-get", "000000010000000000000001", "/nonexistent/x")
+    process = proxied.cairn.start("archive-get", "000000010000000000000001", proxied.home / "x")
     system.wait_until(lambda: proxied.proxy.happened["500 html"] > 2, what="some tries")
     process.terminate()
     process.communicate(timeout=60)

@@ -216,7 +216,7 @@ def test_a_request_that_arrives_twice(proxied):
 def test_a_store_that_is_down_is_not_an_empty_one(proxied):
     proxied.backup()
     proxied.proxy.plan = lambda method, path, count: "500 html"
-    process = proxied.cairn.start("archive-get", "000000010000000000000001", "/nonexistent/x")
+    process = proxied.cairn.start("archive-get", "000000010000000000000001", proxied.home / "x")
     system.wait_until(lambda: proxied.proxy.happened["500 html"] > 2, what="some tries")
     process.terminate()
     process.communicate(timeout=60)
@@ -321,8 +321,8 @@ def test_through_a_proxy(away):
         assert len(tunnel.asked) > count
     away.cairn.tables["repo.local"]["proxy"] = tunnel.address
     away.cairn.save()
-    result = away.cairn.run("info")
-    assert "proxy" in every_output(result) or "connect" in every_output(result).lower(), result
+    result = away.cairn.run("health")  # which does not wait long
+    assert result.code != 0 and "onnect" in every_output(result), result
 
 
 @pytest.mark.parametrize("place", ["option", "repository", "global"])

@@ -142,9 +142,9 @@ TEST_CASE("unknown words are refused with the nearest known one") {
   check_says(refusal({"backup", "--process-mxa=3"}), {"\"--process-mxa\"", "--process-max"});
   check_says(refusal({"backup", "--no-start-fats"}), {"--no-start-fast"});
   check_says(refusal({}), {"no command"});
-  check_says(
-      refusal({"backup", "--set=x"}),
-      {"backup takes no option --set", "belongs to restore, drill, verify, expire and info"});
+  check_says(refusal({"backup", "--set=x"}),
+             {"backup takes no option --set",
+              "belongs to restore, drill, verify, expire, info and repo-copy"});
   check_says(refusal({"backup", "surplus"}), {"\"surplus\""});
   check_says(refusal({"archive-get", "one"}), {"NAME DEST"});
   check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
