@@ -1,4 +1,3 @@
-// long: options, environment and file come together in one class, option by option
 #include "settings.hpp"
 
 #include "config_file.hpp"
@@ -6,6 +5,7 @@
 #include "recovery_target.hpp"
 #include "repository_settings.hpp"
 #include "retention.hpp"
+#include "said.hpp"
 #include "values.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 class Loader {
  public:
   Loader(const Arguments& arguments, const SettingsSources& sources)
-      : arguments_(arguments), sources_(sources) {}
+      : arguments_(arguments), sources_(sources), said_(arguments, sources.environment) {}
 
   Settings load() {
     settings_.verb = arguments_.verb;
@@ -68,7 +68,7 @@ class Loader {
   }
 
   void read_config() {
-    const auto named = find("config");
+    const auto named = said_.find("config");
     const fs::path path =
         named ? sources_.working_directory / fs::path(named->text) : fs::path(kDefaultConfig);
     std::optional<std::string> text;
@@ -79,10 +79,10 @@ class Loader {
     }
     if (text) {
       settings_.config = path.lexically_normal();
-      file_ = parse_config(*text, path);
-      settings_.configured_stanzas = file_.stanzas;
+      said_.file = parse_config(*text, path);
+      settings_.configured_stanzas = said_.file.stanzas;
       // Values of other verbs and stanzas are checked too: an error shows on the first run.
-      for (const ConfigEntry& entry : file_.entries) {
+      for (const ConfigEntry& entry : said_.file.entries) {
         check_value(*entry.option, {entry.value, entry.origin, Source::file});
       }
       return;
@@ -102,7 +102,7 @@ class Loader {
       if ((option.places & in_environment) == 0) continue;
       known.push_back(environment_name(option.name));
       // What other verbs take is checked too, unless what is right depends on the verb (--type).
-      const auto value = from_environment(option.name);
+      const auto value = said_.from_environment(option.name);
       if (value && !depends_on_verb(option.name)) check_value(option, *value);
     }
     for (const auto& [name, value] : sources_.environment) {
@@ -124,116 +124,58 @@ class Loader {
     return choices.size() > 1;
   }
 
-  /// What was said about `name`, the strongest first; nothing when the verb does not take it.
-  std::optional<Value> find(std::string_view name) const {
-    const Option* const option = find_option(name, arguments_.verb);
-    if (option == nullptr) return std::nullopt;
-    std::optional<Value> found;
-    for (const auto& [given, text] : arguments_.options) {
-      // The last of --start-fast and --no-start-fast wins; other options come once.
-      if (given == name) found = Value{text, format("option --{}", name), Source::command_line};
-    }
-    if (!found && (option->places & in_environment) != 0) found = from_environment(name);
-    if (!found) found = from_file(*option);
-    if (found) check_value(*option, *found);
-    return found;
-  }
-
-  /// What was said about a repeatable option, where it was said first: on the command line, in the
-  /// stanza's section, in [global].
-  std::vector<Value> all(std::string_view name) const {
-    const Option* const option = find_option(name, arguments_.verb);
-    std::vector<Value> values;
-    for (const auto& [given, text] : arguments_.options) {
-      if (given == name)
-        values.push_back({text, format("option --{}", name), Source::command_line});
-    }
-    for (const Place section : {in_stanza, in_global}) {
-      if (!values.empty() || (option->places & section) == 0) continue;
-      for (const ConfigEntry& entry : file_.entries) {
-        const bool ours = section == in_global || entry.name == settings_.stanza;
-        if (entry.section == section && ours && entry.option->name == name)
-          values.push_back({entry.value, entry.origin, Source::file});
-      }
-    }
-    for (const Value& value : values) check_value(*option, value);
-    return values;
-  }
-
-  std::optional<Value> from_environment(std::string_view name) const {
-    const std::string variable = environment_name(name);
-    const auto at = sources_.environment.find(variable);
-    if (at == sources_.environment.end() || at->second.empty()) return std::nullopt;
-    return Value{at->second, format("environment variable {}", variable), Source::environment};
-  }
-
-  std::optional<Value> from_file(const Option& option) const {
-    const ConfigEntry* entry = nullptr;
-    if ((option.places & in_stanza) != 0 && !settings_.stanza.empty()) {
-      entry = file_.find(in_stanza, settings_.stanza, option.name);
-    }
-    if (entry == nullptr && (option.places & in_global) != 0) {
-      entry = file_.find(in_global, "", option.name);
-    }
-    if (entry == nullptr) return std::nullopt;
-    return Value{entry->value, entry->origin, Source::file};
-  }
-
-  std::string text_of(std::string_view name, std::string_view otherwise = {}) const {
-    const auto value = find(name);
-    return value ? value->text : std::string(otherwise);
-  }
-
   /// Relative to where the operator stands; in the file a path must be absolute.
   fs::path path_of(const Value& value) const {
     return (sources_.working_directory / fs::path(value.text)).lexically_normal();
   }
 
   void load_output() {
-    settings_.log_level = log_level_of(text_of("log-level", archives() ? "warn" : "info"));
-    settings_.log_format = text_of("log-format") == "json" ? Form::json : Form::text;
+    settings_.log_level = log_level_of(said_.text_of("log-level", archives() ? "warn" : "info"));
+    settings_.log_format = said_.text_of("log-format") == "json" ? Form::json : Form::text;
     static const std::map<std::string, Form> forms = {{"text", Form::text},
                                                       {"json", Form::json},
                                                       {"nagios", Form::nagios},
                                                       {"prometheus", Form::prometheus}};
-    settings_.output = forms.at(text_of("output", "text"));
+    settings_.output = forms.at(said_.text_of("output", "text"));
   }
 
   void choose_stanza() {
-    if (const auto named = find("stanza")) {
+    if (const auto named = said_.find("stanza")) {
       check_name("stanza", named->text, named->origin + ":");
-      settings_.stanza = named->text;
+      settings_.stanza = said_.stanza = named->text;
       return;
     }
     if (shows_all() || is_about_keys()) return;
-    if (file_.stanzas.size() == 1) {
-      settings_.stanza = file_.stanzas.front();
+    if (said_.file.stanzas.size() == 1) {
+      settings_.stanza = said_.stanza = said_.file.stanzas.front();
       return;
     }
-    if (file_.stanzas.empty()) {
+    if (said_.file.stanzas.empty()) {
       throw UsageError(format("{} configures no stanza", settings_.config.string()),
                        "add a section [stanza.NAME] with the key pg-path");
     }
-    throw UsageError("several stanzas are configured and none is named",
-                     format("add --stanza=NAME; NAME is one of {}", quoted_list(file_.stanzas)));
+    throw UsageError(
+        "several stanzas are configured and none is named",
+        format("add --stanza=NAME; NAME is one of {}", quoted_list(said_.file.stanzas)));
   }
 
   void choose_repositories() {
-    if (file_.repositories.empty()) {
+    if (said_.file.repositories.empty()) {
       throw UsageError(format("{} configures no repository", settings_.config.string()),
                        "add a section [repo.NAME] with the keys type and path");
     }
-    const auto told = from_environment("key-passphrase");
+    const auto told = said_.from_environment("key-passphrase");
     const std::string passphrase = told ? told->text : std::string();
     const std::vector<std::string> names = repositories_to_use();
     for (const std::string& name : names) {
-      RepositorySettings repository = load_repository(file_, name, settings_.config, passphrase);
+      RepositorySettings repository =
+          load_repository(said_.file, name, settings_.config, passphrase);
       load_retention(repository, [&](std::string_view key) {
-        const auto value = repository_value(key, name);
+        const auto value = said_.of_repository(key, name);
         return value ? value->text : std::string();
       });
       if (takes(*find_key("limit-rate", in_repo), arguments_.verb)) {
-        if (const auto rate = repository_value("limit-rate", name))
+        if (const auto rate = said_.of_repository("limit-rate", name))
           repository.bytes_per_second = *parse_size(rate->text);
       }
       settings_.repositories.push_back(std::move(repository));
@@ -253,36 +195,20 @@ class Loader {
       std::vector<std::string> ends = {end_of_copy("from"), end_of_copy("to")};
       if (ends.front() != ends.back()) return ends;
       throw UsageError(format("--from and --to both name the repository \"{}\"", ends.front()),
-                       format("configured are {}", quoted_list(file_.repositories)));
+                       format("configured are {}", quoted_list(said_.file.repositories)));
     }
-    const auto named = find("repo");
+    const auto named = said_.find("repo");
     settings_.repositories_named = named.has_value();
-    return named ? repositories_named(file_, *named) : file_.repositories;
+    return named ? repositories_named(said_.file, *named) : said_.file.repositories;
   }
 
   std::string end_of_copy(std::string_view option) const {
-    const auto named = find(option);
-    const auto names = named ? repositories_named(file_, *named) : std::vector<std::string>();
+    const auto named = said_.find(option);
+    const auto names = named ? repositories_named(said_.file, *named) : std::vector<std::string>();
     if (names.size() == 1) return names.front();
-    throw UsageError(
-        format("repo-copy needs --{} with one repository", option),
-        format("write --from=NAME --to=NAME; NAME is one of {}", quoted_list(file_.repositories)));
-  }
-
-  /// What may be another in each repository: [repo.NAME] comes before the other sections.
-  std::optional<Value> repository_value(std::string_view name,
-                                        const std::string& repository) const {
-    const Option& option = *find_key(name, in_repo);
-    std::optional<Value> found;
-    for (const auto& [given, text] : arguments_.options) {
-      if (given == name) found = Value{text, format("option --{}", name), Source::command_line};
-    }
-    if (!found) found = from_environment(name);
-    const ConfigEntry* const entry = file_.find(in_repo, repository, name);
-    if (!found && entry != nullptr) found = Value{entry->value, entry->origin, Source::file};
-    if (!found) found = from_file(option);
-    if (found) check_value(option, *found);
-    return found;
+    throw UsageError(format("repo-copy needs --{} with one repository", option),
+                     format("write --from=NAME --to=NAME; NAME is one of {}",
+                            quoted_list(said_.file.repositories)));
   }
 
   void load_cluster() {
@@ -290,13 +216,13 @@ class Loader {
     if (shows_all() || is_about_keys() || arguments_.verb == "stanza-delete" ||
         arguments_.verb == "repo-copy")
       return;
-    const bool configured = std::find(file_.stanzas.begin(), file_.stanzas.end(),
-                                      settings_.stanza) != file_.stanzas.end();
-    if (const auto path = find("pg-path")) {
+    const bool configured = std::find(said_.file.stanzas.begin(), said_.file.stanzas.end(),
+                                      settings_.stanza) != said_.file.stanzas.end();
+    if (const auto path = said_.find("pg-path")) {
       settings_.pg_path = path_of(*path);
       settings_.pg_path_overridden = path->source != Source::file;
     } else if (!configured) {
-      const auto near = nearest(settings_.stanza, file_.stanzas);
+      const auto near = nearest(settings_.stanza, said_.file.stanzas);
       throw UsageError(
           format("stanza \"{}\" is not in {}", settings_.stanza, settings_.config.string()),
           near ? format("did you mean \"{}\"?", *near)
@@ -310,8 +236,8 @@ class Loader {
   }
 
   void load_connection() {
-    const auto host = find("pg-host");
-    const auto socket = find("pg-socket-path");
+    const auto host = said_.find("pg-host");
+    const auto socket = said_.find("pg-socket-path");
     if (host && socket && host->source == socket->source) {
       throw UsageError(format("{} and {} are both given", host->origin, socket->origin),
                        "a server is reached over TCP or through a socket: remove one of them");
@@ -322,27 +248,27 @@ class Loader {
     } else if (socket) {
       settings_.connection.host = path_of(*socket).string();
     }
-    if (const auto port = find("pg-port")) {
+    if (const auto port = said_.find("pg-port")) {
       settings_.connection.port = static_cast<std::uint16_t>(*parse_number(port->text));
     }
-    settings_.connection.user = text_of("pg-user");
-    settings_.connection.database = text_of("pg-database");
+    settings_.connection.user = said_.text_of("pg-user");
+    settings_.connection.database = said_.text_of("pg-database");
   }
 
   void load_work() {
-    if (const auto count = find("process-max")) {
+    if (const auto count = said_.find("process-max")) {
       settings_.process_max = static_cast<unsigned>(*parse_number(count->text));
     }
-    if (const auto timeout = find("archive-timeout")) {
+    if (const auto timeout = said_.find("archive-timeout")) {
       settings_.archive_timeout = *parse_duration(timeout->text);
     }
-    settings_.copy_wal = text_of("wal") == "copy";
-    settings_.resume = is_true(text_of("resume", "true"));
-    settings_.start_fast = is_true(text_of("start-fast", "false"));
-    settings_.compress_type = *compress::parse_codec(text_of("compress-type", "zst"));
+    settings_.copy_wal = said_.text_of("wal") == "copy";
+    settings_.resume = is_true(said_.text_of("resume", "true"));
+    settings_.start_fast = is_true(said_.text_of("start-fast", "false"));
+    settings_.compress_type = *compress::parse_codec(said_.text_of("compress-type", "zst"));
     const compress::LevelRange range = compress::levels_of(settings_.compress_type);
     settings_.compress_level = range.usual;
-    const auto level = find("compress-level");
+    const auto level = said_.find("compress-level");
     if (level && settings_.compress_type != compress::CodecId::none) {
       const std::int64_t number = *parse_number(level->text);
       if (number < range.least || number > range.most) {
@@ -358,16 +284,17 @@ class Loader {
 
   void load_backup() {
     if (arguments_.verb != "backup") return;
-    settings_.backup_type = *repo::parse_backup_type(text_of("type", "incr"));
-    settings_.delta = is_true(text_of("delta", "false"));
-    settings_.expire_auto = is_true(text_of("expire-auto", "true"));
-    for (const Value& path : all("include-path")) settings_.include_paths.push_back(path_of(path));
+    settings_.backup_type = *repo::parse_backup_type(said_.text_of("type", "incr"));
+    settings_.delta = is_true(said_.text_of("delta", "false"));
+    settings_.expire_auto = is_true(said_.text_of("expire-auto", "true"));
+    for (const Value& path : said_.all("include-path"))
+      settings_.include_paths.push_back(path_of(path));
   }
 
   /// Which backup, and where recovery ends.
   void load_goal() {
-    settings_.set = text_of("set");
-    settings_.accept_damage = is_true(text_of("accept-damage", "false"));
+    settings_.set = said_.text_of("set");
+    settings_.accept_damage = is_true(said_.text_of("accept-damage", "false"));
     if (settings_.accept_damage && settings_.set.empty()) {
       throw UsageError(format("{} --accept-damage needs --set", arguments_.verb),
                        "name the backup; \"pgcairn info\" lists them");
@@ -378,8 +305,8 @@ class Loader {
 
   void load_restore() {
     if (arguments_.verb != "restore") return;
-    settings_.dry_run = is_true(text_of("dry-run", "false"));
-    settings_.archive_off = text_of("archive-mode") == "off";
+    settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+    settings_.archive_off = said_.text_of("archive-mode") == "off";
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       const bool word = std::all_of(key.begin(), key.end(), [](char c) {
@@ -395,11 +322,11 @@ class Loader {
       if (name == "db-include") settings_.db_include.push_back(value);
       if (name == "db-exclude") settings_.db_exclude.push_back(value);
     }
-    if (const auto all = find("tablespace-map-all"))
+    if (const auto all = said_.find("tablespace-map-all"))
       settings_.tablespace_map_all = path_of(*all).string();
-    settings_.delta = is_true(text_of("delta", "false"));
-    if (const auto place = find("config-to")) settings_.config_to = path_of(*place);
-    settings_.link_all = is_true(text_of("link-all", "false"));
+    settings_.delta = is_true(said_.text_of("delta", "false"));
+    if (const auto place = said_.find("config-to")) settings_.config_to = path_of(*place);
+    settings_.link_all = is_true(said_.text_of("link-all", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());
     for (auto& [old_place, new_place] : maps_of("tablespace-map"))
@@ -422,7 +349,7 @@ class Loader {
 
   void load_drill() {
     if (arguments_.verb != "drill") return;
-    const auto path = find("drill-path");
+    const auto path = said_.find("drill-path");
     if (!path) {
       throw UsageError("drill needs a directory to restore into",
                        format("set drill-path in [stanza.{}], or add --drill-path=DIR; there must "
@@ -430,25 +357,25 @@ class Loader {
                               settings_.stanza));
     }
     settings_.drill_path = path_of(*path);
-    for (const Value& query : all("drill-sql")) settings_.drill_sql.push_back(query.text);
-    if (const auto timeout = find("drill-timeout"))
+    for (const Value& query : said_.all("drill-sql")) settings_.drill_sql.push_back(query.text);
+    if (const auto timeout = said_.find("drill-timeout"))
       settings_.drill_timeout = *parse_duration(timeout->text);
-    if (const auto programs = find("pg-bin")) settings_.pg_bin = path_of(*programs);
-    settings_.foreign_keys = is_true(text_of("foreign-keys", "false"));
-    settings_.keep = is_true(text_of("keep", "false"));
-    settings_.record = is_true(text_of("record", "true"));
+    if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
+    settings_.foreign_keys = is_true(said_.text_of("foreign-keys", "false"));
+    settings_.keep = is_true(said_.text_of("keep", "false"));
+    settings_.record = is_true(said_.text_of("record", "true"));
     load_goal();
   }
 
   void load_verify() {
     if (arguments_.verb != "verify") return;
-    settings_.set = text_of("set");
-    settings_.level = text_of("level", "quick");
-    settings_.record = is_true(text_of("record", "true"));
-    const auto sample = find("sample");
-    const auto limit = find("max-duration");
+    settings_.set = said_.text_of("set");
+    settings_.level = said_.text_of("level", "quick");
+    settings_.record = is_true(said_.text_of("record", "true"));
+    const auto sample = said_.find("sample");
+    const auto limit = said_.find("max-duration");
     for (const std::string_view name : {"sample", "max-duration"}) {
-      if (!find(name) || settings_.level == "full") continue;
+      if (!said_.find(name) || settings_.level == "full") continue;
       throw UsageError(format("verify --level=quick takes no --{}", name),
                        "it opens nothing; add --level=full");
     }
@@ -461,12 +388,12 @@ class Loader {
   }
 
   void load_stanza() {
-    settings_.state_path = path_of({text_of("state-path", kDefaultStatePath), "", {}});
-    settings_.force = is_true(text_of("force", "false"));
-    settings_.all_hosts = is_true(text_of("all-hosts", "false"));
-    settings_.reason = text_of("reason");
+    settings_.state_path = path_of({said_.text_of("state-path", kDefaultStatePath), "", {}});
+    settings_.force = is_true(said_.text_of("force", "false"));
+    settings_.all_hosts = is_true(said_.text_of("all-hosts", "false"));
+    settings_.reason = said_.text_of("reason");
     if (arguments_.verb == "stanza-delete")
-      settings_.dry_run = is_true(text_of("dry-run", "false"));
+      settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
   }
 
   void load_new_key() {
@@ -474,13 +401,13 @@ class Loader {
     if (arguments_.verb != "key-list" && settings_.repositories.size() > 1) {
       throw UsageError(
           format("{} changes one repository, and several are configured", arguments_.verb),
-          format("add --repo=NAME; NAME is one of {}", quoted_list(file_.repositories)));
+          format("add --repo=NAME; NAME is one of {}", quoted_list(said_.file.repositories)));
     }
-    settings_.label = text_of("label");
+    settings_.label = said_.text_of("label");
     std::string_view first;
     for (const std::string_view name :
          {"new-passphrase-file", "new-key-file", "new-key-command", "new-passphrase"}) {
-      const auto value = find(name);
+      const auto value = said_.find(name);
       if (!value) continue;
       // The environment's is for want of anything else.
       if (!first.empty() && value->source == Source::environment) continue;
@@ -498,36 +425,36 @@ class Loader {
 
   void load_expire() {
     if (arguments_.verb == "expire") {
-      settings_.set = text_of("set");
-      settings_.dry_run = is_true(text_of("dry-run", "false"));
+      settings_.set = said_.text_of("set");
+      settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
     }
-    settings_.until = text_of("until");
+    settings_.until = said_.text_of("until");
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
       throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");
     }
   }
 
   void load_report() {
-    if (arguments_.verb == "info") settings_.set = text_of("set");
-    if (const auto file = find("file")) settings_.file = path_of(*file);
+    if (arguments_.verb == "info") settings_.set = said_.text_of("set");
+    if (const auto file = said_.find("file")) settings_.file = path_of(*file);
   }
 
   void load_repository_verbs() {
-    settings_.recursive = is_true(text_of("recursive", "false"));
-    settings_.raw = is_true(text_of("raw", "false"));
-    settings_.index = is_true(text_of("index", "false"));
+    settings_.recursive = is_true(said_.text_of("recursive", "false"));
+    settings_.raw = is_true(said_.text_of("raw", "false"));
+    settings_.index = is_true(said_.text_of("index", "false"));
     if (settings_.raw && settings_.index)
       throw UsageError("--raw and --index are both given", "remove one of them");
     if (arguments_.verb == "repo-get" && arguments_.operands.size() > 1)
       settings_.file = path_of({arguments_.operands[1], "", {}});
     if (arguments_.verb != "repo-copy") return;
-    settings_.set = text_of("set");
-    settings_.dry_run = is_true(text_of("dry-run", "false"));
+    settings_.set = said_.text_of("set");
+    settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
   }
 
   void load_watched() {
     if (arguments_.verb != "health" && arguments_.verb != "metrics") return;
-    std::vector<std::string> names = file_.stanzas;
+    std::vector<std::string> names = said_.file.stanzas;
     if (!settings_.stanza.empty()) names = {settings_.stanza};
     if (names.empty()) {
       throw UsageError(format("{} configures no stanza", settings_.config.string()),
@@ -535,9 +462,9 @@ class Loader {
     }
     const std::string asked = settings_.stanza;
     for (const std::string& name : names) {
-      settings_.stanza = name;
+      settings_.stanza = said_.stanza = name;
       settings_.connection = {};
-      const auto path = find("pg-path");
+      const auto path = said_.find("pg-path");
       if (!path) {
         throw UsageError(
             format("{} needs the data directory of stanza \"{}\"", arguments_.verb, name),
@@ -546,7 +473,7 @@ class Loader {
       load_connection();
       settings_.watched.push_back({{name, path_of(*path), settings_.connection}, health_limits()});
     }
-    settings_.stanza = asked;
+    settings_.stanza = said_.stanza = asked;
   }
 
   engine::HealthLimits health_limits() const {
@@ -564,7 +491,7 @@ class Loader {
   engine::HealthLimit health_limit(std::string_view check) const {
     const auto number = [&](std::string_view end) {
       const Option& option = *find_key(format("health-{}-{}", check, end), in_global);
-      const auto said = from_file(option);
+      const auto said = said_.from_file(option);
       const std::string text = said ? said->text : std::string(option.default_value);
       if (option.kind == ValueKind::duration)
         return static_cast<double>(parse_duration(text)->count()) / 1000;
@@ -576,15 +503,15 @@ class Loader {
   }
 
   void load_target() {
-    settings_.type = text_of("type", "default");
-    settings_.target = text_of("target");
-    settings_.target_action = text_of("target-action");
-    settings_.target_exclusive = is_true(text_of("target-exclusive", "false"));
+    settings_.type = said_.text_of("type", "default");
+    settings_.target = said_.text_of("target");
+    settings_.target_action = said_.text_of("target-action");
+    settings_.target_exclusive = is_true(said_.text_of("target-exclusive", "false"));
     read_target(settings_);
   }
 
   void load_timeline() {
-    const auto timeline = find("target-timeline");
+    const auto timeline = said_.find("target-timeline");
     if (!timeline) return;
     const std::string& type = settings_.type;
     if (type == "immediate" || type == "none" || type == "preserve") {
@@ -603,7 +530,7 @@ class Loader {
 
   const Arguments& arguments_;
   const SettingsSources& sources_;
-  ConfigFile file_;
+  Said said_;
   Settings settings_;
 };
 
