@@ -1,5 +1,7 @@
 #include "http_answer.hpp"
 #include "key.hpp"
+#include "listing.hpp"
+#include "ranged_get.hpp"
 #include "s3_credentials.hpp"
 #include "s3_xml.hpp"
 #include "sigv4.hpp"
@@ -22,9 +24,6 @@ namespace {
 constexpr std::size_t kRemovedAtOnce = 1000;  // DeleteObjects' limit
 constexpr unsigned kConnections = 16;
 constexpr std::uint64_t kMostAnswerBytes = 16 * kMiB;  // a page of a listing has 1000 keys
-constexpr std::uint64_t kMostErrorBytes = 64 * kKiB;
-// An object is a pack or a WAL segment; the format's limits are far below.
-constexpr std::uint64_t kMostObjectBytes = 2 * kGiB;
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
@@ -60,7 +59,7 @@ class S3 final : public Driver {
   void require_bucket();
   void add_customer_key(std::map<std::string, std::string>& headers);
   std::exception_ptr not_removed(const std::vector<S3Error>& errors, std::size_t asked);
-  S3Page list_page(std::string_view prefix, const std::string& token, bool by_folder);
+  FetchPage pages_of(std::string_view prefix, bool by_folder);
   void remove_batch(std::span<const std::string> keys);
 
   S3Settings settings_;
@@ -186,35 +185,18 @@ bool S3::put(std::string_view key, Bytes body, IfExists if_exists) {
 bool S3::get(std::string_view key, Range range, Buffer& out) {
   check_key(key);
   Call call{"GET", path_of(key)};
-  call.most_body_bytes = kMostObjectBytes;
+  const RangedGet part(range);
+  call.most_body_bytes = part.most_body_bytes();
   add_customer_key(call.headers);
-  const bool whole = range.offset_bytes == 0 && range.length_bytes >= kMostObjectBytes;
-  const bool nothing = range.length_bytes == 0 || range.offset_bytes > INT64_MAX;
-  if (!whole) {
-    // A range of no bytes cannot be asked for: one is, and thrown away.
-    const std::uint64_t length = nothing ? 1 : std::min(range.length_bytes, kMostObjectBytes);
-    const std::uint64_t first = nothing ? 0 : range.offset_bytes;
-    call.headers["range"] = format("bytes={}-{}", first, first + length - 1);
-    call.most_body_bytes = std::max(length, kMostErrorBytes);
-  }
+  if (const std::string header = part.header(); !header.empty()) call.headers["range"] = header;
   HttpResponse response = send(call, std::move(out));
-  out = std::move(response.body);
-  if (response.status == 404 && parse_s3_error(as_text(out)).code == "NoSuchKey") {
-    out.clear();
+  out.clear();
+  if (response.status == 404 && parse_s3_error(as_text(response.body)).code == "NoSuchKey")
     return false;
-  }
-  const bool past_the_end = !whole && response.status == 416;
-  if (past_the_end || (nothing && response.status == 206)) {
-    out.clear();
-    return true;
-  }
-  if (response.status != (whole ? 200 : 206)) {
-    response.body = std::move(out);
-    fail(format("reading \"{}\"", key), response);
-  }
-  const std::string length = response.header("content-length");
-  const bool fits = whole || is_range(response.header("content-range"), range, out.size());
-  if (length.empty() || parse_u64(length) != out.size() || !fits)
+  if (!part.is_answer(response.status)) fail(format("reading \"{}\"", key), response);
+  if (part.has_no_bytes(response.status)) return true;
+  out = std::move(response.body);
+  if (!part.is_whole(response, out.size()))
     throw TransientError(format("the answer with \"{}\" from {} is not whole", key, where_));
   return true;
 }
@@ -222,7 +204,7 @@ bool S3::get(std::string_view key, Range range, Buffer& out) {
 /// An answer of 404 without words may mean that there is no such bucket.
 void S3::require_bucket() {
   if (bucket_seen_) return;
-  list_page("", "", true);
+  pages_of("", true)("");
 }
 
 std::optional<Object> S3::stat(std::string_view key) {
@@ -242,62 +224,32 @@ std::optional<Object> S3::stat(std::string_view key) {
   return Object{std::string(key), *size, *modified};
 }
 
-S3Page S3::list_page(std::string_view prefix, const std::string& token, bool by_folder) {
-  Call call{"GET", base_path_};
-  call.query = {{"list-type", "2"}, {"prefix", settings_.prefix + std::string(prefix)}};
-  if (!token.empty()) call.query.emplace_back("continuation-token", token);
-  if (by_folder) call.query.emplace_back("delimiter", "/");
-  const HttpResponse response = send(call);
-  if (response.status != 200) fail(format("listing \"{}\"", prefix), response);
-  return parse_s3_page(as_text(response.body), where_);
+FetchPage S3::pages_of(std::string_view prefix, bool by_folder) {
+  return [this, prefix, by_folder](const std::string& token) {
+    Call call{"GET", base_path_};
+    call.query = {{"list-type", "2"}, {"prefix", settings_.prefix + std::string(prefix)}};
+    if (!token.empty()) call.query.emplace_back("continuation-token", token);
+    if (by_folder) call.query.emplace_back("delimiter", "/");
+    const HttpResponse response = send(call);
+    if (response.status != 200) fail(format("listing \"{}\"", prefix), response);
+    return parse_s3_page(as_text(response.body), where_);
+  };
 }
 
 void S3::list(std::string_view prefix, const std::function<void(const Object&)>& visit) {
   check_prefix(prefix);
-  std::string last;
-  for (std::string token;;) {
-    const S3Page page = list_page(prefix, token, false);
-    for (const Object& found : page.objects) {
-      if (!found.key.starts_with(settings_.prefix) || found.key <= last)
-        throw Error(format("the listing of {} is out of order at \"{}\"", where_, found.key));
-      last = found.key;
-      Object object = found;
-      object.key.erase(0, settings_.prefix.size());
-      // What cannot be a key was put there by somebody else.
-      if (is_key(object.key)) visit(object);
-    }
-    if (page.next_token.empty()) return;
-    token = page.next_token;
-  }
+  visit_pages(pages_of(prefix, false), settings_.prefix, where_, visit);
 }
 
 std::vector<std::string> S3::folders(std::string_view prefix) {
   check_folder(prefix);
-  const std::size_t skipped = settings_.prefix.size() + prefix.size();
-  std::vector<std::string> names;
-  for (std::string token;;) {
-    const S3Page page = list_page(prefix, token, true);
-    for (const std::string& folder : page.folders) {
-      std::string name = folder.substr(std::min(skipped, folder.size()));
-      if (name.ends_with('/')) name.pop_back();
-      if (is_key(name)) names.push_back(std::move(name));
-    }
-    if (page.next_token.empty()) return names;
-    token = page.next_token;
-  }
+  return folders_of_pages(pages_of(prefix, true), settings_.prefix + std::string(prefix), where_);
 }
 
 void S3::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) check_key(key);
-  std::exception_ptr first;
-  for (std::size_t at = 0; at < keys.size(); at += kRemovedAtOnce) {
-    try {
-      remove_batch(keys.subspan(at, std::min(kRemovedAtOnce, keys.size() - at)));
-    } catch (const Error&) {
-      if (!first) first = std::current_exception();
-    }
-  }
-  if (first) std::rethrow_exception(first);
+  remove_in_batches(keys, kRemovedAtOnce,
+                    [this](std::span<const std::string> some) { remove_batch(some); });
 }
 
 void S3::remove_batch(std::span<const std::string> keys) {

@@ -47,10 +47,10 @@ S3Error parse_s3_error(std::string_view text) {
   return {"", root.child_value("Code"), root.child_value("Message")};
 }
 
-S3Page parse_s3_page(std::string_view text, const std::string& where) {
+ListedPage parse_s3_page(std::string_view text, const std::string& where) {
   pugi::xml_document document;
   const pugi::xml_node root = root_of(document, text, "ListBucketResult", where);
-  S3Page page;
+  ListedPage page;
   for (const pugi::xml_node& content : root.children("Contents"))
     page.objects.push_back(read_object(content, where));
   for (const pugi::xml_node& folder : root.children("CommonPrefixes"))

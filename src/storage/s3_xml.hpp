@@ -1,8 +1,7 @@
 #pragma once
 
-#include <pgcairn/storage/driver.hpp>
+#include "listing.hpp"
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,14 +18,9 @@ struct S3Error {
 /// Empty members when `text` is no error of S3's.
 S3Error parse_s3_error(std::string_view text);
 
-struct S3Page {
-  std::vector<Object> objects;
-  std::vector<std::string> folders;
-  std::string next_token;  // empty: the listing is complete
-};
 /// Throws Error when `text` is no page of ListObjectsV2, or does not say whether it is the last: a
 /// listing is complete or an error. `where` is for the message.
-S3Page parse_s3_page(std::string_view text, const std::string& where);
+ListedPage parse_s3_page(std::string_view text, const std::string& where);
 
 /// The objects that DeleteObjects did not remove. Throws Error when `text` is not its answer: a 200
 /// that carries an error is an error.

@@ -26,7 +26,7 @@ constexpr const char* kObject =
 }  // namespace
 
 TEST_CASE("s3: a page of a listing") {
-  const S3Page found =
+  const ListedPage found =
       parse_s3_page(page(format("{}<CommonPrefixes><Prefix>a/c/</Prefix></CommonPrefixes>"
                                 "<IsTruncated>true</IsTruncated><NextContinuationToken>t&amp;1"
                                 "</NextContinuationToken>",
