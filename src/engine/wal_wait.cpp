@@ -1,7 +1,9 @@
 #include "wal_wait.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -12,28 +14,52 @@ namespace {
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLongestPause{500};
 
-/// archive-push believes for a minute what it knows of a repository; when another was made in its
-/// place meanwhile, what it stored belongs to the old one. What came later is ours when the first
-/// is.
+// Longer than archive-push believes what it knows of a repository (storage/recall.hpp), clocks that
+// are set back included.
+constexpr std::chrono::minutes kDoubtful{10};
+
+std::vector<std::string> segments_between(const std::string& first, const std::string& last,
+                                          std::uint64_t segment_bytes) {
+  const auto from = parse_wal_segment_name(first, segment_bytes);
+  const auto to = parse_wal_segment_name(last, segment_bytes);
+  PGCAIRN_ASSERT(from && to && from->timeline == to->timeline);
+  std::vector<std::string> names;
+  for (WalSegment segment = *from; segment.number <= to->number; ++segment.number)
+    names.push_back(wal_segment_name(segment, segment_bytes));
+  return names;
+}
+
+/// When another repository was made in the place of one that hosts remember, what they stored at
+/// first belongs to the old one, and is listed all the same. So whatever is not much younger than
+/// the repository, by the store's own clock, is read back.
 void prove_readable(repo::Repository& repository, const std::string& stanza,
-                    const repo::Cluster& cluster, const std::string& file) {
-  if (!repository.get_wal(stanza, cluster, file, [](Bytes) {}))
-    throw Error(format("WAL segment {} is gone from repository \"{}\"", file, repository.name()));
+                    const repo::Cluster& cluster, const std::vector<std::string>& segments,
+                    const std::stop_token& stop) {
+  const auto made = repository.driver().stat(repo::kRepositoryKey);
+  if (!made) throw MissingError(format("repository \"{}\" is gone", repository.name()));
+  std::vector<char> doubtful(segments.size());
+  for_each_index(segments.size(), kRequestsAtOnce, stop, [&](std::size_t i) {
+    const auto object =
+        repository.driver().stat(repo::wal_key(stanza, repo::cluster_id(cluster), segments[i]));
+    doubtful[i] = !object || object->modified < made->modified + kDoubtful;
+  });
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    check_stop(stop);
+    if (doubtful[i] && !repository.get_wal(stanza, cluster, segments[i], [](Bytes) {})) {
+      throw MissingError(
+          format("WAL segment {} is gone from repository \"{}\"", segments[i], repository.name()));
+    }
+  }
 }
 
 }  // namespace
 
 std::vector<std::string> missing_wal(const repo::WalListing& listing, const std::string& first,
                                      const std::string& last, std::uint64_t segment_bytes) {
-  const auto from = parse_wal_segment_name(first, segment_bytes);
-  const auto to = parse_wal_segment_name(last, segment_bytes);
-  PGCAIRN_ASSERT(from && to && from->timeline == to->timeline);
-  std::vector<std::string> missing;
-  for (WalSegment segment = *from; segment.number <= to->number; ++segment.number) {
-    std::string name = wal_segment_name(segment, segment_bytes);
-    if (!std::binary_search(listing.segments.begin(), listing.segments.end(), name))
-      missing.push_back(std::move(name));
-  }
+  std::vector<std::string> missing = segments_between(first, last, segment_bytes);
+  std::erase_if(missing, [&](const std::string& name) {
+    return std::binary_search(listing.segments.begin(), listing.segments.end(), name);
+  });
   return missing;
 }
 
@@ -49,7 +75,8 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
       const auto missing =
           missing_wal(repository.list_wal(stanza, cluster), first, last, segment_bytes);
       if (missing.empty()) {
-        prove_readable(repository, stanza, cluster, first);
+        prove_readable(repository, stanza, cluster, segments_between(first, last, segment_bytes),
+                       stop);
         return;
       }
       if (missing.size() < missing_before) deadline = now() + timeout;  // it is coming

@@ -2,9 +2,12 @@
 
 #include "support/repository.hpp"
 #include "support/says.hpp"
+#include "support/temp_dir.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/wal.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <chrono>
 #include <thread>
@@ -92,4 +95,31 @@ TEST_CASE("waiting for WAL that does not come ends in words") {
                                          {}});
   CHECK_THROWS_AS(wait_for_wal(down, "main", kCluster, first, last, 16 * kMiB, 10s, {}),
                   TransientError);
+}
+
+TEST_CASE("WAL that belongs to a repository that stood here before does not end the wait well") {
+  const TempDir directory;
+  const auto client = [&] { return storage::make_posix(directory / "repo"); };
+  repo::Repository old("old", client());
+  old.create();
+  const std::vector<std::string> names = {"000000010000000000000006", "000000010000000000000007"};
+  const std::string stale = GENERATE_COPY(from_range(names));
+  archive(old, stale);
+  const auto kept = object(*client(), repo::wal_key("main", repo::cluster_id(kCluster), stale));
+  fs::remove_all(directory / "repo");
+  repo::Repository now("now", client());
+  now.create();
+  for (const std::string& name : names) {
+    if (name != stale) archive(now, name);
+  }
+  client()->put(repo::wal_key("main", repo::cluster_id(kCluster), stale), as_bytes(kept),
+                storage::IfExists::fail);
+  const auto wait = [&] {
+    wait_for_wal(now, "main", kCluster, names.front(), names.back(), 16 * kMiB, 10s, {});
+  };
+  CHECK_THAT(error_of<DamagedError>(wait), Says({stale, "another repository"}));
+  // Long after it was made nobody remembers another one; nothing is read then.
+  fs::last_write_time(directory / "repo" / repo::kRepositoryKey,
+                      fs::file_time_type::clock::now() - 11min);
+  CHECK_NOTHROW(wait());
 }
