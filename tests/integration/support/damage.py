@@ -17,6 +17,14 @@ def flip(path, offset=None):
     _replace(path, data)
 
 
+def flip_throughout(path, every_bytes=16384):
+    """Flip one bit in each run of so many bytes: nothing of that length can be read past it. Twice is once undone."""
+    data = bytearray(path.read_bytes())
+    for offset in range(every_bytes // 2, len(data), every_bytes):
+        data[offset] ^= 0x10
+    _replace(path, data)
+
+
 def truncate(path):
     _replace(path, path.read_bytes()[:-1000])
 
