@@ -34,7 +34,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
                          pid_t parent, int output, int errors) {
   sigset_t none;
   sigemptyset(&none);
-  ::signal(SIGPIPE, SIG_DFL);
+  // What is ignored stays so through exec(): by us, or by whoever started us (nohup).
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const bool ready = ::prctl(PR_SET_PDEATHSIG, command.death_signal) == 0 &&
                      ::getppid() == parent && ::setpgid(0, 0) == 0 &&

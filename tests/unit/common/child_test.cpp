@@ -58,10 +58,12 @@ TEST_CASE("a child has nothing of ours: signals, descriptors, process group") {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
+  const auto hangup = ::signal(SIGHUP, SIG_IGN);  // as nohup does
   CHECK(run_child(shell(home,
                         "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l; "
                         "cut -d' ' -f5 /proc/$$/stat | grep -c \"^$$\\$\"; cat"),
                   {}) == 0);
+  ::signal(SIGHUP, hangup);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   // 0, 1, 2 and that of the folder that ls reads.
   CHECK(said(home) == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n4\n1\n");
