@@ -53,8 +53,9 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
   const bool patient = settings.watched.empty();
   const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
   for (const RepositorySettings& repository : settings.repositories) {
-    auto driver =
-        storage::with_throttle(repository.make_driver(), repository.bytes_per_second, stop);
+    auto driver = storage::with_throttle(
+        repository.make_driver(settings.state_path / "credentials" / repository.name),
+        repository.bytes_per_second, stop);
     if (repository.bytes_per_second > 0) {
       log_detail(format("repository \"{}\": at most {} a second in each direction", repository.name,
                         format_size(repository.bytes_per_second)));

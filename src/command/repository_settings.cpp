@@ -11,6 +11,8 @@ namespace pgcairn::command {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 class Section {
  public:
   Section(const ConfigFile& file, const std::string& name, const std::filesystem::path& path,
@@ -25,14 +27,22 @@ class Section {
     repository.is_remote = repository.type != "posix";
     repository.has_secrets = has_secrets();
     if (repository.type == "s3") {
-      repository.make_driver = [s3 = s3()] { return storage::make_s3(s3); };
+      repository.make_driver = [s3 = s3()](const fs::path& kept) {
+        return storage::make_s3(s3, kept);
+      };
     } else if (repository.type == "gcs") {
-      repository.make_driver = [gcs = gcs()] { return storage::make_gcs(gcs); };
+      repository.make_driver = [gcs = gcs()](const fs::path& kept) {
+        return storage::make_gcs(gcs, kept);
+      };
     } else if (repository.type == "azure") {
-      repository.make_driver = [azure = azure()] { return storage::make_azure(azure); };
+      repository.make_driver = [azure = azure()](const fs::path& kept) {
+        return storage::make_azure(azure, kept);
+      };
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
-      repository.make_driver = [path = repository.path] { return storage::make_posix(path); };
+      repository.make_driver = [path = repository.path](const fs::path&) {
+        return storage::make_posix(path);
+      };
     }
     load_key(repository);
     return repository;

@@ -40,7 +40,8 @@ struct RepositorySettings {
   std::string name;
   std::string type;            // "posix", "s3"
   std::filesystem::path path;  // posix: its directory
-  std::function<std::unique_ptr<storage::Driver>()> make_driver;
+  /// Given the file for credentials that a service lends; see storage/drivers.hpp.
+  std::function<std::unique_ptr<storage::Driver>(const std::filesystem::path& kept)> make_driver;
   bool is_remote = false;              // across a network
   std::uint64_t bytes_per_second = 0;  // in each direction; 0: no limit
   bool has_secrets = false;            // in the configuration file

@@ -27,7 +27,7 @@ constexpr std::chrono::minutes kMostSkew{15};          // of our clock and the s
 
 class Azure final : public Driver {
  public:
-  explicit Azure(AzureSettings settings);
+  Azure(AzureSettings settings, std::filesystem::path kept_credentials);
 
   std::string describe() const override { return where_; }
   Features features() const override {
@@ -62,14 +62,16 @@ class Azure final : public Driver {
   std::string where_;
 };
 
-Azure::Azure(AzureSettings settings)
+Azure::Azure(AzureSettings settings, std::filesystem::path kept_credentials)
     : settings_(std::move(settings)),
       http_(http_settings(settings_.network)),
-      keys_("credentials for Azure",
-            [this] {
-              const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
-              return find_azure_keys(settings_, {system_sources(), ask});
-            }),
+      keys_(
+          "credentials for Azure",
+          [this] {
+            const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
+            return find_azure_keys(settings_, {system_sources(), ask});
+          },
+          KeptCredentials(std::move(kept_credentials), azure_keys_found_by(settings_))),
       origin_(settings_.endpoint) {
   if (origin_.empty())
     origin_ = format("https://{}.blob.{}", settings_.account, settings_.endpoint_suffix);
@@ -80,16 +82,18 @@ Azure::Azure(AzureSettings settings)
 }
 
 HttpResponse Azure::send(AzureRequest call, std::uint64_t most_body_bytes, Buffer body) {
-  const AzureKeys keys = keys_.get();
   call.headers["x-ms-version"] = kVersion;
-  authorize(call, settings_.account, keys, now());
-  HttpRequest request;
-  request.method = call.method;
-  request.url = origin_ + azure_target(call, keys);
-  request.headers = std::move(call.headers);
-  request.body = call.body;
-  request.most_body_bytes = most_body_bytes;
-  return http_.send(request, std::move(body));
+  return keys_.send([&](const AzureKeys& keys) {
+    AzureRequest authorized = call;
+    authorize(authorized, settings_.account, keys, now());
+    HttpRequest request;
+    request.method = authorized.method;
+    request.url = origin_ + azure_target(authorized, keys);
+    request.headers = std::move(authorized.headers);
+    request.body = authorized.body;
+    request.most_body_bytes = most_body_bytes;
+    return http_.send(request, std::move(body));
+  });
 }
 
 /// The store's word for what is wrong; an answer to HEAD has it in a header alone.
@@ -287,8 +291,8 @@ void Azure::fail_kept(const std::string& key, const std::string& message) {
 
 }  // namespace
 
-std::unique_ptr<Driver> make_azure(AzureSettings settings) {
-  return std::make_unique<Azure>(std::move(settings));
+std::unique_ptr<Driver> make_azure(AzureSettings settings, std::filesystem::path kept_credentials) {
+  return std::make_unique<Azure>(std::move(settings), std::move(kept_credentials));
 }
 
 }  // namespace pgcairn::storage

@@ -20,6 +20,9 @@ struct AzureKeys {
   std::string sas{};          // a shared access signature: a query that is part of every address
   std::string token{};        // of a managed or workload identity
 };
+inline std::vector<std::string*> words_of(AzureKeys& keys) {
+  return {&keys.account_key, &keys.sas, &keys.token};
+}
 
 struct AzureRequest {
   std::string method;

@@ -205,4 +205,10 @@ ExpiringAzureKeys find_azure_keys(const AzureSettings& settings, const AzureKeyS
       "only the server's user may read) or an identity of the machine serves every command");
 }
 
+std::string azure_keys_found_by(const AzureSettings& settings) {
+  const auto& [key, sas, client] = settings.credentials;
+  return format("azure\n{}\n{}\n{}\n{}", key, sas, client,
+                variables_beginning({"AZURE_", "IDENTITY_"}));
+}
+
 }  // namespace pgcairn::storage

@@ -49,7 +49,7 @@ std::string crc32c_in(std::string_view hashes) {
 
 class Gcs final : public Driver {
  public:
-  explicit Gcs(GcsSettings settings);
+  Gcs(GcsSettings settings, std::filesystem::path kept_credentials);
 
   std::string describe() const override { return where_; }
   Features features() const override {
@@ -99,15 +99,16 @@ class Gcs final : public Driver {
   std::atomic<bool> bucket_seen_ = false;
 };
 
-Gcs::Gcs(GcsSettings settings)
+Gcs::Gcs(GcsSettings settings, std::filesystem::path kept_credentials)
     : settings_(std::move(settings)),
       http_(http_settings(settings_.network)),
-      token_("the token for Google Cloud Storage", [this] {
-        return find_gcs_token(
-            settings_,
-            {system_sources(), [this](const HttpRequest& request) { return http_.send(request); }},
-            now());
-      }) {
+      token_(
+          "the token for Google Cloud Storage",
+          [this] {
+            const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
+            return find_gcs_token(settings_, {system_sources(), ask}, now());
+          },
+          KeptCredentials(std::move(kept_credentials), gcs_token_found_by(settings_))) {
   objects_path_ = format("/storage/v1/b/{}/o", uri_encode(settings_.bucket, true));
   where_ = format("gs://{}/{} at {}", settings_.bucket, settings_.prefix, settings_.endpoint);
 }
@@ -118,12 +119,14 @@ HttpResponse Gcs::send(const Call& call, Buffer body) {
   request.method = call.method;
   request.url = format("{}{}{}{}", settings_.endpoint, call.path, query.empty() ? "" : "?", query);
   request.headers = call.headers;
-  request.headers["authorization"] = "Bearer " + token_.get();
   request.body = call.body;
   request.before_body = call.before_body;
   request.after_body = call.after_body;
   request.most_body_bytes = call.most_body_bytes;
-  return http_.send(request, std::move(body));
+  return token_.send([&](const std::string& token) {
+    request.headers["authorization"] = "Bearer " + token;
+    return http_.send(request, std::move(body));
+  });
 }
 
 std::string in_words(int status, const GcsError& error) {
@@ -353,8 +356,8 @@ void Gcs::fail_kept(const std::string& key, const std::string& message) {
 
 }  // namespace
 
-std::unique_ptr<Driver> make_gcs(GcsSettings settings) {
-  return std::make_unique<Gcs>(std::move(settings));
+std::unique_ptr<Driver> make_gcs(GcsSettings settings, std::filesystem::path kept_credentials) {
+  return std::make_unique<Gcs>(std::move(settings), std::move(kept_credentials));
 }
 
 }  // namespace pgcairn::storage

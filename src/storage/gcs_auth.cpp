@@ -277,4 +277,9 @@ ExpiringToken find_gcs_token(const GcsSettings& settings, const GcsTokenSources&
       "server's user may read, serves every command");
 }
 
+std::string gcs_token_found_by(const GcsSettings& settings) {
+  return format("gcs\n{}\n{}\n{}", settings.token, settings.key_file.native(),
+                variables_beginning({"GOOGLE_", "CLOUDSDK_", "GCE_", "NO_GCE_CHECK=", "HOME="}));
+}
+
 }  // namespace pgcairn::storage

@@ -25,6 +25,8 @@ struct GcsTokenSources {
 /// Throws UsageError naming the places when none has; Error when a place that is configured fails.
 ExpiringToken find_gcs_token(const GcsSettings& settings, const GcsTokenSources& sources,
                              Timestamp now);
+/// What decides which token find_gcs_token() finds on this machine; see KeptCredentials.
+std::string gcs_token_found_by(const GcsSettings& settings);
 
 /// What a service account signs to get a token (RFC 7523): a JWT for an hour.
 std::string service_account_jwt(const std::string& account, const std::string& key_id,

@@ -58,6 +58,15 @@ bool may_pass(int status) {
   return status >= 500 || status == 408 || status == 429;
 }
 
+bool refuses_credentials(const HttpResponse& response) {
+  if (response.status == 401 || response.status == 403) return true;
+  const auto says = [&](std::string_view code) {
+    return as_text(response.body).find(code) != std::string_view::npos;
+  };
+  return response.status == 400 && (says("<Code>ExpiredToken<") || says("<Code>InvalidToken<") ||
+                                    says("<Code>TokenRefreshRequired<"));
+}
+
 void throw_transient(const HttpResponse& response, const std::string& message) {
   if (const auto seconds = parse_u64(response.header("retry-after")))
     throw BusyError(message, std::chrono::seconds(std::min(*seconds, kLongestWaitSeconds)));

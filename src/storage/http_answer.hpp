@@ -25,6 +25,9 @@ bool is_range(std::string_view content_range, Range asked, std::uint64_t got_byt
 
 /// Whether the same request may be answered better later: 408, 429 and 5xx.
 bool may_pass(int status);
+/// Whether the store does not take the credentials that it was shown: 401, 403, and what S3 says of
+/// session tokens with 400 (docs.aws.amazon.com, "Error responses").
+bool refuses_credentials(const HttpResponse& response);
 /// Throws `message` as an error that may pass: BusyError when the store said in Retry-After when it
 /// is to be asked again, TransientError otherwise.
 [[noreturn]] void throw_transient(const HttpResponse& response, const std::string& message);

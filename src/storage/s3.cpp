@@ -29,7 +29,7 @@ using Query = std::vector<std::pair<std::string, std::string>>;
 
 class S3 final : public Driver {
  public:
-  explicit S3(S3Settings settings);
+  S3(S3Settings settings, std::filesystem::path kept_credentials);
 
   std::string describe() const override { return where_; }
   Features features() const override {
@@ -75,10 +75,12 @@ class S3 final : public Driver {
   std::string customer_key_md5_;
 };
 
-S3::S3(S3Settings settings)
+S3::S3(S3Settings settings, std::filesystem::path kept_credentials)
     : settings_(std::move(settings)),
       http_(http_settings(settings_.network)),
-      keys_("credentials for S3", [this] { return find_s3_keys(settings_, system_sources()); }) {
+      keys_(
+          "credentials for S3", [this] { return find_s3_keys(settings_, system_sources()); },
+          KeptCredentials(std::move(kept_credentials), s3_keys_found_by(settings_))) {
   std::string endpoint = settings_.endpoint;
   if (endpoint.empty()) endpoint = format("https://s3.{}.amazonaws.com", settings_.region);
   const std::size_t scheme_end = endpoint.find("://");
@@ -95,24 +97,27 @@ S3::S3(S3Settings settings)
 }
 
 HttpResponse S3::send(const Call& call, Buffer body) {
-  SignedRequest signature;
-  signature.method = call.method;
-  signature.host = host_;
-  signature.path = call.path;
-  signature.query = call.query;
-  signature.headers = call.headers;
-  signature.payload_hash = hex(crypto::sha256(call.body));
-  if (settings_.requester_pays) signature.headers["x-amz-request-payer"] = "requester";
-  sign(signature, keys_.get(), settings_.region, "s3", now());
+  SignedRequest unsigned_request;
+  unsigned_request.method = call.method;
+  unsigned_request.host = host_;
+  unsigned_request.path = call.path;
+  unsigned_request.query = call.query;
+  unsigned_request.headers = call.headers;
+  unsigned_request.payload_hash = hex(crypto::sha256(call.body));
+  if (settings_.requester_pays) unsigned_request.headers["x-amz-request-payer"] = "requester";
   const std::string query = canonical_query(call.query);
   HttpRequest request;
   request.method = call.method;
   request.url = format("{}{}{}{}{}", scheme_, host_, uri_encode(call.path, false),
                        query.empty() ? "" : "?", query);
-  request.headers = std::move(signature.headers);
   request.body = call.body;
   request.most_body_bytes = call.most_body_bytes;
-  HttpResponse response = http_.send(request, std::move(body));
+  HttpResponse response = keys_.send([&](const S3Keys& keys) {
+    SignedRequest signed_request = unsigned_request;
+    sign(signed_request, keys, settings_.region, "s3", now());
+    request.headers = std::move(signed_request.headers);
+    return http_.send(request, std::move(body));
+  });
   bucket_seen_ = bucket_seen_ || response.status / 100 == 2;
   return response;
 }
@@ -292,8 +297,8 @@ std::exception_ptr S3::not_removed(const std::vector<S3Error>& errors, std::size
 
 }  // namespace
 
-std::unique_ptr<Driver> make_s3(S3Settings settings) {
-  return std::make_unique<S3>(std::move(settings));
+std::unique_ptr<Driver> make_s3(S3Settings settings, std::filesystem::path kept_credentials) {
+  return std::make_unique<S3>(std::move(settings), std::move(kept_credentials));
 }
 
 }  // namespace pgcairn::storage

@@ -168,4 +168,10 @@ ExpiringS3Keys find_s3_keys(const S3Settings& settings, const CredentialSources&
       "only the server's user may read) or in its ~/.aws/credentials serve every command");
 }
 
+std::string s3_keys_found_by(const S3Settings& settings) {
+  const S3Credentials& configured = settings.credentials;
+  return format("s3\n{}\n{}\n{}\n{}\n{}", configured.access_key, configured.process,
+                configured.profile, settings.region, variables_beginning({"AWS_", "HOME="}));
+}
+
 }  // namespace pgcairn::storage

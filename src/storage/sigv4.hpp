@@ -21,6 +21,9 @@ struct S3Keys {
   std::string secret_key;
   std::string session_token;
 };
+inline std::vector<std::string*> words_of(S3Keys& keys) {
+  return {&keys.access_key, &keys.secret_key, &keys.session_token};
+}
 
 struct SignedRequest {
   std::string method;

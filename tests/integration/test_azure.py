@@ -319,6 +319,7 @@ def token_of(azure, seconds, **more):
 def keyless(reader):
     """A stanza whose configuration holds no key."""
     change(reader, {"azure-key": None})
+    reader.cairn.forget_credentials()
     return reader.cairn
 
 
@@ -364,6 +365,8 @@ def test_the_identity_of_a_workload(keyless, azure, identities, home):
     (method, _, form, _), = identities.seen
     assert method == "POST" and form["client_assertion"] == "head.body.signature" and form["client_id"] == "me", form
     identities.answers.clear()
+    keyless.ok("verify", env=environment)  # with the token that is kept
+    keyless.forget_credentials()
     result = keyless.run("verify", env=environment)
     assert result.code == 1 and "404" in every_output(result) and "federated credential" in every_output(result), result
 

@@ -30,6 +30,9 @@ namespace pgcairn::storage {
 /// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
 std::unique_ptr<Driver> make_posix(std::filesystem::path root);
 
+// Drivers of stores across a network keep the credentials that a service lent them in the file
+// `kept_credentials`, for the next command; empty: nowhere.
+
 /// How a store across the network is reached.
 struct NetworkSettings {
   std::filesystem::path ca_file;  // empty: the system's certificates
@@ -68,7 +71,7 @@ struct S3Settings {
 /// Objects in a bucket. put: one signed request with If-None-Match, so that the store decides which
 /// of two writers won; the hash of the body is signed, so that the store refuses bytes that changed
 /// on the way. Needs a store that keeps If-None-Match (AWS, Ceph, MinIO, R2, B2).
-std::unique_ptr<Driver> make_s3(S3Settings settings);
+std::unique_ptr<Driver> make_s3(S3Settings settings, std::filesystem::path kept_credentials = {});
 
 /// A bucket of Google Cloud Storage.
 struct GcsSettings {
@@ -86,7 +89,8 @@ struct GcsSettings {
 /// Objects in a bucket, by the JSON API. put: one request with ifGenerationMatch=0, so that the
 /// store decides which of two writers won, and with the CRC-32C of the body, so that it refuses
 /// bytes that changed on the way.
-std::unique_ptr<Driver> make_gcs(GcsSettings settings);
+std::unique_ptr<Driver> make_gcs(GcsSettings settings, std::filesystem::path kept_credentials = {});
+
 /// Where credentials for Azure are looked for before the environment and the machine's identity.
 struct AzureCredentials {
   std::string key;        // of the account, base64
@@ -110,7 +114,8 @@ struct AzureSettings {
 /// Objects as block blobs in a container. put: one request with If-None-Match and the MD5 of the
 /// body, so that the store decides which of two writers won and refuses bytes that changed on the
 /// way. Needs an account without hierarchical namespace.
-std::unique_ptr<Driver> make_azure(AzureSettings settings);
+std::unique_ptr<Driver> make_azure(AzureSettings settings,
+                                   std::filesystem::path kept_credentials = {});
 
 /// Objects in memory, for tests.
 std::unique_ptr<Driver> make_memory();

@@ -61,6 +61,10 @@ class Pgcairn:
         """Write the tables to the configuration file, after a change."""
         system.write(self.config, toml(self.tables))
 
+    def forget_credentials(self):
+        """Those that a service lent to earlier commands."""
+        shutil.rmtree(self.state_path / "credentials", ignore_errors=True)
+
     def command(self, *args):
         return [str(self.binary), f"--config={self.config}", *map(str, args)]
 

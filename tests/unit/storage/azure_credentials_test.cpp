@@ -226,7 +226,7 @@ TEST_CASE("azure keys: a token is renewed before it runs out") {
         200, format(R"({{"access_token":"{}","expires_on":"{}"}})", token, seconds(life))};
   };
   Renewed<AzureKeys> keys(
-      "credentials for Azure", [&] { return world.find(); }, clock);
+      "credentials for Azure", [&] { return world.find(); }, {}, clock);
   give("first", 1h);
   CHECK(keys.get().token == "first");
   give("second", 2h);

@@ -253,7 +253,7 @@ TEST_CASE("gcs token: one that does not last is fetched again in time") {
   world.files["/key.json"] = key_file();
   world.answers[kService] = token("first");
   Renewed<std::string> ring(
-      "the token", [&] { return find_gcs_token(world.settings, world.sources(), clock.now()); },
+      "the token", [&] { return find_gcs_token(world.settings, world.sources(), clock.now()); }, {},
       clock);
   CHECK(ring.get() == "first");
   world.answers[kService] = token("second");

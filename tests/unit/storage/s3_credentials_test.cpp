@@ -175,7 +175,7 @@ TEST_CASE("s3 keys: those that do not last are fetched again in time") {
   };
   prints("first", clock.now() + 1h);
   Renewed<S3Keys> ring(
-      "keys", [&] { return world.find(); }, clock);
+      "keys", [&] { return world.find(); }, {}, clock);
   CHECK(ring.get().access_key == "first");
   prints("second", clock.now() + 2h);
   CHECK(ring.get().access_key == "first");
