@@ -12,7 +12,11 @@ import pytest
 import pgcairn_reader
 
 READER = pathlib.Path(__file__).with_name("pgcairn_reader.py")
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "format" / "v1"
+FORMAT = pathlib.Path(__file__).parents[1] / "golden" / "format"
+GOLDEN = FORMAT / "v1"
+SEALED = FORMAT / "v1-sealed"  # the same content
+KEY = b"0123456789abcdef0123456789ABCDEF"
+PASSPHRASE = b"a cairn marks the way"
 CLUSTER = "15-7412345678901234567"
 
 
@@ -28,19 +32,25 @@ def expected():
 LABELS = list(dict.fromkeys(row[1] for row in expected() if row[0] == "file"))
 
 
-@pytest.fixture
-def repo():
-    return pgcairn_reader.Repo(str(GOLDEN / "repo"))
+@pytest.fixture(params=[GOLDEN, SEALED], ids=["plain", "sealed"])
+def golden(request):
+    return request.param / "repo"
 
 
 @pytest.fixture
-def copy(tmp_path):
-    shutil.copytree(GOLDEN / "repo", tmp_path / "repo")
+def repo(golden):
+    return pgcairn_reader.Repo(str(golden), key=KEY)
+
+
+@pytest.fixture
+def copy(golden, tmp_path):
+    shutil.copytree(golden, tmp_path / "repo")
     return tmp_path / "repo"
 
 
 def run(*arguments):
-    done = subprocess.run([sys.executable, READER, *arguments], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, READER, *arguments], capture_output=True, check=False,
+                          env={**os.environ, "READER_KEY": KEY.hex()})
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
@@ -57,7 +67,7 @@ def read_all(root):
             read.add(key)
             return super().get(key)
 
-    watched = Watched(str(root))
+    watched = Watched(str(root), key=KEY)
     pgcairn_reader.ls(watched)
     for label in LABELS:
         pgcairn_reader.Backup(watched, "main", label).check()
@@ -88,8 +98,8 @@ def test_every_file_is_as_it_was(repo):
     assert len(LABELS) == 4
 
 
-def test_commands():
-    root = str(GOLDEN / "repo")
+def test_commands(golden):
+    root = str(golden)
     status, out, _ = run("ls", root)
     lines = out.decode().splitlines()
     assert status == 0
@@ -114,8 +124,8 @@ def test_commands():
         assert (status, out[:5]) == (0, b"good:")
 
 
-def test_refusals_of_commands():
-    root = str(GOLDEN / "repo")
+def test_refusals_of_commands(golden):
+    root = str(golden)
     for arguments in (["cat", root, "main", LABELS[0], "nothing"], ["cat", root, "main", LABELS[0], "base"],
                       ["check", root, "main", "20261125-010203F"], ["check", root, "main", "../../x"],
                       ["wal", root, "main", CLUSTER, "00000009.history"], ["ls", root + "/main"]):
@@ -160,14 +170,23 @@ def test_missing_cut_and_swapped_objects_are_refused(copy):
                 with pytest.raises(pgcairn_reader.Damage):
                     read_all(copy)
         path.unlink()
-        # Without its marker a backup is none, and without its document a cluster; a lease need not be.
-        if not any(kind in str(path) for kind in ("/backup/", "/cluster/", "/lease/")):
+        # Without its marker a backup is none, and without its document a cluster; a lease need not be, and nor need the
+        # slot of another secret.
+        if not any(kind in str(path) for kind in ("/backup/", "/cluster/", "/lease/", "/key/00000000")):
             with pytest.raises(pgcairn_reader.Damage):
                 read_all(copy)
         path.write_bytes(whole)
     read_all(copy)
 
 
+def test_secrets():
+    assert pgcairn_reader.Repo(str(SEALED / "repo"), PASSPHRASE).data_key == pgcairn_reader.Repo(str(SEALED / "repo"), key=KEY).data_key
+    for secrets in ({}, {"passphrase": PASSPHRASE[:-1]}, {"key": KEY[::-1]}):
+        with pytest.raises(pgcairn_reader.Damage):
+            pgcairn_reader.Repo(str(SEALED / "repo"), **secrets)
+
+
+@pytest.mark.parametrize("golden", [GOLDEN], indirect=True)
 def test_another_repository_with_the_same_keys_is_refused(copy):
     key = copy / "pgcairn.json"
     line = key.read_bytes().split(b"\n")[0].replace(b"0123456789abcdef" * 2, b"f" * 32)
@@ -178,6 +197,7 @@ def test_another_repository_with_the_same_keys_is_refused(copy):
         pgcairn_reader.Backup(pgcairn_reader.Repo(str(copy)), "main", LABELS[0])
 
 
+@pytest.mark.parametrize("golden", [GOLDEN], indirect=True)
 @pytest.mark.parametrize("tool, kind", [("zstd", "zst"), ("lz4", "lz4")])
 def test_standard_tools_decompress_objects(repo, tool, kind):
     if shutil.which(tool) is None:

@@ -12,6 +12,7 @@
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/file_map.hpp>
+#include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 
@@ -35,6 +36,10 @@ using storage::IfExists;
 namespace {
 
 const fs::path kDirectory = fs::path(PGCAIRN_SOURCE "/tests/golden") / "format" / "v1";
+// The same content, sealed.
+const fs::path kSealedDirectory = fs::path(PGCAIRN_SOURCE "/tests/golden") / "format" / "v1-sealed";
+const std::string kPassphrase = "a cairn marks the way";
+const std::string kKey = "0123456789abcdef0123456789ABCDEF";
 const std::string kGoldenId = "0123456789abcdef0123456789abcdef";
 const Cluster kCluster{7412345678901234567, 15};
 const std::string kFull = "20261121-010203F";
@@ -72,10 +77,26 @@ std::string read_text(const fs::path& path) {
   return std::string(as_text(read_file(path)));
 }
 
+KeySecret with_passphrase() {
+  return {KeyKind::passphrase, "passphrase", crypto::SecretBytes(as_bytes(kPassphrase))};
+}
+KeySecret with_key() {
+  return {KeyKind::file, "key", crypto::SecretBytes(as_bytes(kKey))};
+}
+KeySettings opened_by(std::function<KeySecret()> secret) {
+  return {.required = true, .secret = std::move(secret), .cache = {}};
+}
+
+/// The repository in `directory`, which says by its name whether it is sealed.
+Repository repository_in(const fs::path& directory) {
+  return {"golden", storage::make_posix(directory / "repo"),
+          directory.native().ends_with("-sealed") ? opened_by(with_key) : KeySettings()};
+}
+
 }  // namespace
 
 TEST_CASE("a repository of version 1 is read for ever") {
-  Repository repository("golden", storage::make_posix(kDirectory / "repo"));
+  Repository repository = repository_in(GENERATE(kDirectory, kSealedDirectory));
   repository.open();
   CHECK(repository.id() == kGoldenId);
   CHECK(repository.stanzas() == std::vector<std::string>{"main", "old-one"});
@@ -87,7 +108,8 @@ TEST_CASE("a repository of version 1 is read for ever") {
   std::string found;
   for (const BackupInfo& info : repository.backups("main")) {
     ManifestReader manifest(repository.driver(), repository.vault(), "main", info.label,
-                            info.manifest_parts);
+                            info.manifest_parts, info.manifest_seals);
+    CHECK(info.manifest_seals.size() == (repository.vault().sealed() ? info.manifest_parts : 0));
     const std::vector<ManifestRef> refs = manifest.header().refs;
     std::set<std::pair<std::string, std::uint32_t>> named;
     std::uint64_t bytes = 0;
@@ -135,8 +157,19 @@ TEST_CASE("a repository of version 1 is read for ever") {
   CHECK(lease->operation == "backup");
 }
 
+TEST_CASE("a sealed repository of version 1 opens for ever") {
+  const auto driver = storage::make_posix(kSealedDirectory / "repo");
+  const auto slots = read_slots(*driver, kGoldenId);
+  CHECK(list_slots(slots) == "0 (passphrase), 1 (file \"escrow\")");
+  Repository by_passphrase("golden", shared(*driver), opened_by(with_passphrase));
+  by_passphrase.open();
+  CHECK(by_passphrase.stanzas().size() == 2);
+  Repository without("golden", shared(*driver));
+  CHECK_THROWS_AS(without.open(), pgcairn::repo::KeyError);
+}
+
 TEST_CASE("what the markers of version 1 say") {
-  Repository repository("golden", storage::make_posix(kDirectory / "repo"));
+  Repository repository = repository_in(GENERATE(kDirectory, kSealedDirectory));
   repository.open();
   const BackupInfo full = repository.read_backup("main", kFull);
   CHECK(full.type == BackupType::full);
@@ -328,6 +361,7 @@ class GoldenBackup {
       }
     }
     info_.manifest_parts = manifest.finish();
+    info_.manifest_seals = manifest.seals();
     info_.files = files_;
     info_.cluster_bytes = info_.read_bytes = bytes_;
     info_.stored_bytes = store_.stored_bytes() + manifest.stored_bytes();
@@ -505,19 +539,26 @@ TEST_CASE("write the golden repository into $PGCAIRN_MAKE_GOLDEN", "[.make-golde
   const fs::path directory = given;
   REQUIRE_FALSE(fs::exists(directory / "repo"));  // never a second time
   Random random(1);
-  Repository repository("golden", storage::make_posix(directory / "repo"));
+  Repository repository = repository_in(directory);
   storage::Driver& driver = repository.driver();
-  put_document(
-      driver, Vault(""), std::string(kRepositoryKey),
-      R"({"format":1,"id":")" + kGoldenId + R"(","created":"2026-11-21T01:00:00Z","sealed":false})",
-      IfExists::fail);
+  const bool sealed = directory.native().ends_with("-sealed");
+  put_document(driver, Vault(""), std::string(kRepositoryKey),
+               R"({"format":1,"id":")" + kGoldenId +
+                   R"(","created":"2026-11-21T01:00:00Z","sealed":)" +
+                   (sealed ? "true}" : "false}"),
+               IfExists::fail);
+  if (sealed) {
+    const DataKey data_key = new_data_key();
+    put_slot(driver, kGoldenId, 0, *data_key, with_passphrase(), "");
+    put_slot(driver, kGoldenId, 1, *data_key, with_key(), "escrow");
+  }
   repository.open();
   repository.add_cluster("main", kCluster);
   repository.add_cluster("main", {kCluster.system_id, 16});
   repository.add_cluster("old-one", {7000000000000000001, 13});
   std::string expected = write_backups(repository, random);
   expected += write_wal(repository, random);
-  put_document(driver, Vault(kGoldenId), lease_key("main", 12),
+  put_document(driver, repository.vault(), lease_key("main", 12),
                R"({"holder":"ffeeddccbbaa99887766554433221100","state":"released",)"
                R"("operation":"backup","host":"db%E91","pid":4711,"since":"2026-11-24T01:02:03Z",)"
                R"("time":"2026-11-24T01:03:04.000500Z","seconds":120})",
