@@ -102,8 +102,11 @@ ExitCode key_list(const Session& session) {
       text += slots_text(repository.name(), sealed, slots);
       json.begin_object().member("name", repository.name()).member("sealed", sealed);
       write_slots(json, slots);
-      json.end_object();
+      json.key("error").null().end_object();
     } catch (Error& error) {
+      text += format("repository {}: not known: {}\n", repository.name(), error.message());
+      json.begin_object().member("name", repository.name()).key("sealed").null();
+      json.key("slots").null().member("error", escape_bytes(error.message())).end_object();
       error.add_context(format("listing the keys of repository \"{}\"", repository.name()));
       if (!first) first = std::current_exception();
     }

@@ -223,7 +223,10 @@ def test_every_verb_says_that_the_key_is_wrong(sealed_backup, keys):
     stanza.cairn.tables = {"repo.gone": {"type": "posix", "path": stanza.home / "gone"}, **stanza.cairn.tables}
     stanza.cairn.save()
     listed = stanza.cairn.run("key-list")
-    assert listed.code == 10 and "0  passphrase" in listed.out and '"gone"' in listed.err, listed
+    assert listed.code == 10 and "0  passphrase" in listed.out and "gone: not known" in listed.out and '"gone"' in listed.err, listed
+    told = {one["name"]: one for one in stanza.cairn.run("key-list", "--output=json").json["repositories"]}
+    assert (told["gone"]["sealed"], told["gone"]["slots"]) == (None, None) and "no repository" in told["gone"]["error"], told
+    assert told["local"]["sealed"] is True and told["local"]["error"] is None
 
 
 # --- slots ----------------------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ def test_slots_come_and_go_without_the_data(sealed_backup):
     assert slots(stanza) == [(0, "passphrase", "first"), (1, "file", "Ada's safe")]
     seal(stanza, **{"key-file": key})
     assert stanza.labels() == [stanza.label]
-    stanza.cairn.ok("key-remove", "0")
+    assert stanza.cairn.ok("key-remove", "0", "--output=json").json == {"key-remove": {"repository": "local", "slot": 0}}
     assert slots(stanza) == [(1, "file", "Ada's safe")]
     seal(stanza, **{"key-passphrase-file": passphrase})
     assert stanza.cairn.run("backup").code == 12
@@ -261,6 +264,9 @@ def test_slots_come_and_go_without_the_data(sealed_backup):
     seal(stanza, **{"key-passphrase": PASSPHRASE + "!"})
     assert slots(stanza) == [(2, "passphrase", "")]
     assert stanza.cairn.run("key-remove", "2").code == 2
+    turned = stanza.cairn.ok("key-rotate", "--output=json", env={"PGCAIRN_NEW_PASSPHRASE": PASSPHRASE + "?"})
+    assert turned.json == {"key-rotate": {"repository": "local", "slot": 3, "removed": 2}}
+    seal(stanza, **{"key-passphrase": PASSPHRASE + "?"})
     stanza.cairn.ok("verify", "--level=full")
     assert stanza.backup(type="incr")["prior"] == stanza.label
     assert {path: path.read_bytes() for path in data} == data

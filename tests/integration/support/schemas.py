@@ -22,6 +22,11 @@ def closed(schema):
 
 
 @functools.lru_cache(maxsize=None)
+def verbs_with_schema():
+    return {path.name.removesuffix(".schema.json") for path in (system.CHECKOUT / "share").glob("*.schema.json")}
+
+
+@functools.lru_cache(maxsize=None)
 def validator(verb):
     schema = json.loads((system.CHECKOUT / f"share/{verb}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -36,6 +41,6 @@ def check(verb, document):
 
 def check_output(args, out):
     """The same for what pgcairn wrote, when it was asked for JSON that has a schema."""
-    verb = next((verb for verb in ("info", "health", "repo-ls", "repo-get", "repo-copy") if verb in args), None)
+    verb = next((arg for arg in args if arg in verbs_with_schema()), None)
     if verb and ("--index" if verb == "repo-get" else "--output=json") in args and out:
         check(verb, json.loads(out))
