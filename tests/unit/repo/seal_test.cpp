@@ -159,6 +159,18 @@ TEST_CASE("a pack in the place of a later one is refused where the manifest tell
                   DamagedError);
 }
 
+TEST_CASE("the same content sealed twice is two packs, since a manifest names one of them") {
+  const auto index = [](const Pack& pack, const Vault& vault) {
+    return PackIndex::parse(pack.body, vault, std::string(kKey));
+  };
+  const Pack one = pack_of(sealed(), 'x');
+  const Pack other = pack_of(sealed(), 'x');
+  const Pack plain = pack_of(Vault(kId), 'x');
+  CHECK(index(one, sealed()) == index(one, sealed()));
+  CHECK_FALSE(index(one, sealed()) == index(other, sealed()));
+  CHECK(index(one, sealed()) == index(plain, Vault(kId)));  // what is not sealed has no binding
+}
+
 TEST_CASE("a sealed pack shows none of its hashes") {
   const Pack pack = pack_of(sealed(), 'n');
   std::array<std::byte, 8> hash{};
