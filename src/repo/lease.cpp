@@ -15,6 +15,11 @@ namespace {
 // A log whose last document is gone whenever it is asked for is not to be waited for.
 constexpr int kMostListings = 10;
 
+std::string holder_in(std::string_view json, const std::string& key) {
+  JsonDocument document(key);
+  return std::string(document.parse(json)["holder"].string());
+}
+
 }  // namespace
 
 std::optional<LeaseState> read_lease(Repository& repository, const std::string& stanza) {
@@ -175,10 +180,15 @@ bool Lease::write(bool held) {
     json.member("done-bytes", progress.done_bytes).member("total-bytes", progress.total_bytes);
   }
   json.end_object();
-  // A document of ours in the way means that the answer to its put was lost.
+  // A document of ours in the way means that the answer to its put was lost; this very one, that
+  // something on the way sent it twice.
   while (!put_document(repository_.driver(), repository_.vault(), lease_key(stanza_, next_),
                        json.text(), storage::IfExists::keep)) {
-    if (!is_ours(next_)) return false;
+    const std::string key = lease_key(stanza_, next_);
+    const auto there = get_document(repository_.driver(), repository_.vault(), key);
+    if (!there) return false;  // removed just now, which only another holder does
+    if (*there == json.text()) break;
+    if (holder_in(*there, key) != holder_) return false;
     ++next_;
   }
   const std::uint32_t number = next_++;
@@ -194,14 +204,6 @@ bool Lease::write(bool held) {
   if (overtaken) return false;
   remove_older(older);
   return true;
-}
-
-bool Lease::is_ours(std::uint32_t number) {
-  const std::string key = lease_key(stanza_, number);
-  const auto json = get_document(repository_.driver(), repository_.vault(), key);
-  if (!json) return false;  // removed just now, which only another holder does
-  JsonDocument document(key);
-  return document.parse(*json)["holder"].string() == holder_;
 }
 
 void Lease::keep_alive(std::stop_token stop) {

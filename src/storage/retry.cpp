@@ -51,8 +51,7 @@ class Attempts {
         wait_or_give_up(error);
       }
     }
-  }
-  bool repeated() const { return failed_ > 0; }
+  }  bool repeated() const { return failed_ > 0; }
 
  private:
   /// Called while `error` is being handled: throws it on when time is up.
@@ -97,7 +96,8 @@ class Retry final : public Driver {
     Attempts attempts = begin();
     // `keep`, so that "it exists" is a value here; what the caller asked for is decided below.
     if (attempts.run([&] { return inner_->put(key, body, IfExists::keep); })) return true;
-    if (attempts.repeated() && attempts.run([&] { return stored(key, body); })) return true;
+    const bool may_be_ours = attempts.repeated() || if_exists == IfExists::fail;
+    if (may_be_ours && attempts.run([&] { return stored(key, body); })) return true;
     if (if_exists == IfExists::keep) return false;
     throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, describe()));
   }

@@ -391,8 +391,7 @@ def test_tokens_are_renewed_in_the_middle_of_a_backup(away, azure, identities):
 # --- a network and a store that fail --------------------------------------------------------------------------------------
 
 def test_every_fault_passes_by(proxied):
-    twice_spoils = ("/lease/", "/data/", "/backup/")  # see test_s3.test_a_request_that_arrives_twice
-    remote.every_fault_passes_by(proxied, lambda method, path: method == "PUT" and any(part in path for part in twice_spoils))
+    remote.every_fault_passes_by(proxied)
 
 
 def test_bytes_that_change_on_the_way_are_refused(proxied):

@@ -37,7 +37,10 @@ class Shared final : public storage::Driver {
   storage::Features features() const override { return inner_.features(); }
 
   bool put(std::string_view key, Bytes body, storage::IfExists if_exists) override {
-    return around("put", key, [&] { return inner_.put(key, body, if_exists); });
+    return around("put", key, [&] {
+      if (hooks_.puts_twice) inner_.put(key, body, storage::IfExists::keep);
+      return inner_.put(key, body, if_exists);
+    });
   }
   bool get(std::string_view key, storage::Range range, Buffer& out) override {
     return around("get", key, [&] { return inner_.get(key, range, out); });

@@ -32,6 +32,7 @@ std::vector<std::string> keys(storage::Driver& driver, const std::string& prefix
 struct Hooks {
   storage::Fault before;
   storage::Fault after;
+  bool puts_twice = false;  // something on the way repeats each, and passes on the second answer
 };
 std::unique_ptr<storage::Driver> shared(storage::Driver& driver, Hooks hooks = {});
 

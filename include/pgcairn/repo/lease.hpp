@@ -75,7 +75,6 @@ class Lease {
   LockedError held_by(const LeaseState& state) const;
   bool write(bool held);
   void give_back() noexcept;
-  bool is_ours(std::uint32_t number);
   void keep_alive(std::stop_token stop);
   void remove_older(const std::vector<std::string>& older);
 

@@ -258,6 +258,18 @@ TEST_CASE("a lease is not lost by an answer that is lost") {
   CHECK_FALSE(read_lease(repository, "main")->held);
 }
 
+TEST_CASE("a lease is not lost, nor written for ever, when each document is sent twice") {
+  MemoryRepository memory;
+  Repository repository = memory.client({{}, {}, true});
+  {
+    Lease lease(repository, "main", "backup");
+    CHECK_NOTHROW(lease.check());
+    CHECK(read_lease(memory.repository, "main")->number == 1);
+    CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), LockedError);
+  }
+  CHECK_FALSE(read_lease(memory.repository, "main")->held);
+}
+
 TEST_CASE("a lease that could not be taken for sure is not left behind") {
   MemoryRepository memory;
   int lists = 0;

@@ -215,11 +215,13 @@ TEST_CASE("retry: another's object is not taken for ours") {
   }
 }
 
-TEST_CASE("retry: without a lost answer an equal object is still another's") {
+TEST_CASE("retry: without a lost answer an equal object may be there already, or be ours") {
   Scene scene(0);
   scene.driver->put("a", as_bytes("content"), IfExists::fail);
   CHECK_FALSE(scene.driver->put("a", as_bytes("content"), IfExists::keep));
-  CHECK_THROWS_AS(scene.driver->put("a", as_bytes("content"), IfExists::fail), ConflictError);
+  // Something on the way may have sent the request twice.
+  CHECK(scene.driver->put("a", as_bytes("content"), IfExists::fail));
+  CHECK_THROWS_AS(scene.driver->put("a", as_bytes("CONTENT"), IfExists::fail), ConflictError);
 }
 
 TEST_CASE("retry: a listing that breaks off goes on behind the last key") {
