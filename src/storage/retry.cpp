@@ -51,7 +51,8 @@ class Attempts {
         wait_or_give_up(error);
       }
     }
-  }  bool repeated() const { return failed_ > 0; }
+  }
+  bool repeated() const { return failed_ > 0; }
 
  private:
   /// Called while `error` is being handled: throws it on when time is up.
