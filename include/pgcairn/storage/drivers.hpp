@@ -126,10 +126,10 @@ std::unique_ptr<Driver> make_memory();
 /// waiting between attempts with Interrupted; the first attempt is always made, so that a run that
 /// is stopped can still tidy up.
 ///
-/// The answer to a put can be lost although the object was stored, and something on the way may send
-/// a request twice. So when a repeated put finds the key taken, or one that must not find it so
-/// (IfExists::fail), the stored bytes are read: equal ones count as created by this call. Writers
-/// that must know which of them won (leases) therefore put bytes that differ.
+/// The answer to a put can be lost although the object was stored, and something on the way may
+/// send a request twice. So when a repeated put finds the key taken, or one that must not find it
+/// so (IfExists::fail), the stored bytes are read: equal ones count as created by this call.
+/// Writers that must know which of them won (leases) therefore put bytes that differ.
 struct RetryPolicy {
   milliseconds first_delay{100};
   milliseconds longest_delay{10'000};
