@@ -127,7 +127,9 @@ TEST_CASE("driver: nothing is overwritten", "[contract]") {
   FOR_EVERY_DRIVER();
   REQUIRE(put(driver, "a/b", "first"));
   CHECK_THROWS_AS(put(driver, "a/b", "second", IfExists::fail), ConflictError);
-  CHECK_THROWS_AS(put(driver, "a/b", "first", IfExists::fail), ConflictError);
+  // Equal bytes are no exception, but where they may be those of a request that was sent twice.
+  if (kind_.wrapper != Wrapper::retry)
+    CHECK_THROWS_AS(put(driver, "a/b", "first", IfExists::fail), ConflictError);
   CHECK_FALSE(put(driver, "a/b", "third", IfExists::keep));
   CHECK(get(driver, "a/b") == "first");
   CHECK(keys_of(driver) == Keys{"a/b"});
