@@ -39,15 +39,16 @@ Files made_files(std::uint64_t seed) {
   Random random(seed);
   Files files;
   for (int i = 0; i < 4; ++i)
-    files.emplace_back("base/" + std::to_string(10 + i), row_bytes(random, 60'000));
+    files.emplace_back("base/" + std::to_string(10 + i), row_bytes(random, 20'000));
   return files;
 }
 
-Backups backups() {
-  return {{kFirst, made_files(1)},
-          {kSecond, made_files(2)},
-          {kPaused, made_files(3)},
-          {kLater, made_files(4)}};
+const Backups& backups() {
+  static const Backups made = {{kFirst, made_files(1)},
+                               {kSecond, made_files(2)},
+                               {kPaused, made_files(3)},
+                               {kLater, made_files(4)}};
+  return made;
 }
 
 /// What `backup` does to a repository, without a server.
@@ -61,13 +62,12 @@ void back_up(repo::Repository& repository, const std::string& label) {
   header.label = info.label;
   header.refs = {{info.label, 65536}};
   repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
-  engine::PackStore store(repository, "main", info.label, 50'000);
+  engine::PackStore store(repository, "main", info.label, 25'000);
   Workers workers({});
   store.start(workers, 1);
   try {
     engine::FrameFiller filler(store, compress::CodecId::lz4, 1, 65536);
-    const Files files = backups().at(label);
-    for (const auto& [path, content] : files) {
+    for (const auto& [path, content] : backups().at(label)) {
       repo::ManifestEntry entry;
       entry.path = path;
       entry.size_bytes = content.size();
