@@ -53,9 +53,12 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
   const bool patient = settings.watched.empty();
   const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
   for (const RepositorySettings& repository : settings.repositories) {
-    auto driver = storage::with_throttle(
-        repository.make_driver(settings.state_path / "credentials" / repository.name),
-        repository.bytes_per_second, stop);
+    auto fence = std::make_shared<storage::Fence>();
+    auto driver = storage::with_fence(
+        repository.make_driver(settings.state_path / "credentials" / repository.name), fence,
+        repo::needs_lease);
+    driver = storage::with_throttle(std::move(driver), repository.bytes_per_second, stop,
+                                    repo::is_document);
     if (repository.bytes_per_second > 0) {
       log_detail(format("repository \"{}\": at most {} a second in each direction", repository.name,
                         format_size(repository.bytes_per_second)));
@@ -63,7 +66,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
     driver =
         storage::with_retry(std::move(driver), repository.is_remote ? remote : kLocalRetry, stop);
     repositories.emplace_back(repository.name, wrap(std::move(driver), repository),
-                              key_settings(settings, repository));
+                              key_settings(settings, repository), std::move(fence));
   }
   return repositories;
 }

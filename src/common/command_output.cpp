@@ -1,39 +1,122 @@
 #include <pgcairn/common/command_output.hpp>
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <chrono>
+#include <thread>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace pgcairn {
 
 namespace {
 
-constexpr int kCommandSeconds = 60;
-constexpr int kTimedOut = 124;  // of timeout(1)
+using Steady = std::chrono::steady_clock;
+
+constexpr milliseconds kPause{5};
+
+/// A shell with a process group of its own, so that all that it started can be ended with it.
+class ShellCommand {
+ public:
+  ShellCommand(const std::string& command, Steady::time_point deadline) : deadline_(deadline) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError("cannot make a pipe", errno);
+    output_ = Fd(ends[0]);
+    const Fd printed(ends[1]);
+    pid_ = ::fork();
+    if (pid_ < 0) throw SystemError("cannot start a shell", errno);
+    if (pid_ == 0) become(command.c_str(), printed.get());
+    ::setpgid(pid_, pid_);  // whoever of us is first
+  }
+  ~ShellCommand() { end(); }
+  ShellCommand(const ShellCommand&) = delete;
+  ShellCommand& operator=(const ShellCommand&) = delete;
+
+  /// Until `out` is full or nobody can print more; nothing when time is up.
+  std::optional<std::size_t> read(MutableBytes out) {
+    std::size_t size = 0;
+    while (size < out.size()) {
+      const auto left = std::chrono::ceil<milliseconds>(deadline_ - Steady::now());
+      if (left.count() <= 0) return std::nullopt;
+      pollfd watched{output_.get(), POLLIN, 0};
+      if (::poll(&watched, 1, static_cast<int>(left.count())) <= 0) continue;
+      const ssize_t count = ::read(output_.get(), out.data() + size, out.size() - size);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) break;
+      size += static_cast<std::size_t>(count);
+    }
+    output_ = Fd();
+    return size;
+  }
+
+  /// What waitpid() tells; nothing when time is up.
+  std::optional<int> wait() {
+    for (;;) {
+      int status = 0;
+      const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+      if (ended < 0 && errno != EINTR) throw SystemError("cannot wait for a process", errno);
+      if (ended == pid_) {
+        pid_ = -1;
+        return status;
+      }
+      if (Steady::now() >= deadline_) return std::nullopt;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
+ private:
+  /// Between fork() and exec() of a process with threads only what signal handlers may do is
+  /// allowed.
+  [[noreturn]] static void become(const char* command, int output) {
+    sigset_t none;
+    sigemptyset(&none);
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (::dup2(output, 1) == 1)
+      ::execl("/bin/sh", "sh", "-c", command, static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+
+  /// The group is still the shell's: it was not waited for.
+  void end() {
+    if (pid_ < 0) return;
+    ::kill(-pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+  Steady::time_point deadline_;
+  Fd output_;
+  pid_t pid_ = -1;
+};
 
 }  // namespace
 
 std::size_t read_command_output(const std::string& command, std::string_view setting,
-                                MutableBytes out) {
-  const std::string limited =
-      format("exec timeout {} sh -c {}", kCommandSeconds, shell_quote(command));
-  std::FILE* const pipe = ::popen(limited.c_str(), "re");
-  if (pipe == nullptr) throw SystemError(format("cannot run {}", setting), errno);
-  std::setvbuf(pipe, nullptr, _IONBF, 0);  // no second copy of a secret
-  std::size_t size = 0;
-  while (const std::size_t count = std::fread(out.data() + size, 1, out.size() - size, pipe))
-    size += count;
-  const int status = ::pclose(pipe);
-  if (status != 0) {
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    throw Error(format("the command of {} failed with status {}{}", setting, code,
-                       code == kTimedOut ? ": it took too long" : ""),
-                "run it by hand, as the user that pgcairn runs as");
+                                MutableBytes out, milliseconds limit) {
+  const std::string hint = "run it by hand, as the user that pgcairn runs as";
+  ShellCommand shell(command, Steady::now() + limit);
+  const auto size = shell.read(out);
+  const auto status = size ? shell.wait() : std::nullopt;
+  if (!status) {
+    throw Error(format("the command of {} took longer than {}, and was ended", setting,
+                       format_duration(limit)),
+                hint);
   }
-  return size;
+  if (*status != 0) {
+    const int code = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
+    throw Error(format("the command of {} failed with status {}", setting, code), hint);
+  }
+  return *size;
 }
 
 }  // namespace pgcairn

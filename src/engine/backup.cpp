@@ -9,6 +9,7 @@
 #include "pack_store.hpp"
 #include "page_reader.hpp"
 #include "prior.hpp"
+#include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "targets.hpp"
 #include "wal_copy.hpp"
@@ -238,8 +239,9 @@ std::uint64_t BackupRun::newest_bytes() {
       labels.begin(), labels.end(),
       [](const auto& a, const auto& b) { return repo::label_time(a) < repo::label_time(b); });
   try {
-    return newest == labels.end() ? 0
-                                  : repository_->read_backup(stanza_.name, *newest).cluster_bytes;
+    if (newest == labels.end()) return 0;
+    const auto backup = repository_->find_backup(stanza_.name, *newest);
+    return backup ? backup->cluster_bytes : 0;
   } catch (const DamagedError&) {
     return 0;
   }
@@ -409,6 +411,7 @@ void BackupRun::find_leftovers() {
   if (options_.resume) {
     labels = leftovers_for(info_.label, listed_labels(targets_.good(), stanza_.name),
                            repository_->driver().folders(repo::backups_data_prefix(stanza_.name)));
+    leave_out_old(labels, now());
   }
   leftovers_.emplace(targets_.good(), stanza_.name, labels, first_leftover_, kFrameBytes);
   for (const repo::ManifestRef& ref : leftovers_->refs()) {
@@ -538,8 +541,9 @@ repo::BackupInfo BackupRun::publish(const Leases& leases) {
   doing([&] { return format("storing the marker of backup {}", info_.label); },
         [&] {
           targets_.each([&](repo::Repository& repository) {
-            leases.check(repository);
-            repository.write_backup(stanza_.name, info_);
+            engine::publish(
+                repository, stanza_.name, info_, [&] { leases.check(repository); },
+                [&] { repository.write_backup(stanza_.name, info_); });
           });
         });
   log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,

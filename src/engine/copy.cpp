@@ -1,4 +1,5 @@
 #include "expire_wal.hpp"
+#include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "wal_archive.hpp"
 #include "wal_wait.hpp"
@@ -11,6 +12,7 @@
 #include <pgcairn/engine/copy.hpp>
 #include <pgcairn/engine/stop.hpp>
 #include <pgcairn/repo/document.hpp>
+#include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/objects.hpp>
@@ -36,6 +38,21 @@ struct Group {
   std::function<bool(const std::string& key)> wanted;
   std::uint64_t objects = 0;  // that have to be there; 0: whatever is
 };
+
+/// What is damaged in which of two repositories.
+template <class Action>
+decltype(auto) in(const repo::Repository& repository, Action&& action) {
+  try {
+    return action();
+  } catch (DamagedError& error) {
+    error.add_context(format("reading it in repository \"{}\"", repository.name()));
+    if (error.hint().empty())
+      error.set_hint(
+          "nothing is replaced: \"pgcairn verify\" tells which backups need it; when "
+          "another repository has it whole, remove it here, then copy again");
+    throw;
+  }
+}
 
 /// One run of `repo-copy`.
 class CopyRun {
@@ -79,8 +96,11 @@ class CopyRun {
   void act(repo::Lease& lease);
   void copy(const Group& group);
   void copy_one(const std::string& key, std::uint64_t size_bytes);
-  void require_same(const std::string& key, std::uint64_t ours, std::uint64_t theirs);
+  DamagedError gone(const std::string& key) const;
+  bool is_there(const std::string& key, std::uint64_t ours, std::uint64_t theirs);
+  bool same_object(const std::string& key, std::uint64_t size_bytes);
   bool same_content(const std::string& key);
+  bool same_binding(const std::string& key);
   void require_wal();
   void copy_records();
 
@@ -148,9 +168,11 @@ void CopyRun::choose() {
 }
 
 std::string CopyRun::marker(repo::Repository& repository) const {
-  const auto json = repo::get_document(repository.driver(), repository.vault(),
-                                       repo::marker_key(stanza_, result_.backup.label));
-  return json.value_or("");
+  return in(repository, [&] {
+    return repo::get_document(repository.driver(), repository.vault(),
+                              repo::marker_key(stanza_, result_.backup.label))
+        .value_or("");
+  });
 }
 
 void CopyRun::compare_markers() {
@@ -158,7 +180,8 @@ void CopyRun::compare_markers() {
   result_.was_listed = !theirs.empty();
   if (theirs.empty() || theirs == marker(from_)) return;
   throw ConflictError(
-      format("repository \"{}\" has another backup {}", to_.name(), result_.backup.label),
+      format("repository \"{}\" has another backup {} than \"{}\"", to_.name(),
+             result_.backup.label, from_.name()),
       "two backups began in the same second, each in its repository: copy another one");
 }
 
@@ -268,8 +291,19 @@ void CopyRun::act(repo::Lease& lease) {
   copy_records();
   lease.check();
   if (result_.was_listed) return;
-  repo::put_document(to_.driver(), to_.vault(), repo::marker_key(stanza_, result_.backup.label),
-                     marker(from_), storage::IfExists::fail);
+  const std::string json = marker(from_);
+  if (json.empty()) {
+    throw MissingError(format("backup {} was removed from repository \"{}\" meanwhile",
+                              result_.backup.label, from_.name()),
+                       "copy another one");
+  }
+  publish(
+      to_, stanza_, result_.backup, [&] { lease.check(); },
+      [&] {
+        repo::put_document(to_.driver(), to_.vault(),
+                           repo::marker_key(stanza_, result_.backup.label), json,
+                           storage::IfExists::fail);
+      });
   log_info(format("backup {} is complete in repository \"{}\"", result_.backup.label, to_.name()));
 }
 
@@ -282,57 +316,85 @@ void CopyRun::copy(const Group& group) {
     const auto there = theirs.find(key);
     doing([&] { return format("copying \"{}\"", key); },
           [&] {
-            there == theirs.end() ? copy_one(key, bytes) : require_same(key, bytes, there->second);
+            if (there == theirs.end() || !is_there(key, bytes, there->second)) copy_one(key, bytes);
           });
   });
 }
 
 void CopyRun::copy_one(const std::string& key, std::uint64_t size_bytes) {
+  if (size_bytes > repo::most_bytes_of(repo::parse_key(key)->kind))
+    throw DamagedError(key, 0, "the object is longer than any of its kind");
   Buffer body;
-  if (!from_.driver().get(key, {}, body)) {
-    throw DamagedError(key, 0, format("it is no longer in repository \"{}\"", from_.name()),
-                       "an expire has removed the backup meanwhile: copy another one");
-  }
+  if (!from_.driver().get(key, {0, size_bytes + 1}, body)) throw gone(key);
   if (body.size() != size_bytes)
     throw DamagedError(key, body.size(), format("it was listed with {} bytes", size_bytes));
   repo::rebind(body.writable(), key, from_.vault(), to_.vault());
   // The archiver may have been faster.
   if (!to_.driver().put(key, body, storage::IfExists::keep)) {
     const auto there = to_.driver().stat(key);
-    require_same(key, size_bytes, there ? there->size_bytes : 0);
+    if (!there || !is_there(key, size_bytes, there->size_bytes))
+      throw TransientError(format("\"{}\" was in the way and is gone", key));
   }
   progress_.advance(size_bytes);
 }
 
-/// WAL of the same size is the same, as the archiver refuses others under its name. It may have
-/// been compressed otherwise there; a backup's objects are copies or another backup's.
-void CopyRun::require_same(const std::string& key, std::uint64_t ours, std::uint64_t theirs) {
+DamagedError CopyRun::gone(const std::string& key) const {
+  return {key, 0, format("it is no longer in repository \"{}\"", from_.name()),
+          "an expire has removed the backup meanwhile: copy another one"};
+}
+
+/// False when the target has lost it since it was listed. What is other or damaged there is never
+/// replaced.
+bool CopyRun::is_there(const std::string& key, std::uint64_t ours, std::uint64_t theirs) {
   const repo::ObjectKind kind = repo::parse_key(key)->kind;
-  if (kind == repo::ObjectKind::pack && ours == theirs) {
-    const auto index = [&](repo::Repository& repository) {
-      return repo::PackIndex::load(repository.driver(), repository.vault(), key, ours);
-    };
-    if (index(from_) == index(to_)) return;
-  } else if (kind == repo::ObjectKind::wal) {
-    if (ours == theirs || same_content(key)) return;
-  } else if (ours == theirs && same_content(key)) {
-    return;
-  }
+  // WAL may have been compressed otherwise there; a backup's objects are copies.
+  if ((ours == theirs || kind == repo::ObjectKind::wal) && same_object(key, ours)) return true;
+  if (!to_.driver().stat(key)) return false;
   throw ConflictError(
-      format("repository \"{}\" has other content under \"{}\"", to_.name(), key),
+      format("\"{}\" in repository \"{}\" is not the same as in \"{}\"", key, to_.name(),
+             from_.name()),
       kind == repo::ObjectKind::wal
-          ? "two clusters archive into this stanza, one in each repository"
+          ? "two clusters archive into this stanza, one in each repository: nothing was replaced"
           : "an interrupted backup of the same second left it there: an expire removes it later, "
             "or copy another backup");
+}
+
+/// Packs by their indexes, which have the hash of each page; all else by its content, never by its
+/// size alone.
+bool CopyRun::same_object(const std::string& key, std::uint64_t size_bytes) {
+  const repo::ObjectKind kind = repo::parse_key(key)->kind;
+  if (kind == repo::ObjectKind::manifest && !same_binding(key)) return false;
+  if (kind != repo::ObjectKind::pack) return same_content(key);
+  const auto index = [&](repo::Repository& repository) {
+    return in(repository, [&] {
+      return repo::PackIndex::load(repository.driver(), repository.vault(), key, size_bytes);
+    });
+  };
+  return index(from_) == index(to_);
 }
 
 bool CopyRun::same_content(const std::string& key) {
   const auto hash = [&](repo::Repository& repository) {
     crypto::Hasher128 hasher;
-    repo::read_content(repository, key, [&](Bytes piece) { hasher.add(piece); });
+    const bool found = in(repository, [&] {
+      return repo::read_content(repository, key, [&](Bytes piece) { hasher.add(piece); });
+    });
+    if (!found && &repository == &from_) throw gone(key);
     return hasher.finish();
   };
   return hash(from_) == hash(to_);
+}
+
+/// The marker names the bindings of a sealed manifest.
+bool CopyRun::same_binding(const std::string& key) {
+  if (!from_.vault().sealed() || !to_.vault().sealed()) return true;
+  const auto binding = [&](repo::Repository& repository) {
+    Buffer header;
+    repository.driver().get(key, {0, repo::kFrameHeaderBytes}, header);
+    return in(repository,
+              [&] { return repo::FrameReader(repository.vault(), key).binding_of(header, 0); });
+  };
+  return binding(from_) == binding(to_);
 }
 
 /// Without it the backup could not be restored from there.

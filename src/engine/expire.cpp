@@ -1,6 +1,7 @@
 #include "expire_catalog.hpp"
 #include "expire_records.hpp"
 #include "expire_wal.hpp"
+#include "leftovers.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -22,8 +23,6 @@ namespace pgcairn::engine {
 namespace {
 
 constexpr std::size_t kObjectsAtOnce = 1000;  // of a remove: as many as S3 takes
-// What an interrupted backup has stored is of use to the next one, and not for ever.
-constexpr auto kLongestResume = std::chrono::days(7);
 
 /// Removes objects in batches, each only while the lease is ours. What the store keeps is counted.
 class Remover {
@@ -340,11 +339,11 @@ void ExpireRun::plan_data() {
   const std::vector<std::string> stored = driver_.folders(repo::backups_data_prefix(stanza_));
   const std::vector<std::string> listed(kept.begin(), kept.end());
   const std::vector<std::string> resume = resumable(listed, stored);
-  const std::string oldest_resumed = format_label_time(options_.when - kLongestResume);
+  const std::string oldest_kept = format_label_time(options_.when - kLongestKept);
   for (const std::string& label : stored) {
     if (!repo::is_backup_label(label) || kept.contains(label)) continue;
     const bool left = !removed.contains(label);
-    const bool stays = left && repo::label_time(label) > oldest_resumed &&
+    const bool stays = left && repo::label_time(label) > oldest_kept &&
                        std::find(resume.begin(), resume.end(), label) != resume.end();
     if (!stays) swept_.insert(label);
     ExpiredData data;

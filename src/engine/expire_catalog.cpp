@@ -46,9 +46,10 @@ Catalog read_catalog(repo::Repository& repository, const std::string& stanza,
   std::mutex mutex;
   for_each_index(labels.size(), kRequestsAtOnce, stop, [&](std::size_t i) {
     try {
-      const repo::BackupInfo info = repository.read_backup(stanza, labels[i]);
+      const auto info = repository.find_backup(stanza, labels[i]);
+      if (!info) return;  // removed since it was listed
       std::lock_guard lock(mutex);
-      catalog.backups.push_back(small(info, catalog.owners, positions));
+      catalog.backups.push_back(small(*info, catalog.owners, positions));
     } catch (const DamagedError& error) {
       std::lock_guard lock(mutex);
       catalog.unreadable.push_back({labels[i], error});

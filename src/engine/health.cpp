@@ -106,11 +106,10 @@ class RepositoryReader {
     std::mutex mutex;
     for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
       try {
-        repo::BackupInfo backup = repository_.read_backup(stanza_, labels[i]);
+        auto backup = repository_.find_backup(stanza_, labels[i]);
+        if (!backup) return;  // removed since it was listed
         std::lock_guard lock(mutex);
-        facts_.newest.push_back(std::move(backup));
-      } catch (const MissingError&) {
-        // Removed since it was listed.
+        facts_.newest.push_back(std::move(*backup));
       } catch (const DamagedError& error) {
         std::lock_guard lock(mutex);
         facts_.unreadable.push_back(error.message());

@@ -65,11 +65,10 @@ class InfoReader {
     std::mutex mutex;
     for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
       try {
-        repo::BackupInfo backup = repository_.read_backup(stanza_, labels[i]);
+        auto backup = repository_.find_backup(stanza_, labels[i]);
+        if (!backup) return;  // removed since it was listed
         std::lock_guard lock(mutex);
-        info_.backups.push_back(std::move(backup));
-      } catch (const MissingError&) {
-        // Removed since it was listed.
+        info_.backups.push_back(std::move(*backup));
       } catch (const DamagedError& error) {
         std::lock_guard lock(mutex);
         note_error(error);

@@ -56,6 +56,11 @@ std::optional<repo::Extent> StoredPages::find(std::uint64_t offset_bytes, Bytes 
   return std::nullopt;
 }
 
+void leave_out_old(std::vector<std::string>& labels, Timestamp when) {
+  const std::string oldest = format_label_time(when - kLongestResume);
+  std::erase_if(labels, [&](const auto& label) { return repo::label_time(label) <= oldest; });
+}
+
 std::vector<std::string> leftovers_for(std::string_view label, std::span<const std::string> listed,
                                        std::span<const std::string> stored) {
   const auto same_kind = [&](std::string_view other) {
@@ -209,7 +214,8 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
 
 repo::PackIndex Leftovers::Stream::read_from(repo::Repository& repository, const std::string& key,
                                              std::uint32_t pack, Files& files) {
-  if (!repository.driver().get(key, {}, body_)) throw DamagedError(key, 0, "the pack is gone");
+  if (!repository.driver().get(key, {0, repo::kMostPackBytes}, body_))
+    throw DamagedError(key, 0, "the pack is gone");
   auto index = repo::PackIndex::parse(body_, repository.vault(), key);
   repo::FrameReader reader(repository.vault(), key, index.seal());
   for (std::uint32_t i = 0; i < index.frames(); ++i) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,6 +39,15 @@ class StoredPages {
  private:
   std::vector<StoredPage> pages_;  // by number; one may be there several times
 };
+
+/// What an interrupted backup has stored is of use to the next ones, and not for ever: so old a
+/// label is no longer taken over from. An expire removes what is a day older, so that one that was
+/// suspended in the middle of a request takes nothing away from a backup that began meanwhile.
+inline constexpr std::chrono::days kLongestResume(6);
+inline constexpr std::chrono::days kLongestKept = kLongestResume + std::chrono::days(1);
+
+/// Leaves out the labels that are older than kLongestResume at `when`.
+void leave_out_old(std::vector<std::string>& labels, Timestamp when);
 
 /// Of the labels below which packs are stored, those of interrupted backups that the new backup
 /// `label` may take over, the newest first. Pure. A full one takes over from full ones, others from

@@ -9,6 +9,8 @@
 #include <pgcairn/repo/records.hpp>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 namespace pgcairn::engine {
 
@@ -50,6 +52,16 @@ UpgradedStanza upgrade_in(repo::Repository& repository, const StanzaSettings& st
   return result;
 }
 
+std::vector<std::string> held_of(repo::Repository& repository, const std::string& stanza,
+                                 const std::vector<std::string>& labels) {
+  const repo::Standing standing(repo::read_records(repository, stanza, {"hold", "release"}), now());
+  std::vector<std::string> held;
+  for (const std::string& label : labels) {
+    if (!standing.holds(label).empty()) held.push_back(label);
+  }
+  return held;
+}
+
 StanzaContent content_of(repo::Repository& repository, const std::string& stanza) {
   StanzaContent content;
   content.repository = repository.name();
@@ -62,18 +74,28 @@ StanzaContent content_of(repo::Repository& repository, const std::string& stanza
     });
   }
   content.backups = repository.backup_labels(stanza);
-  const repo::Standing standing(repo::read_records(repository, stanza, {"hold", "release"}), now());
-  for (const std::string& label : content.backups) {
-    if (!standing.holds(label).empty()) content.held.push_back(label);
-  }
+  content.held = held_of(repository, stanza, content.backups);
   return content;
 }
 
-void remove_below(repo::Repository& repository, const std::string& prefix,
+/// To be asked by the holder of the lease: from then on `hold` promises nothing, and what it
+/// promised before is seen.
+void refuse_when_held(repo::Repository& repository, const std::string& stanza) {
+  const auto held = held_of(repository, stanza, repository.backup_labels(stanza));
+  if (held.empty()) return;
+  throw LockedError(format("backup {} of stanza \"{}\" in repository \"{}\" is held", held.front(),
+                           stanza, repository.name()),
+                    "\"pgcairn info\" shows why; unhold it first");
+}
+
+/// In batches, each only while the lease is ours.
+void remove_below(repo::Repository& repository, const std::string& prefix, repo::Lease& lease,
                   const std::stop_token& stop) {
   std::vector<std::string> keys;
   const auto remove = [&] {
+    if (keys.empty()) return;
     check_stop(stop);
+    lease.check();
     repository.driver().remove(keys);
     keys.clear();
   };
@@ -139,20 +161,17 @@ std::vector<StanzaContent> read_stanza_content(const std::string& stanza,
 
 void delete_stanza(const std::string& stanza, std::span<repo::Repository> repositories,
                    std::stop_token stop) {
+  std::vector<std::pair<repo::Repository*, std::unique_ptr<repo::Lease>>> ours;
   for (repo::Repository& repository : repositories) {
     repository.open();
-    const StanzaContent content = content_of(repository, stanza);
-    if (content.objects == 0) continue;
-    repo::Lease lease(repository, stanza, "stanza-delete", stop);
-    if (!content.held.empty()) {
-      throw LockedError(format("backup {} of stanza \"{}\" in repository \"{}\" is held",
-                               content.held.front(), stanza, repository.name()),
-                        "\"pgcairn info\" shows why; unhold it first");
-    }
-    for (const std::string& prefix : all_prefixes(stanza)) {
-      lease.check();
-      remove_below(repository, prefix, stop);
-    }
+    if (content_of(repository, stanza).objects == 0) continue;
+    ours.emplace_back(&repository,
+                      std::make_unique<repo::Lease>(repository, stanza, "stanza-delete", stop));
+    refuse_when_held(repository, stanza);
+  }
+  for (const auto& [repository, lease] : ours) {
+    for (const std::string& prefix : all_prefixes(stanza))
+      remove_below(*repository, prefix, *lease, stop);
   }
 }
 

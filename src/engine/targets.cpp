@@ -114,16 +114,14 @@ std::string new_label(std::span<repo::Repository* const> repositories, const std
 
 std::optional<std::string> why_not_built_on(repo::Repository& repository, const std::string& stanza,
                                             const repo::BackupInfo& backup) {
-  const std::vector<std::string> labels = repository.backup_labels(stanza);
-  if (std::find(labels.begin(), labels.end(), backup.label) == labels.end())
-    return format("it is not in repository \"{}\"", repository.name());
   try {
-    repo::BackupInfo theirs = repository.read_backup(stanza, backup.label);
+    auto theirs = repository.find_backup(stanza, backup.label);
+    if (!theirs) return format("it is not in repository \"{}\"", repository.name());
     // Two backups that began in the same second have one label, each in its repository.
-    if (write_backup_info(theirs) != write_backup_info(backup))
+    if (write_backup_info(*theirs) != write_backup_info(backup))
       return format("repository \"{}\" has another backup of this label", repository.name());
     if (auto damage = recorded_damage(repository, stanza).of(backup.label)) return damage;
-    const PriorBackup whole(repository, stanza, std::move(theirs));
+    const PriorBackup whole(repository, stanza, std::move(*theirs));
   } catch (const DamagedError& error) {
     return error.render();
   }

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 namespace pgcairn::engine {
 
@@ -54,6 +55,7 @@ class Verification {
       read_manifest(backup);
     }
     for (const auto& [label, packs] : packs_) compare_packs(label, packs);
+    packs_.clear();
     for (const auto& [id, cluster] : clusters_) read_archive(cluster);
     for (const repo::BackupInfo& backup : backups_) follow_wal(backup);
     count_wal();
@@ -71,20 +73,14 @@ class Verification {
   struct NamedPack {
     std::uint64_t size_bytes = 0;
     std::optional<repo::Binding> seal;
-    std::vector<std::string> backups;
-  };
-  struct WholePack {
-    std::string key;
-    std::uint64_t size_bytes;
-    std::optional<repo::Binding> seal;
-    std::vector<std::string> backups;
+    LabelSets::Id backups = LabelSets::kNone;
   };
   struct WalObject {
     repo::Cluster cluster;
     std::string file;
     std::uint64_t size_bytes = 0;
-    bool reached = false;              // from a backup on
-    std::vector<std::string> backups;  // that need it to become consistent
+    bool reached = false;                      // from a backup on
+    LabelSets::Id backups = LabelSets::kNone;  // that need it to become consistent
   };
 
   bool open();
@@ -100,6 +96,7 @@ class Verification {
   void check_timeline(const repo::BackupInfo& backup, const Timelines& timelines);
   void count_wal();
   void open_objects();
+  void compare_maps(const PackShapes& shapes);
   void judge_suspects(std::vector<SuspectPage>& suspects);
   void name_files();
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
@@ -130,8 +127,9 @@ class Verification {
   VerifiedRepository result_;
   std::vector<repo::BackupInfo> backups_;
   std::vector<repo::Record> records_;
+  LabelSets labels_;
   std::map<std::string, std::map<std::uint32_t, NamedPack>> packs_;  // by owner and number
-  std::vector<WholePack> whole_packs_;
+  std::vector<ObjectToOpen> objects_;
   std::map<std::string, repo::Cluster> clusters_;                // by id
   std::map<std::string, WalObject> wal_;                         // by key
   std::map<std::string, std::unique_ptr<WalArchive>> archives_;  // by cluster
@@ -154,13 +152,15 @@ void Verification::read_markers() {
   if (options_.set.empty()) labels = repository_.backup_labels(stanza_);
   for (const std::string& label : labels) {
     try {
-      backups_.push_back(repository_.read_backup(stanza_, label));
+      auto backup = repository_.find_backup(stanza_, label);
+      if (!backup && options_.set.empty()) continue;  // removed since it was listed
+      backups_.push_back(backup ? std::move(*backup) : repository_.read_backup(stanza_, label));
     } catch (const DamagedError& error) {
       damaged(error, {label});
     }
+    result_.labels.push_back(label);
   }
   result_.backups = backups_.size();
-  result_.labels = std::move(labels);
 }
 
 void Verification::read_clusters() {
@@ -196,14 +196,14 @@ void Verification::read_manifest(const repo::BackupInfo& backup) {
     for (const repo::ManifestPack& pack : manifest.packs()) {
       const std::string& owner = manifest.header().refs.at(pack.ref).backup;
       NamedPack& named = packs_[owner][pack.pack];
-      if (!named.backups.empty() && named.size_bytes != pack.size_bytes) {
+      if (named.backups != LabelSets::kNone && named.size_bytes != pack.size_bytes) {
         damaged(repo::pack_key(stanza_, owner, pack.pack),
-                "two manifests name it with different sizes", {named.backups.front(), backup.label},
-                pack.size_bytes);
+                "two manifests name it with different sizes",
+                {labels_.at(named.backups).front(), backup.label}, pack.size_bytes);
       }
       named.size_bytes = pack.size_bytes;
       named.seal = pack.seal;
-      named.backups.push_back(backup.label);
+      named.backups = labels_.with(named.backups, backup.label);
     }
   } catch (const DamagedError& error) {
     damaged(error, {backup.label});
@@ -212,25 +212,33 @@ void Verification::read_manifest(const repo::BackupInfo& backup) {
 
 void Verification::compare_packs(const std::string& label,
                                  const std::map<std::uint32_t, NamedPack>& packs) {
-  std::map<std::string, std::uint64_t> found;
-  repository_.driver().list(repo::pack_prefix(stanza_, label), [&](const storage::Object& object) {
-    found[object.key] = object.size_bytes;
-  });
-  for (const auto& [number, named] : packs) {
-    ++result_.packs;
-    const std::string key = repo::pack_key(stanza_, label, number);
-    const auto object = found.find(key);
-    if (object == found.end()) {
-      damaged(key, "the pack is missing", named.backups);
-    } else if (object->second != named.size_bytes) {
-      damaged(key,
-              format("the pack has {} bytes, and had {} when it was written", object->second,
-                     named.size_bytes),
-              named.backups, std::min(object->second, named.size_bytes));
-    } else {
-      whole_packs_.push_back({key, named.size_bytes, named.seal, named.backups});
+  // Both are in the order of their numbers.
+  auto next = packs.begin();
+  const auto missing_before = [&](std::uint64_t number) {
+    for (; next != packs.end() && next->first < number; ++next) {
+      damaged(repo::pack_key(stanza_, label, next->first), "the pack is missing",
+              labels_.at(next->second.backups));
     }
-  }
+  };
+  repository_.driver().list(repo::pack_prefix(stanza_, label), [&](const storage::Object& object) {
+    const auto parsed = repo::parse_key(object.key);
+    if (!parsed || parsed->kind != repo::ObjectKind::pack) return;
+    missing_before(parsed->number);
+    if (next == packs.end() || next->first != parsed->number) return;
+    const NamedPack& named = next->second;
+    ++next;
+    if (object.size_bytes == named.size_bytes) {
+      if (options_.level == VerifyLevel::full)
+        objects_.push_back({object.key, named.size_bytes, {}, "", named.backups, named.seal});
+      return;
+    }
+    damaged(object.key,
+            format("the pack has {} bytes, and had {} when it was written", object.size_bytes,
+                   named.size_bytes),
+            labels_.at(named.backups), std::min(object.size_bytes, named.size_bytes));
+  });
+  missing_before(UINT64_MAX);
+  result_.packs += packs.size();
 }
 
 /// Lists what is archived of a cluster, and reads its histories.
@@ -238,7 +246,8 @@ void Verification::read_archive(const repo::Cluster& cluster) {
   const std::string id = repo::cluster_id(cluster);
   repository_.driver().list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
     const std::string file = object.key.substr(object.key.rfind('/') + 1);
-    if (wal_file_kind(file)) wal_[object.key] = {cluster, file, object.size_bytes, false, {}};
+    if (wal_file_kind(file))
+      wal_[object.key] = {cluster, file, object.size_bytes, false, LabelSets::kNone};
   });
   for (auto object = wal_.begin(); object != wal_.end();) {
     const bool history = wal_file_kind(object->second.file) == WalFileKind::timeline_history;
@@ -300,7 +309,7 @@ void Verification::follow_wal(const repo::BackupInfo& backup,
     if (object == wal_.end()) continue;  // stored since it was listed
     object->second.reached = true;
     if (parse_wal_segment_name(name, backup.wal_segment_bytes)->number <= last->number)
-      add_once(object->second.backups, backup.label);
+      object->second.backups = labels_.with(object->second.backups, backup.label);
   }
   const bool needed = missing->number <= last->number;
   if (!needed && reach.after_gap.empty()) return;
@@ -324,14 +333,12 @@ void Verification::count_wal() {
 }
 
 void Verification::open_objects() {
-  std::vector<ObjectToOpen> objects;
-  for (const WholePack& pack : whole_packs_)
-    objects.push_back({pack.key, pack.size_bytes, {}, "", pack.backups, pack.seal});
+  std::vector<ObjectToOpen> objects = std::exchange(objects_, {});
   for (const auto& [key, wal] : wal_)
     objects.push_back({key, wal.size_bytes, wal.cluster, wal.file, wal.backups});
   choose_sample(objects, options_.sample_percent);
   begin_with(objects, options_.max_duration ? first_object(records_, result_.labels.size()) : "");
-  ObjectOpener opener(stanza_, repository_, progress_, stop_);
+  ObjectOpener opener(stanza_, repository_, labels_, progress_, stop_);
   const std::size_t opened = opener.open(objects, options_.process_max, [&] {
     return options_.max_duration && Steady::now() - began_ >= *options_.max_duration;
   });
@@ -341,11 +348,25 @@ void Verification::open_objects() {
   result_.bytes_read = opener.bytes_read();
   for (const ObjectToOpen& object : objects)
     ++(object.wal_file.empty() ? result_.packs_opened : result_.wal_opened);
+  compare_maps(opener.shapes());
   judge_suspects(opener.suspects());
   if (opener.further_suspects() > 0) {
     result_.notes.push_back(
         format("{} more pages whose checksum does not fit were not followed to their backups",
                opener.further_suspects()));
+  }
+}
+
+/// A map that leads nowhere would end a restore.
+void Verification::compare_maps(const PackShapes& shapes) {
+  for (const repo::BackupInfo& backup : backups_) {
+    try {
+      repo::ManifestReader manifest = manifest_of(backup);
+      for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
+        result_.damages.push_back(std::move(damage));
+    } catch (const DamagedError&) {
+      // Told when it was read first; and a backup that is removed meanwhile is not damaged.
+    }
   }
 }
 

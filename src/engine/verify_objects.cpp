@@ -21,6 +21,20 @@ constexpr std::size_t kMostSuspects = 100'000;
 
 }  // namespace
 
+LabelSets::Id LabelSets::with(Id id, const std::string& label) {
+  const auto known = next_.find({id, label});
+  if (known != next_.end()) return known->second;
+  std::vector<std::string> set = sets_[id];
+  Id found = id;
+  if (std::find(set.begin(), set.end(), label) == set.end()) {
+    set.push_back(label);
+    found = static_cast<Id>(sets_.size());
+    sets_.push_back(std::move(set));
+  }
+  next_.emplace(std::pair(id, label), found);
+  return found;
+}
+
 void choose_sample(std::vector<ObjectToOpen>& objects, unsigned percent) {
   if (percent >= 100 || objects.empty()) return;
   std::mt19937_64 random{std::random_device{}()};
@@ -41,10 +55,11 @@ struct ObjectOpener::Scratch {
   Buffer raw;
 };
 
-ObjectOpener::ObjectOpener(std::string stanza, repo::Repository& repository, Progress& progress,
-                           std::stop_token stop)
+ObjectOpener::ObjectOpener(std::string stanza, repo::Repository& repository,
+                           const LabelSets& labels, Progress& progress, std::stop_token stop)
     : stanza_(std::move(stanza)),
       repository_(repository),
+      labels_(labels),
       progress_(progress),
       stop_(std::move(stop)) {}
 
@@ -89,7 +104,7 @@ void ObjectOpener::note(const DamagedError& error, const ObjectToOpen& object,
   damages_.push_back({.object = object.key,
                       .offset_bytes = error.offset(),
                       .cause = error.cause(),
-                      .backups = object.backups,
+                      .backups = labels_.at(object.backups),
                       .frame = frame});
 }
 
@@ -104,7 +119,7 @@ void ObjectOpener::note(std::vector<SuspectPage> pages, const ObjectToOpen& pack
     page.pack = pack.key;
     page.frame = frame;
     page.frame_at_bytes = frame_at_bytes;
-    page.backups = pack.backups;
+    page.backups = labels_.at(pack.backups);
     suspects_.push_back(std::move(page));
   }
 }
@@ -120,6 +135,10 @@ void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                              const std::stop_token& stop) {
   const auto index = repo::PackIndex::load(repository_.driver(), repository_.vault(), pack.key,
                                            pack.size_bytes, repo::PackIndex::kTailBytes, pack.seal);
+  {
+    std::lock_guard lock(mutex_);
+    shapes_.emplace(pack.key, FrameSizes(index));
+  }
   repo::FrameReader reader(repository_.vault(), pack.key, index.seal());
   for (std::uint32_t first = 0, frame = 0; first < index.frames(); first = frame) {
     check_stop(stop);
@@ -159,7 +178,7 @@ void ObjectOpener::open_wal(const ObjectToOpen& wal) {
     size_bytes += piece.size();
   });
   // What no backup needs may be removed meanwhile.
-  if (!there && wal.backups.empty()) return;
+  if (!there && wal.backups == LabelSets::kNone) return;
   if (!there) throw DamagedError(wal.key, 0, "the WAL file was there and is gone");
   count(wal.size_bytes);
   const auto kind = wal_file_kind(wal.wal_file);

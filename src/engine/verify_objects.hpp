@@ -1,15 +1,34 @@
 #pragma once
 
+#include "verify_maps.hpp"
 #include "verify_pages.hpp"
 
 #include <pgcairn/engine/verify.hpp>
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pgcairn::engine {
+
+/// Which backups need something. There are many objects and few such sets: each set is kept once.
+class LabelSets {
+ public:
+  using Id = std::uint32_t;
+  static constexpr Id kNone = 0;
+
+  /// The set of `id` and `label`, which is in it once.
+  Id with(Id id, const std::string& label);
+  const std::vector<std::string>& at(Id id) const { return sets_[id]; }
+
+ private:
+  std::vector<std::vector<std::string>> sets_ = {{}};
+  std::map<std::pair<Id, std::string>, Id> next_;
+};
 
 /// A pack, or a WAL object when `wal_file` is set.
 struct ObjectToOpen {
@@ -17,8 +36,8 @@ struct ObjectToOpen {
   std::uint64_t size_bytes = 0;
   repo::Cluster cluster;
   std::string wal_file;
-  std::vector<std::string> backups;     // that need it
-  std::optional<repo::Binding> seal{};  // of a sealed pack: which object it has to be
+  LabelSets::Id backups = LabelSets::kNone;  // that need it
+  std::optional<repo::Binding> seal{};       // of a sealed pack: which object it has to be
 };
 
 /// Leaves `percent` of them, chosen at random, at least one.
@@ -30,8 +49,9 @@ void begin_with(std::vector<ObjectToOpen>& objects, const std::string& key);
 /// page hashes, page checksums, the header of the WAL. Memory: two buffers of 16 MiB a thread.
 class ObjectOpener {
  public:
-  ObjectOpener(std::string stanza, repo::Repository& repository, Progress& progress,
-               std::stop_token stop);
+  /// `labels` must outlive this.
+  ObjectOpener(std::string stanza, repo::Repository& repository, const LabelSets& labels,
+               Progress& progress, std::stop_token stop);
 
   /// Opens them in their order until `time_is_up`, which is asked before each; how many.
   std::size_t open(const std::vector<ObjectToOpen>& objects, unsigned threads,
@@ -42,6 +62,8 @@ class ObjectOpener {
   /// How many more there are.
   std::uint64_t further_suspects() const { return further_suspects_; }
   std::uint64_t bytes_read() const { return bytes_read_; }
+  /// Of the packs that were opened.
+  const PackShapes& shapes() const { return shapes_; }
 
  private:
   struct Scratch;
@@ -55,10 +77,12 @@ class ObjectOpener {
 
   std::string stanza_;
   repo::Repository& repository_;
+  const LabelSets& labels_;
   Progress& progress_;
   std::stop_token stop_;
   std::mutex mutex_;
   std::vector<Damage> damages_;
+  PackShapes shapes_;
   std::vector<SuspectPage> suspects_;
   std::uint64_t further_suspects_ = 0;
   std::uint64_t bytes_read_ = 0;

@@ -46,4 +46,20 @@ repo::WalContent WalSource::content() const {
           }};
 }
 
+repo::WalContent WalSource::content_while_named() const {
+  const repo::WalContent all = content();
+  return {all.size_bytes, [this, all](std::uint64_t offset_bytes, MutableBytes out) {
+            all.read(offset_bytes, out);
+            if (offset_bytes + out.size() < size_bytes_) return;
+            const auto named = stat_if_exists(path_);
+            const struct stat ours = stat_of(fd_, path_);
+            if (named && named->st_ino == ours.st_ino && named->st_dev == ours.st_dev) return;
+            throw RecycledError(
+                format("the server has recycled WAL segment {} while it was read",
+                       path_.filename().native()),
+                "raise wal_keep_size, or give the role the REPLICATION attribute, so that a slot "
+                "holds the WAL");
+          }};
+}
+
 }  // namespace pgcairn::engine

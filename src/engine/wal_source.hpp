@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/repository.hpp>
@@ -8,6 +9,11 @@
 #include <string>
 
 namespace pgcairn::engine {
+
+/// The server has made another segment of the file that was read.
+class RecycledError : public Error {
+  using Error::Error;
+};
 
 /// A file of pg_wal, open for reading in pieces.
 class WalSource {
@@ -19,6 +25,10 @@ class WalSource {
   void check(const std::string& name, const repo::Cluster& cluster) const;
   /// Valid as long as this is.
   repo::WalContent content() const;
+  /// The same of a segment that the server may recycle: its file gets another name then, and later
+  /// other content. The read that reaches the end throws RecycledError when the name is no longer
+  /// this file's; when it is, all that was read was the segment's.
+  repo::WalContent content_while_named() const;
 
  private:
   WalSource(Fd fd, fs::path path);

@@ -12,6 +12,9 @@ namespace pgcairn::repo {
 namespace {
 
 constexpr std::array<std::string_view, 3> kTypeNames = {"full", "incr", "diff"};
+// More than any backup can have; what exceeds them would only fill memory.
+constexpr std::uint32_t kMostManifestParts = 1'000'000;
+constexpr std::uint64_t kMostWalSegments = std::uint64_t{1} << 24;
 
 }  // namespace
 
@@ -129,7 +132,15 @@ bool is_wal_range(const BackupInfo& info) {
     return false;
   const auto first = parse_wal_segment_name(info.wal_start, info.wal_segment_bytes);
   const auto last = parse_wal_segment_name(info.wal_stop, info.wal_segment_bytes);
-  return first && last && first->timeline == last->timeline && first->number <= last->number;
+  return first && last && first->timeline == last->timeline && first->number <= last->number &&
+         last->number - first->number < kMostWalSegments;
+}
+
+/// The member that contradicts the others, or exceeds its limit; empty: none does.
+std::string_view what_cannot_be(const BackupInfo& info) {
+  if (info.cluster != format("{}-{}", info.pg_version, info.system_id)) return "cluster";
+  if (info.manifest_parts > kMostManifestParts) return "manifest-parts";
+  return is_wal_range(info) ? "" : "wal-start";
 }
 
 std::vector<PageErrors> read_page_errors(const JsonValue& value) {
@@ -186,11 +197,13 @@ std::vector<DatabaseInfo> read_databases(const JsonValue& value) {
   return databases;
 }
 
-std::vector<PackRange> read_packs(const JsonValue& value) {
+std::vector<PackRange> read_packs(const JsonValue& value, const std::string& object) {
   std::vector<PackRange> packs;
   for (const JsonValue item : value.array()) {
     packs.push_back(
         {std::string(item["backup"].string()), item["first"].u32(), item["last"].u32()});
+    if (!is_backup_label(packs.back().backup) || packs.back().first > packs.back().last)
+      throw DamagedError(object, 0, "\"packs\" is not understood");
   }
   return packs;
 }
@@ -265,13 +278,13 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
   info.backup_label = unescape_bytes(json["backup-label"].string());
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());
-  info.packs = read_packs(json["packs"]);
+  info.packs = read_packs(json["packs"], object);
   info.manifest_parts = number("manifest-parts");
   if (const auto seals = json.find("manifest-seals")) info.manifest_seals = read_seals(*seals);
   info.codec = string("codec");
   info.program_version = string("program-version");
   info.host = unescape_bytes(json["host"].string());
-  if (!is_wal_range(info)) throw wrong("wal-start");
+  if (const std::string_view name = what_cannot_be(info); !name.empty()) throw wrong(name);
   return info;
 }
 

@@ -8,8 +8,6 @@ namespace pgcairn::repo {
 
 namespace {
 
-constexpr std::size_t kMostDocumentBytes = 64 * kMiB;
-
 std::string check_line(const Vault& vault, std::string_view key, std::string_view json) {
   const std::string covered = format("{}\n{}", vault.place_of(key), json);
   return format("{{\"check\":\"{}\"}}", hex(crypto::hash128(as_bytes(covered))));

@@ -165,6 +165,13 @@ std::uint32_t FrameReader::number_of(Bytes bytes, std::uint64_t offset) const {
   return load_le<std::uint32_t>(bytes.data() + kAtNumber);
 }
 
+Binding FrameReader::binding_of(Bytes bytes, std::uint64_t offset) const {
+  whole_bytes(bytes, offset);  // is this a header?
+  Binding binding;
+  std::memcpy(binding.data(), bytes.data() + kAtBinding, binding.size());
+  return binding;
+}
+
 Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::uint32_t number) {
   const std::size_t whole = whole_bytes(bytes, offset);
   if (whole > bytes.size())

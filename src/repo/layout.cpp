@@ -77,6 +77,16 @@ bool tells_of_repository(std::string_view key) {
          key.starts_with("key/");
 }
 
+bool is_document(std::string_view key) {
+  return key.ends_with(".json");
+}
+
+bool needs_lease(std::string_view operation, std::string_view key) {
+  if (operation == "remove") return !key.starts_with("lease/");
+  const std::size_t slash = key.find('/');
+  return slash != std::string_view::npos && key.substr(slash).starts_with("/backup/");
+}
+
 std::string document_name(std::string_view key, std::string_view prefix) {
   constexpr std::string_view suffix = ".json";
   if (!key.starts_with(prefix) || !key.ends_with(suffix) ||

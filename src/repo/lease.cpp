@@ -14,6 +14,11 @@ namespace {
 
 // A log whose last document is gone whenever it is asked for is not to be waited for.
 constexpr int kMostListings = 10;
+// A lease that says that it lasts longer was not written by this program.
+constexpr std::uint64_t kMostSeconds = 24 * 60 * 60;
+constexpr std::uint64_t kMostNumber = 99'999'999;  // of eight digits
+constexpr milliseconds kGiveBackFor{10'000};
+constexpr milliseconds kGiveBackPause{250};
 
 std::string holder_in(std::string_view json, const std::string& key) {
   JsonDocument document(key);
@@ -41,7 +46,12 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   const auto number = parse_u64(document_name(last_key, lease_prefix(stanza)));
   const auto since = parse_utc(root["since"].string());
   const auto time = parse_utc(root["time"].string());
-  if (!number || !since || !time) throw DamagedError(last_key, 0, "the lease is not understood");
+  const std::uint64_t seconds = root["seconds"].u64();
+  if (!number || *number >= kMostNumber || !since || !time || seconds < 1 ||
+      seconds > kMostSeconds) {
+    throw DamagedError(last_key, 0, "the lease is not understood",
+                       "no run of this program wrote it: find out who did, then remove it");
+  }
   state.number = static_cast<std::uint32_t>(*number);
   state.holder = root["holder"].string();
   state.held = root["state"].string() == "held";
@@ -54,7 +64,7 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   }
   state.since = *since;
   state.time = *time;
-  state.valid_for = std::chrono::seconds(root["seconds"].u64());
+  state.valid_for = std::chrono::seconds(seconds);
   if (const auto done = root.find("done-bytes"))
     state.progress = LeaseProgress{done->u64(), root["total-bytes"].u64()};
   return state;
@@ -70,6 +80,7 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
       stanza_(std::move(stanza)),
       operation_(std::move(operation)),
       valid_for_(valid_for),
+      clock_(clock),
       holder_(random_id()),
       since_(now()) {
   const auto state = wait_until_free(clock, stop);
@@ -86,6 +97,7 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
                              stanza_, repository_.name()),
                       "wait for it, then try again");
   }
+  repository_.fence().set([this] { confirm(); });
   heart_ = std::jthread([this](std::stop_token stopped) { keep_alive(stopped); });
 }
 
@@ -134,30 +146,55 @@ LockedError Lease::held_by(const LeaseState& state) const {
 Lease::~Lease() {
   heart_.request_stop();
   if (heart_.joinable()) heart_.join();
+  repository_.fence().clear();
   if (!lost_) give_back();
 }
 
+/// A driver that was asked to stop does not try again: here it is tried again for a bounded time,
+/// so that nobody has to wait until the lease of a run that was ended has run out.
 void Lease::give_back() noexcept {
-  try {
-    write(false);
-  } catch (const Error& error) {
-    log_warn(format("the lease of stanza \"{}\" could not be given back and runs out by itself: {}",
-                    stanza_, error.message()));
-  } catch (...) {  // interrupted while it waited to try again
-    log_warn(
-        format("the lease of stanza \"{}\" was not given back and runs out by itself", stanza_));
+  const storage::BootTime began = repository_.fence().since_boot();
+  std::string cause = "interrupted";
+  for (milliseconds slept{0};; slept += kGiveBackPause) {
+    try {
+      write(false);
+      return;
+    } catch (const TransientError& error) {
+      cause = error.message();
+    } catch (const Error& error) {
+      cause = error.message();
+      break;
+    } catch (...) {  // interrupted between two attempts
+    }
+    if (slept >= kGiveBackFor || repository_.fence().since_boot() - began >= kGiveBackFor) break;
+    clock_.sleep(kGiveBackPause, {});
   }
+  log_warn(format("the lease of stanza \"{}\" could not be given back and runs out by itself: {}",
+                  stanza_, cause));
 }
 
 void Lease::check() {
   std::lock_guard lock(mutex_);
   if (!lost_ && !write(true)) lost_ = true;
-  if (lost_) {
-    throw LockedError(
-        format("the lease of stanza \"{}\" in repository \"{}\" was lost to another run", stanza_,
-               repository_.name()),
-        "this run could not reach the repository in time, or the machine was suspended; try again");
-  }
+  require_ours();
+}
+
+/// A lease that is not written again may be taken over after half of its time.
+void Lease::confirm() {
+  std::lock_guard lock(mutex_);
+  if (!lost_ &&
+      repository_.fence().since_boot() - confirmed_ >= storage::BootTime(valid_for_) / 4 &&
+      !write(true))
+    lost_ = true;
+  require_ours();
+}
+
+void Lease::require_ours() {
+  if (!lost_) return;
+  throw LockedError(
+      format("the lease of stanza \"{}\" in repository \"{}\" was lost to another run", stanza_,
+             repository_.name()),
+      "this run could not reach the repository in time, or the machine was suspended; try again");
 }
 
 void Lease::tell_progress(std::function<LeaseProgress()> progress) {
@@ -167,6 +204,7 @@ void Lease::tell_progress(std::function<LeaseProgress()> progress) {
 
 /// Puts our next document; false when another run has the lease.
 bool Lease::write(bool held) {
+  const storage::BootTime began = repository_.fence().since_boot();
   JsonWriter json;
   json.begin_object().member("holder", holder_).member("state", held ? "held" : "released");
   json.member("operation", operation_).member("host", escape_bytes(host_name()));
@@ -202,6 +240,7 @@ bool Lease::write(bool held) {
     if (other && *other < number) older.push_back(object.key);
   });
   if (overtaken) return false;
+  confirmed_ = began;
   remove_older(older);
   return true;
 }
@@ -217,7 +256,8 @@ void Lease::keep_alive(std::stop_token stop) {
         return;
       }
     } catch (const Interrupted&) {
-      return;
+      // The run was asked to stop, and may still have something to finish.
+      if (stop.stop_requested()) return;
     } catch (const Error& error) {
       log_warn(format("the lease of stanza \"{}\" could not be renewed, trying again: {}", stanza_,
                       error.message()));

@@ -1,5 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack.hpp>
@@ -13,7 +14,6 @@ namespace {
 constexpr std::size_t kFrameLinesBytes = 512 * kKiB;  // a frame is closed when it holds this much
 constexpr std::size_t kPartBytes = 8 * kMiB;          // a part when it is this long
 constexpr std::size_t kLongestLineBytes = 4 * kMiB;
-constexpr std::size_t kMostPartBytes = 16 * kMiB;
 constexpr int kManifestLevel = 3;
 
 std::string octal(std::uint32_t mode) {
@@ -180,6 +180,7 @@ ManifestReader::ManifestReader(storage::Driver& driver, Vault vault, std::string
   if (header_.label != label_) damaged(format("this is the manifest of backup {}", header_.label));
   for (const JsonValue ref : header["refs"].array()) {
     const std::uint32_t frame_bytes = ref["frame-bytes"].u32();
+    if (!is_backup_label(ref["backup"].string())) damaged("a ref is no label of a backup");
     header_.refs.push_back({std::string(ref["backup"].string()), frame_bytes});
     if (frame_bytes == 0 || frame_bytes > kMostFrameBytes || frame_bytes % kHashedBytes != 0)
       damaged(format("frames of {} bytes are not possible", frame_bytes));
@@ -206,10 +207,10 @@ std::uint32_t ManifestReader::read_mode(const JsonValue& value) const {
 
 void ManifestReader::load_part() {
   const std::string key = manifest_key(stanza_, label_, next_part_);
-  if (!driver_.get(key, {0, kMostPartBytes + 1}, part_))
+  if (!driver_.get(key, {0, kMostManifestPartBytes + 1}, part_))
     throw DamagedError(key, 0, "this part of the manifest is missing");
-  if (part_.size() > kMostPartBytes)
-    throw DamagedError(key, kMostPartBytes, "this part of the manifest is too long");
+  if (part_.size() > kMostManifestPartBytes)
+    throw DamagedError(key, kMostManifestPartBytes, "this part of the manifest is too long");
   frames_ = std::make_unique<FrameReader>(
       vault_, key,
       vault_.sealed() && !seals_.empty() ? std::optional(seals_[next_part_]) : std::nullopt);
@@ -351,6 +352,7 @@ std::vector<ManifestPack> ManifestReader::packs() {
       damaged("a pack's line is not understood");
     packs.push_back(
         {pack[0].u32(), pack[1].u32(), value["size"].u64(), index[0].u64(), index[1].u32()});
+    if (packs.back().size_bytes > kMostPackBytes) damaged("a pack is longer than packs can be");
     // Absent in a copy of what was not sealed.
     if (const auto seal = value.find("seal"); seal && vault_.sealed()) {
       packs.back().seal = parse_binding(seal->string());

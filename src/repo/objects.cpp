@@ -3,6 +3,7 @@
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/objects.hpp>
 #include <pgcairn/repo/pack.hpp>
 
@@ -57,7 +58,7 @@ bool read_pack(Repository& repository, const std::string& key, const Sink& sink)
 
 bool read_manifest_part(Repository& repository, const std::string& key, const Sink& sink) {
   Buffer body;
-  if (!repository.driver().get(key, {}, body)) return false;
+  if (!repository.driver().get(key, {0, kMostManifestPartBytes}, body)) return false;
   FrameReader frames(repository.vault(), key);
   Buffer raw;
   std::uint32_t number = frames.number_of(body, 0);
@@ -124,6 +125,20 @@ bool read_content(Repository& repository, const std::string& key, const Sink& si
   }
   const auto cluster = parse_cluster(parsed->owner);
   return cluster && repository.get_wal(parsed->stanza, *cluster, parsed->file, sink);
+}
+
+std::uint64_t most_bytes_of(ObjectKind kind) {
+  switch (kind) {
+    case ObjectKind::document:
+      return kMostDocumentBytes;
+    case ObjectKind::manifest:
+      return kMostManifestPartBytes;
+    case ObjectKind::pack:
+      return kMostPackBytes;
+    case ObjectKind::wal:
+      break;
+  }
+  return kMostWalObjectBytes;
 }
 
 std::string what_is_near(Repository& repository, std::string_view key) {

@@ -50,7 +50,7 @@ std::vector<Piece> read_pieces(Bytes about, const std::string& object, std::uint
     Piece piece;
     piece.path = as_text(reader.take(reader.varint()));
     const std::uint64_t runs = reader.varint();
-    if (runs > about.size())
+    if (runs > about.size() - reader.position())
       throw DamagedError(object, offset, "a frame names more runs than it can hold");
     for (std::uint64_t i = 0; i < runs; ++i) {
       const std::uint64_t start = reader.varint();
@@ -141,6 +141,8 @@ PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std
                           std::optional<Binding> seal) {
   if (pack_bytes < kPackFooterBytes)
     throw DamagedError(key, pack_bytes, "the pack ends before its footer");
+  if (pack_bytes > kMostPackBytes)
+    throw DamagedError(key, kMostPackBytes, "the pack is longer than packs can be");
   const std::uint64_t tail_start =
       pack_bytes - std::clamp<std::uint64_t>(tail_bytes, kPackFooterBytes, pack_bytes);
   const auto fetch = [&](std::uint64_t from, Buffer& out) {
@@ -191,15 +193,18 @@ PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t
   for (std::uint32_t i = 0; i < frames; ++i) {
     const auto whole = about.fixed<std::uint32_t>();
     const auto raw = about.fixed<std::uint32_t>();
+    if (raw > kMostFrameBytes) throw wrong("the index names a frame that is too long");
     index.offsets_.push_back(index.offsets_.back() + whole);
     index.raw_bytes_.push_back(raw);
     index.first_hashes_.push_back(index.first_hashes_.back() +
                                   static_cast<std::uint32_t>(hash_count(raw)));
   }
   if (index.offsets_.back() != offset) throw wrong("the index does not fit the pack");
+  if (frame.about.size() - about.position() !=
+      std::uint64_t{index.first_hashes_.back()} * sizeof(std::uint64_t))
+    throw wrong("the index has more or fewer hashes than its frames need");
   index.hashes_.resize(index.first_hashes_.back());
   for (std::uint64_t& hash : index.hashes_) hash = about.fixed<std::uint64_t>();
-  if (!about.at_end()) throw wrong("the index has bytes to spare");
   return index;
 }
 

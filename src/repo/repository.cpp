@@ -16,6 +16,14 @@ namespace {
 
 constexpr std::uint64_t kFormat = 1;
 constexpr std::size_t kWalFrameBytes = 4 * kMiB;
+constexpr std::size_t kIdDigits = 32;
+
+/// It is a part of the names of files on this machine: nothing else may come from a repository.
+bool is_repository_id(std::string_view text) {
+  return text.size() == kIdDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
 
 }  // namespace
 
@@ -23,8 +31,12 @@ std::string cluster_id(const Cluster& cluster) {
   return format("{}-{}", cluster.pg_version, cluster.system_id);
 }
 
-Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys)
-    : name_(std::move(name)), driver_(std::move(driver)), keys_(std::move(keys)) {}
+Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys,
+                       std::shared_ptr<storage::Fence> fence)
+    : name_(std::move(name)),
+      driver_(std::move(driver)),
+      fence_(std::move(fence)),
+      keys_(std::move(keys)) {}
 
 void Repository::open() {
   if (identify()) {
@@ -52,9 +64,12 @@ bool Repository::identify() {
                        driver_->describe(), root["format"].u64(), kFormat),
                 "use a newer pgcairn");
   }
+  const std::string_view id = root["id"].string();
+  if (!is_repository_id(id))
+    throw DamagedError(std::string(kRepositoryKey), 0, "its id is not 32 hexadecimal digits");
   const bool sealed = root["sealed"].boolean();
   // What was unlocked stays so, however often it is opened.
-  if (!sealed || vault_.repository_id() != root["id"].string()) vault_ = Vault(root["id"].string());
+  if (!sealed || vault_.repository_id() != id) vault_ = Vault(id);
   return sealed;
 }
 
@@ -100,17 +115,46 @@ bool Repository::create() {
   // A key that cannot be read shows before there is anything.
   std::optional<KeySecret> secret;
   if (keys_.secret) secret = keys_.secret();
-  JsonWriter json;
-  json.begin_object().member("format", kFormat).member("id", random_id());
-  json.member("created", format_utc(now())).member("sealed", keys_.required).end_object();
-  const bool created = put_document(*driver_, Vault(""), std::string(kRepositoryKey), json.text(),
-                                    storage::IfExists::keep);
+  const bool created = write_identity();
   // Of several that create it at once one writes the first slot, and the data key is that one's.
   const bool sealed = identify();
   if (sealed && secret && read_slots(*driver_, id()).empty() && stanzas().empty())
     put_slot(*driver_, id(), 0, *new_data_key(), *secret, "first");
   open();
   return created;
+}
+
+/// Reads before it writes, since stores were seen that overwrite what they should only create: with
+/// another id all that is there would be lost.
+bool Repository::write_identity() {
+  const std::string key(kRepositoryKey);
+  const auto is_there = [&] { return get_document(*driver_, Vault(""), key).has_value(); };
+  if (is_there()) return false;
+  for (const std::string_view prefix : {kClustersPrefix, kSlotsPrefix}) {
+    std::string found;
+    driver_->list(prefix, [&](const storage::Object& object) { found = object.key; });
+    if (found.empty()) continue;
+    if (is_there()) return false;  // another run makes it just now
+    throw DamagedError(
+        key, 0,
+        format("it is missing in {}, where \"{}\" is left of a repository", driver_->describe(),
+               found),
+        "without it nothing there can be read: bring it back from a copy of the repository, or "
+        "make a new one at another place");
+  }
+  const std::string id = random_id();
+  JsonWriter json;
+  json.begin_object().member("format", kFormat).member("id", id);
+  json.member("created", format_utc(now())).member("sealed", keys_.required).end_object();
+  if (!put_document(*driver_, Vault(""), key, json.text(), storage::IfExists::keep)) return false;
+  identify();
+  if (this->id() == id) return true;
+  throw ConflictError(
+      format("another repository was made in {} at the same time, with id {}, and the store let "
+             "it replace the one made here",
+             driver_->describe(), this->id()),
+      "nothing was stored in it yet: run it again; a store that keeps If-None-Match does not do "
+      "this");
 }
 
 std::vector<std::string> Repository::stanzas() {
@@ -163,13 +207,20 @@ std::vector<std::string> Repository::backup_labels(const std::string& stanza) {
 }
 
 BackupInfo Repository::read_backup(const std::string& stanza, const std::string& label) {
-  const std::string key = marker_key(stanza, label);
-  const auto json = get_document(*driver_, vault_, key);
-  if (!json) {
+  auto info = find_backup(stanza, label);
+  if (!info) {
     throw MissingError(format("there is no backup \"{}\" of stanza \"{}\" in repository \"{}\"",
                               label, stanza, name_),
                        "\"pgcairn info\" lists the backups");
   }
+  return std::move(*info);
+}
+
+std::optional<BackupInfo> Repository::find_backup(const std::string& stanza,
+                                                  const std::string& label) {
+  const std::string key = marker_key(stanza, label);
+  const auto json = get_document(*driver_, vault_, key);
+  if (!json) return std::nullopt;
   BackupInfo info = read_backup_info(*json, key);
   if (info.label != label)
     throw DamagedError(key, 0, format("this is the marker of backup {}", info.label));
@@ -181,7 +232,8 @@ std::vector<BackupInfo> Repository::backups(
   std::vector<BackupInfo> infos;
   for (const std::string& label : backup_labels(stanza)) {
     try {
-      infos.push_back(read_backup(stanza, label));
+      // Removed since it was listed: no backup.
+      if (auto info = find_backup(stanza, label)) infos.push_back(std::move(*info));
     } catch (const DamagedError& error) {
       if (!damaged) throw;
       damaged(error);
@@ -267,7 +319,9 @@ bool Repository::get_wal(const std::string& stanza, const Cluster& cluster, cons
                          const std::function<void(Bytes)>& sink) {
   const std::string key = wal_key(stanza, cluster_id(cluster), file);
   Buffer body;
-  if (!driver_->get(key, {}, body)) return false;
+  if (!driver_->get(key, {0, kMostWalObjectBytes + 1}, body)) return false;
+  if (body.size() > kMostWalObjectBytes)
+    throw DamagedError(key, kMostWalObjectBytes, "the object is longer than any WAL file");
   FrameReader frames(vault_, key);
   JsonDocument document(key);
   Buffer raw;

@@ -17,10 +17,11 @@ class Budget {
   Budget(std::uint64_t bytes_per_second, Clock& clock)
       : rate_(bytes_per_second), clock_(clock), last_(clock.now()) {}
 
-  void spend(std::uint64_t size_bytes, const std::stop_token& stop) {
+  /// What does not wait costs the others the time.
+  void spend(std::uint64_t size_bytes, bool waits, const std::stop_token& stop) {
     if (size_bytes == 0) return;
     const milliseconds wait = std::chrono::ceil<milliseconds>(add(size_bytes));
-    clock_.sleep(wait, stop);
+    if (waits) clock_.sleep(wait, stop);
   }
 
  private:
@@ -48,9 +49,10 @@ class Budget {
 
 class Throttle final : public Driver {
  public:
-  Throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second, std::stop_token stop,
-           Clock& clock)
+  Throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second,
+           std::function<bool(std::string_view)> is_urgent, std::stop_token stop, Clock& clock)
       : inner_(std::move(inner)),
+        is_urgent_(std::move(is_urgent)),
         stop_(std::move(stop)),
         sent_(bytes_per_second, clock),
         received_(bytes_per_second, clock) {}
@@ -59,12 +61,12 @@ class Throttle final : public Driver {
   Features features() const override { return inner_->features(); }
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
-    sent_.spend(body.size(), stop_);
+    sent_.spend(body.size(), waits(key), stop_);
     return inner_->put(key, body, if_exists);
   }
   bool get(std::string_view key, Range range, Buffer& out) override {
     const bool found = inner_->get(key, range, out);
-    if (found) received_.spend(out.size(), stop_);
+    if (found) received_.spend(out.size(), waits(key), stop_);
     return found;
   }
   std::optional<Object> stat(std::string_view key) override { return inner_->stat(key); }
@@ -77,7 +79,10 @@ class Throttle final : public Driver {
   void remove(std::span<const std::string> keys) override { inner_->remove(keys); }
 
  private:
+  bool waits(std::string_view key) const { return !is_urgent_ || !is_urgent_(key); }
+
   std::unique_ptr<Driver> inner_;
+  std::function<bool(std::string_view)> is_urgent_;
   std::stop_token stop_;
   Budget sent_;
   Budget received_;
@@ -86,9 +91,12 @@ class Throttle final : public Driver {
 }  // namespace
 
 std::unique_ptr<Driver> with_throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second,
-                                      std::stop_token stop, Clock& clock) {
+                                      std::stop_token stop,
+                                      std::function<bool(std::string_view)> is_urgent,
+                                      Clock& clock) {
   if (bytes_per_second == 0) return inner;
-  return std::make_unique<Throttle>(std::move(inner), bytes_per_second, std::move(stop), clock);
+  return std::make_unique<Throttle>(std::move(inner), bytes_per_second, std::move(is_urgent),
+                                    std::move(stop), clock);
 }
 
 }  // namespace pgcairn::storage

@@ -66,7 +66,7 @@ class Subject {
         driver = with_retry(std::move(driver), {}, {}, clock);
         break;
       case Wrapper::throttle:
-        driver = with_throttle(std::move(driver), 1000, {}, clock);
+        driver = with_throttle(std::move(driver), 1000, {}, {}, clock);
         break;
       case Wrapper::faults:
         driver = with_faults(std::move(driver), [](std::string_view, std::string_view) {});

@@ -1,4 +1,6 @@
+#include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/says.hpp"
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -169,4 +171,91 @@ TEST_CASE("a copy never takes one content for another of the same size") {
   two.to.store->remove({&marker, 1});
   CHECK_THROWS_AS(copy(source, to), ConflictError);
   CHECK(to.backup_labels("main").empty());
+}
+
+namespace {
+
+/// Stores WAL in the target, which differs from the source's or does not, before the copy comes.
+bool put_wal(repo::Repository& repository, const SmallCluster& cluster, const std::string& file,
+             std::string_view content, compress::CodecId codec_id) {
+  const auto codec = compress::make_codec(codec_id, compress::levels_of(codec_id).usual);
+  return repository.put_wal("main", cluster.cluster, file, repo::wal_content(as_bytes(content)),
+                            *codec);
+}
+
+std::string wal(repo::Repository& repository, const SmallCluster& cluster,
+                const std::string& file) {
+  std::string all;
+  repository.get_wal("main", cluster.cluster, file, [&](Bytes piece) { all += as_text(piece); });
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a copy compares what the WAL of the target is, not how long it is") {
+  Random random(seed());
+  for (int round = 0; round < 12; ++round) {
+    TwoRepositories two;
+    // Stored as it is in both, so that its objects are of one size.
+    SmallCluster& cluster = two.cluster;
+    const std::string prefix = repo::wal_prefix("main", repo::cluster_id(cluster.cluster));
+    const std::vector<std::string> all = keys(*two.from.store, prefix);
+    const std::string key = all[below(random, all.size())];
+    const std::string file = key.substr(key.rfind('/') + 1);
+    if (file.ends_with(".history")) continue;
+    std::string content = wal(two.from.repository, cluster, file);
+    two.from.store->remove({&key, 1});
+    put_wal(two.from.repository, cluster, file, content, compress::CodecId::none);
+    const bool same = below(random, 2) == 0;
+    const bool same_codec = !same || below(random, 2) == 0;
+    if (!same) {
+      char& byte = content[below(random, content.size())];
+      byte = static_cast<char>(byte ^ 1);
+    }
+    two.to.repository.add_cluster("main", cluster.cluster);
+    put_wal(two.to.repository, cluster, file, content,
+            same_codec ? compress::CodecId::none : compress::CodecId::lz4);
+    const std::string before = object(*two.to.store, key);
+    INFO("round " << round << ", " << file << ", same " << same << ", same codec " << same_codec);
+    if (same) {
+      copy(two.from.repository, two.to.repository);
+      CHECK(listed_and_whole(two));
+    } else {
+      CHECK_THAT(error_of<ConflictError>([&] { copy(two.from.repository, two.to.repository); }),
+                 Says({file, "memory"}));
+      CHECK(two.to.repository.backup_labels("main").empty());
+    }
+    CHECK((object(*two.to.store, key) == before));
+  }
+}
+
+TEST_CASE(
+    "what is damaged in the target is named, never replaced, and keeps the copy from listing") {
+  Random random(seed());
+  for (const std::string what : {"/pack/", "/manifest/", "/wal/"}) {
+    TwoRepositories two;
+    copy(two.from.repository, two.to.repository);
+    const std::string marker = repo::marker_key("main", two.cluster.info.label);
+    two.to.store->remove({&marker, 1});
+    for (const std::string& key : keys(*two.to.store, "main/")) {
+      if (key.find(what) == key.npos) continue;
+      const std::string good = object(*two.to.store, key);
+      std::string bad = good;
+      // A pack is compared by its index, which is at its end.
+      const std::size_t at =
+          what == "/pack/" ? bad.size() - 33 - below(random, 20) : below(random, bad.size());
+      bad[at] = static_cast<char>(bad[at] ^ 0x10);
+      replace(*two.to.store, key, bad);
+      INFO(key << ", byte " << at);
+      repo::Repository target("second", shared(*two.to.store));
+      CHECK_THAT(error_of([&] { copy(two.from.repository, target); }), Says({key, "second"}));
+      CHECK((object(*two.to.store, key) == bad));
+      CHECK(two.to.repository.backup_labels("main").empty());
+      // Taken away, it is copied again.
+      two.to.store->remove({&key, 1});
+      copy(two.from.repository, target);
+      CHECK(listed_and_whole(two));
+      two.to.store->remove({&marker, 1});
+    }
+  }
 }

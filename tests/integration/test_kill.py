@@ -98,6 +98,23 @@ def test_an_interrupted_backup_ends_cleanly(stanza, number):
     assert len(stanza.labels()) == 1
 
 
+def test_a_limited_rate_holds_no_lease_back(stanza15):
+    """Packs that wait for minutes: others see a lease that lives, and it is given back at once."""
+    cluster = stanza15.cluster
+    cluster.pgbench_init(scale=2)
+    process = stanza15.cairn.start("backup", "--type=full", "--start-fast", "--limit-rate=8KiB", "--process-max=4", "--compress-type=none")
+    system.wait_until(lambda: stanza15.lease() or process.poll() is not None, what="the backup's lease", pause=0.01)
+    taken = stanza15.lease()
+    # Its packs wait behind each other by now; a heartbeat does not.
+    system.wait_until(lambda: (stanza15.lease() or {}).get("time", taken["time"]) != taken["time"] or process.poll() is not None,
+                      timeout=120, what="the lease's next document")
+    assert process.poll() is None, result_of(process)
+    process.send_signal(signal.SIGTERM)
+    result = result_of(process, timeout=60)
+    assert result.code == 130 and "given back" not in result.err, result
+    assert stanza15.labels() == [] and stanza15.lease() is None
+
+
 def test_interrupted_while_it_waits_for_the_checkpoint(stanza):
     """Without --start-fast the checkpoint takes its time; the statement is cancelled in the server."""
     cluster = stanza.cluster

@@ -10,7 +10,7 @@ import urllib.error
 import pytest
 
 from support import remote, system
-from support.faulty_proxy import FaultyProxy
+from support.faulty_proxy import OVERWRITES, FaultyProxy
 from support.radosgw import Radosgw
 from support.story import the_whole_story
 from support.tls import Authority
@@ -334,3 +334,15 @@ def test_a_rate_limit(away, place):
     result = away.cairn.ok("backup", "--log-level=detail", *arguments)
     assert '"local": at most 50 MiB a second' in result.err, result.err
     assert "a second" not in away.cairn.ok("info", "--log-level=detail").err
+
+
+def test_a_repository_is_never_replaced_by_a_new_one(proxied):
+    """Also in a store that does not know conditions: stanza-create may be given as often as one likes."""
+    label = proxied.backup()["label"]
+    proxied.proxy.plan = lambda method, path, count: OVERWRITES
+    for _ in range(2):
+        created = proxied.cairn.ok("stanza-create", "--output=json").json["repositories"]
+        assert [(one["created-repository"], one["created-stanza"]) for one in created] == [(False, False)]
+    assert not proxied.proxy.replaced
+    assert proxied.labels() == [label]
+    proxied.cairn.ok("verify")

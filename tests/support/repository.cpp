@@ -38,6 +38,8 @@ class Shared final : public storage::Driver {
 
   bool put(std::string_view key, Bytes body, storage::IfExists if_exists) override {
     return around("put", key, [&] {
+      const std::string name(key);
+      if (hooks_.overwrites) inner_.remove({&name, 1});
       if (hooks_.puts_twice) inner_.put(key, body, storage::IfExists::keep);
       return inner_.put(key, body, if_exists);
     });

@@ -9,6 +9,8 @@
 
 namespace pgcairn::repo {
 
+inline constexpr std::size_t kMostDocumentBytes = 64 * kMiB;
+
 // Documents: pgcairn-repository(5), DOCUMENTS. `json` is one line.
 
 /// True when stored; false (keep) or ConflictError (fail) when the key is taken.

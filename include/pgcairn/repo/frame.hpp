@@ -88,6 +88,8 @@ class FrameReader {
   /// The number that the frame at the front of `bytes` says it has: where a reader has to begin
   /// that does not know what went before (a part of a manifest).
   std::uint32_t number_of(Bytes bytes, std::uint64_t offset) const;
+  /// The binding that it says it has.
+  Binding binding_of(Bytes bytes, std::uint64_t offset) const;
   /// Decompresses the payload into `raw`.
   void open(const Frame& frame, std::uint64_t offset, Buffer& raw);
   /// The same into a place that has frame.raw_bytes.

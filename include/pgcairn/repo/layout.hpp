@@ -38,6 +38,12 @@ std::string record_key(std::string_view stanza, std::string_view name);
 /// work.
 bool tells_of_repository(std::string_view key);
 
+/// Small objects on which others rely in time: leases, records, markers and the like. They do not
+/// wait where the rate is limited.
+bool is_document(std::string_view key);
+/// What only the holder of a lease may do: write a marker, and remove anything but leases.
+bool needs_lease(std::string_view operation, std::string_view key);
+
 /// The name of a document below `prefix` without ".json".
 std::string document_name(std::string_view key, std::string_view prefix);
 

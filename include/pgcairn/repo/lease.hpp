@@ -46,23 +46,29 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
 
 /// One writer for each stanza and repository, across hosts. Held from construction to destruction
 /// and kept alive by a thread of its own.
+///
+/// While it is held, the repository's fence lets through what only a holder may do when the lease
+/// was confirmed less than a quarter of its time ago, confirms it first otherwise, and refuses when
+/// it was lost: a run that was suspended does not go on with what it was about to send.
 class Lease {
  public:
   /// Throws LockedError, saying who holds it since when and until when, unless the lease is free,
   /// or its holder is dead: a process that has certainly ended, or one that let the lease run out.
   /// Two clocks decide that only together with a look: a lease that seems to have run out, or that
   /// was written in the future, is watched for half the time that it is valid, in which its holder
-  /// writes twice. `clock` is for that; `stop` ends the watching.
+  /// writes twice. `clock` is for that, and for waiting when it is given back; `stop` ends the
+  /// watching.
   Lease(Repository& repository, std::string stanza, std::string operation,
         std::stop_token stop = {}, std::chrono::seconds valid_for = std::chrono::seconds(120),
         Clock& clock = system_clock());
-  /// Gives the lease back; failures are logged, the lease then runs out by itself.
+  /// Gives the lease back, also when the run was asked to stop. What fails is tried again for some
+  /// seconds, then logged: the lease runs out by itself.
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  /// Throws LockedError when the lease was lost: another run has taken it over. To be called before
-  /// a marker is written.
+  /// Throws LockedError when the lease was lost: another run has taken it over. When it returns, no
+  /// other run has held it since it was taken. To be called before a marker is written.
   void check();
   /// From now on each document tells what `progress` says; it is called from the lease's thread and
   /// must outlive the lease.
@@ -76,17 +82,22 @@ class Lease {
   bool write(bool held);
   void give_back() noexcept;
   void keep_alive(std::stop_token stop);
+  void confirm();
+  void require_ours();
   void remove_older(const std::vector<std::string>& older);
 
   Repository& repository_;
   std::string stanza_;
   std::string operation_;
   std::chrono::seconds valid_for_;
+  Clock& clock_;
   std::string holder_;
   Timestamp since_;
   std::mutex mutex_;
   std::uint32_t next_ = 0;  // number of our next document
   bool lost_ = false;
+  storage::BootTime confirmed_{
+      0};  // when the last document of ours that was taken began to be written
   std::function<LeaseProgress()> progress_;
   std::jthread heart_;
 };

@@ -15,6 +15,8 @@ namespace pgcairn::repo {
 
 // Manifests: pgcairn-repository(5), MANIFEST.
 
+inline constexpr std::size_t kMostManifestPartBytes = 16 * kMiB;
+
 /// A backup whose packs a manifest names.
 struct ManifestRef {
   std::string backup;  // label

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
+#include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/repository.hpp>
 #include <pgcairn/storage/driver.hpp>
 
@@ -34,6 +35,9 @@ bool list_folder(Repository& repository, const std::string& folder, bool recursi
 /// Error for an object that the format does not know.
 bool read_content(Repository& repository, const std::string& key,
                   const std::function<void(Bytes)>& sink);
+
+/// No object of the kind is longer: what a store says beyond that is not believed, nor fetched.
+std::uint64_t most_bytes_of(ObjectKind kind);
 
 /// Words on what is near a key that is not there: the likeliest one, or what its nearest folder
 /// has.

@@ -8,6 +8,7 @@
 #include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/vault.hpp>
 #include <pgcairn/storage/driver.hpp>
+#include <pgcairn/storage/fence.hpp>
 
 #include <filesystem>
 #include <functional>
@@ -28,6 +29,9 @@ struct Cluster {
 };
 /// "15-7412345678901234567": names the cluster's object and its WAL directory.
 std::string cluster_id(const Cluster& cluster);
+
+/// A segment of 1 GiB that cannot be compressed, and its frames' headers: no object is longer.
+inline constexpr std::uint64_t kMostWalObjectBytes = kGiB + 64 * kMiB;
 
 /// A WAL file on its way into a repository, read in pieces: a segment may have 1 GiB.
 struct WalContent {
@@ -59,17 +63,22 @@ struct KeySettings {
 class Repository {
  public:
   /// `name` is the operator's word for it ("local").
-  Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys = {});
+  /// A lease that is held sets `fence`, which `driver` asks where it is wrapped so.
+  Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys = {},
+             std::shared_ptr<storage::Fence> fence = std::make_shared<storage::Fence>());
 
   const std::string& name() const { return name_; }
   storage::Driver& driver() { return *driver_; }
+  storage::Fence& fence() { return *fence_; }
 
   /// Reads pgcairn.json, and unlocks what is sealed. Throws MissingError when there is no
   /// repository, Error when its format version is a later one, KeyError when no key opens it,
   /// UsageError when it is not sealed and has to be.
   void open();
   /// Creates pgcairn.json, and the first key slot of a sealed one, unless they are there; true when
-  /// pgcairn.json was made. It is open then.
+  /// pgcairn.json was made. It is open then. Nothing is written where something is already, even
+  /// when the store would overwrite it. Throws ConflictError when another run made another one at
+  /// the same time, DamagedError when there are parts of one and no pgcairn.json.
   bool create();
   /// Reads pgcairn.json and no more, for what is done to keys; true when the repository is sealed.
   bool identify();
@@ -87,6 +96,8 @@ class Repository {
 
   // Backups: the markers are the catalog.
   std::vector<std::string> backup_labels(const std::string& stanza);
+  /// Nothing when there is certainly no such backup: what was listed may be removed meanwhile.
+  std::optional<BackupInfo> find_backup(const std::string& stanza, const std::string& label);
   /// Throws MissingError naming the label when there is no such backup.
   BackupInfo read_backup(const std::string& stanza, const std::string& label);
   /// All, oldest first. A damaged marker is told to `damaged` and left out; without that, thrown.
@@ -108,9 +119,11 @@ class Repository {
 
  private:
   DataKey unlock();
+  bool write_identity();
 
   std::string name_;
   std::unique_ptr<storage::Driver> driver_;
+  std::shared_ptr<storage::Fence> fence_;
   KeySettings keys_;
   Vault vault_{""};
 };

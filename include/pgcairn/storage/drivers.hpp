@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/storage/driver.hpp>
+#include <pgcairn/storage/fence.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -142,9 +143,19 @@ std::unique_ptr<Driver> with_retry(std::unique_ptr<Driver> inner, RetryPolicy po
                                    std::stop_token stop, Clock& clock = system_clock());
 
 /// Passes at most `bytes_per_second` of bodies through in each direction (0: no limit), over all
-/// threads. A put waits before it is sent, a get after it was received.
+/// threads. A put waits before it is sent, a get after it was received. A key that `is_urgent`
+/// never waits: it is for small objects on which others rely in time, and the rest waits longer for
+/// them.
 std::unique_ptr<Driver> with_throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second,
-                                      std::stop_token stop, Clock& clock = system_clock());
+                                      std::stop_token stop,
+                                      std::function<bool(std::string_view)> is_urgent = {},
+                                      Clock& clock = system_clock());
+
+/// Asks `fence` before each remove, and before each put, of keys that are `fenced`. To be wrapped
+/// around the store itself: what a retry sends later is asked for again.
+std::unique_ptr<Driver> with_fence(
+    std::unique_ptr<Driver> inner, std::shared_ptr<Fence> fence,
+    std::function<bool(std::string_view operation, std::string_view key)> is_fenced);
 
 /// Asks `fault` before each operation ("put", "get", "stat", "list" with the prefix as key, and
 /// "remove" for each key); what it throws is the operation's failure. For tests.

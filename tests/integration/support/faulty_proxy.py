@@ -1,7 +1,7 @@
 """An HTTPS server in front of a store that does to requests and answers what networks and busy stores do.
 
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
-None: nothing; one of FAULTS, or CHANGED; or (status, headers, body), which is answered instead of the store. What happened is in
+None: nothing; one of FAULTS, CHANGED or OVERWRITES; or (status, headers, body), which is answered instead of the store. What happened is in
 `happened`, every request in `requests`. `known_by` makes of a request's target what `path` is: without its query, unless that tells
 objects apart.
 """
@@ -15,6 +15,7 @@ from collections import Counter
 
 FAULTS = ("503", "429", "500 html", "cut before", "cut after", "stall", "truncate", "short", "error in 200", "twice", "delay")
 CHANGED = "changed"  # a byte of the request's body; not every store calls that by its name
+OVERWRITES = "overwrites"  # the store behaves as if it did not know If-None-Match: a refused PUT replaces the object
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 SLOWDOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
 
@@ -24,6 +25,7 @@ class FaultyProxy:
         self.server, self.delay, self.known_by = server, delay, known_by
         self.plan = plan or (lambda method, path, count: None)
         self.counts, self.happened, self.requests = Counter(), Counter(), []
+        self.replaced = {}  # objects that only a store without conditions has so, by path
         self.lock = threading.Lock()
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.http.daemon_threads = True
@@ -46,7 +48,7 @@ class FaultyProxy:
             fault = self.plan(method, path, count)
             self.happened["answered" if isinstance(fault, tuple) else fault] += 1
             self.requests.append((method, path))
-        assert fault is None or fault in (*FAULTS, CHANGED) or len(fault) == 3
+        assert fault is None or fault in (*FAULTS, CHANGED, OVERWRITES) or len(fault) == 3
         return fault
 
     def forward(self, method, path, headers, body):
@@ -62,6 +64,15 @@ class FaultyProxy:
         content = answer.read()
         connection.close()
         return answer.status, [(n, v) for n, v in answer.getheaders() if n.lower() not in HOP | {"content-length"}], content, answer.headers
+
+    @staticmethod
+    def part(content, wanted):
+        """What a GET of an object answers, with a range or without."""
+        if not wanted:
+            return 200, [], content
+        first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+        last = min(last, len(content) - 1)
+        return 206, [("content-range", f"bytes {first}-{last}/{len(content)}")], content[first:last + 1]
 
     def handler(proxy):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -112,7 +123,13 @@ class FaultyProxy:
                     proxy.forward(self.command, self.path, self.headers, body)
                 if fault == CHANGED:
                     body = body[:-1] + bytes([body[-1] ^ 1])
+                path = self.path.split("?")[0]
+                if self.command == "GET" and path in proxy.replaced:
+                    return self.answer(*proxy.part(proxy.replaced[path], self.headers.get("range")))
                 status, headers, content, received = proxy.forward(self.command, self.path, self.headers, body)
+                if fault == OVERWRITES and self.command == "PUT" and status == 412:
+                    proxy.replaced[path] = body
+                    return self.answer(200, [("etag", '"x"')], b"")
                 length = int(received.get("content-length", len(content)))
                 if fault == "cut after":
                     return self.cut()

@@ -59,7 +59,7 @@ def requests_are_counted(proxied, writes=lambda method, path: method == "PUT"):
     backup = proxied.backup()
     packs = proxied.cairn.ok("verify", "--output=json").json["verify"]["repositories"][0]["packs"]
     of_backup = [path for method, path in proxy.requests if writes(method, path) and "/wal/" not in path]
-    assert len(of_backup) <= packs + 6, of_backup  # and the lease's documents, the manifest, the marker
+    assert len(of_backup) <= packs + 7, of_backup  # and the lease's documents, the manifest, the marker, the record of verify
     segment = cluster.switch_wal()
     cluster.wait_for_archived()
     # What the archiver knows of the repository is a moment old.

@@ -284,3 +284,15 @@ TEST_CASE("frames that are too large for the new backup, and pieces off the page
   Leftovers of_odd = leftovers(memory);
   CHECK(found_pages(memory, of_odd, "base/5/1", content) == 0);
 }
+
+TEST_CASE("what is so old that an expire on another host may be removing it is not taken over") {
+  using namespace std::chrono_literals;
+  const Timestamp when = *parse_utc("2026-11-27T12:00:00Z");
+  std::vector<std::string> labels;
+  for (const std::chrono::seconds age :
+       {24h * 8 + 0s, 24h * 6 + 1s, 24h * 6 + 0s, 24h * 6 - 1s, 1h + 0s, 0s - 1h})
+    labels.push_back(repo::full_backup_label(when - age));
+  engine::leave_out_old(labels, when);
+  CHECK(labels ==
+        std::vector<std::string>{"20261121-120001F", "20261127-110000F", "20261127-130000F"});
+}

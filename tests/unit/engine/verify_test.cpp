@@ -1,3 +1,4 @@
+#include "engine/verify_maps.hpp"
 #include "engine/verify_objects.hpp"
 #include "engine/verify_pages.hpp"
 #include "support/says.hpp"
@@ -8,6 +9,8 @@
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/verify.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/pack.hpp>
 
 #include <atomic>
 #include <set>
@@ -58,7 +61,7 @@ std::string strayed(std::uint64_t lsn) {
 
 std::vector<ObjectToOpen> objects_of(const std::vector<std::string>& object_keys) {
   std::vector<ObjectToOpen> objects;
-  for (const std::string& key : object_keys) objects.push_back({key, 1, {}, "", {}});
+  for (const std::string& key : object_keys) objects.push_back({key, 1, {}, "", LabelSets::kNone});
   return objects;
 }
 
@@ -227,11 +230,12 @@ TEST_CASE("a run that is limited in time goes round") {
 TEST_CASE("time that is up ends a run, and the next one goes on from there") {
   Stored stored{SmallCluster()};
   const auto pack = repo::pack_key("main", kLabel, 0);
-  ObjectToOpen whole{pack, object(*stored.store, pack).size(), {}, "", {}};
+  ObjectToOpen whole{pack, object(*stored.store, pack).size(), {}, "", LabelSets::kNone};
   const std::vector<ObjectToOpen> objects(10, whole);
+  const LabelSets labels;
   NoProgress progress;
   for (const unsigned threads : {1U, 3U}) {
-    ObjectOpener opener("main", stored.repository, progress, {});
+    ObjectOpener opener("main", stored.repository, labels, progress, {});
     std::atomic<int> asked = 0;
     CHECK(opener.open(objects, threads, [&] { return ++asked > 4; }) == 4);
   }
@@ -259,4 +263,68 @@ TEST_CASE("where a limited run begins") {
   CHECK(first_object(Records{run("full", false, "b"), run("full", true, "")}, 2).empty());
   CHECK(first_object(Records{run("full", false, "b"), run("full", true, "", 1)}, 2) ==
         "b");  // --set
+}
+
+TEST_CASE("an extent must find each of its bytes in the frames that the index tells of") {
+  const auto codec = compress::make_codec(compress::CodecId::none);
+  const repo::Vault vault(kId);
+  const std::string key = repo::pack_key("main", kLabel, 0);
+  repo::PackBuilder builder(0, vault, key, *codec, 16 * kMiB, Buffer());
+  for (const std::size_t bytes : {65536, 65536, 65536, 100, 65536})
+    builder.add(as_bytes(std::string(bytes, 'x')), "");
+  repo::Pack pack = builder.finish();
+  const engine::FrameSizes sizes(repo::PackIndex::parse(pack.body, vault, key));
+  struct Row {
+    repo::Extent extent;  // length, ref, pack, frame, offset
+    bool right;
+  };
+  for (const Row& row :
+       {Row{{65536, 0, 0, 0, 0}, true}, Row{{3 * 65536 + 100, 0, 0, 0, 0}, true},
+        Row{{3 * 65536 + 101, 0, 0, 0, 0}, false}, Row{{65535, 0, 0, 2, 1}, true},
+        Row{{65636, 0, 0, 2, 1}, false}, Row{{100, 0, 0, 3, 0}, true}, Row{{1, 0, 0, 3, 99}, true},
+        Row{{1, 0, 0, 3, 100}, false}, Row{{65536, 0, 0, 4, 0}, true},
+        Row{{65537, 0, 0, 4, 0}, false}, Row{{1, 0, 0, 5, 0}, false},
+        Row{{1, 0, 0, UINT32_MAX, 0}, false}, Row{{UINT64_MAX, 0, 0, 0, 0}, false}}) {
+    INFO(row.extent.length_bytes << " bytes from frame " << row.extent.frame << ", "
+                                 << row.extent.offset_bytes);
+    CHECK(sizes.what_is_wrong(row.extent, 65536).empty() == row.right);
+  }
+}
+
+TEST_CASE("a manifest whose maps do not fit its packs is damage") {
+  Stored stored(SmallCluster{});
+  // The same manifest, but for where it finds a table, with all checks right.
+  const std::uint32_t frame_off = GENERATE(as<std::uint32_t>(), 1, 2, 100);
+  repo::Repository& repository = stored.repository;
+  repo::ManifestReader reader(repository.driver(), repository.vault(), "main", std::string(kLabel),
+                              1);
+  const auto scratch = storage::make_memory();
+  repo::ManifestWriter writer(*scratch, repository.vault(), "main", reader.header());
+  while (auto entry = reader.next()) {
+    if (entry->path == kTable) entry->map.back().frame += frame_off;
+    writer.add(*entry);
+  }
+  for (const repo::ManifestPack& pack : reader.packs()) writer.add(pack);
+  writer.finish();
+  const std::string key = repo::manifest_key("main", kLabel, 0);
+  replace(*stored.store, key, object(*scratch, key));
+  const VerifiedRepository result = stored.verify();
+  REQUIRE(result.damages.size() == 1);
+  CHECK(result.damages[0].object == repo::pack_key("main", kLabel, 0));
+  CHECK(result.damages[0].paths == std::vector<std::string>{kTable});
+  CHECK(result.damages[0].backups == std::vector<std::string>{std::string(kLabel)});
+  CHECK_THAT(result.damages[0].cause, Says({"frame"}));
+}
+
+TEST_CASE("sets of labels are kept once, however many objects have them") {
+  LabelSets sets;
+  const auto a = sets.with(LabelSets::kNone, "a");
+  const auto ab = sets.with(a, "b");
+  CHECK(sets.at(LabelSets::kNone).empty());
+  CHECK(sets.at(ab) == std::vector<std::string>{"a", "b"});
+  CHECK(sets.with(LabelSets::kNone, "a") == a);
+  CHECK(sets.with(a, "a") == a);
+  CHECK(sets.with(a, "b") == ab);
+  CHECK(sets.with(ab, "a") == ab);
+  CHECK(sets.at(a) == std::vector<std::string>{"a"});
 }

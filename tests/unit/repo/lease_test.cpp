@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <memory>
 
 #include <catch2/catch.hpp>
 #include <sys/wait.h>
@@ -321,6 +322,7 @@ TEST_CASE("a lease that cannot be read is not free") {
 
 TEST_CASE("a holder that cannot give its lease back ends all the same") {
   MemoryRepository memory;
+  FakeClock clock;
   const bool interrupted = GENERATE(false, true);  // as a retry is that waits when SIGINT comes
   bool down = false;
   Repository repository = memory.client({[&](std::string_view, std::string_view) {
@@ -329,10 +331,102 @@ TEST_CASE("a holder that cannot give its lease back ends all the same") {
                                          },
                                          {}});
   {
-    Lease lease(repository, "main", "backup");
+    Lease lease(repository, "main", "backup", {}, 120s, clock);
     down = true;
   }
   CHECK(read_lease(memory.repository, "main")->held);
+  CHECK(clock.slept_in_all() >= 5s);
+  CHECK(clock.slept_in_all() <= 20s);
+}
+
+TEST_CASE("a run that was asked to stop gives its lease back although its driver tries once only") {
+  MemoryRepository memory;
+  FakeClock clock;
+  const bool interrupted = GENERATE(false, true);
+  int failures = 0;
+  Repository repository = memory.client({[&](std::string_view, std::string_view) {
+                                           if (failures <= 0) return;
+                                           --failures;
+                                           if (interrupted) throw Interrupted();
+                                           throw TransientError("slow down");
+                                         },
+                                         {}});
+  {
+    Lease lease(repository, "main", "backup", {}, 120s, clock);
+    failures = 7;
+  }
+  CHECK(failures == 0);
+  CHECK_FALSE(read_lease(memory.repository, "main")->held);
+}
+
+namespace {
+
+/// A repository whose fence sees a time of its own.
+struct Suspended {
+  Suspended() { repository.open(); }
+  MemoryRepository memory;
+  std::atomic<std::int64_t> seconds = 0;
+  std::shared_ptr<storage::Fence> fence =
+      std::make_shared<storage::Fence>([this] { return std::chrono::seconds(seconds.load()); });
+  Repository repository{
+      "fenced", storage::with_fence(shared(*memory.store), fence, needs_lease), {}, fence};
+  std::uint32_t number() { return read_lease(memory.repository, "main")->number; }
+  void remove() {
+    const std::string key = pack_key("main", kLabel, 0);
+    repository.driver().remove({&key, 1});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("what only a holder may do is sent when its lease was confirmed shortly before") {
+  Suspended scene;
+  scene.remove();  // nobody holds a lease: it is the caller's business
+  Lease lease(scene.repository, "main", "expire");
+  scene.seconds = 29;
+  scene.remove();
+  CHECK(scene.number() == 0);
+  scene.seconds = 30;
+  scene.remove();  // confirmed first
+  CHECK(scene.number() == 1);
+  scene.repository.write_backup("main", sample_backup());
+  CHECK(scene.number() == 1);
+  scene.seconds = 60;
+  scene.repository.write_backup("main", sample_backup("20261122-010203F"));
+  CHECK(scene.number() == 2);
+  // What needs no lease asks for none.
+  scene.seconds = 90;
+  scene.memory.repository.add_cluster("main", {1, 15});
+  scene.repository.driver().put(pack_key("main", kLabel, 0), as_bytes("x"),
+                                storage::IfExists::fail);
+  CHECK(scene.number() == 2);
+}
+
+TEST_CASE("what only a holder may do is not sent when the lease was lost in a sleep") {
+  Suspended scene;
+  scene.repository.driver().put(pack_key("main", kLabel, 0), as_bytes("x"),
+                                storage::IfExists::fail);
+  Lease lease(scene.repository, "main", "expire");
+  write_other(scene.memory, 1, now());
+  scene.seconds = 3600;
+  CHECK_THROWS_AS(scene.remove(), LockedError);
+  CHECK_THROWS_AS(scene.repository.write_backup("main", sample_backup()), LockedError);
+  CHECK(scene.memory.store->stat(pack_key("main", kLabel, 0)));
+  CHECK(scene.memory.repository.backup_labels("main").empty());
+}
+
+TEST_CASE("a lease whose numbers cannot be is damaged, and not free") {
+  for (const std::string seconds : {"0", "86401", "18446744073709551615", "9223372036854775807"}) {
+    MemoryRepository memory;
+    const std::string json =
+        format(R"({{"holder":"{}","state":"held","operation":"expire","host":"x","pid":1,)"
+               R"("since":"{}","time":"{}","seconds":{}}})",
+               std::string(32, 'e'), format_utc(now()), format_utc(now()), seconds);
+    put_document(*memory.store, memory.repository.vault(), lease_key("main", 0), json,
+                 storage::IfExists::fail);
+    INFO(seconds);
+    CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), DamagedError);
+  }
 }
 
 TEST_CASE("a document that is renewed between listing and reading is found again") {

@@ -4,6 +4,7 @@
 #include "support/says.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -57,6 +58,102 @@ TEST_CASE("a repository is made once") {
   other.open();
   CHECK(other.id() == id);
   CHECK(keys(*store) == std::vector<std::string>{"pgcairn.json"});
+}
+
+TEST_CASE(
+    "a repository that is there is never made again, whatever the store does with conditions") {
+  MemoryRepository memory;
+  const std::string before = object(*memory.store, "pgcairn.json");
+  SECTION("once more") {
+    Repository again("again", shared(*memory.store, {{}, {}, false, true}));
+    CHECK_FALSE(again.create());
+    CHECK(again.id() == memory.repository.id());
+  }
+  SECTION("it cannot be read") {
+    Repository blind("blind",
+                     shared(*memory.store, {[](std::string_view operation, std::string_view) {
+                                              if (operation == "get")
+                                                throw TransientError("timeout");
+                                            },
+                                            {},
+                                            false,
+                                            true}));
+    CHECK_THROWS_AS(blind.create(), TransientError);
+  }
+  SECTION("it is damaged") {
+    replace(*memory.store, "pgcairn.json", before.substr(1));
+    Repository other("other", shared(*memory.store, {{}, {}, false, true}));
+    CHECK_THROWS_AS(other.create(), DamagedError);
+    CHECK(object(*memory.store, "pgcairn.json") == before.substr(1));
+    return;
+  }
+  CHECK(object(*memory.store, "pgcairn.json") == before);
+}
+
+TEST_CASE(
+    "two that make a repository at once in a store that overwrites do not both believe in it") {
+  const auto store = storage::make_memory();
+  bool once = false;
+  std::string others;
+  const bool before = GENERATE(true, false);
+  const storage::Fault meanwhile = [&](std::string_view operation, std::string_view) {
+    if (operation != "put" || std::exchange(once, true)) return;
+    Repository faster("faster", shared(*store, {{}, {}, false, true}));
+    if (!before) store->remove({&(others = "pgcairn.json"), 1});
+    faster.create();
+    others = faster.id();
+  };
+  Repository repository("slow", shared(*store, before ? Hooks{meanwhile, {}, false, true}
+                                                      : Hooks{{}, meanwhile, false, true}));
+  if (before) {
+    CHECK(repository.create());  // it was later, and what is there is its own
+    CHECK(repository.id() != others);
+  } else {
+    CHECK_THAT(error_of<ConflictError>([&] { repository.create(); }),
+               Says({"at the same time", others}));
+  }
+}
+
+TEST_CASE("no repository is made over what is left of one") {
+  MemoryRepository memory;
+  const std::string key =
+      GENERATE(as<std::string>(), "cluster/main/15-1.json", "key/00000000.json");
+  memory.store->put(key, as_bytes("x"), IfExists::fail);
+  const std::string identity = "pgcairn.json";
+  memory.store->remove({&identity, 1});
+  Repository again("again", shared(*memory.store));
+  CHECK_THAT(error_of<DamagedError>([&] { again.create(); }), Says({"pgcairn.json", key}));
+  CHECK(keys(*memory.store) == std::vector{key});
+}
+
+TEST_CASE("an id that could be the name of another file is refused") {
+  for (const std::string id :
+       {"", "x", "../../../etc/passwd", "00112233445566778899AABBCCDDEEFF",
+        "00112233445566778899aabbccddeef/", "00112233445566778899aabbccddeeff0"}) {
+    const auto store = storage::make_memory();
+    put_document(*store, Vault(""), "pgcairn.json",
+                 format(R"({{"format":1,"id":"{}","created":"x","sealed":false}})", id),
+                 IfExists::fail);
+    Repository repository("local", shared(*store));
+    INFO(id);
+    CHECK_THROWS_AS(repository.open(), DamagedError);
+  }
+}
+
+TEST_CASE("a backup that is removed between listing and reading is no backup, and no error") {
+  MemoryRepository memory;
+  memory.repository.write_backup("main", sample_backup("20261121-010203F"));
+  memory.repository.write_backup("main", sample_backup("20261122-010203F"));
+  const std::string gone = marker_key("main", "20261121-010203F");
+  Repository reader = memory.client({[&](std::string_view operation, std::string_view key) {
+                                       if (operation == "get" && key == gone)
+                                         memory.store->remove({&gone, 1});
+                                     },
+                                     {}});
+  const auto backups = reader.backups("main");
+  REQUIRE(backups.size() == 1);
+  CHECK(backups[0].label == "20261122-010203F");
+  CHECK_FALSE(reader.find_backup("main", "20261121-010203F"));
 }
 
 TEST_CASE("a repository of a later version is refused in words") {

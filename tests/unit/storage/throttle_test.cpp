@@ -16,7 +16,7 @@ namespace {
 
 struct Scene {
   explicit Scene(std::uint64_t rate, std::stop_token stop = {})
-      : driver(with_throttle(make_memory(), rate, stop, clock)) {}
+      : driver(with_throttle(make_memory(), rate, stop, is_urgent, clock)) {}
 
   void put(std::size_t size) {
     driver->put(std::to_string(++puts), as_bytes(std::string(size, 'x')), IfExists::fail);
@@ -26,6 +26,8 @@ struct Scene {
     driver->get(key, range, out);
     return out.size();
   }
+
+  static bool is_urgent(std::string_view key) { return key.starts_with("lease/"); }
 
   FakeClock clock;
   std::unique_ptr<Driver> driver;
@@ -109,4 +111,26 @@ TEST_CASE("throttle: a stop ends the wait, and what was not sent is not sent") {
   stop.request_stop();
   CHECK_THROWS_AS(scene.put(1000), Interrupted);
   CHECK_FALSE(scene.driver->stat("1"));
+}
+
+TEST_CASE(
+    "throttle: what is urgent waits for nothing, however much is owed, and after a stop too") {
+  std::stop_source stop;
+  Scene scene(1000, stop.get_token());
+  scene.put(50'000);
+  const milliseconds before = scene.clock.slept_in_all();
+  scene.driver->put("lease/a", as_bytes("held"), IfExists::fail);
+  CHECK(scene.get("lease/a") == 4);
+  CHECK(scene.clock.slept_in_all() == before);
+  stop.request_stop();
+  CHECK(scene.driver->put("lease/b", as_bytes("released"), IfExists::fail));
+  CHECK_THROWS_AS(scene.put(1), Interrupted);
+}
+
+TEST_CASE("throttle: what is urgent is paid for by the rest") {
+  Scene scene(1000);
+  scene.clock.before_sleep = [&](milliseconds wait) { scene.clock.advance(-wait); };
+  scene.driver->put("lease/a", as_bytes(std::string(500, 'x')), IfExists::fail);
+  scene.put(1000);
+  CHECK(scene.clock.slept() == std::vector<milliseconds>{1500ms});
 }
