@@ -10,6 +10,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -141,7 +142,7 @@ class Loader {
 
   void choose_stanza() {
     if (const auto named = said_.find("stanza")) {
-      check_name("stanza", named->text, named->origin + ":");
+      repo::check_stanza_name(named->text, named->origin + ":");
       settings_.stanza = said_.stanza = named->text;
       return;
     }
