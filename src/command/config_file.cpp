@@ -145,11 +145,14 @@ class Reader {
                             paths ? "\"/etc/one\", \"/etc/two\"" : "\"one\", \"two\""));
   }
 
-  /// The value as text. Each kind takes one TOML type; a duration also a number of seconds.
+  /// The value as text. Each kind takes one TOML type. Where a number lacks its unit, what checks
+  /// the value says so.
   std::string value_of(const Option& option, const Member& member) const {
     const toml::node& value = *member.value;
     const bool number = option.kind == ValueKind::number;
-    if ((number || option.kind == ValueKind::duration) && value.is_integer()) {
+    const bool measure = option.kind == ValueKind::duration || option.kind == ValueKind::span ||
+                         option.kind == ValueKind::size;
+    if ((number || measure) && value.is_integer()) {
       return std::to_string(value.as_integer()->get());
     }
     if (option.kind == ValueKind::flag && value.is_boolean()) {

@@ -125,7 +125,7 @@ class Model {
     const RetentionBackup& one = all_[i];
     if (policy_.keep_last && newer(i, [](const auto&) { return true; }) < *policy_.keep_last)
       return true;
-    if (policy_.keep_within && reference_ - one.stop_time <= *policy_.keep_within) return true;
+    if (policy_.keep_within && reference_ - one.stop_time <= policy_.keep_within->time) return true;
     return by_full_and_diff(i) || by_calendar(i);
   }
 
@@ -187,7 +187,8 @@ class Model {
   bool always(std::size_t i) const {
     const RetentionBackup& one = all_[i];
     if (i + 1 == all_.size() || one.stop_time > now_ || !one.holds.empty()) return true;
-    if (policy_.keep_min_age && reference_ - one.stop_time <= *policy_.keep_min_age) return true;
+    if (policy_.keep_min_age && reference_ - one.stop_time <= policy_.keep_min_age->time)
+      return true;
     return good(one) &&
            newer(i, [&](const auto& other) { return other.cluster == one.cluster; }) == 0;
   }

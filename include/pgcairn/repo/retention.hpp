@@ -1,12 +1,12 @@
 #pragma once
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,7 +41,7 @@ struct RetentionPolicy {
   ArchiveUnit archive_unit = ArchiveUnit::full;
 
   Count keep_last;
-  std::optional<milliseconds> keep_within;
+  std::optional<CalendarSpan> keep_within;
   Count keep_hourly;
   Count keep_daily;
   Count keep_weekly;
@@ -50,12 +50,10 @@ struct RetentionPolicy {
 
   // The floor: when a rule removes backups, these stay all the same.
   Count keep_min;
-  std::optional<milliseconds> keep_min_age;
+  std::optional<CalendarSpan> keep_min_age;
 
   /// How far the clocks of the operator's time zone are ahead of UTC.
-  std::function<std::chrono::seconds(Timestamp)> offset_at = [](Timestamp) {
-    return std::chrono::seconds(0);
-  };
+  OffsetAt offset_at = [](Timestamp) { return std::chrono::seconds(0); };
 
   /// Does any rule choose among backups? The floor alone does not.
   bool chooses_backups() const;
