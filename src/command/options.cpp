@@ -178,6 +178,8 @@ constexpr Option kOptions[] = {
      "bring back into DIR what was backed up from outside of the data directory"},
     {"dry-run", ValueKind::flag, kShell, "restore expire repo-copy stanza-delete", "", "false", "",
      0, 0, "show the plan and touch nothing"},
+    {"allow-mass-removal", ValueKind::flag, on_command_line, "expire", "", "false", "", 0, 0,
+     "remove most of the backups when the rules say so: it is meant"},
     {"force", ValueKind::flag, on_command_line, "stanza-delete", "", "false", "", 0, 0,
      "do not ask for the stanza's name"},
     {"force", ValueKind::flag, on_command_line, "stanza-upgrade", "", "false", "", 0, 0,

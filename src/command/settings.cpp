@@ -429,6 +429,7 @@ class Loader {
       settings_.set = said_.text_of("set");
       settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
     }
+      settings_.allow_mass_removal = is_true(said_.text_of("allow-mass-removal", "false"));
     settings_.until = said_.text_of("until");
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
       throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");

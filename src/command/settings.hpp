@@ -112,6 +112,7 @@ struct Settings {
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
   bool accept_damage = false;
+  bool allow_mass_removal = false;  // of expire
 
   // stanza-delete, stanza-upgrade, stop, start; `dry_run` as well
   bool force = false;

@@ -240,6 +240,29 @@ std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> b
   return Retention(backups, policy, now).run();
 }
 
+std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
+                                             const RetentionPolicy& policy, Timestamp now) {
+  const auto is_good = [&](const RetentionBackup& backup) {
+    return !backup.damaged && backup.stop_time <= now;
+  };
+  const auto kept_of = [&](std::span<const RetentionBackup> some) {
+    const auto verdicts = apply_retention(some, policy, now);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < some.size(); ++i) kept += is_good(some[i]) && verdicts[i].keep;
+    return kept;
+  };
+  MassRemoval mass;
+  mass.stored = static_cast<std::size_t>(std::count_if(backups.begin(), backups.end(), is_good));
+  mass.most_kept = kept_of(backups);
+  mass.removed = mass.stored - mass.most_kept;
+  // As it was after each earlier backup, the latest first: in a rotation that one tells already.
+  for (std::size_t made = backups.size(); mass.stored > 2 * mass.most_kept; --made) {
+    if (made <= mass.most_kept) return mass;  // so few were no more
+    mass.most_kept = std::max(mass.most_kept, kept_of(backups.first(made)));
+  }
+  return std::nullopt;
+}
+
 std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now) {
   std::optional<std::size_t> future;
   for (std::size_t i = backups.size(); i-- > 0;) {

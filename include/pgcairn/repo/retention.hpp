@@ -80,6 +80,21 @@ struct RetentionVerdict {
 std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
                                               const RetentionPolicy& policy, Timestamp now);
 
+/// Good backups, and how many of them a policy that had been in force all the time would have left.
+struct MassRemoval {
+  std::size_t stored = 0;     // good backups that there are
+  std::size_t most_kept = 0;  // the most that the rules keep, now or after any earlier backup
+  std::size_t removed = 0;    // good backups that go now
+};
+
+/// Whether the policy removes most of what is stored, which rotation does not do: there are more
+/// than twice as many good backups as the rules would have kept at any time since the oldest was
+/// made. So the rules have become much narrower, by intent or by a slip of the finger. Where expire
+/// follows each backup, an unchanged policy never gets here: what it has left, it keeps, and one
+/// backup more is not twice as many.
+std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
+                                             const RetentionPolicy& policy, Timestamp now);
+
 /// The newest that is not damaged, and not from the future unless all are: what not even the
 /// operator's own word removes. Nothing when all are damaged.
 std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now);
