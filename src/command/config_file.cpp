@@ -3,6 +3,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -96,7 +97,9 @@ class Reader {
             format("{}: key \"{}\" stands below no name", place(member.at), member.key),
             format("write [{}.NAME] above it", kind));
       }
-      check_name(section == in_repo ? "repository" : "stanza", member.key, place(member.at) + ":");
+      const std::string origin = place(member.at) + ":";
+      section == in_repo ? check_repository_name(member.key, origin)
+                         : repo::check_stanza_name(member.key, origin);
       names.push_back(member.key);
       read_section(section, member.key, *table);
     }
@@ -142,11 +145,14 @@ class Reader {
                             paths ? "\"/etc/one\", \"/etc/two\"" : "\"one\", \"two\""));
   }
 
-  /// The value as text. Each kind takes one TOML type; a duration also a number of seconds.
+  /// The value as text. Each kind takes one TOML type. Where a number lacks its unit, what checks
+  /// the value says so.
   std::string value_of(const Option& option, const Member& member) const {
     const toml::node& value = *member.value;
     const bool number = option.kind == ValueKind::number;
-    if ((number || option.kind == ValueKind::duration) && value.is_integer()) {
+    const bool measure = option.kind == ValueKind::duration || option.kind == ValueKind::span ||
+                         option.kind == ValueKind::size;
+    if ((number || measure) && value.is_integer()) {
       return std::to_string(value.as_integer()->get());
     }
     if (option.kind == ValueKind::flag && value.is_boolean()) {
@@ -187,7 +193,7 @@ ConfigFile parse_config(std::string_view text, const std::filesystem::path& path
   }
 }
 
-void check_name(std::string_view what, const std::string& name, std::string_view origin) {
+void check_repository_name(const std::string& name, std::string_view origin) {
   static constexpr std::string_view letters =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
   const bool valid =
@@ -196,18 +202,13 @@ void check_name(std::string_view what, const std::string& name, std::string_view
         return letters.find(c) != std::string_view::npos || c == '.' || c == '_' || c == '-';
       });
   if (!valid) {
-    throw UsageError(format("{} \"{}\" cannot be the name of a {}", origin, name, what),
+    throw UsageError(format("{} \"{}\" cannot be the name of a repository", origin, name),
                      "names have letters, digits, '.', '_' and '-', at most 64, and start with a "
                      "letter or digit");
   }
-  if (what == "repository" && name == kAllRepositories) {
+  if (name == kAllRepositories) {
     throw UsageError(format("{} \"{}\" cannot be the name of a repository", origin, name),
                      "--repo=all means all of them: choose another name");
-  }
-  // Beside the stanzas a repository holds these (pgcairn-repository(5)).
-  if (what == "stanza" && (name == "cluster" || name == "lease" || name == "record")) {
-    throw UsageError(format("{} \"{}\" cannot be the name of a stanza", origin, name),
-                     "the repository keeps this name for itself; choose another");
   }
 }
 

@@ -32,9 +32,9 @@ struct ConfigFile {
 /// and a name that cannot be a part of a repository's keys.
 ConfigFile parse_config(std::string_view text, const std::filesystem::path& path);
 
-/// Throws UsageError, starting with `origin`, unless `name` can be a stanza's or a repository's:
-/// [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes, and not one the repository format keeps.
 inline constexpr std::string_view kAllRepositories = "all";  // for --repo; no repository's name
-void check_name(std::string_view what, const std::string& name, std::string_view origin);
+/// Throws UsageError, starting with `origin`, unless `name` can be a repository's:
+/// [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes, and not kAllRepositories.
+void check_repository_name(const std::string& name, std::string_view origin);
 
 }  // namespace pgcairn::command

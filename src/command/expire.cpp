@@ -20,6 +20,7 @@ ExitCode expire(const Session& session) {
     options.back().policy = retention_of(repository);
     options.back().set = settings.set;
     options.back().dry_run = settings.dry_run;
+    options.back().allow_mass_removal = settings.allow_mass_removal;
   }
   ProgressLine progress(session.console);
   std::vector<ExpiredRepository> expired;

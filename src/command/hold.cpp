@@ -2,6 +2,7 @@
 #include "render.hpp"
 #include "verbs.hpp"
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/hold.hpp>
@@ -20,9 +21,15 @@ std::string label_of(const Session& session) {
 /// "90d" from now, or a time as parse_target_time() reads it.
 std::optional<Timestamp> read_until(const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const bool has_unit = text.back() >= 'a' && text.back() <= 'z';
-  const auto span = has_unit ? parse_duration(text) : std::nullopt;
-  const Timestamp until = span ? now() + *span : parse_target_time(text, now(), local_zone()).when;
+  const auto span = parse_calendar_span(text);
+  const bool has_date = text.find('-') != std::string::npos;
+  if (!span && !has_date && is_digits(text.substr(0, 1))) {
+    throw UsageError(format("option --until: \"{}\" is neither a time nor a span", text),
+                     "a span is written 12h, 90d, 2w, 6mo for months, or 1y");
+  }
+  const Timestamp until =
+      span ? after(now(), *span, [](Timestamp) { return std::chrono::seconds(0); })
+           : parse_target_time(text, now(), local_zone()).when;
   if (until > now()) return until;
   throw UsageError(format("the hold would have ended already: --until is {}", format_utc(until)),
                    "give a time to come, or a span such as 90d");

@@ -13,6 +13,7 @@ enum class ValueKind {
   path,
   number,    // whole, from `least` to `most`
   duration,  // "60s", "5m": see parse_duration()
+  span,      // "14d", "6mo": see parse_calendar_span(); not empty when `least` is above 0
   size,      // "64MiB": see parse_size()
   percent,   // "5%", from `least` to `most`
   flag,      // --name, and --no-name where the option may also stand in TOML

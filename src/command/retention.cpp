@@ -3,6 +3,7 @@
 #include "values.hpp"
 #include "zone.hpp"
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -25,14 +26,14 @@ void load_retention(RepositorySettings& repository,
   if (unit == "incr") policy.archive_unit = repo::ArchiveUnit::incr;
   if (unit == "time") policy.archive_unit = repo::ArchiveUnit::time;
   policy.keep_last = count("keep-last");
-  policy.keep_within = parse_duration(text("keep-within"));
+  policy.keep_within = parse_calendar_span(text("keep-within"));
   policy.keep_hourly = count("keep-hourly");
   policy.keep_daily = count("keep-daily");
   policy.keep_weekly = count("keep-weekly");
   policy.keep_monthly = count("keep-monthly");
   policy.keep_yearly = count("keep-yearly");
   policy.keep_min = count("keep-min");
-  policy.keep_min_age = parse_duration(text("keep-min-age"));
+  policy.keep_min_age = parse_calendar_span(text("keep-min-age"));
   const std::string zone = text("retention-timezone");
   if (!zone.empty()) repository.retention_timezone = zone;
 }

@@ -1,6 +1,7 @@
 #include "arguments.hpp"
 #include "console.hpp"
 #include "exit_codes.hpp"
+#include "identity.hpp"
 #include "render_health.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
@@ -14,6 +15,7 @@
 #include <pgcairn/crypto/secret.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -108,8 +110,9 @@ class Run {
     if (verb_ != "help" && verb_ != "version") here = std::filesystem::current_path();
     settings_ = load_settings(arguments, {environment_, read_config_file, here});
     start_log();
-    if (verb_ != "help" && verb_ != "version") watch_signals();
     const Verb& verb = *find_verb(verb_);
+    acting_as_ = act_as_owner(verb, settings_, words_, environment_);
+    if (verb_ != "help" && verb_ != "version") watch_signals();
     if (verb.writes) refuse_when_stopped_here(settings_);
     return verb.run({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
   }
@@ -140,6 +143,15 @@ class Run {
     watch_ = std::make_unique<SignalWatch>(hasty_code, milliseconds(archives ? 2000 : 0));
   }
 
+  /// Root is surprised to be denied anything.
+  void explain_denied(SystemError& error) const {
+    if (!acting_as_ || error.error_number() != EACCES || !error.hint().empty()) return;
+    error.set_hint(
+        format("started by root, pgcairn runs as {}, the owner of the repository or the "
+               "data directory, who needs to have access to it",
+               acting_as_->describe()));
+  }
+
   /// Monitoring reads standard output only.
   static void print_unknown(const Error& error) {
     try {
@@ -155,6 +167,10 @@ class Run {
     }
     try {
       std::rethrow_exception(thrown);
+    } catch (SystemError& error) {
+      explain_denied(error);
+      console_->error(error);
+      if (nagios_) print_unknown(error);
     } catch (const Error& error) {
       console_->error(error);
       if (nagios_) print_unknown(error);
@@ -174,6 +190,7 @@ class Run {
   bool nagios_;
   std::string verb_;
   Settings settings_;
+  std::optional<Account> acting_as_;  // when root started this and is root no more
   std::unique_ptr<Console> console_;
   std::unique_ptr<SignalWatch> watch_;
 };

@@ -10,6 +10,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -47,6 +48,7 @@ class Loader {
     load_report();
     load_repository_verbs();
     load_watched();
+    load_data_directories();
     return std::move(settings_);
   }
 
@@ -141,7 +143,7 @@ class Loader {
 
   void choose_stanza() {
     if (const auto named = said_.find("stanza")) {
-      check_name("stanza", named->text, named->origin + ":");
+      repo::check_stanza_name(named->text, named->origin + ":");
       settings_.stanza = said_.stanza = named->text;
       return;
     }
@@ -427,6 +429,7 @@ class Loader {
     if (arguments_.verb == "expire") {
       settings_.set = said_.text_of("set");
       settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+      settings_.allow_mass_removal = is_true(said_.text_of("allow-mass-removal", "false"));
     }
     settings_.until = said_.text_of("until");
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
@@ -474,6 +477,19 @@ class Loader {
       settings_.watched.push_back({{name, path_of(*path), settings_.connection}, health_limits()});
     }
     settings_.stanza = said_.stanza = asked;
+  }
+
+  void load_data_directories() {
+    std::vector<std::string> names = said_.file.stanzas;
+    if (!settings_.stanza.empty()) names = {settings_.stanza};
+    if (!settings_.pg_path.empty()) {
+      settings_.data_directories = {settings_.pg_path};
+      return;
+    }
+    for (const std::string& name : names) {
+      if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
+        settings_.data_directories.emplace_back(entry->value);
+    }
   }
 
   engine::HealthLimits health_limits() const {

@@ -76,6 +76,7 @@ struct Settings {
   std::vector<std::string> configured_stanzas;   // in the order of the file
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
   bool pg_path_overridden = false;               // pg_path is not the configuration file's
+  std::vector<std::filesystem::path> data_directories;  // the stanza's, or all configured ones
   postgres::ConnectionSettings connection;
 
   unsigned process_max = 2;
@@ -111,6 +112,7 @@ struct Settings {
   bool link_all = false;
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
+  bool allow_mass_removal = false;  // of expire
   bool accept_damage = false;
 
   // stanza-delete, stanza-upgrade, stop, start; `dry_run` as well

@@ -1,5 +1,6 @@
 #include "stop_file.hpp"
 
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/json.hpp>
@@ -20,6 +21,22 @@ fs::path stop_file_of(const fs::path& state_path, const std::string& stanza) {
   return state_path / format("{}.stop", stanza);
 }
 
+std::optional<Buffer> read_stop_file(const fs::path& path) {
+  try {
+    return read_file_if_exists(path, kMostBytes);
+  } catch (SystemError& error) {
+    const fs::path state_path = path.parent_path();
+    struct stat status {};
+    if (error.error_number() == EACCES && ::stat(state_path.c_str(), &status) == 0) {
+      error.set_hint(format("state-path belongs to {}, and pgcairn runs as {}: chown -R {} {}",
+                            account_of(status.st_uid, status.st_gid).describe(),
+                            account_of(::geteuid(), ::getegid()).describe(), ::geteuid(),
+                            shell_quote(state_path.native())));
+    }
+    throw;
+  }
+}
+
 fs::path stop_file_of(const Settings& settings) {
   return stop_file_of(settings.state_path, settings.stanza);
 }
@@ -38,6 +55,7 @@ bool write_stop_file(const Settings& settings, const std::string& reason) {
   json.begin_object().member("time", format_utc(now())).member("reason", escape_bytes(reason));
   json.end_object();
   AtomicFile file(path);
+  give_to_owner_of(settings.state_path, file.fd(), path);
   file.write(as_bytes(json.take() + "\n"));
   return file.commit_if_absent();
 }
@@ -51,7 +69,7 @@ bool remove_stop_file(const Settings& settings) {
 
 std::optional<std::string> stopped_here(const fs::path& state_path, const std::string& stanza) {
   const fs::path path = stop_file_of(state_path, stanza);
-  const auto content = read_file_if_exists(path, kMostBytes);
+  const auto content = read_stop_file(path);
   if (!content) return std::nullopt;
   std::string words;
   try {

@@ -1,5 +1,6 @@
 #include "values.hpp"
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -32,6 +33,31 @@ void check_choice(const Option& option, const Value& value) {
   }
   const auto near = nearest(value.text, choices);
   refuse(value, expected, near && choices.size() > 1 ? format("did you mean \"{}\"?", *near) : "");
+}
+
+/// For a bare number, which each reader would take for something else.
+std::string unit_hint(std::string_view text, const std::array<std::string_view, 3>& units) {
+  if (!is_digits(text)) return {};
+  return format("a number needs its unit: write {0}{1}, {0}{2} or {0}{3}", text, units[0], units[1],
+                units[2]);
+}
+
+void check_span(const Option& option, const Value& value) {
+  constexpr std::string_view expected = "a span such as 36h, 14d, 2w, 6mo or 1y";
+  const std::string_view text = value.text;
+  const auto span = parse_calendar_span(text);
+  if (span && span->is_zero() && option.least > 0)
+    refuse(value, expected, "a span of nothing would keep the newest backup only");
+  if (span) return;
+  const std::string_view number = text.substr(0, text.find_first_not_of("0123456789"));
+  const std::string_view unit = text.substr(number.size());
+  if (!number.empty() && unit == "m") {
+    refuse(value, expected,
+           format("m is minutes elsewhere: write {}mo for months, or a number of days", number));
+  }
+  if (!number.empty() && (unit == "s" || unit == "ms"))
+    refuse(value, expected, "the shortest unit is h");
+  refuse(value, expected, unit_hint(text, {"d", "w", "mo"}));
 }
 
 std::optional<bool> parse_bool(std::string_view text) {
@@ -70,10 +96,16 @@ void check_value(const Option& option, const Value& value) {
       return;
     }
     case ValueKind::duration:
-      if (!parse_duration(value.text)) refuse(value, "a duration such as 90s, 5m or 2h");
+      if (!parse_duration(value.text))
+        refuse(value, "a duration such as 90s, 5m or 2h", unit_hint(value.text, {"s", "m", "h"}));
       return;
+    case ValueKind::span:
+      return check_span(option, value);
     case ValueKind::size:
-      if (!parse_size(value.text)) refuse(value, "a size such as 512KiB, 64MiB or 2GiB");
+      if (!parse_size(value.text)) {
+        refuse(value, "a size such as 512KiB, 64MiB or 2GiB",
+               unit_hint(value.text, {"KiB", "MiB", "GiB"}));
+      }
       return;
     case ValueKind::flag:
       if (!parse_bool(value.text)) refuse(value, "true or false");

@@ -30,6 +30,9 @@ struct Verb {
   std::size_t most_operands;
   std::string_view summary;
   bool writes = false;  // into the repositories: refused while the stanza is stopped on this host
+  /// Started by root it stays root, to write where the operator says, for whomever. Others act as
+  /// the owner of what they touch: see act_as_owner().
+  bool stays_root = false;
 };
 
 std::span<const Verb> all_verbs();

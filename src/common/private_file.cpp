@@ -1,3 +1,4 @@
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -40,6 +41,7 @@ std::optional<Buffer> read_private_file(const fs::path& path, std::size_t most_b
 
 void write_private_file(const fs::path& path, Bytes content) try {
   const fs::path directory = path.parent_path();
+  if (is_root_elsewhere(directory.parent_path())) return;
   std::error_code ignored;
   fs::create_directories(directory.parent_path(), ignored);
   ::mkdir(directory.c_str(), 0700);

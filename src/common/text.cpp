@@ -40,7 +40,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   const auto parts = split_unit(text);
   if (!parts) return std::nullopt;
   std::string_view unit = parts->unit;
-  if (unit.empty() || unit == "B") return parts->number;
+  if (unit == "B" || (unit.empty() && parts->number == 0)) return parts->number;
+  if (unit.empty()) return std::nullopt;
   const std::size_t power = std::string_view("KMGT").find(unit.front());
   unit.remove_prefix(1);
   if (power == std::string_view::npos || !(unit.empty() || unit == "iB" || unit == "B"))
@@ -55,8 +56,9 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
     std::string_view name;
     std::uint64_t milliseconds;
   };
-  static constexpr Unit units[] = {{"", 1000},    {"ms", 1},        {"s", 1000},
-                                   {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  static constexpr Unit units[] = {{"ms", 1},        {"s", 1000},       {"m", 60'000},
+                                   {"h", 3'600'000}, {"d", 86'400'000}, {"w", 604'800'000}};
+  if (parts->unit.empty() && parts->number == 0) return std::chrono::milliseconds(0);
   for (const Unit& unit : units) {
     if (unit.name != parts->unit) continue;
     const auto total = multiply(parts->number, unit.milliseconds);

@@ -132,6 +132,8 @@ class ExpireRun {
   void judge();
   void judge_one();
   void judge_by_rules(const repo::RetentionPolicy& policy);
+  void stop_mass_removal();
+  std::string going_text(std::span<const repo::RetentionBackup> all) const;
   void plan_objects();
   void plan_data();
   void count(ExpiredData& data) const;
@@ -231,7 +233,9 @@ std::vector<repo::RetentionBackup> ExpireRun::judged() const {
 
 void ExpireRun::judge() {
   repo::RetentionPolicy policy = options_.policy;
-  if (!options_.set.empty()) {
+  if (options_.set.empty()) {
+    stop_mass_removal();
+  } else {
     judge_one();
     policy = {};
     policy.archive = options_.policy.archive;
@@ -274,6 +278,45 @@ void ExpireRun::judge_one() {
                      "take another one first");
   }
   found->keep = false;
+}
+
+/// A slip in a rule must not cost the backups: most of them go only when that was asked for.
+void ExpireRun::stop_mass_removal() {
+  if (options_.allow_mass_removal) return;
+  const auto all = judged();
+  const auto mass = repo::find_mass_removal(all, options_.policy, options_.when);
+  if (!mass) return;
+  const std::string found = format(
+      "the rules would remove {} of {} good backups at once: in force since the oldest was made, "
+      "they would never have kept more than {}",
+      mass->removed, mass->stored, mass->most_kept);
+  if (options_.dry_run) {
+    plan_.notes.push_back(found + "; expire removes nothing without --allow-mass-removal");
+    return;
+  }
+  throw UsageError(
+      format("{}; nothing was removed{}", found, going_text(all)),
+      format("was a retention setting changed, and is its unit right? With --dry-run, expire gives "
+             "the reason for each backup. If this is meant, run once: pgcairn --stanza={} "
+             "--repo={} expire --allow-mass-removal",
+             stanza_, repository_.name()));
+}
+
+/// The backups that would go, a line each; of many the oldest.
+std::string ExpireRun::going_text(std::span<const repo::RetentionBackup> all) const {
+  constexpr std::size_t kMostShown = 10;
+  const auto verdicts = repo::apply_retention(all, options_.policy, options_.when);
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!verdicts[i].keep) labels.push_back(all[i].label);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < labels.size() && i < kMostShown; ++i)
+    text += format("\n  would go: backup {}", labels[i]);
+  if (labels.size() > kMostShown)
+    text +=
+        format("\n  would go: {} more, the newest {}", labels.size() - kMostShown, labels.back());
+  return text;
 }
 
 void ExpireRun::judge_by_rules(const repo::RetentionPolicy& policy) {

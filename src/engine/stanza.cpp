@@ -23,7 +23,8 @@ constexpr std::size_t kRemovedAtOnce = 1000;
 /// nothing is archived into it. Markers before packs, as ever.
 std::vector<std::string> all_prefixes(const std::string& stanza) {
   return {repo::cluster_prefix(stanza), repo::marker_prefix(stanza),
-          repo::backups_data_prefix(stanza), format("{}/", stanza), repo::record_prefix(stanza)};
+          repo::backups_data_prefix(stanza), repo::stanza_prefix(stanza),
+          repo::record_prefix(stanza)};
 }
 
 UpgradedStanza upgrade_in(repo::Repository& repository, const StanzaSettings& stanza,
@@ -66,11 +67,11 @@ StanzaContent content_of(repo::Repository& repository, const std::string& stanza
   StanzaContent content;
   content.repository = repository.name();
   for (const std::string& prefix :
-       {repo::cluster_prefix(stanza), format("{}/", stanza), repo::record_prefix(stanza)}) {
+       {repo::cluster_prefix(stanza), repo::stanza_prefix(stanza), repo::record_prefix(stanza)}) {
     repository.driver().list(prefix, [&](const storage::Object& object) {
       ++content.objects;
       content.bytes += object.size_bytes;
-      if (object.key.starts_with(format("{}/wal/", stanza))) ++content.wal_files;
+      if (object.key.starts_with(repo::stanza_prefix(stanza) + "wal/")) ++content.wal_files;
     });
   }
   content.backups = repository.backup_labels(stanza);

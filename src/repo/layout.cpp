@@ -4,11 +4,42 @@
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace pgcairn::repo {
 
+namespace {
+
+constexpr std::string_view kLeasesPrefix = "lease/";
+constexpr std::string_view kRecordsPrefix = "record/";
+/// Folders of the repository itself, which no stanza may be called like: its own would be theirs.
+constexpr std::array kOwnPrefixes = {kClustersPrefix, kSlotsPrefix, kLeasesPrefix, kRecordsPrefix};
+
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// On a file system that ignores case, "Key" is "key".
+bool is_taken(std::string_view name) {
+  std::string folder;
+  for (const char c : name) folder += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  folder += '/';
+  return std::find(kOwnPrefixes.begin(), kOwnPrefixes.end(), folder) != kOwnPrefixes.end();
+}
+
+std::string below(std::string_view folder, std::string_view stanza) {
+  check_stanza_name(stanza);
+  return format("{}{}/", folder, stanza);
+}
+
+}  // namespace
+
+std::string stanza_prefix(std::string_view stanza) {
+  return below("", stanza);
+}
+
 std::string cluster_prefix(std::string_view stanza) {
-  return format("{}{}/", kClustersPrefix, stanza);
+  return below(kClustersPrefix, stanza);
 }
 
 std::string cluster_key(std::string_view stanza, std::string_view cluster) {
@@ -16,7 +47,7 @@ std::string cluster_key(std::string_view stanza, std::string_view cluster) {
 }
 
 std::string marker_prefix(std::string_view stanza) {
-  return format("{}/backup/", stanza);
+  return stanza_prefix(stanza) + "backup/";
 }
 
 std::string marker_key(std::string_view stanza, std::string_view label) {
@@ -24,7 +55,7 @@ std::string marker_key(std::string_view stanza, std::string_view label) {
 }
 
 std::string backups_data_prefix(std::string_view stanza) {
-  return format("{}/data/", stanza);
+  return stanza_prefix(stanza) + "data/";
 }
 
 std::string data_prefix(std::string_view stanza, std::string_view label) {
@@ -44,7 +75,7 @@ std::string pack_key(std::string_view stanza, std::string_view label, std::uint3
 }
 
 std::string wal_prefix(std::string_view stanza, std::string_view cluster) {
-  return format("{}/wal/{}/", stanza, cluster);
+  return format("{}wal/{}/", stanza_prefix(stanza), cluster);
 }
 
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file) {
@@ -53,7 +84,7 @@ std::string wal_key(std::string_view stanza, std::string_view cluster, std::stri
 }
 
 std::string lease_prefix(std::string_view stanza) {
-  return format("lease/{}/", stanza);
+  return below(kLeasesPrefix, stanza);
 }
 
 std::string lease_key(std::string_view stanza, std::uint32_t number) {
@@ -65,7 +96,7 @@ std::string slot_key(std::uint32_t number) {
 }
 
 std::string record_prefix(std::string_view stanza) {
-  return format("record/{}/", stanza);
+  return below(kRecordsPrefix, stanza);
 }
 
 std::string record_key(std::string_view stanza, std::string_view name) {
@@ -73,8 +104,8 @@ std::string record_key(std::string_view stanza, std::string_view name) {
 }
 
 bool tells_of_repository(std::string_view key) {
-  return key == kRepositoryKey || key.starts_with(kClustersPrefix) || key.starts_with("record/") ||
-         key.starts_with("key/");
+  return key == kRepositoryKey || key.starts_with(kClustersPrefix) ||
+         key.starts_with(kRecordsPrefix) || key.starts_with(kSlotsPrefix);
 }
 
 bool is_document(std::string_view key) {
@@ -98,7 +129,7 @@ std::string document_name(std::string_view key, std::string_view prefix) {
 std::optional<ObjectKey> parse_key(std::string_view key) {
   if (key.ends_with(".json")) return ObjectKey{};
   const std::vector<std::string> parts = split(key, '/');
-  if (parts.size() < 4) return std::nullopt;
+  if (parts.size() < 4 || !is_stanza_name(parts[0])) return std::nullopt;
   ObjectKey found{ObjectKind::wal, parts[0], parts[2], 0, parts.back()};
   if (parts[1] == "wal" && wal_file_kind(found.file)) {
     if (key == wal_key(found.stanza, found.owner, found.file)) return found;
@@ -115,18 +146,22 @@ std::optional<ObjectKey> parse_key(std::string_view key) {
   return std::nullopt;
 }
 
-void check_stanza_name(std::string_view stanza) {
-  const auto allowed = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           c == '-';
-  };
-  if (stanza.empty() || stanza.size() > 64 || !std::all_of(stanza.begin(), stanza.end(), allowed) ||
-      stanza.front() == '-' || stanza.front() == '_' || stanza == "lease" || stanza == "cluster" ||
-      stanza == "record" || stanza == "key") {
-    throw UsageError(format("\"{}\" cannot be the name of a stanza", stanza),
-                     "use up to 64 letters, digits, '_' and '-', beginning with a letter or digit; "
-                     "\"cluster\", \"key\", \"lease\" and \"record\" are taken");
+bool is_stanza_name(std::string_view name) {
+  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '_' || c == '-'; };
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) &&
+         is_letter_or_digit(name.front()) && !is_taken(name);
+}
+
+void check_stanza_name(std::string_view stanza, std::string_view origin) {
+  if (is_stanza_name(stanza)) return;
+  const std::string_view space = origin.empty() ? "" : " ";
+  if (is_taken(stanza)) {
+    throw UsageError(format("{}{}\"{}\" cannot be the name of a stanza", origin, space, stanza),
+                     "the repository keeps this name for itself; choose another");
   }
+  throw UsageError(format("{}{}\"{}\" cannot be the name of a stanza", origin, space, stanza),
+                   "names have letters, digits, '_' and '-', at most 64, and start with a letter "
+                   "or digit");
 }
 
 }  // namespace pgcairn::repo

@@ -162,6 +162,7 @@ std::vector<std::string> Repository::stanzas() {
   driver_->list(kClustersPrefix, [&](const storage::Object& object) {
     const std::string_view rest = std::string_view(object.key).substr(kClustersPrefix.size());
     std::string name(rest.substr(0, rest.find('/')));
+    if (!is_stanza_name(name)) return;  // somebody else's
     if (names.empty() || names.back() != name) names.push_back(std::move(name));
   });
   return names;

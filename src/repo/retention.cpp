@@ -10,8 +10,6 @@ namespace {
 
 using std::chrono::days;
 
-constexpr days kLongestSpan{10'000'000};  // no time overflows by it
-
 /// What clocks of the operator's zone showed.
 struct LocalTime {
   Timestamp shown;  // as if it were UTC
@@ -64,14 +62,6 @@ constexpr CalendarRule kCalendarRules[] = {
     {"keep-monthly", &RetentionPolicy::keep_monthly, month_name},
     {"keep-yearly", &RetentionPolicy::keep_yearly, year_name},
 };
-
-/// "14d", "36h", "90s": as an operator writes it.
-std::string span_text(milliseconds span) {
-  const std::int64_t seconds = std::chrono::floor<std::chrono::seconds>(span).count();
-  if (seconds % 86400 == 0) return format("{}d", seconds / 86400);
-  if (seconds % 3600 == 0) return format("{}h", seconds / 3600);
-  return format("{}s", seconds);
-}
 
 class Retention {
  public:
@@ -164,10 +154,10 @@ class Retention {
     if (policy_.keep_within) keep_younger("keep-within", *policy_.keep_within);
   }
 
-  void keep_younger(std::string_view rule, milliseconds span) {
-    const Timestamp from = newest_ - std::min<milliseconds>(span, kLongestSpan);
+  void keep_younger(std::string_view rule, const CalendarSpan& span) {
+    const Timestamp from = before(newest_, span, policy_.offset_at);
     for (std::size_t i = 0; i < size(); ++i) {
-      if (backups_[i].stop_time >= from) keep(i, format("{} {}", rule, span_text(span)));
+      if (backups_[i].stop_time >= from) keep(i, format("{} {}", rule, format_calendar_span(span)));
     }
   }
 
@@ -248,6 +238,29 @@ bool RetentionPolicy::chooses_backups() const {
 std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
                                               const RetentionPolicy& policy, Timestamp now) {
   return Retention(backups, policy, now).run();
+}
+
+std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
+                                             const RetentionPolicy& policy, Timestamp now) {
+  const auto is_good = [&](const RetentionBackup& backup) {
+    return !backup.damaged && backup.stop_time <= now;
+  };
+  const auto kept_of = [&](std::span<const RetentionBackup> some) {
+    const auto verdicts = apply_retention(some, policy, now);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < some.size(); ++i) kept += is_good(some[i]) && verdicts[i].keep;
+    return kept;
+  };
+  MassRemoval mass;
+  mass.stored = static_cast<std::size_t>(std::count_if(backups.begin(), backups.end(), is_good));
+  mass.most_kept = kept_of(backups);
+  mass.removed = mass.stored - mass.most_kept;
+  // As it was after each earlier backup, the latest first: in a rotation that one tells already.
+  for (std::size_t made = backups.size(); mass.stored > 2 * mass.most_kept; --made) {
+    if (made <= mass.most_kept) return mass;  // so few were no more
+    mass.most_kept = std::max(mass.most_kept, kept_of(backups.first(made)));
+  }
+  return std::nullopt;
 }
 
 std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now) {

@@ -1,5 +1,6 @@
 #include "posix_system.hpp"
 
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
@@ -168,7 +169,13 @@ bool Posix::make_one_ready(const fs::path& directory) {
     if (!S_ISDIR(status->st_mode)) blocked("write below", directory / "");
     // An old root belongs to the administrator, whose directory above it may be closed to us.
     if (!is_young_directory(directory) || is_root) return true;
-  } else if (::mkdir(directory.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+  } else if (::mkdir(directory.c_str(), kDirectoryMode) == 0) {
+    // Above the root is no directory of a repository, whose owner would say anything.
+    if (!is_root) {
+      const auto made = open_if_exists(directory, O_RDONLY | O_DIRECTORY);
+      if (!made || !give_to_owner_of(parent, *made, directory)) return false;
+    }
+  } else if (errno != EEXIST) {
     const int error_number = errno;
     if (error_number == ENOENT && !is_root) return false;
     if (error_number == ENOTDIR) blocked("create", directory);

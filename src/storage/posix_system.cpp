@@ -1,5 +1,6 @@
 #include "posix_system.hpp"
 
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/storage/driver.hpp>
 
@@ -111,7 +112,9 @@ std::optional<Unfinished> Unfinished::create(const fs::path& directory, mode_t m
   Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd && errno == ENOENT) return std::nullopt;
   if (!fd) failed("create a file in", directory, errno);
-  return Unfinished(std::move(path), std::move(fd));
+  Unfinished file(std::move(path), std::move(fd));
+  if (!give_to_owner_of(directory, file.fd_, file.path_)) return std::nullopt;
+  return file;
 }
 
 Unfinished::Unfinished(Unfinished&& other) noexcept

@@ -1,3 +1,4 @@
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -195,8 +196,10 @@ class Recall final : public Driver {
   void save() {
     if (!changed_) return;
     try {
+      const fs::path directory = settings_.file.parent_path();
+      if (is_root_elsewhere(directory.parent_path())) return;
       std::error_code failed;
-      fs::create_directories(settings_.file.parent_path(), failed);
+      fs::create_directories(directory, failed);
       AtomicFile file(settings_.file, 0600);
       file.write(as_bytes(write_answers(answers_, inner_->describe())));
       file.publish();

@@ -114,6 +114,7 @@ Backups fill(repo::Repository& repository) {
 
 engine::ExpireOptions options() {
   engine::ExpireOptions options;
+  options.allow_mass_removal = true;
   options.policy.keep_last = 1;
   options.policy.archive = 1;
   options.when = kFirst + 30 * kDay;

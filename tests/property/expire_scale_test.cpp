@@ -59,6 +59,7 @@ void fill(repo::Repository& repository) {
 
 void measured_expire(repo::Repository& repository, bool dry_run) {
   engine::ExpireOptions options;
+  options.allow_mass_removal = true;
   options.policy.keep_daily = 14;
   options.policy.keep_monthly = 12;
   options.policy.archive = 2;

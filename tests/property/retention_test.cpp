@@ -125,7 +125,7 @@ class Model {
     const RetentionBackup& one = all_[i];
     if (policy_.keep_last && newer(i, [](const auto&) { return true; }) < *policy_.keep_last)
       return true;
-    if (policy_.keep_within && reference_ - one.stop_time <= *policy_.keep_within) return true;
+    if (policy_.keep_within && reference_ - one.stop_time <= policy_.keep_within->time) return true;
     return by_full_and_diff(i) || by_calendar(i);
   }
 
@@ -187,7 +187,8 @@ class Model {
   bool always(std::size_t i) const {
     const RetentionBackup& one = all_[i];
     if (i + 1 == all_.size() || one.stop_time > now_ || !one.holds.empty()) return true;
-    if (policy_.keep_min_age && reference_ - one.stop_time <= *policy_.keep_min_age) return true;
+    if (policy_.keep_min_age && reference_ - one.stop_time <= policy_.keep_min_age->time)
+      return true;
     return good(one) &&
            newer(i, [&](const auto& other) { return other.cluster == one.cluster; }) == 0;
   }
@@ -221,6 +222,95 @@ TEST_CASE("retention does what its rules say, for any history and policy") {
   }
   CHECK(removed > 1000);
   CHECK(kept > 1000);
+}
+
+// --- mass removal ------------------------------------------------------------------------------
+
+namespace {
+
+/// A good backup that is made `apart` after the one before.
+void add_backup(std::vector<RetentionBackup>& backups, BackupType type, Timestamp when) {
+  RetentionBackup backup;
+  backup.label = repo::full_backup_label(when);
+  backup.type = type;
+  backup.cluster = "15-1";
+  backup.stop_time = when;
+  backups.push_back(std::move(backup));
+}
+
+std::size_t expire_by(std::vector<RetentionBackup>& backups, const RetentionPolicy& policy,
+                      Timestamp when) {
+  const auto verdicts = repo::apply_retention(backups, policy, when);
+  std::vector<RetentionBackup> kept;
+  for (std::size_t i = 0; i < backups.size(); ++i) {
+    if (verdicts[i].keep) kept.push_back(backups[i]);
+  }
+  const std::size_t removed = backups.size() - kept.size();
+  backups = std::move(kept);
+  return removed;
+}
+
+}  // namespace
+
+TEST_CASE("an expire after each backup by the same rules never removes most of them at once") {
+  Random random(seed());
+  std::uint64_t removed = 0;
+  for (int life = 0; life < 300; ++life) {
+    const RetentionPolicy policy = random_policy(random);
+    const std::uint64_t per_full = 1 + below(random, 10);
+    const std::uint64_t longest_pause = 2 + below(random, 90);
+    std::vector<RetentionBackup> backups;
+    Timestamp when = parse_utc("2025-10-01T00:00:00Z").value();
+    for (std::uint64_t made = 0; made < 60; ++made) {
+      when += hours(1 + below(random, longest_pause));
+      if (chance(random, 2)) when += hours(24 * 40);  // nobody looked for a while
+      const bool full = made % per_full == 0;
+      const BackupType type = full                 ? BackupType::full
+                              : chance(random, 30) ? BackupType::differential
+                                                   : BackupType::incremental;
+      add_backup(backups, type, when);
+      INFO("life " << life << ", backup " << made << " of " << backups.size());
+      REQUIRE_FALSE(repo::find_mass_removal(backups, policy, when));
+      removed += expire_by(backups, policy, when);
+    }
+  }
+  CHECK(removed > 1000);
+}
+
+TEST_CASE("rules that became much narrower are found out, whatever is newest") {
+  Random random(seed());
+  for (int life = 0; life < 300; ++life) {
+    const auto wide = 5 + static_cast<std::uint32_t>(below(random, 40));
+    const auto narrow = 1 + static_cast<std::uint32_t>(below(random, (wide - 1) / 2));
+    const std::uint64_t per_full = 1 + below(random, 10);
+    const bool by_days = chance(random, 50);
+    const auto rule = by_days ? &RetentionPolicy::keep_daily : &RetentionPolicy::keep_last;
+    RetentionPolicy policy;
+    policy.*rule = wide;
+    std::vector<RetentionBackup> backups;
+    Timestamp when = parse_utc("2025-10-01T12:00:00Z").value();
+    for (std::uint64_t made = 0; made < wide + below(random, 20); ++made) {
+      when += kDay;
+      add_backup(backups, made % per_full == 0 ? BackupType::full : BackupType::incremental, when);
+      expire_by(backups, policy, when);
+    }
+    while (backups.size() <= wide) {
+      when += kDay;
+      add_backup(backups, BackupType::full, when);
+    }
+    RetentionPolicy slip;
+    slip.*rule = narrow;
+    const auto found = repo::find_mass_removal(backups, slip, when);
+    INFO("life " << life << ": from " << wide << " to " << narrow);
+    REQUIRE(found);
+    CHECK(found->stored == backups.size());
+    CHECK(found->most_kept == narrow);
+    CHECK(found->removed == backups.size() - narrow);
+    // In the wrong unit: hours instead of days leave the newest alone.
+    RetentionPolicy hours_for_days;
+    hours_for_days.keep_within = hours(wide % 24);
+    CHECK(repo::find_mass_removal(backups, hours_for_days, when));
+  }
 }
 
 namespace {
@@ -413,6 +503,7 @@ TEST_CASE("no kept backup lacks an object or a WAL segment, and nothing stays th
   for (int round = 0; round < 1500; ++round) {
     Life life(random);
     engine::ExpireOptions options;
+    options.allow_mass_removal = true;
     options.policy = random_policy(random);
     options.policy.keep_last = 1 + static_cast<std::uint32_t>(below(random, 4));
     options.when = life.now() + hours(1 + below(random, 400));

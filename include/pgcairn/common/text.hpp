@@ -20,9 +20,9 @@ using fmt::format;
 /// large.
 std::optional<std::uint64_t> parse_u64(std::string_view text, int base = 10);
 
-/// "64MiB", "64M", "512KiB", "1G", "4096": bytes. K, M, G, T are powers of 1024 with or without iB.
+/// "64MiB", "64M", "1G", "4096B", "0": bytes. K, M, G, T are powers of 1024 with or without iB.
 std::optional<std::uint64_t> parse_size(std::string_view text);
-/// "90", "90s", "5m", "2h", "7d", "250ms".
+/// "90s", "5m", "2h", "7d", "2w", "250ms", "0".
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 /// "1.4 GiB", "0 B": for people.

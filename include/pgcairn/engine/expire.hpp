@@ -18,6 +18,7 @@ struct ExpireOptions {
   repo::RetentionPolicy policy;
   std::string set;       // label of the one backup to remove; empty: those that no rule keeps
   bool dry_run = false;  // plans, and touches nothing: not even a lease is taken
+  bool allow_mass_removal = false;  // what repo::find_mass_removal() says is meant
   Timestamp when = now();
 };
 
@@ -84,7 +85,8 @@ struct ExpireResult {
 /// and the next run finishes the work.
 ///
 /// Throws LockedError when another run holds the lease; DamagedError, and removes nothing, when a
-/// marker or a hold cannot be read; UsageError when the backup that was asked for has to stay.
+/// marker or a hold cannot be read; UsageError when the backup that was asked for has to stay, or
+/// when the rules remove most of what is stored and that was not allowed.
 ExpireResult expire(const std::string& stanza, repo::Repository& repository,
                     const ExpireOptions& options, Progress& progress, std::stop_token stop);
 

@@ -14,6 +14,11 @@ inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
 inline constexpr std::string_view kClustersPrefix = "cluster/";
 inline constexpr std::string_view kSlotsPrefix = "key/";
 
+// Each function that takes a stanza throws UsageError for what is no name of one, so that no key of
+// a stanza is ever one of the repository itself.
+
+/// Below it is all that is a stanza's alone, but for its clusters, leases and records.
+std::string stanza_prefix(std::string_view stanza);
 std::string cluster_prefix(std::string_view stanza);
 std::string cluster_key(std::string_view stanza, std::string_view cluster);
 std::string marker_prefix(std::string_view stanza);
@@ -60,7 +65,9 @@ struct ObjectKey {
 /// Nothing for a key that the format does not know.
 std::optional<ObjectKey> parse_key(std::string_view key);
 
-/// Throws UsageError when `stanza` is no valid name.
-void check_stanza_name(std::string_view stanza);
+/// Whether a stanza may be called so: a folder of that name is none of the repository's own.
+bool is_stanza_name(std::string_view name);
+/// Throws UsageError unless it may. `origin` is the message's beginning: "option --stanza:".
+void check_stanza_name(std::string_view stanza, std::string_view origin = {});
 
 }  // namespace pgcairn::repo

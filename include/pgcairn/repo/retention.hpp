@@ -1,12 +1,12 @@
 #pragma once
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,7 +41,7 @@ struct RetentionPolicy {
   ArchiveUnit archive_unit = ArchiveUnit::full;
 
   Count keep_last;
-  std::optional<milliseconds> keep_within;
+  std::optional<CalendarSpan> keep_within;
   Count keep_hourly;
   Count keep_daily;
   Count keep_weekly;
@@ -50,12 +50,10 @@ struct RetentionPolicy {
 
   // The floor: when a rule removes backups, these stay all the same.
   Count keep_min;
-  std::optional<milliseconds> keep_min_age;
+  std::optional<CalendarSpan> keep_min_age;
 
   /// How far the clocks of the operator's time zone are ahead of UTC.
-  std::function<std::chrono::seconds(Timestamp)> offset_at = [](Timestamp) {
-    return std::chrono::seconds(0);
-  };
+  OffsetAt offset_at = [](Timestamp) { return std::chrono::seconds(0); };
 
   /// Does any rule choose among backups? The floor alone does not.
   bool chooses_backups() const;
@@ -81,6 +79,21 @@ struct RetentionVerdict {
 /// - The newest backup stays, and of each cluster the newest good one.
 std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
                                               const RetentionPolicy& policy, Timestamp now);
+
+/// Good backups, and how many of them a policy that had been in force all the time would have left.
+struct MassRemoval {
+  std::size_t stored = 0;     // good backups that there are
+  std::size_t most_kept = 0;  // the most that the rules keep, now or after any earlier backup
+  std::size_t removed = 0;    // good backups that go now
+};
+
+/// Whether the policy removes most of what is stored, which rotation does not do: there are more
+/// than twice as many good backups as the rules would have kept at any time since the oldest was
+/// made. So the rules have become much narrower, by intent or by a slip of the finger. Where expire
+/// follows each backup, an unchanged policy never gets here: what it has left, it keeps, and one
+/// backup more is not twice as many.
+std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
+                                             const RetentionPolicy& policy, Timestamp now);
 
 /// The newest that is not damaged, and not from the future unless all are: what not even the
 /// operator's own word removes. Nothing when all are damaged.

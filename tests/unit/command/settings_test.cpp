@@ -1,8 +1,10 @@
 #include "command/settings.hpp"
 
 #include "command/arguments.hpp"
+#include "command/options.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
 
 #include <cerrno>
 
@@ -184,6 +186,37 @@ TEST_CASE("wrong values say what would be right and where they came from") {
   check_says(refusal({"backup", "--compress-level=19"}), {"from 0 to 12", "lz4"});
   check_says(refusal({"backup", "--pg-path="}), {"--pg-path needs a value"});
   check_says(refusal({"backup", "--pg-path=a\nb"}), {"control character"});
+}
+
+TEST_CASE("a number without its unit is no duration, no size and no span of retention") {
+  const auto global = [](std::string_view key, std::string_view value) {
+    return refused_config(format("[global]\n{} = {}\n", key, value));
+  };
+  for (const Option& option : all_options()) {
+    if ((option.places & in_global) == 0) continue;
+    INFO(option.name);
+    const bool duration = option.kind == ValueKind::duration;
+    const bool span = option.kind == ValueKind::span;
+    if (!duration && !span && option.kind != ValueKind::size) continue;
+    for (const char* const bare : {"14", "\"14\""}) {
+      const char* const hint = duration ? "14m" : span ? "14d, 14w or 14mo" : "14MiB";
+      check_says(global(option.name, bare), {":2:1", std::string(option.name), "its unit", hint});
+    }
+    if (!span) continue;
+    check_says(global(option.name, "\"6m\""), {"6mo"});
+    check_says(global(option.name, "\"90s\""), {"shortest unit is h"});
+    check_says(global(option.name, "\"6 min\""), {"a span such as"});
+  }
+  check_says(refusal({"expire", "--keep-within=0"}), {"--keep-within", "newest backup only"});
+  check_says(refusal({"expire", "--keep-within=6m"}), {"--keep-within", "6mo"});
+  check_says(refusal({"backup", "--limit-rate=100"}), {"--limit-rate", "100KiB"});
+  check_says(refusal({"backup"}, {{"PGCAIRN_ARCHIVE_TIMEOUT", "90"}}), {"90s, 90m or 90h"});
+  // Nothing is nothing in any unit.
+  CHECK(load({"backup", "--limit-rate=0"}).repositories[0].bytes_per_second == 0);
+  CHECK(load({"backup", "--archive-timeout=0"}).archive_timeout == milliseconds(0));
+  CHECK(load({"expire", "--keep-min-age=0"}).repositories[0].retention.keep_min_age->is_zero());
+  CHECK(load({"expire", "--keep-within=6 months"}).repositories[0].retention.keep_within->months ==
+        6);
 }
 
 TEST_CASE("levels follow the type of compression") {
@@ -383,7 +416,7 @@ expire-auto = false
   CHECK(load({"backup"}, {}, config).repositories[0].retention.full == 9U);
   CHECK(load({"backup"}).repositories[0].retention.empty());
   check_says(refusal({"expire", "--keep-last=0"}), {"--keep-last", "from 1 to"});
-  check_says(refusal({"expire", "--keep-within=long"}), {"--keep-within", "a duration"});
+  check_says(refusal({"expire", "--keep-within=long"}), {"--keep-within", "a span"});
   check_says(refused_config("[repo.a]\nretention-full = \"2\"\n"), {"number without quotes"});
   check_says(refusal({"hold", "20261121-010203F"}), {"--reason"});
   check_says(refusal({"annotate", "20261121-010203F"}), {"LABEL KEY=TEXT"});

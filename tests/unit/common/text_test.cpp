@@ -44,7 +44,7 @@ TEST_CASE("parse_u64 takes whole numbers only") {
 TEST_CASE("parse_size") {
   for (const auto& [text, value] :
        std::initializer_list<Row<std::uint64_t>>{{"0", 0},
-                                                 {"4096", 4096},
+                                                 {"4096", {}},
                                                  {"4096B", 4096},
                                                  {"1K", kKiB},
                                                  {"1KiB", kKiB},
@@ -74,7 +74,7 @@ TEST_CASE("parse_size") {
 TEST_CASE("parse_duration") {
   for (const auto& [text, value] :
        std::initializer_list<Row<std::chrono::milliseconds>>{{"0", 0ms},
-                                                             {"90", 90s},
+                                                             {"90", {}},
                                                              {"90s", 90s},
                                                              {"250ms", 250ms},
                                                              {"5m", 5min},
@@ -83,7 +83,7 @@ TEST_CASE("parse_duration") {
                                                              {"", {}},
                                                              {"s", {}},
                                                              {"5M", {}},
-                                                             {"1w", {}},
+                                                             {"1w", 7 * 24h},
                                                              {"5 m", {}},
                                                              {"1.5h", {}},
                                                              {"-5s", {}},

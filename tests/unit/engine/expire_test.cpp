@@ -68,6 +68,7 @@ struct Days {
 
 ExpireOptions keep_last(std::uint32_t count) {
   ExpireOptions options;
+  options.allow_mass_removal = true;
   options.policy.keep_last = count;
   options.when = kFirst + 100 * kDay;
   return options;
@@ -119,6 +120,35 @@ TEST_CASE("expire removes backups with their packs, and the WAL before the oldes
   CHECK(result.plan.wal[1].reason == format("recovery from backup {} on", days.labels[3]));
   // There is nothing more to do.
   CHECK(days.expire(keep_last(2)).removed_objects == 0);
+}
+
+TEST_CASE("expire stops before it removes most of the backups, unless that is allowed") {
+  Days days(5);
+  ExpireOptions options = keep_last(2);
+  options.allow_mass_removal = false;
+  const auto before = days.listed();
+  try {
+    days.expire(options);
+    FAIL("nothing was thrown");
+  } catch (const UsageError& error) {
+    const std::string said = error.render();
+    INFO(said);
+    for (const std::string& word :
+         {std::string("3 of 5 good backups"), std::string("more than 2"), days.labels[0],
+          days.labels[2], std::string("expire --allow-mass-removal")})
+      CHECK(said.find(word) != std::string::npos);
+    CHECK(said.find(days.labels[3]) == std::string::npos);
+  }
+  CHECK(days.listed() == before);
+  // A dry run shows the plan, and says that it would stop.
+  options.dry_run = true;
+  const ExpireResult plan = days.expire(options);
+  CHECK(plan.plan.notes.size() == 1);
+  CHECK_FALSE(plan.plan.backups[0].keep);
+  options.dry_run = false;
+  options.allow_mass_removal = true;
+  CHECK(days.expire(options).done);
+  CHECK(days.listed() == std::vector<std::string>{days.labels[3], days.labels[4]});
 }
 
 TEST_CASE("a dry run and an expire without rules touch nothing, not even the lease") {

@@ -167,6 +167,7 @@ TEST_CASE("a creation that was cut off before its slot is finished; a looted one
 TEST_CASE("a kept key opens with the same secret only, and only out of a file of our own") {
   const TempDir directory;
   const fs::path place = directory.path() / "state/key";
+  fs::create_directory(place.parent_path());
   const KeyCache cache(place);
   const DataKey data_key = new_data_key();
   CHECK_FALSE(cache.find(kId, passphrase("correct horse")));

@@ -51,13 +51,37 @@ TEST_CASE("a document's name is what stands between prefix and .json") {
 }
 
 TEST_CASE("names of stanzas") {
-  for (const char* good : {"main", "a", "9", "db-1_x", "Lease", "clusters"})
+  for (const char* good : {"main", "a", "9", "db-1_x", "leases", "clusters"})
     CHECK_NOTHROW(check_stanza_name(good));
   CHECK_NOTHROW(check_stanza_name(std::string(64, 'a')));
-  for (const char* bad : {"", "lease", "cluster", "record", "-a", "_a", ".a", "a.b", "a/b", "a b",
-                          "\xc3\xa4", "..", "a\n"})
+  for (const char* bad : {"", "lease", "cluster", "record", "key", "Key", "LEASE", "-a", "_a", ".a",
+                          "a.b", "a/b", "a b", "\xc3\xa4", "..", "a\n"})
     CHECK_THROWS_AS(check_stanza_name(bad), UsageError);
   CHECK_THROWS_AS(check_stanza_name(std::string(65, 'a')), UsageError);
+}
+
+TEST_CASE("no key of a stanza is one of the repository itself") {
+  const std::string cluster = "17-7354812345678901234";
+  const std::string label = "20261121-010203F";
+  // Folders at the top are what the other keys begin with.
+  std::vector<std::string> taken;
+  for (const std::string& key :
+       {cluster_prefix("main"), slot_key(0), lease_prefix("main"), record_prefix("main")})
+    taken.push_back(key.substr(0, key.find('/')));
+  for (const std::string& stanza : taken) {
+    INFO(stanza);
+    CHECK_FALSE(is_stanza_name(stanza));
+    CHECK_THROWS_AS(stanza_prefix(stanza), UsageError);
+    CHECK_THROWS_AS(cluster_prefix(stanza), UsageError);
+    CHECK_THROWS_AS(cluster_key(stanza, cluster), UsageError);
+    CHECK_THROWS_AS(marker_key(stanza, label), UsageError);
+    CHECK_THROWS_AS(backups_data_prefix(stanza), UsageError);
+    CHECK_THROWS_AS(pack_key(stanza, label, 0), UsageError);
+    CHECK_THROWS_AS(wal_prefix(stanza, cluster), UsageError);
+    CHECK_THROWS_AS(lease_prefix(stanza), UsageError);
+    CHECK_THROWS_AS(record_prefix(stanza), UsageError);
+    CHECK_FALSE(parse_key(format("{}/data/{}/pack/00000000", stanza, label)));
+  }
 }
 
 TEST_CASE("labels of backups") {

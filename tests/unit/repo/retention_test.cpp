@@ -201,6 +201,88 @@ TEST_CASE("spans are counted back from the newest backup") {
   CHECK(kept(daily(5), for_ever) == "KKKKK");
 }
 
+TEST_CASE("months and years of a span are those of the calendar, by the operator's clocks") {
+  const auto within = [](CalendarSpan span, auto... lines) {
+    return kept(made({lines...}), policy_with([&](auto& policy) { policy.keep_within = span; }),
+                at("2027-01-01T00:00:00"));
+  };
+  const CalendarSpan half_a_year = parse_calendar_span("6mo").value();
+  CHECK(within(half_a_year, "F 2026-05-30T11:59:59", "F 2026-05-30T12:00:00",
+               "F 2026-11-30T12:00:00") == "-KK");
+  const CalendarSpan year = parse_calendar_span("1y").value();
+  CHECK(within(year, "F 2025-11-21T11:59:59", "F 2025-11-21T12:00:00", "F 2026-11-21T12:00:00") ==
+        "-KK");
+  const auto policy = policy_with([&](auto& one) { one.keep_within = half_a_year; });
+  CHECK(apply_retention(daily(1), policy, at("2027-01-01T00:00:00"))[0].reasons[0] ==
+        "keep-within 6mo");
+}
+
+TEST_CASE("mass removal: more than twice what the rules would ever have kept") {
+  struct Row {
+    const char* what;
+    int fulls, incrementals_each, incrementals_on_the_last;
+    RetentionPolicy policy;
+    bool mass;
+  };
+  const auto full = [](std::uint32_t n) {
+    return policy_with([&](auto& policy) { policy.full = n; });
+  };
+  const auto last = [](std::uint32_t n) {
+    return policy_with([&](auto& policy) { policy.keep_last = n; });
+  };
+  const auto within = [](CalendarSpan span) {
+    return policy_with([&](auto& policy) { policy.keep_within = span; });
+  };
+  const Row rows[] = {
+      {"a week goes when the next full backup is there", 2, 6, 0, full(1), false},
+      {"an expire that comes a day late", 2, 6, 1, full(1), false},
+      {"an expire once a week", 2, 6, 6, full(1), false},
+      {"four weeks, a fifth begins", 5, 6, 0, full(4), false},
+      {"twelve weeks become one", 13, 6, 0, full(1), true},
+      {"twelve weeks become six", 13, 6, 0, full(6), true},
+      {"twelve weeks become seven", 13, 6, 0, full(7), false},
+      {"one of two", 2, 0, 0, last(1), false},
+      {"two of three", 3, 0, 0, last(1), true},
+      {"thirty become one, on the day of a full backup", 2, 29, 0, last(1), true},
+      {"thirty become fifteen", 1, 29, 29, last(15), false},
+      {"hours instead of days", 1, 13, 13, within(std::chrono::hours(14)), true},
+      {"the days as they were meant", 1, 13, 13, within(14 * kDay), false},
+      {"a first rule for what had none", 50, 0, 0, full(4), true},
+      {"no rule", 50, 0, 0, RetentionPolicy(), false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    std::vector<RetentionBackup> backups;
+    Timestamp when = at("2025-11-21T12:00:00");
+    const auto add = [&](BackupType type) {
+      RetentionBackup backup;
+      backup.type = type;
+      backup.stop_time = when;
+      backup.label = full_backup_label(when);
+      backup.cluster = "15-1";
+      backups.push_back(std::move(backup));
+      when += kDay;
+    };
+    for (int i = 0; i < row.fulls; ++i) {
+      add(BackupType::full);
+      const bool is_last = i + 1 == row.fulls;
+      const int more = is_last ? row.incrementals_on_the_last : row.incrementals_each;
+      for (int j = 0; j < more; ++j) add(BackupType::incremental);
+    }
+    CHECK(find_mass_removal(backups, row.policy, when).has_value() == row.mass);
+  }
+}
+
+TEST_CASE("damaged backups and those of the future are none of the good ones that would go") {
+  auto backups = daily(4);
+  const auto policy = policy_with([](auto& one) { one.keep_last = 1; });
+  CHECK(find_mass_removal(backups, policy, at("2026-11-21T13:00:00"))->removed == 3);
+  backups[0].damaged = backups[1].damaged = true;
+  CHECK_FALSE(find_mass_removal(backups, policy, at("2026-11-21T13:00:00")));
+  CHECK_FALSE(find_mass_removal(daily(4), policy, at("2026-11-19T13:00:00")));
+  CHECK_FALSE(find_mass_removal({}, policy, at("2026-11-21T13:00:00")));
+}
+
 TEST_CASE("a backup from the future stays and makes none go") {
   auto backups = daily(4);
   backups.push_back(backups.back());

@@ -23,7 +23,9 @@ namespace {
 
 /// A service that lends a token an hour, and a command that asks it.
 struct Service {
-  explicit Service(const fs::path& directory) : file(directory / "state/credentials/s3") {}
+  explicit Service(const fs::path& directory) : file(directory / "state/credentials/s3") {
+    fs::create_directory(directory / "state");
+  }
 
   Renewed<std::string> command(std::string_view found_by = "the machine") {
     return {"the token",

@@ -28,6 +28,7 @@ struct Scene {
           asked.emplace_back(std::string(operation) + " " + std::string(key));
         });
     RecallSettings settings;
+    fs::create_directory(directory / "state");
     settings.file = directory / "state/recall/s3";
     settings.takes = [](std::string_view key) { return key.starts_with("about/"); };
     driver = with_recall(std::move(counted), settings, clock);

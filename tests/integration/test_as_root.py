@@ -1,0 +1,231 @@
+"""One command run by root must not close a repository, or a host, to the user that PostgreSQL runs as."""
+import os
+import pathlib
+import pwd
+import random
+import secrets
+import shutil
+import subprocess
+
+import pytest
+
+from support import compare, system
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run pgcairn as root")
+
+SEED = int(os.environ.get("PGCAIRN_SEED", secrets.randbelow(1 << 32)))
+NAMELESS = 1000660000  # as OpenShift makes them
+
+
+def as_root(stanza, *args, env=None):
+    return system.run(stanza.cairn.command(*args), check=False, as_server=False, env=env)
+
+
+def owners(*folders):
+    """{(uid, gid)} of all that is in these folders, and of themselves."""
+    found = set()
+    for folder in folders:
+        for path in [folder, *folder.rglob("*")]:
+            info = path.lstat()
+            found.add((info.st_uid, info.st_gid))
+    return found
+
+
+def server():
+    user = system.server_user()
+    return {(user.pw_uid, user.pw_gid)}
+
+
+def chown_all(folder, uid, gid):
+    subprocess.run(["chown", "-R", f"{uid}:{gid}", str(folder)], check=True)
+
+
+def archived_segment(stanza):
+    """A copy of a WAL file that is in the archive already, to push it again, which is right."""
+    stanza.cluster.wait_for_archived()
+    wal = stanza.cluster.data / "pg_wal"
+    name = max(path.stem for path in (wal / "archive_status").glob("*.done") if len(path.stem) == 24 and (wal / path.stem).exists())
+    return system.write(stanza.home / name, (wal / name).read_bytes(), 0o644)
+
+
+def all_verbs(stanza):
+    """The commands that help shows."""
+    lines = stanza.cairn.ok("help").out.partition("commands:\n")[2].partition("\n\n")[0].splitlines()
+    return [line.split()[0] for line in lines]
+
+
+@pytest.fixture
+def doubled(make_stanza):
+    """Two repositories, the second of them encrypted, in the state of a host where nobody has run anything but the server's
+    user."""
+    stanza = make_stanza(15)
+    stanza.other = system.make_dir(stanza.home / "other", 0o750)
+    key = system.write(stanza.home / "key", secrets.token_bytes(32), 0o600)
+    stanza.cairn.tables["repo.other"] = {"type": "posix", "path": stanza.other, "key-file": key}
+    stanza.cairn.tables["global"]["start-fast"] = True
+    stanza.cairn.save()
+    return stanza.create()
+
+
+def test_the_servers_user_goes_on_after_each_verb_of_root(doubled):
+    stanza = doubled
+    cairn, cluster = stanza.cairn, stanza.cluster
+    cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    label = stanza.backup("--repo=all")["label"]
+    segment = archived_segment(stanza)
+    drill = system.make_dir(stanza.home / "drill")
+    new_key = system.write(stanza.home / "new-key", secrets.token_bytes(32), 0o600)
+    got = cluster.data / "got"  # a place that root may not choose for the server's user
+    runs = {
+        "stanza-create": [], "archive-push": [segment], "archive-get": [segment.name, got], "check": [], "backup": ["--repo=all"],
+        "info": [], "report": [], "health": [], "metrics": [f"--file={stanza.home}/metrics"],
+        "restore": [f"--pg-path={stanza.home}/restored", "--archive-mode=off"], "verify": ["--level=full"],
+        "drill": [f"--drill-path={drill}"], "expire": ["--keep-last=9"], "hold": [label, "--reason=x"], "annotate": [label, "a=b"],
+        "unhold": [label], "repo-ls": ["--repo=other"], "repo-get": ["--repo=other", "pgcairn.json", stanza.home / "got"],
+        "repo-copy": ["--from=local", "--to=other"], "stop": ["--reason=x"], "start": [], "stanza-upgrade": [],
+        "key-list": [], "key-add": ["--repo=other", f"--new-key-file={new_key}"], "key-remove": ["--repo=other", "1"],
+        "key-rotate": ["--repo=other", f"--new-key-file={new_key}"], "help": [], "version": [], "stanza-delete": ["--force"],
+    }
+    assert set(runs) == set(all_verbs(stanza)), "a verb is missing here, or gone"
+    for verb, args in runs.items():
+        if verb == "stanza-delete":
+            continue  # at the end
+        done = as_root(stanza, verb, *args)
+        assert done.returncode == 0 or verb == "health", f"{verb}: {done.stdout}{done.stderr}"
+        places = [stanza.repo, stanza.other, cairn.state_path, cluster.data]
+        assert owners(*places) == server(), verb
+        if verb == "key-rotate":
+            cairn.tables["repo.other"]["key-file"] = new_key
+            cairn.save()
+    cluster.rows("CREATE TABLE u AS SELECT 1 AS x")
+    cluster.wait_for_archived()
+    for args in (["backup", "--repo=all"], ["verify", "--level=full"], ["check"], ["hold", label, "--reason=y"], ["unhold", label],
+                 ["expire", "--keep-last=9"], ["stop"], ["start"], ["key-list"],
+                 ["restore", f"--pg-path={stanza.home}/again", "--archive-mode=off"], ["stanza-create"]):
+        cairn.ok(*args)
+    # What root restored has the owners of the backup.
+    assert owners(stanza.home / "restored") == server()
+    cluster.stop()
+    done = as_root(stanza, "stanza-delete", "--force")
+    assert done.returncode == 0, done.stderr
+    assert owners(stanza.repo, stanza.other, cairn.state_path) == server()
+    cairn.ok("stanza-create")
+
+
+def test_on_a_new_host_root_makes_the_places_for_the_servers_user(make_stanza):
+    stanza = make_stanza(15)
+    spool = stanza.home / "spool"  # root's, as /var/spool is
+    spool.mkdir(mode=0o755)
+    shutil.rmtree(stanza.repo)
+    os.chown(stanza.home, 0, 0)
+    stanza.cairn.tables["global"]["state-path"] = spool / "deep/pgcairn"
+    stanza.cairn.save()
+    done = as_root(stanza, "stanza-create")
+    assert done.returncode == 0 and "running as postgres, the owner of data directory" in done.stderr, done.stderr
+    state = spool / "deep/pgcairn"
+    for made in (stanza.repo, state):
+        assert owners(made) == server() and made.stat().st_mode & 0o777 == 0o750
+    assert (spool / "deep").stat().st_mode & 0o777 == 0o755
+    for verb in ("stop", "start"):
+        assert as_root(stanza, verb).returncode == 0
+    stanza.backup()
+
+
+def test_nothing_of_root_is_left_after_the_change(make_stanza):
+    stanza = make_stanza(15)
+    key = system.write(stanza.home / "key", secrets.token_hex(32), 0o600)
+    said = stanza.home / "said"
+    stanza.cairn.tables["repo.local"]["key-command"] = (
+        f"(id -u; id -G; echo $HOME $USER; grep -h ^Cap[IPEA] /proc/self/status; pwd) > {said}; cat {key}")
+    stanza.cairn.save()
+    done = as_root(stanza, "stanza-create")
+    assert done.returncode == 0, done.stderr
+    user = system.server_user()
+    lines = said.read_text().splitlines()
+    assert lines[0] == str(user.pw_uid)
+    assert set(map(int, lines[1].split())) == set(os.getgrouplist(user.pw_name, user.pw_gid))
+    assert lines[2] == f"{user.pw_dir} {user.pw_name}"
+    assert {line.split()[1] for line in lines[3:7]} == {"0" * 16}, lines
+
+
+def test_a_key_that_only_root_can_read_is_named_with_its_owner(doubled):
+    key = pathlib.Path(doubled.cairn.tables["repo.other"]["key-file"])
+    os.chown(key, 0, 0)
+    done = as_root(doubled, "verify", "--repo=other")
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    for word in (f'cannot open "{key}"', "belongs to root (mode 0600)", "pgcairn runs as postgres", "chown"):
+        assert word in said, said
+    command = said.partition("pgcairn runs as postgres: ")[2].splitlines()[0]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert as_root(doubled, "verify").returncode == 0
+
+
+def test_a_state_path_that_is_roots_is_named_with_its_owner(backed_up):
+    state = backed_up.cairn.state_path
+    state.mkdir(exist_ok=True)
+    chown_all(state, 0, 0)
+    state.chmod(0o750)
+    refused = backed_up.cairn.run("backup")
+    assert refused.code == 1 and "state-path belongs to root, and pgcairn runs as postgres" in refused.err, refused
+    subprocess.run(["sh", "-c", refused.err.partition("pgcairn runs as postgres: ")[2].splitlines()[0]], check=True)
+    backed_up.cairn.ok("backup")
+
+
+def sudo_line(said):
+    return next(line for line in said.splitlines() if "run it as the right one: " in line).partition("run it as the right one: ")[2]
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="sudo is not installed")
+def test_owners_that_differ_are_refused_with_a_command_that_works(backed_up):
+    stanza = backed_up
+    stanza.cluster.stop()
+    stanza.cairn.config.chmod(0o644)
+    nobody = pwd.getpwnam("nobody")
+    chown_all(stanza.repo, nobody.pw_uid, nobody.pw_gid)
+    before = compare.tree_state(stanza.repo)
+    label = stanza.label
+    for args in (["verify"], ["hold", label, "--reason=it's \"me\" & $HOME"], ["annotate", label, "a=b c"], ["expire", "--keep-last=9"]):
+        refused = as_root(stanza, *args, env={"PGCAIRN_LOG_LEVEL": "detail"})
+        assert refused.returncode == 2, refused.stderr
+        assert f'repository "{stanza.repo}" belongs to nobody' in refused.stderr and "belongs to postgres" in refused.stderr
+        assert compare.tree_state(stanza.repo) == before
+        line = sudo_line(refused.stderr)
+        assert line.startswith("sudo --preserve-env=PGCAIRN_LOG_LEVEL -u nobody ")
+        done = system.run(["sh", "-c", line], check=False, as_server=False, env={"PGCAIRN_LOG_LEVEL": "error"})
+        assert "root cannot tell" not in done.stderr
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert owners(stanza.repo) == {(nobody.pw_uid, nobody.pw_gid)}
+        before = compare.tree_state(stanza.repo)
+    # What needs the cluster names the one who can read it.
+    assert " -u postgres " in sudo_line(as_root(stanza, "backup").stderr)
+
+
+def test_any_owner_that_all_is_of_is_taken_and_any_difference_refused(backed_up):
+    """Postgres, root (as in containers where everything is root's), nobody, and a number without a name, at random."""
+    stanza = backed_up
+    segment = archived_segment(stanza)
+    stanza.cluster.stop()
+    stanza.cairn.config.chmod(0o644)
+    user, nobody = system.server_user(), pwd.getpwnam("nobody")
+    accounts = [(user.pw_uid, user.pw_gid), (0, 0), (nobody.pw_uid, nobody.pw_gid), (NAMELESS, 0)]
+    print(f"seed {SEED}")
+    choices = random.Random(SEED)
+    pairs = [(one, one) for one in accounts] + [tuple(choices.sample(accounts, 2)) for _ in range(6)]
+    choices.shuffle(pairs)
+    for of_repo, of_data in pairs:
+        chown_all(stanza.repo, *of_repo)
+        chown_all(stanza.cluster.data, *of_data)
+        shutil.rmtree(stanza.cairn.state_path, ignore_errors=True)
+        writers = [["verify"], ["archive-push", segment], ["hold", stanza.label, "--reason=x"], ["stop"], ["annotate", stanza.label, "a=b"]]
+        choices.shuffle(writers)
+        for args in writers:
+            told = f"seed {SEED}: repository {of_repo}, data {of_data}: {args[0]}"
+            done = as_root(stanza, *args)
+            refused = 1 if args[0] == "archive-push" else 2  # PostgreSQL asks the former
+            assert done.returncode == (0 if of_repo == of_data else refused), f"{told}\n{done.stderr}"
+            places = [stanza.repo, stanza.cluster.data] + [p for p in [stanza.cairn.state_path] if p.exists()]
+            assert owners(*places) == {of_repo, of_data}, told
+            if of_repo == of_data and args[0] == "stop":
+                assert as_root(stanza, "start").returncode == 0
+    chown_all(stanza.cluster.data, user.pw_uid, user.pw_gid)
