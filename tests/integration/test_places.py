@@ -73,7 +73,7 @@ def test_links_that_cannot_be_are_refused(stanza15):
     assert f'"pg_wal" ("{stanza15.home}") holds the data directory' in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}")
     assert "is not empty" in refusal(stanza15, f"--link-map=pg_wal={taken}", code=1)
     assert "exists" in refusal(stanza15, f"--link-map=PG_VERSION={taken / 'file'}", code=1)
-    assert '"base" ("/srv/x") holds "pg_wal" ("/srv/x/y")' in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y")
+    assert '"pg_wal" ("/srv/x/y") is in "base" ("/srv/x")' in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y")
 
 
 @pytest.mark.slow
