@@ -104,10 +104,22 @@ std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_
   });
 }
 
+std::vector<engine::NamedPlace> other_places(const Settings& settings) {
+  std::vector<engine::NamedPlace> places;
+  for (const RepositorySettings& repository : settings.repositories) {
+    if (repository.is_remote) continue;  // its path is no directory of this host
+    places.push_back({engine::PlaceKind::repository, format("repository \"{}\"", repository.name),
+                      repository.path, format("path in [repo.{}]", repository.name)});
+  }
+  places.push_back(
+      {engine::PlaceKind::state, "the state directory", settings.state_path, "state-path"});
+  return places;
+}
+
 engine::StanzaSettings cluster_of(const Settings& settings) {
   const auto directory =
       settings.pg_path.empty() ? std::filesystem::current_path() : settings.pg_path;
-  return {settings.stanza, directory, settings.connection};
+  return {settings.stanza, directory, settings.connection, other_places(settings)};
 }
 
 std::string restore_command(const std::filesystem::path& program, const Settings& settings) {

@@ -23,6 +23,9 @@ std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_
 /// Makes this host forget what it remembers of its repositories, after they were changed by hand.
 void forget_repositories(const Settings& settings);
 
+/// Directories of this host that a cluster, and a copy of it, must be apart from.
+std::vector<engine::NamedPlace> other_places(const Settings& settings);
+
 /// The cluster of the settings; its data directory is the working directory when none is
 /// configured, which is where PostgreSQL runs archive_command and restore_command.
 engine::StanzaSettings cluster_of(const Settings& settings);

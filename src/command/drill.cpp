@@ -23,9 +23,6 @@ engine::DrillOptions drill_options(const Settings& settings) {
   options.directory = settings.drill_path;
   options.restore = restore_goal(settings).options;
   options.restore.restore_command = fetch_command(settings);
-  for (const RepositorySettings& repository : settings.repositories) {
-    if (!repository.path.empty()) options.apart_from.push_back(repository.path);
-  }
   options.programs = settings.pg_bin;
   options.user = settings.connection.user;
   options.timeout = settings.drill_timeout;
@@ -44,8 +41,8 @@ ExitCode drill(const Session& session) {
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   ProgressLine progress(session.console);
   const engine::DrillResult result =
-      engine::drill({settings.stanza, settings.pg_path, {}}, repositories, drill_options(settings),
-                    progress, session.stop);
+      engine::drill({settings.stanza, settings.pg_path, {}, other_places(settings)}, repositories,
+                    drill_options(settings), progress, session.stop);
   session.console.progress("");
   print(settings.output == Form::json ? drill_json(result, settings.stanza) : drill_text(result));
   return result.good() ? ExitCode::done : ExitCode::damaged;

@@ -174,6 +174,8 @@ constexpr Option kOptions[] = {
      "make the symbolic links again that were in the data directory"},
     {"delta", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
      "keep what is right in the cluster's own directory, and fetch only what differs"},
+    {"server-is-stopped", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
+     "no server uses the directory, in no container and on no host: where that is not proved"},
     {"config-to", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,
      "bring back into DIR what was backed up from outside of the data directory"},
     {"dry-run", ValueKind::flag, kShell, "restore expire repo-copy stanza-delete", "", "false", "",

@@ -21,6 +21,7 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   options.link_map = settings.link_map;
   options.delta = settings.delta;
   options.link_all = settings.link_all;
+  options.server_is_stopped = settings.server_is_stopped;
   options.config_to = settings.config_to;
   options.copy = settings.pg_path_overridden;
   options.restore_command = restore_command(own_path(), settings);

@@ -329,6 +329,7 @@ class Loader {
     settings_.delta = is_true(said_.text_of("delta", "false"));
     if (const auto place = said_.find("config-to")) settings_.config_to = path_of(*place);
     settings_.link_all = is_true(said_.text_of("link-all", "false"));
+    settings_.server_is_stopped = is_true(said_.text_of("server-is-stopped", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());
     for (auto& [old_place, new_place] : maps_of("tablespace-map"))

@@ -110,6 +110,7 @@ struct Settings {
   std::string tablespace_map_all;
   std::map<std::string, std::string> link_map;
   bool link_all = false;
+  bool server_is_stopped = false;
   std::filesystem::path config_to;  // empty: nowhere
   bool dry_run = false;
   bool allow_mass_removal = false;  // of expire

@@ -1,5 +1,7 @@
 #include "backup_checks.hpp"
 
+#include "places_apart.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -20,6 +22,7 @@ bool archives(const postgres::ServerInfo& server) {
 
 void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
                   const postgres::ControlFile& control, bool copies_wal) {
+  require_stanza_apart(stanza);
   if (server.system_id != control.system_id) {
     throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
                                server.system_id, stanza.data_directory.native(), control.system_id),

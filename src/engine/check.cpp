@@ -1,4 +1,5 @@
 #include "cluster.hpp"
+#include "places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -148,6 +149,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                [&] {
                  CheckResult result;
                  const repo::Cluster cluster = local_cluster(stanza);
+                 require_stanza_apart(stanza);
                  for (repo::Repository& repository : repositories) {
                    repository.open();
                    require_cluster(repository, stanza, cluster);

@@ -1,5 +1,6 @@
 #include "delta_plan.hpp"
 
+#include "places_apart.hpp"
 #include "restore_files.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -17,12 +18,12 @@ namespace {
 std::optional<fs::path> target_of(const fs::path& link) {
   const auto status = stat_if_exists(link);
   if (!status || !S_ISLNK(status->st_mode)) return std::nullopt;
-  return fs::weakly_canonical(link.parent_path() / fs::read_symlink(link));
+  return real_path(link);
 }
 
 bool leads_to(const fs::path& link, const fs::path& place) {
   const auto target = target_of(link);
-  return target && *target == fs::weakly_canonical(place);
+  return target && *target == real_path(place);
 }
 
 bool is_real_directory(const fs::path& path) {
@@ -83,8 +84,7 @@ void find_abandoned_places(RestorePlan& plan) {
   const fs::path links = plan.data_directory / "pg_tblspc";
   if (!is_real_directory(links)) return;
   std::vector<fs::path> kept;
-  for (const TablespacePlan& space : plan.tablespaces)
-    kept.push_back(fs::weakly_canonical(space.location));
+  for (const TablespacePlan& space : plan.tablespaces) kept.push_back(real_path(space.location));
   for (const std::string& name : list_directory(links)) {
     const auto target = target_of(links / name);
     if (!target || is_in(kept, *target)) continue;

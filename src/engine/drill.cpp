@@ -1,5 +1,5 @@
 #include "drill_checks.hpp"
-#include "restore_files.hpp"
+#include "places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -29,25 +29,11 @@ double seconds_since(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
 }
 
-/// Whatever links lead there: is `path`, which need not exist, one of `others`, in one, or around
-/// one?
-bool overlaps(const fs::path& path, const fs::path& other) {
-  std::error_code error;
-  const fs::path one = fs::weakly_canonical(path, error);
-  const fs::path two = fs::weakly_canonical(other, error);
-  if (is_inside(one, two) || is_inside(two, one)) return true;
-  // Mounted twice, a directory has two names and one inode.
-  for (fs::path at = one; at != at.parent_path(); at = at.parent_path()) {
-    if (fs::equivalent(at, two, error)) return true;
-  }
-  return false;
-}
-
 /// The directory of a drill, which belongs to one drill at a time.
 class Scratch {
  public:
   Scratch(fs::path directory, const std::string& stanza)
-      : directory_(std::move(directory)), made_(!fs::exists(directory_)) {
+      : directory_(std::move(directory)), made_(!stat_if_exists(directory_)) {
     require_ours(stanza);
     std::error_code error;
     fs::create_directories(directory_, error);
@@ -172,19 +158,12 @@ void DrillRun::check_user() const {
 /// Nothing of the live cluster or of a repository may come near.
 void DrillRun::check_place() const {
   const fs::path& directory = options_.directory;
-  std::vector<fs::path> others = options_.apart_from;
+  std::vector<NamedPlace> others = stanza_.others;
   if (!stanza_.data_directory.empty()) {
-    others.push_back(stanza_.data_directory);
-    std::error_code ignored;
-    for (const auto& link : fs::directory_iterator(stanza_.data_directory / "pg_tblspc", ignored))
-      others.push_back(link.path());
+    const auto cluster = places_of_cluster(stanza_.data_directory);
+    others.insert(others.end(), cluster.begin(), cluster.end());
   }
-  for (const fs::path& other : others) {
-    if (!overlaps(directory, other)) continue;
-    throw UsageError(format("the drill's directory \"{}\" is, is in, or holds \"{}\"",
-                            directory.native(), other.native()),
-                     "name one of its own with --drill-path; nothing was touched");
-  }
+  require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}}, others);
   const std::size_t socket_bytes = (directory / "server").native().size();
   if (socket_bytes > kMostSocketDirectoryBytes) {
     throw UsageError(format("\"{}\" is too long for a directory with a socket", directory.native()),
@@ -200,6 +179,8 @@ bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
   RestoreOptions options = options_.restore;
   options.archive_off = true;
   options.delta = true;
+  // A server of an earlier drill died with it, and the lock says that none is at work.
+  options.server_is_stopped = true;
   options.target_action = has_target(options.type) ? "promote" : "";
   options.tablespace_map_all = (scratch / "tablespaces").native();
   options.config_to = scratch / "config";

@@ -103,10 +103,15 @@ void RestoreRun::prepare() {
     log_info(format("\"{}\" holds an interrupted restore, which is wiped", data.native()));
     old = wiped(plan_);
   }
+  // Where this fails, the cluster that stands there still starts.
+  for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
+  for (const LinkPlan& link : plan_.links) {
+    if (!link.location.empty()) make_directories(link.location.parent_path());
+  }
+  if (plan_.outside_files > 0) make_directories(plan_.options.config_to.parent_path());
   mark_unfinished(data, plan_);
   if (plan_.compares) take_control_file_away();
   for (const fs::path& path : old) remove(path);
-  for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
 }
 
 /// Durable before anything else changes: from here to put_control_file() no server starts.

@@ -12,12 +12,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-fs::path without_links(const fs::path& path) {
-  std::error_code error;
-  const fs::path found = fs::weakly_canonical(path, error);
-  return error ? path.lexically_normal() : found;
-}
-
 void note_unreadable(RestorePlan& plan) {
   for (const repo::UnreadableFile& file : plan.backup.outside.unreadable) {
     plan.notes.push_back(format("not in the backup: {} ({})", file.path, file.cause));
@@ -32,23 +26,6 @@ std::string settings_words(const RestorePlan& plan) {
 }
 
 }  // namespace
-
-void check_config_place(const RestorePlan& plan) {
-  if (plan.options.config_to.empty()) return;
-  const fs::path place = without_links(plan.options.config_to);
-  std::vector<fs::path> taken = {plan.data_directory};
-  for (const TablespacePlan& space : plan.tablespaces) taken.push_back(space.location);
-  for (const LinkPlan& link : plan.links) {
-    if (!link.location.empty()) taken.push_back(link.location);
-  }
-  for (const fs::path& other : taken) {
-    const fs::path directory = without_links(other);
-    if (!is_inside(place, directory) && !is_inside(directory, place)) continue;
-    throw UsageError(format("--config-to names \"{}\", which is in \"{}\" or holds it",
-                            plan.options.config_to.native(), other.native()),
-                     "name a directory apart from the cluster; nothing was touched");
-  }
-}
 
 void plan_config(RestorePlan& plan) {
   const repo::OutsideInfo& was = plan.backup.outside;

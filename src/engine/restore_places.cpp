@@ -1,5 +1,7 @@
 #include "restore_places.hpp"
 
+#include "places_apart.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -46,33 +48,18 @@ fs::path place_of(const RestorePlan& plan, const repo::TablespaceInfo& space,
   return place.lexically_normal();
 }
 
-void check_place(const RestorePlan& plan, const repo::TablespaceInfo& space, const fs::path& place,
-                 std::set<fs::path>& places) {
-  if (!place.is_absolute()) {
-    throw UsageError(
-        format("the place of {} is not an absolute path: \"{}\"", words(space), place.native()));
-  }
-  if (is_inside(plan.data_directory, place)) {
-    throw UsageError(
-        format("the place of {}, \"{}\", holds the data directory", words(space), place.native()),
-        "give it a directory of its own with --tablespace-map");
-  }
-  if (!places.insert(place).second) {
-    throw UsageError(format("two tablespaces would be in \"{}\"", place.native()),
-                     "give each a directory of its own with --tablespace-map");
-  }
-}
-
 }  // namespace
 
 void place_tablespaces(RestorePlan& plan) {
   std::set<std::string> unused;
   for (const auto& [key, place] : plan.options.tablespace_map) unused.insert(key);
-  std::set<fs::path> places;
   for (const repo::TablespaceInfo& space : plan.backup.tablespaces) {
     const fs::path place = place_of(plan, space, unused);
     if (is_in_place(space)) continue;
-    check_place(plan, space, place, places);
+    if (!place.is_absolute()) {
+      throw UsageError(
+          format("the place of {} is not an absolute path: \"{}\"", words(space), place.native()));
+    }
     plan.tablespaces.push_back({space.oid, space.name, place});
   }
   if (!unused.empty()) {
@@ -103,25 +90,14 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
   } else if (plan_.options.link_all) {
     link.location = (data / fs::path(entry.path).parent_path() / entry.target).lexically_normal();
     // A link within the data directory leads to what is restored there anyway.
-    if (is_inside(link.location, data)) link.location.clear();
+    if (is_within(link.location, data)) link.location.clear();
   }
   if (!link.location.empty()) {
     if (!link.location.has_filename()) link.location = link.location.parent_path();
-    if (is_inside(link.location, data) || is_inside(data, link.location)) {
-      throw UsageError(
-          format("\"{}\" cannot be in \"{}\": that is in the data directory, or holds it",
-                 entry.path, link.location.native()),
-          "name a place elsewhere with --link-map");
-    }
-    for (const LinkPlan& other : plan_.links) {
-      if (other.location.empty() || !is_inside(link.location, other.location)) continue;
-      throw UsageError(format("\"{}\" and \"{}\" would both be in \"{}\"", other.path, link.path,
-                              other.location.native()),
-                       "give each a place of its own with --link-map");
-    }
     places_.add_link(link.path, link.location);
   }
   plan_.links.push_back(std::move(link));
+  if (!plan_.links.back().location.empty()) require_apart(places_of_restore(plan_));
 }
 
 void LinkPlacer::finish() {

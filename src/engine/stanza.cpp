@@ -1,4 +1,5 @@
 #include "cluster.hpp"
+#include "places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -113,6 +114,7 @@ std::vector<CreatedStanza> create_stanza(const StanzaSettings& stanza,
                                          std::span<repo::Repository> repositories) {
   repo::check_stanza_name(stanza.name);
   const repo::Cluster cluster = local_cluster(stanza);
+  require_stanza_apart(stanza);
   std::vector<CreatedStanza> results;
   for (repo::Repository& repository : repositories) {
     doing(

@@ -158,6 +158,16 @@ ControlFile read_control_file(const std::filesystem::path& data_directory) {
                             (data_directory / "global" / "pg_control").native());
 }
 
+bool is_shut_down(const ControlFile& control) {
+  constexpr int shut_down = 1;
+  constexpr int shut_down_in_recovery = 2;
+  return control.state == shut_down || control.state == shut_down_in_recovery;
+}
+
+bool never_started(const ControlFile& control) {
+  return control.checkpoint == Lsn{kNoCheckpoint};
+}
+
 void require_backup_label(MutableBytes control, const std::string& object) {
   const Layout& layout = sound_layout_of(control, object);
   // Must pass the server's test of a record's place within its page (XRecOffIsValid), which is made

@@ -97,7 +97,8 @@ fs::path find_programs(int major, const fs::path& given, const fs::path& scratch
   }
   std::string looked;
   for (const fs::path& place : places) {
-    if (!fs::exists(place / "postgres")) continue;
+    std::error_code closed;  // a directory of PATH that we may not look into
+    if (!fs::exists(place / "postgres", closed)) continue;
     const int found = major_of(place, scratch, stop);
     if (found == major) return place;
     looked +=

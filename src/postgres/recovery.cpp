@@ -1,14 +1,7 @@
-#include <pgcairn/common/error.hpp>
-#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-
-#include <signal.h>
-#include <sys/stat.h>
 
 namespace pgcairn::postgres {
 
@@ -87,34 +80,6 @@ std::string added_to_auto_conf(std::string_view existing, const Settings& settin
   for (const std::string& line : split(comment, '\n')) text += format("# {}\n", line);
   for (const auto& [name, value] : settings) text += format("{} = {}\n", name, quote(value));
   return text;
-}
-
-std::optional<int> running_postmaster(const std::filesystem::path& data_directory) {
-  const auto content = read_file_if_exists(data_directory / "postmaster.pid", 64 * kKiB);
-  if (!content) return std::nullopt;
-  std::string_view line = as_text(*content);
-  line = trim(line.substr(0, line.find('\n')));
-  // A single-user server notes its process id below zero (miscinit.c).
-  if (line.starts_with('-')) line.remove_prefix(1);
-  const auto parsed = parse_u64(line);
-  if (!parsed || *parsed == 0 || *parsed > INT32_MAX) {
-    throw PostgresError(
-        format("cannot tell from \"{}\" whether a server runs: it holds no process id",
-               (data_directory / "postmaster.pid").native()),
-        "make sure that no server uses the directory, then remove the file");
-  }
-  const auto process = static_cast<int>(*parsed);
-  if (::kill(process, 0) != 0 && errno == ESRCH) return std::nullopt;
-  // After a crash or a reboot the number may belong to another program: a postmaster works in its
-  // data directory. Without the right to look, believe the file.
-  struct stat working {};
-  struct stat data {};
-  if (::stat(format("/proc/{}/cwd", process).c_str(), &working) == 0 &&
-      ::stat(data_directory.c_str(), &data) == 0 &&
-      (working.st_dev != data.st_dev || working.st_ino != data.st_ino)) {
-    return std::nullopt;
-  }
-  return process;
 }
 
 }  // namespace pgcairn::postgres

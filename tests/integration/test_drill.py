@@ -256,8 +256,8 @@ def test_what_is_refused(stanza15):
     linked.symlink_to(stanza15.cluster.data)
     foreign = system.make_dir(home / "foreign")
     system.write(foreign / "letter", "dear")
-    for path, words in ((stanza15.cluster.data, "is, is in, or holds"), (inside, "is, is in, or holds"), (home, "is, is in, or holds"),
-                        (linked / "inside", "is, is in, or holds"), (home / "space/inside", "is, is in, or holds"), (stanza15.repo / "x", "is, is in, or holds"),
+    for path, words in ((stanza15.cluster.data, "is also the data directory"), (inside, "is in the data directory"), (home, "holds"),
+                        (linked / "inside", "is in the data directory"), (home / "space/inside", "is in tablespace"), (stanza15.repo / "x", "is in repository"),
                         (foreign, "is not empty"), (home / ("long" * 25), "too long")):
         before = compare.tree_state(stanza15.cluster.data / "global")
         refused = stanza15.cairn.run("drill", f"--drill-path={path}")

@@ -69,11 +69,11 @@ def test_links_that_cannot_be_are_refused(stanza15):
     system.write(taken / "file", "x")
     target = stanza15.home / "target"
     assert "no file or directory of backup" in refusal(stanza15, "--link-map=pg_wall=/srv/x")
-    assert "is in the data directory" in refusal(stanza15, f"--link-map=pg_wal={target}/wal")
-    assert "or holds it" in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}")
+    assert f'"pg_wal" ("{target}/wal") is in the data directory' in refusal(stanza15, f"--link-map=pg_wal={target}/wal")
+    assert f'"pg_wal" ("{stanza15.home}") holds the data directory' in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}")
     assert "is not empty" in refusal(stanza15, f"--link-map=pg_wal={taken}", code=1)
     assert "exists" in refusal(stanza15, f"--link-map=PG_VERSION={taken / 'file'}", code=1)
-    assert "would both be in" in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y")
+    assert '"pg_wal" ("/srv/x/y") is in "base" ("/srv/x")' in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y")
 
 
 @pytest.mark.slow

@@ -21,12 +21,11 @@ struct DrillQuestion {
 DrillQuestion parse_drill_question(std::string_view text);
 
 struct DrillOptions {
-  std::filesystem::path directory;  // for all that the drill makes; empty, absent, or a drill's
-  RestoreOptions restore;           // restore_command for data_directory_of(directory)
-  std::vector<std::filesystem::path> apart_from;  // directories that are no business of a drill
-  std::filesystem::path programs;                 // PostgreSQL's; empty: they are looked for
-  std::string user;                               // a role of the cluster; empty: the usual ones
-  milliseconds timeout{86'400'000};               // for recovery
+  std::filesystem::path directory;   // for all that the drill makes; empty, absent, or a drill's
+  RestoreOptions restore;            // restore_command for data_directory_of(directory)
+  std::filesystem::path programs;    // PostgreSQL's; empty: they are looked for
+  std::string user;                  // a role of the cluster; empty: the usual ones
+  milliseconds timeout{86'400'000};  // for recovery
   std::vector<DrillQuestion> questions;
   bool foreign_keys = false;
   bool keep = false;   // the restored cluster, for the next drill to begin with

@@ -63,6 +63,7 @@ struct RestoreOptions {
       link_map;                     // path of the manifest -> where it is, behind a link
   bool link_all = false;            // links as they were
   bool delta = false;               // what stands in the places may stay where it is right
+  bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
   bool copy = false;                // the data directory is not the stanza's own
   std::string restore_command;      // for the restored server; %f and %p in it
@@ -112,6 +113,7 @@ struct SpacePlan {
   std::vector<std::filesystem::path> directories;  // of the restore
   std::uint64_t needed_bytes = 0;
   std::uint64_t free_bytes = 0;
+  std::uint64_t needed_files = 0;  // with directories
 };
 
 /// A setting of the server's that names a file outside of the data directory.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/engine/named_place.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/repository.hpp>
 
@@ -16,6 +17,7 @@ struct StanzaSettings {
   std::string name;
   std::filesystem::path data_directory;
   postgres::ConnectionSettings connection;
+  std::vector<NamedPlace> others{};  // of this configuration, apart from which the cluster must be
 };
 
 struct CreatedStanza {

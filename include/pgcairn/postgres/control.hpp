@@ -37,6 +37,11 @@ ControlFile parse_control_file(Bytes bytes, const std::string& object);
 Buffer read_control_bytes(const std::filesystem::path& data_directory);
 ControlFile read_control_file(const std::filesystem::path& data_directory);
 
+/// Has a server closed the cluster in order (or initdb, which starts none)?
+bool is_shut_down(const ControlFile& control);
+/// Was it written by require_backup_label(), and has no server opened it since?
+bool never_started(const ControlFile& control);
+
 /// Makes the server refuse to start from this pg_control without a backup_label: the checkpoint's
 /// place becomes one that is never valid.
 void require_backup_label(MutableBytes control, const std::string& object);

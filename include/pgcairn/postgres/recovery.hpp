@@ -1,7 +1,5 @@
 #pragma once
 
-#include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,10 +19,5 @@ std::string recovery_auto_conf(std::string_view existing, const Settings& settin
 /// `existing` as it is, with `settings` added at the end under the comment: the last one counts.
 std::string added_to_auto_conf(std::string_view existing, const Settings& settings,
                                std::string_view comment);
-
-/// Is a postmaster running in this data directory? Tells its process id from postmaster.pid when
-/// the process lives and, where that can be told, has this directory as its working directory.
-/// Throws PostgresError when postmaster.pid is there but holds no process id.
-std::optional<int> running_postmaster(const std::filesystem::path& data_directory);
 
 }  // namespace pgcairn::postgres

@@ -1,15 +1,8 @@
-#include <pgcairn/common/error.hpp>
-#include <pgcairn/common/file.hpp>
-#include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 
-#include <csignal>
 #include <string>
 
 #include <catch2/catch.hpp>
-#include <support/temp_dir.hpp>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace pgcairn::postgres {
 
@@ -61,44 +54,6 @@ TEST_CASE("values are quoted as the server reads them", "[postgres][recovery]") 
       {"tschüß", "'tschüß'"},
   }));
   CHECK(recovery_auto_conf("", {{"a", value}}, "c") == "# c\na = " + quoted + "\n");
-}
-
-TEST_CASE("a running postmaster is noticed", "[postgres][recovery]") {
-  test::TempDir data;
-  const auto write_pid = [&](const std::string& text) {
-    write_file_atomically(data / "postmaster.pid", as_bytes(text));
-  };
-  CHECK_FALSE(running_postmaster(data.path()));
-
-  // A child that works in the data directory, as a postmaster does.
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    if (chdir(data.path().c_str()) == 0) pause();
-    _exit(0);
-  }
-  const fs::path cwd = format("/proc/{}/cwd", child);
-  for (int i = 0; i < 500 && fs::read_symlink(cwd) != fs::canonical(data.path()); ++i)
-    usleep(10'000);
-  write_pid(format("{}\n{}\n1700000000\n5432\n", child, data.path().native()));
-  CHECK(running_postmaster(data.path()) == child);
-  write_pid(format("-{}\n", child));
-  CHECK(running_postmaster(data.path()) == child);
-  // Another program got the number: ourselves, who work elsewhere.
-  write_pid(format("{}\n", getpid()));
-  CHECK_FALSE(running_postmaster(data.path()));
-
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  write_pid(format("{}\n", child));
-  CHECK_FALSE(running_postmaster(data.path()));
-}
-
-TEST_CASE("a postmaster.pid that says nothing is not taken for no server", "[postgres][recovery]") {
-  test::TempDir data;
-  const std::string text = GENERATE("", "\n", "0\n", "abc\n", "99999999999\n", "-\n");
-  write_file_atomically(data / "postmaster.pid", as_bytes(text));
-  CHECK_THROWS_AS(running_postmaster(data.path()), PostgresError);
 }
 
 }  // namespace pgcairn::postgres
