@@ -200,6 +200,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
   RestoreOptions options = options_.restore;
   options.archive_off = true;
   options.delta = true;
+  options.sandboxed = true;
   options.target_action = has_target(options.type) ? "promote" : "";
   options.tablespace_map_all = (scratch / "tablespaces").native();
   options.config_to = scratch / "config";

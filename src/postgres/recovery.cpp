@@ -89,6 +89,12 @@ std::string added_to_auto_conf(std::string_view existing, const Settings& settin
   return text;
 }
 
+std::string restore_command_word(std::string_view text) {
+  std::string doubled;
+  for (const char c : text) doubled.append(c == '%' ? 2 : 1, c);
+  return shell_quote(doubled);
+}
+
 std::optional<int> running_postmaster(const std::filesystem::path& data_directory) {
   const auto content = read_file_if_exists(data_directory / "postmaster.pid", 64 * kKiB);
   if (!content) return std::nullopt;

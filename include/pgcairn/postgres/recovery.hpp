@@ -27,4 +27,7 @@ std::string added_to_auto_conf(std::string_view existing, const Settings& settin
 /// Throws PostgresError when postmaster.pid is there but holds no process id.
 std::optional<int> running_postmaster(const std::filesystem::path& data_directory);
 
+/// One word of restore_command, in which the server replaces what follows a %.
+std::string restore_command_word(std::string_view text);
+
 }  // namespace pgcairn::postgres
