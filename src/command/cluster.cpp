@@ -6,6 +6,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
 #include <pgcairn/storage/recall.hpp>
@@ -19,13 +20,6 @@ namespace {
 /// A local disk that does not answer at once rarely does later; a mount that hangs a moment may.
 constexpr storage::RetryPolicy kLocalRetry{milliseconds(50), milliseconds(1'000),
                                            milliseconds(10'000)};
-
-/// One word of restore_command.
-std::string command_word(std::string_view text) {
-  std::string doubled;
-  for (const char c : text) doubled.append(c == '%' ? 2 : 1, c);
-  return shell_quote(doubled);
-}
 
 void warn_of_readable_secrets(const Settings& settings) {
   const bool secrets =
@@ -123,13 +117,13 @@ engine::StanzaSettings cluster_of(const Settings& settings) {
 }
 
 std::string restore_command(const std::filesystem::path& program, const Settings& settings) {
-  std::string command = command_word(program.string());
+  std::string command = postgres::restore_command_word(program.string());
   if (!settings.config.empty()) {
-    command += " " + command_word("--config=" + settings.config.string());
+    command += " " + postgres::restore_command_word("--config=" + settings.config.string());
   }
-  command += " " + command_word("--stanza=" + settings.stanza);
+  command += " " + postgres::restore_command_word("--stanza=" + settings.stanza);
   if (settings.pg_path_overridden) {
-    command += " " + command_word("--pg-path=" + settings.pg_path.string());
+    command += " " + postgres::restore_command_word("--pg-path=" + settings.pg_path.string());
   }
   return command + " archive-get %f \"%p\"";
 }

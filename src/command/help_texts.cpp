@@ -91,7 +91,9 @@ constexpr HelpText kTexts[] = {
      "Chooses the backup for the target, proves that the WAL to get there is in the archive, shows "
      "its\n"
      "plan, and only then touches the data directory, which must be empty or absent. The restored\n"
-     "server is then started as usual and replays WAL up to the target.\n",
+     "server is then started as usual and replays WAL up to the target. With another --pg-path "
+     "than\n"
+     "the configured one it is an isolated copy, which reaches neither archive nor original.\n",
      "pgcairn --dry-run restore\n"
      "pgcairn restore --type=time --target=\"2026-11-21 02:41:07+00\" --target-action=promote\n"
      "pgcairn restore --type=standby --recovery-option=primary_conninfo=\"host=primary "

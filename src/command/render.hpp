@@ -61,7 +61,8 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
                               const std::optional<TargetTime>& target);
 /// What was done, and what to do next; without a result it was a dry run.
 std::string restore_end_text(const engine::RestorePlan& plan,
-                             const std::optional<engine::RestoreResult>& result);
+                             const std::optional<engine::RestoreResult>& result,
+                             const std::string& pg_ctl = "pg_ctl");
 std::string restore_json(const engine::RestorePlan& plan,
                          const std::optional<engine::RestoreResult>& result);
 

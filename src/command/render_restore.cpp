@@ -144,8 +144,43 @@ std::string space_text(const engine::RestorePlan& plan) {
   return text;
 }
 
+std::string late_tablespaces_text(const engine::RestorePlan& plan) {
+  std::string text;
+  for (const auto& space : plan.late_tablespaces) {
+    text +=
+        row("tablespace", format("{} in {}, made after the backup began (at {}): replay creates "
+                                 "it there, and the directory must exist",
+                                 space.oid, space.location, to_string(space.start)));
+  }
+  return text;
+}
+
+std::string port_of(const engine::RestorePlan& plan) {
+  std::string port;
+  for (const postgres::Settings* settings : {&plan.isolation, &plan.options.recovery_options}) {
+    for (const auto& [name, value] : *settings) {
+      if (name == "port") port = value;
+    }
+  }
+  return port;
+}
+
+std::string isolation_text(const engine::RestorePlan& plan) {
+  if (plan.isolation.empty()) return {};
+  std::string names;
+  for (const auto& [name, value] : engine::isolation_of(plan)) {
+    if (name.find('.') == std::string::npos)
+      names += format("{}{}={}", names.empty() ? "" : ", ", name, value.empty() ? "''" : value);
+  }
+  return row("copy",
+             "isolated: not the stanza's own pg-path, so that the server is kept from the "
+             "original's archive, primary, publishers, files and addresses; --replace "
+             "makes it the cluster that takes the original's place") +
+         row("sets", names);
+}
+
 /// pg_ctl's way to start a server whose configuration is not where it would look for it.
-std::string start_command(const engine::RestorePlan& plan) {
+std::string start_command(const engine::RestorePlan& plan, const std::string& pg_ctl) {
   const std::string directory = shell_quote(plan.data_directory.string());
   std::string options;
   for (const engine::OutsideFile& file : plan.outside) {
@@ -154,8 +189,9 @@ std::string start_command(const engine::RestorePlan& plan) {
     // What it says itself would win over -D, and may be the cluster that this is a copy of.
     if (file.setting == "config_file") options += format(" -c data_directory={}", directory);
   }
-  if (options.empty()) return format("pg_ctl -D {} start", directory);
-  return format("pg_ctl -D {} -o {} start", directory, shell_quote(options));
+  const std::string log = shell_quote((plan.data_directory / "start.log").string());
+  if (!options.empty()) options = format(" -o {}", shell_quote(options));
+  return format("{} -D {}{} -l {} start", shell_quote(pg_ctl), directory, options, log);
 }
 
 }  // namespace
@@ -211,13 +247,15 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
                                link.location.empty() ? "becomes a part of the data directory"
                                                      : format("in {}", link.location.string())));
   }
+  text += late_tablespaces_text(plan) + isolation_text(plan);
   text += config_text(plan) + space_text(plan) + removes_text(plan);
   for (const std::string& note : plan.notes) text += row("note", note);
   return text + page_errors_text(plan.backup, "  ");
 }
 
 std::string restore_end_text(const engine::RestorePlan& plan,
-                             const std::optional<engine::RestoreResult>& result) {
+                             const std::optional<engine::RestoreResult>& result,
+                             const std::string& pg_ctl) {
   if (!result) return "dry run: nothing was touched\n";
   const std::string directory = shell_quote(plan.data_directory.string());
   std::string text;
@@ -234,11 +272,10 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   } else {
     text += "restored; now start";
   }
-  text += format(
-      " the server as its own user, with\n"
-      "  {}\n"
-      "or with the service manager of this machine. ",
-      start_command(plan));
+  text += format(" the server as its own user, with\n  {}\n", start_command(plan, pg_ctl));
+  text += plan.isolation.empty()
+              ? "or with the service manager of this machine. "
+              : format("It is an isolated copy; its port is {}.\n", port_of(plan));
   text += engine::has_target(plan.options.type) ? "It replays WAL up to the target.\n"
                                                 : "It replays the WAL that there is.\n";
   if (pauses(plan.options)) {
@@ -344,7 +381,15 @@ std::string restore_json(const engine::RestorePlan& plan,
     json.member("name", escape_bytes(tablespace.name));
     json.member("location", escape_bytes(tablespace.location.string())).end_object();
   }
-  json.end_array().key("left-out-databases").begin_array();
+  json.end_array().key("late-tablespaces").begin_array();
+  for (const auto& space : plan.late_tablespaces) {
+    json.begin_object().member("oid", space.oid);
+    json.member("location", escape_bytes(space.location));
+    json.member("lsn", to_string(space.start)).end_object();
+  }
+  json.end_array().key("isolation").begin_object();
+  for (const auto& [name, value] : engine::isolation_of(plan)) json.member(name, as_utf8(value));
+  json.end_object().key("left-out-databases").begin_array();
   for (const repo::DatabaseInfo& database : plan.backup.databases) {
     if (plan.left_out_databases.contains(database.oid)) json.value(escape_bytes(database.name));
   }

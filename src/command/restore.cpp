@@ -4,15 +4,37 @@
 #include "restore_goal.hpp"
 #include "verbs.hpp"
 
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/restore.hpp>
 
 namespace pgcairn::command {
 
 namespace {
 
+/// Whatever links lead there.
+bool is_same_place(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code unknown;
+  return !other.empty() && (std::filesystem::equivalent(one, other, unknown) ||
+                            std::filesystem::weakly_canonical(one, unknown) ==
+                                std::filesystem::weakly_canonical(other, unknown));
+}
+
+/// With its directory where that is known: on Debian it is in no PATH.
+std::string pg_ctl(const std::filesystem::path& programs, int major) {
+  for (const std::filesystem::path& place :
+       {programs, std::filesystem::path(format("/usr/lib/postgresql/{}/bin", major)),
+        std::filesystem::path(format("/usr/pgsql-{}/bin", major))}) {
+    std::error_code unknown;
+    if (!place.empty() && std::filesystem::exists(place / "pg_ctl", unknown))
+      return (place / "pg_ctl").string();
+  }
+  return "pg_ctl";
+}
+
 engine::RestoreOptions restore_options(const Settings& settings, engine::RestoreOptions options) {
   options.target_action = settings.target_action;
   options.archive_off = settings.archive_off;
+  options.archive_kept = settings.archive_kept;
   options.recovery_options = settings.recovery_options;
   options.tablespace_map = settings.tablespace_map;
   options.db_include = settings.db_include;
@@ -23,7 +45,12 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   options.link_all = settings.link_all;
   options.server_is_stopped = settings.server_is_stopped;
   options.config_to = settings.config_to;
-  options.copy = settings.pg_path_overridden;
+  options.original = settings.configured_pg_path;
+  options.copy =
+      settings.pg_path_overridden && !is_same_place(settings.pg_path, settings.configured_pg_path);
+  options.isolated =
+      options.copy && !settings.replace && options.type != engine::RestoreType::standby;
+  options.allow_tablespaces = settings.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;
 }
@@ -43,7 +70,8 @@ ExitCode restore(const Session& session) {
     ProgressLine progress(session.console);
     result = engine::run_restore(plan, progress, session.stop);
   }
-  print(json ? restore_json(plan, result) : restore_end_text(plan, result));
+  print(json ? restore_json(plan, result)
+             : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));
   return ExitCode::done;
 }
 

@@ -42,6 +42,7 @@ class Loader {
     load_restore();
     load_verify();
     load_drill();
+    load_guard();
     load_stanza();
     load_new_key();
     load_expire();
@@ -223,6 +224,8 @@ class Loader {
     if (const auto path = said_.find("pg-path")) {
       settings_.pg_path = path_of(*path);
       settings_.pg_path_overridden = path->source != Source::file;
+      if (const auto own = said_.from_file(*find_option("pg-path", arguments_.verb)))
+        settings_.configured_pg_path = path_of(*own);
     } else if (!configured) {
       const auto near = nearest(settings_.stanza, said_.file.stanzas);
       throw UsageError(
@@ -309,6 +312,10 @@ class Loader {
     if (arguments_.verb != "restore") return;
     settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
     settings_.archive_off = said_.text_of("archive-mode") == "off";
+    settings_.archive_kept = said_.text_of("archive-mode") == "preserve";
+    settings_.replace = is_true(said_.text_of("replace", "false"));
+    if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
+    load_allowed_places();
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       const bool word = std::all_of(key.begin(), key.end(), [](char c) {
@@ -348,6 +355,33 @@ class Loader {
       maps.push_back(std::move(map));
     }
     return maps;
+  }
+
+  void load_allowed_places() {
+    for (const Value& place : said_.all("allow-tablespace")) {
+      // As it stands in the WAL, where it is the original's: never relative.
+      if (!place.text.starts_with('/')) {
+        throw UsageError(
+            format("{} must be an absolute path, not \"{}\"", place.origin, place.text),
+            "write it as the plan names it");
+      }
+      settings_.allow_tablespaces.push_back(place.text);
+    }
+  }
+
+  void load_guard() {
+    if (arguments_.verb != "archive-get") return;
+    load_allowed_places();
+    const auto guard = said_.find("guard");
+    if (!guard) return;
+    const std::size_t comma = guard->text.find(',');
+    settings_.guard_from = parse_lsn(guard->text.substr(0, comma));
+    if (comma != std::string::npos)
+      settings_.guard_until = parse_lsn(guard->text.substr(comma + 1));
+    if (settings_.guard_from && (comma == std::string::npos || settings_.guard_until)) return;
+    throw UsageError(
+        format("{} must be an LSN, or two with a comma, not \"{}\"", guard->origin, guard->text),
+        "write it as restore does, like --guard=0/3000028,0/5000060");
   }
 
   void load_drill() {

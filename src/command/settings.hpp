@@ -77,6 +77,7 @@ struct Settings {
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
   bool pg_path_overridden = false;               // pg_path is not the configuration file's
   std::vector<std::filesystem::path> data_directories;  // the stanza's, or all configured ones
+  std::filesystem::path configured_pg_path;      // the configuration file's; empty: it has none
   postgres::ConnectionSettings connection;
 
   unsigned process_max = 2;
@@ -103,6 +104,9 @@ struct Settings {
   std::string target_action;
   std::string target_timeline = "latest";  // latest | current | a number above 0
   bool archive_off = false;
+  bool archive_kept = false;  // --archive-mode=preserve was said
+  bool replace = false;
+  std::vector<std::string> allow_tablespaces;  // of archive-get, too
   std::vector<std::pair<std::string, std::string>> recovery_options;
   std::map<std::string, std::string> tablespace_map;
   std::vector<std::string> db_include;
@@ -120,6 +124,10 @@ struct Settings {
   bool force = false;
   bool all_hosts = false;
   std::string reason;
+
+  // archive-get
+  std::optional<Lsn> guard_from;
+  std::optional<Lsn> guard_until;
 
   // hold; `reason` as well
   std::string until;  // as it was written; empty: until released

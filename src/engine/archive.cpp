@@ -1,4 +1,5 @@
 #include "cluster.hpp"
+#include "wal_guard.hpp"
 #include "wal_source.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -11,6 +12,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
 
 namespace pgcairn::engine {
 
@@ -25,6 +29,44 @@ void require_wal_name(const std::string& name) {
 fs::path in_data_directory(const StanzaSettings& stanza, const fs::path& path) {
   if (path.is_absolute() || fs::exists(path) || stanza.data_directory.empty()) return path;
   return stanza.data_directory / path;
+}
+
+bool is_data_directory(const fs::path& directory) {
+  return stat_if_exists(directory / "PG_VERSION") &&
+         stat_if_exists(directory / "global/pg_control");
+}
+
+/// The data directory that a file of pg_wal is of: the one that it is in or, since pg_wal may be a
+/// link, the one that the server works in when it runs archive_command. Nothing when neither is
+/// one, as of a segment that was rescued into some directory.
+std::optional<fs::path> owner_of(const fs::path& file) {
+  std::error_code gone;
+  const fs::path working = fs::current_path(gone);
+  const fs::path holder = (working / file).parent_path().parent_path();
+  if (is_data_directory(holder)) return holder;
+  if (!gone && is_data_directory(working)) return working;
+  return std::nullopt;
+}
+
+bool is_same_directory(const fs::path& one, const fs::path& other) {
+  std::error_code absent;
+  return fs::equivalent(one, other, absent);
+}
+
+/// A copy of a cluster comes with its archive_command, and must not archive into the original's
+/// stanza: later restores would follow it, or the original could not archive any more.
+void require_own_file(const StanzaSettings& stanza, const fs::path& file) {
+  const fs::path& own = stanza.data_directory;
+  if (is_same_directory(file.parent_path(), own / "pg_wal")) return;
+  const auto owner = owner_of(file);
+  if (!owner || is_same_directory(*owner, own)) return;
+  throw PostgresError(
+      format("the data directory \"{}\" archives into stanza \"{}\", whose cluster is in \"{}\"",
+             owner->lexically_normal().native(), stanza.name, own.native()),
+      format(
+          "a copy of the cluster takes archive_mode=off or a stanza of its own; when the cluster "
+          "has moved there, say so: pg-path in [stanza.{}], or --pg-path={} in archive_command",
+          stanza.name, shell_quote(owner->lexically_normal().native())));
 }
 
 /// Where the archived file and this one part, for whoever has to find out which cluster is which.
@@ -82,6 +124,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
   require_wal_name(name);
   const repo::Cluster cluster = local_cluster(stanza);
   const fs::path path = in_data_directory(stanza, file);
+  require_own_file(stanza, path);
   const auto source = WalSource::open_if_exists(path);
   if (!source) throw SystemError(format("cannot open \"{}\"", path.native()), ENOENT);
   source->check(name, cluster);
@@ -111,18 +154,160 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
 
 namespace {
 
-/// One repository's answer, written to `destination` when it has the file.
-Fetched fetch_from(repo::Repository& repository, const StanzaSettings& stanza,
-                   const repo::Cluster& cluster, const std::string& name,
-                   const fs::path& destination) {
+/// The last page of the segment before the one that is handed out, which recovery had before: from
+/// pg_wal, where the server keeps it, or from an archive. Its timeline may be an earlier one.
+class PageBefore {
+ public:
+  PageBefore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+             const repo::Cluster& cluster, fs::path pg_wal)
+      : stanza_(stanza),
+        repositories_(repositories),
+        cluster_(cluster),
+        pg_wal_(std::move(pg_wal)) {}
+
+  Buffer read(const std::string& segment, const postgres::WalHeader& header, bool is_first) const {
+    const Lsn address{header.page_address.value - postgres::kWalPageBytes};
+    const std::uint64_t number = header.page_address.value / header.segment_bytes;
+    std::exception_ptr unknown;
+    // The segment's own header may name an earlier timeline: a promotion copies the first one.
+    Timeline timeline = parse_wal_segment_name(segment, header.segment_bytes)->timeline;
+    for (; number > 0 && timeline > 0; --timeline) {
+      const std::string name = wal_segment_name({timeline, number - 1}, header.segment_bytes);
+      Buffer page = in_pg_wal(name, header.segment_bytes);
+      if (is_page(page, address)) return page;
+      page = in_archive(name, unknown);
+      if (is_page(page, address)) return page;
+    }
+    if (unknown) std::rethrow_exception(unknown);
+    if (is_first) return {};
+    throw Error(
+        format("the segment before {} is neither in pg_wal nor in the archive, so it is not known "
+               "whether a record that runs from it leads out of this copy",
+               to_string(header.page_address)),
+        "restore again; it begins with a newer backup");
+  }
+
+ private:
+  static bool is_page(const Buffer& page, Lsn address) {
+    constexpr std::size_t address_at = 8;
+    return page.size() == postgres::kWalPageBytes &&
+           load_le<std::uint64_t>(page.data() + address_at) == address.value;
+  }
+  Buffer in_pg_wal(const std::string& name, std::uint64_t segment_bytes) const {
+    Buffer page;
+    const auto file = open_if_exists(pg_wal_ / name, O_RDONLY);
+    if (!file) return page;
+    page.resize(postgres::kWalPageBytes);
+    page.resize(read_at(*file, page.writable(), segment_bytes - page.size(), pg_wal_ / name));
+    return page;
+  }
+  Buffer in_archive(const std::string& name, std::exception_ptr& unknown) const {
+    for (repo::Repository& repository : repositories_) {
+      try {
+        Buffer content;
+        repository.open();
+        if (!repository.get_wal(stanza_.name, cluster_, name,
+                                [&](Bytes piece) { content.append(piece); }) ||
+            content.size() < postgres::kWalPageBytes)
+          continue;
+        Buffer page;
+        page.append(content.bytes().last(postgres::kWalPageBytes));
+        return page;
+      } catch (const Error&) {
+        if (!unknown) unknown = std::current_exception();
+      }
+    }
+    return {};
+  }
+
+  const StanzaSettings& stanza_;
+  std::span<repo::Repository> repositories_;
+  const repo::Cluster& cluster_;
+  fs::path pg_wal_;
+};
+
+/// Writes what is handed out, as far as the guard lets it.
+class GuardedFile {
+ public:
+  GuardedFile(AtomicFile& file, const std::string& name, const std::optional<WalGuard>& guard,
+              const PageBefore& before)
+      : file_(file),
+        name_(name),
+        guard_(wal_file_kind(name) == WalFileKind::segment ? guard : std::nullopt),
+        before_(before) {}
+
+  void write(Bytes piece) {
+    file_.write(piece);
+    written_bytes_ += piece.size();
+    if (!guard_) return;
+    if (!segment_) {
+      header_ = postgres::parse_wal_header(piece, name_);
+      segment_.emplace(*guard_, header_.page_address);
+    }
+    segment_->add(
+        piece, [&] { return before_.read(name_, header_, guard_->from >= header_.page_address); });
+  }
+
+  void finish() {
+    if (!segment_ || !segment_->forbidden()) return;
+    const postgres::CreatedTablespace& found = *segment_->forbidden();
+    if (!guard_->until || found.start < *guard_->until) refuse(found);
+    // Recovery ends before it. Should that be changed, the WAL ends here for it.
+    log_info(
+        format("{} is handed out up to the record that leads to \"{}\"", name_, found.location));
+    const Buffer nothing = zeros(written_bytes_ - segment_->harmless_bytes());
+    write_at(file_.fd(), nothing, segment_->harmless_bytes(), name_);
+  }
+
+ private:
+  static Buffer zeros(std::uint64_t count) {
+    Buffer buffer(count);
+    std::memset(buffer.data(), 0, count);
+    return buffer;
+  }
+  [[noreturn]] void refuse(const postgres::CreatedTablespace& found) const {
+    throw ForbiddenPlace(
+        format("{} creates tablespace {} in \"{}\" (at {}), a place that is not this copy's: the "
+               "segment is not handed out, and recovery stops before it",
+               name_, found.oid, found.location, to_string(found.start)),
+        format("plan the restore again: it names the last target before it; or, when the directory "
+               "is this copy's, add --allow-tablespace={} to restore_command",
+               shell_quote(found.location)));
+  }
+
+  AtomicFile& file_;
+  const std::string& name_;
+  const std::optional<WalGuard> guard_;
+  const PageBefore& before_;
+  postgres::WalHeader header_;
+  std::optional<GuardedSegment> segment_;
+  std::uint64_t written_bytes_ = 0;
+};
+
+/// What archive_get asks of each repository.
+struct Request {
+  const StanzaSettings& stanza;
+  std::span<repo::Repository> repositories;
+  repo::Cluster cluster;
+  const std::string& name;
+  fs::path destination;
+  const std::optional<WalGuard>& guard;
+};
+
+/// One repository's answer, written to the destination when it has the file.
+Fetched fetch_from(repo::Repository& repository, const Request& request) {
+  const auto& [stanza, repositories, cluster, name, destination, guard] = request;
   repository.open();
   AtomicFile file(destination, 0600);
-  if (!repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) { file.write(piece); })) {
+  const PageBefore before(stanza, repositories, cluster, destination.parent_path());
+  GuardedFile guarded(file, name, guard, before);
+  if (!repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) { guarded.write(piece); })) {
     // Certain only when this stanza is the cluster's: otherwise the question was put to the wrong
     // place.
     require_cluster(repository, stanza, cluster);
     return Fetched::absent;
   }
+  guarded.finish();
   file.publish();  // the server makes durable what it keeps (KeepFileRestoredFromArchive,
                    // xlogarchive.c)
   return Fetched::yes;
@@ -131,16 +316,17 @@ Fetched fetch_from(repo::Repository& repository, const StanzaSettings& stanza,
 }  // namespace
 
 Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                    const std::string& name, const std::filesystem::path& destination) {
+                    const std::string& name, const std::filesystem::path& destination,
+                    const std::optional<WalGuard>& guard) {
   require_wal_name(name);
-  const repo::Cluster cluster = local_cluster(stanza);
-  const fs::path place = fs::absolute(destination);
+  const Request request{
+      stanza, repositories, local_cluster(stanza), name, fs::absolute(destination), guard};
   std::vector<std::string> failures;
   std::vector<std::string> without;
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
-      if (fetch_from(repository, stanza, cluster, name, place) == Fetched::yes) {
+      if (fetch_from(repository, request) == Fetched::yes) {
         for (const std::string& failure : failures) log_warn("passed over " + failure);
         for (const std::string& other : without)
           log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
@@ -148,6 +334,8 @@ Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> re
         return Fetched::yes;
       }
       without.push_back(repository.name());
+    } catch (const ForbiddenPlace&) {
+      throw;  // what another repository has of it is the same
     } catch (const Error& error) {
       if (!first) first = std::current_exception();
       failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));

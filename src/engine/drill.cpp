@@ -181,6 +181,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
   options.delta = true;
   // A server of an earlier drill died with it, and the lock says that none is at work.
   options.server_is_stopped = true;
+  options.sandboxed = true;
   options.target_action = has_target(options.type) ? "promote" : "";
   options.tablespace_map_all = (scratch / "tablespaces").native();
   options.config_to = scratch / "config";

@@ -1,5 +1,7 @@
 #include "recovery_settings.hpp"
 
+#include "isolation.hpp"
+
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -16,7 +18,8 @@ std::string target_time_text(Timestamp when) {
   return text + "00";
 }
 
-void add_target(const RestoreOptions& options, postgres::Settings& settings) {
+void add_target(const RestorePlan& plan, postgres::Settings& settings) {
+  const RestoreOptions& options = plan.options;
   switch (options.type) {
     case RestoreType::immediate:
       settings.emplace_back("recovery_target", "immediate");
@@ -28,7 +31,8 @@ void add_target(const RestoreOptions& options, postgres::Settings& settings) {
       settings.emplace_back("recovery_target_xid", std::to_string(*options.target_xid));
       break;
     case RestoreType::lsn:
-      settings.emplace_back("recovery_target_lsn", to_string(*options.target_lsn));
+      settings.emplace_back("recovery_target_lsn",
+                            to_string(plan.way.stop_after.value_or(*options.target_lsn)));
       break;
     case RestoreType::name:
       settings.emplace_back("recovery_target_name", options.target_name);
@@ -36,7 +40,8 @@ void add_target(const RestoreOptions& options, postgres::Settings& settings) {
     default:
       break;
   }
-  if (options.target_exclusive) settings.emplace_back("recovery_target_inclusive", "false");
+  if (options.target_exclusive && !plan.way.stop_after)
+    settings.emplace_back("recovery_target_inclusive", "false");
   if (!options.target_action.empty())
     settings.emplace_back("recovery_target_action", options.target_action);
 }
@@ -52,26 +57,40 @@ std::string timeline_text(const RestorePlan& plan) {
   return to == plan.backup.timeline ? "current" : std::to_string(to);
 }
 
+/// Of an isolated copy: what archive-get must not let pass. WAL grows after the plan.
+std::string restore_command(const RestorePlan& plan) {
+  std::string command = plan.options.restore_command;
+  if (!plan.options.isolated) return command;
+  command += format(" --guard={}", to_string(plan.backup.start_lsn));
+  if (plan.way.end) command += format(",{}", to_string(*plan.way.end));
+  for (const std::string& place : allowed_places(plan))
+    command += " " + postgres::restore_command_word("--allow-tablespace=" + place);
+  return command;
+}
+
+void put(postgres::Settings& settings, const std::string& name, const std::string& value) {
+  const auto there = std::find_if(settings.begin(), settings.end(),
+                                  [&](const auto& one) { return one.first == name; });
+  if (there == settings.end()) {
+    settings.emplace_back(name, value);
+  } else {
+    there->second = value;
+  }
+}
+
 }  // namespace
 
 postgres::Settings recovery_settings(const RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
   postgres::Settings settings;
   if (!signal_file(options.type).empty()) {
-    settings.emplace_back("restore_command", options.restore_command);
-    add_target(options, settings);
+    settings.emplace_back("restore_command", restore_command(plan));
+    add_target(plan, settings);
     settings.emplace_back("recovery_target_timeline", timeline_text(plan));
   }
-  if (options.archive_off) settings.emplace_back("archive_mode", "off");
-  for (const auto& [name, value] : options.recovery_options) {
-    const auto ours = std::find_if(settings.begin(), settings.end(),
-                                   [&](const auto& one) { return one.first == name; });
-    if (ours == settings.end()) {
-      settings.emplace_back(name, value);
-    } else {
-      ours->second = value;
-    }
-  }
+  settings.insert(settings.end(), plan.isolation.begin(), plan.isolation.end());
+  if (options.archive_off) put(settings, "archive_mode", "off");
+  for (const auto& [name, value] : options.recovery_options) put(settings, name, value);
   return settings;
 }
 

@@ -237,8 +237,7 @@ void RestoreRun::write_recovery() {
   write_small("backup_label", as_bytes(plan_.backup.backup_label));
   if (!plan_.backup.tablespace_map.empty())
     write_small("tablespace_map", as_bytes(tablespace_map_text(plan_)));
-  if (plan_.options.type != RestoreType::preserve || !plan_.options.recovery_options.empty() ||
-      plan_.options.archive_off)
+  if (plan_.options.type != RestoreType::preserve || !recovery_settings(plan_).empty())
     write_auto_conf();
   const std::string signal = signal_file(plan_.options.type);
   if (!signal.empty()) write_small(signal, {});

@@ -1,4 +1,5 @@
 #include "delta_plan.hpp"
+#include "isolation.hpp"
 #include "local_tree.hpp"
 #include "places_apart.hpp"
 #include "restore_config.hpp"
@@ -170,15 +171,6 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
   }
 }
 
-void note_copy(RestorePlan& plan) {
-  const RestoreOptions& options = plan.options;
-  if (!options.copy || options.archive_off || options.type == RestoreType::standby) return;
-  plan.notes.push_back(
-      "this is not the stanza's own pg-path. A copy that is promoted archives on a timeline of its "
-      "own, and archive-push refuses other content under a name that is taken; still, a second "
-      "cluster in one archive confuses people: --archive-mode=off keeps it out");
-}
-
 }  // namespace
 
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
@@ -210,7 +202,7 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
         check_writable(plan);
         plan_config(plan);
         find_what_goes(plan, freed);
-        note_copy(plan);
+        plan_isolation(plan);
         check_space(plan, freed);
       });
 }

@@ -1,6 +1,7 @@
 #include "wal_archive.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
 
@@ -13,6 +14,7 @@ namespace {
 // Segments that are opened to find a target or the last transaction: some seconds of work.
 constexpr std::size_t kMostSearched = 256;
 constexpr std::size_t kMostLookedAt = 16;
+constexpr std::uint64_t kMostFollowedBytes = 256 * kMiB;  // in memory at once
 
 bool contains(const std::vector<std::string>& sorted, const std::string& name) {
   return std::binary_search(sorted.begin(), sorted.end(), name);
@@ -126,6 +128,19 @@ Buffer WalArchive::read(const std::string& file) {
   }
   if (first) std::rethrow_exception(first);
   throw Error(format("{} is in no repository", file));
+}
+
+void WalArchive::follow(WalWay& way, const std::vector<std::string>& names,
+                        std::uint64_t segment_bytes, std::size_t workers) {
+  const std::size_t at_once =
+      std::clamp<std::size_t>(kMostFollowedBytes / segment_bytes, 1, workers);
+  for (std::size_t first = 0; first < names.size() && !way.is_over(); first += at_once) {
+    std::vector<Buffer> contents(std::min(at_once, names.size() - first));
+    for_each_index(contents.size(), at_once, {},
+                   [&](std::size_t i) { contents[i] = read(names[first + i]); });
+    for (std::size_t i = 0; i < contents.size() && !way.is_over(); ++i)
+      way.read(contents[i], start_of(names[first + i], segment_bytes));
+  }
 }
 
 WalReach WalArchive::reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "restore_choice.hpp"
+#include "wal_way.hpp"
 
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
@@ -37,6 +38,10 @@ class WalArchive {
   /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?
   Found search(const RestoreOptions& options, const repo::BackupInfo& backup,
                const std::vector<TimelineSpan>& path);
+  /// Reads these segments, which follow each other, until the way is over: at most `workers` at
+  /// once.
+  void follow(WalWay& way, const std::vector<std::string>& names, std::uint64_t segment_bytes,
+              std::size_t workers);
   /// The whole file; throws Error when no repository gives it.
   Buffer read(const std::string& file);
 

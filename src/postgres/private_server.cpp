@@ -1,6 +1,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/isolation.hpp>
 #include <pgcairn/postgres/private_server.hpp>
 
 #include <algorithm>
@@ -111,25 +112,13 @@ fs::path find_programs(int major, const fs::path& given, const fs::path& scratch
 }
 
 Settings private_settings(int major) {
-  Settings settings = {
-      {"listen_addresses", ""},
+  Settings settings = isolation_settings(major, "pgcairn drill");
+  const Settings more = {
       {"unix_socket_permissions", "0700"},
       {"unix_socket_group", ""},
       {"ssl", "off"},
-      {"bonjour", "off"},
-      {"external_pid_file", ""},
-      {"cluster_name", "pgcairn drill"},
-      // No word to others: archive, standbys, publishers, jobs of extensions.
-      {"archive_mode", "off"},
-      {"archive_command", ""},
-      {"archive_cleanup_command", ""},
-      {"recovery_end_command", ""},
-      {"primary_conninfo", ""},
-      {"primary_slot_name", ""},
       {"recovery_min_apply_delay", "0"},
-      {"synchronous_standby_names", ""},
       {"max_wal_senders", "0"},
-      {"max_logical_replication_workers", "0"},
       {"max_worker_processes", "0"},
       // Recovery does not compare limits with the primary's where nobody can look on.
       {"hot_standby", "off"},
@@ -148,6 +137,7 @@ Settings private_settings(int major) {
       {"log_min_messages", "warning"},
       {"lc_messages", "C"},
   };
+  settings.insert(settings.end(), more.begin(), more.end());
   if (major < 15) settings.emplace_back("stats_temp_directory", "pg_stat_tmp");
   if (major >= 17) settings.emplace_back("summarize_wal", "off");
   if (major >= 18) settings.emplace_back("io_method", "worker");

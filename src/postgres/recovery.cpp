@@ -82,4 +82,10 @@ std::string added_to_auto_conf(std::string_view existing, const Settings& settin
   return text;
 }
 
+std::string restore_command_word(std::string_view text) {
+  std::string doubled;
+  for (const char c : text) doubled.append(c == '%' ? 2 : 1, c);
+  return shell_quote(doubled);
+}
+
 }  // namespace pgcairn::postgres

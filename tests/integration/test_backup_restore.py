@@ -275,11 +275,9 @@ def test_a_restored_cluster_can_be_backed_up_and_restored_again(stanza15):
     stanza15.backup()
     cluster.wait_for_archived()
     cluster.stop()
-    again = stanza15.restore()
-    again.overrides = {"archive_command": stanza15.archive_command()}
+    again = stanza15.restore("again", "--replace")
+    stanza15.point_at(again)
     again.must_start().wait_ready()
-    stanza15.cairn.tables["stanza.main"].update({"pg-path": again.data, "pg-port": again.port})
-    stanza15.cairn.save()
     again.rows("INSERT INTO t VALUES (2)")
     time.sleep(1.1)
     second = stanza15.backup()

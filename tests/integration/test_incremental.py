@@ -146,8 +146,7 @@ def test_timelines_that_parted(case):
     case.sql("UPDATE t SET s = 'left' WHERE i % 3 = 0")
     left = case.backup("incr")
     case.cluster.stop()
-    branch = stanza.restore("branch", "--type=immediate", "--target-action=promote", f"--set={full['label']}")
-    branch.overrides = {}  # it archives
+    branch = stanza.restore("branch", "--replace", "--type=immediate", "--target-action=promote", f"--set={full['label']}")
     stanza.point_at(branch)
     branch.must_start().wait_ready()
     case.cluster = branch

@@ -66,7 +66,7 @@ def test_windows_are_what_can_be_restored(stanza15):
 
     # A promotion: a window of its own, that begins where the timeline left the first one.
     cluster.stop()
-    restored = stanza15.restore("restored", "--target-action=promote", "--type=lsn", f"--target={later}")
+    restored = stanza15.restore("restored", "--replace", "--target-action=promote", "--type=lsn", f"--target={later}")
     restored.overrides = {"archive_command": f"{stanza15.cairn.binary} --config={stanza15.cairn.config} --stanza=main"
                           f" --pg-path={restored.data} archive-push %p"}
     restored.must_start().wait_ready()

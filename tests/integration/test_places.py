@@ -134,12 +134,3 @@ def test_an_interrupted_restore_wipes_only_its_own_places(stanza15):
     restored = stanza15.restore("target", *places)
     assert restored.must_start().wait_ready().sql("SELECT x FROM t") == "1"
     assert not pathlib.Path(target, "pgcairn.restore").exists()
-
-
-def test_a_copy_is_told_what_keeps_it_out_of_the_archive(stanza15):
-    stanza15.backup()
-    def notes(*args):
-        plan = stanza15.try_restore(stanza15.home / "copy", "--dry-run", "--output=json", *args).json["restore"]
-        return "\n".join(plan["notes"])
-    assert "--archive-mode=off" in notes()
-    assert notes("--archive-mode=off") == "" == notes("--type=standby")

@@ -51,9 +51,8 @@ class LongHistory:
             self.write(cluster, timeline - 1, 12)
             cluster.wait_for_archived()
             cluster.stop()
-            cluster = stanza.restore(f"timeline{timeline}", "--type=name", f"--target=branch {timeline}",
+            cluster = stanza.restore(f"timeline{timeline}", "--replace", "--type=name", f"--target=branch {timeline}",
                                      "--target-action=promote")
-            cluster.overrides = {}
             self.archives(cluster)
             cluster.must_start().wait_ready()
             stanza.cairn.tables["stanza.main"].update({"pg-path": cluster.data, "pg-port": cluster.port})

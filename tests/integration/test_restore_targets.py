@@ -85,9 +85,12 @@ def test_preserve_keeps_the_configuration_and_leaves_recovery_to_the_operator(st
     stanza15.cluster.rows("ALTER SYSTEM SET recovery_target_name = 'mine'")
     stanza15.backup()
     before = (stanza15.cluster.data / "postgresql.auto.conf").read_bytes()
-    restored = stanza15.restore("r", "--type=preserve")
+    restored = stanza15.restore("r", "--type=preserve", "--replace")
     assert (restored.data / "postgresql.auto.conf").read_bytes() == before
     assert not list(restored.data.glob("*.signal"))
+    copy = stanza15.restore("copy", "--type=preserve")
+    added = (copy.data / "postgresql.auto.conf").read_bytes().removeprefix(before).decode()
+    assert "archive_mode = 'off'" in added and "recovery" not in added and "primary" not in added
 
 
 def test_archive_mode_and_recovery_options_are_written(stanza15):

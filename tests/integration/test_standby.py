@@ -16,8 +16,7 @@ def pair(stanza):
     stanza.cluster.pgbench_init(scale=4)
     stanza.standby = stanza.track(stanza.cluster.make_standby(stanza.home / "standby"))
     stanza.cluster.rows("CHECKPOINT")
-    stanza.cairn.tables["stanza.main"].update({"pg-path": stanza.standby.data, "pg-port": stanza.standby.port})
-    stanza.cairn.save()
+    stanza.point_at(stanza.standby)
     return stanza
 
 

@@ -27,7 +27,7 @@ class Branches:
 
     def promoted(self, name, *args, archives=True):
         """Restore, promote, and let the new primary archive what it writes."""
-        cluster = self.stanza.restore(name, *args)
+        cluster = self.stanza.restore(name, *args, *(["--replace"] if archives else []))
         if archives:
             cluster.overrides = {"archive_command": f"{self.stanza.cairn.binary} --config={self.stanza.cairn.config} "
                                  f"--stanza=main --pg-path={cluster.data} archive-push %p"}

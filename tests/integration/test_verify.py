@@ -148,8 +148,8 @@ def test_what_cannot_be_looked_at_is_not_good(two_backups):
 def test_a_promotion_is_followed(two_backups):
     """After the timeline's end the WAL goes on elsewhere: no gap."""
     two_backups.cluster.stop()
-    restored = two_backups.restore("promoted")
-    restored.overrides.pop("archive_mode")
+    restored = two_backups.restore("promoted", "--replace")
+    two_backups.point_at(restored)
     restored.must_start().wait_ready()
     restored.rows("CREATE TABLE after AS SELECT 1")
     restored.wait_for_archived()

@@ -5,6 +5,7 @@
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/recovery.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
@@ -53,8 +54,9 @@ struct RestoreOptions {
   bool target_exclusive = false;  // time, xid, lsn: stop before it
   std::string target_action;      // pause | promote | shutdown; empty: PostgreSQL's default
   TimelineChoice timeline;
-  bool archive_off = false;                           // the restored server does not archive
-  postgres::Settings recovery_options;                // of the operator, stronger than ours
+  bool archive_off = false;             // the restored server does not archive
+  bool archive_kept = false;            // an isolated copy archives as its original does
+  postgres::Settings recovery_options;  // of the operator, stronger than ours
   std::map<std::string, std::string> tablespace_map;  // oid, name or old location -> new directory
   std::vector<std::string> db_include;                // names; empty: all
   std::vector<std::string> db_exclude;
@@ -66,7 +68,11 @@ struct RestoreOptions {
   bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
   bool copy = false;                // the data directory is not the stanza's own
-  std::string restore_command;      // for the restored server; %f and %p in it
+  bool isolated = false;            // it is a copy that must not reach out, or to the original
+  bool sandboxed = false;           // something else keeps replay off other places: do not look
+  std::filesystem::path original;   // the stanza's own data directory on this host; empty: unknown
+  std::vector<std::string> allow_tablespaces;  // locations that replay may create one in
+  std::string restore_command;                 // for the restored server; %f and %p in it
   unsigned workers = 2;
   // Memory for the list of what is to be written; a longer one is worked off in several goes.
   std::uint64_t batch_bytes = 64 * kMiB;
@@ -129,6 +135,15 @@ struct WalPlacement {
   std::string segment;   // its name in pg_wal
 };
 
+/// What replay meets on its way to the target that leads out of the data directory.
+struct OutsideWay {
+  std::vector<postgres::CreatedTablespace> created;
+  Lsn before_created;      // the record before the first of them; 0: none
+  std::optional<Lsn> end;  // where recovery ends, by what was read; nothing: the end of the WAL
+  std::optional<Lsn>
+      stop_after;  // recovery ends after the record there, instead of before the next
+};
+
 /// All that a restore will do, decided before anything is touched.
 struct RestorePlan {
   std::string stanza;
@@ -155,6 +170,9 @@ struct RestorePlan {
   WalReach wal;
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for
+  OutsideWay way;
+  std::vector<postgres::CreatedTablespace> late_tablespaces;  // made at places not named above
+  postgres::Settings isolation;                  // of an isolated copy; port is its own
   std::vector<std::filesystem::path> abandoned;  // places outside that are emptied and not used
   std::uint64_t compare_bytes = 0;               // that stand in the places and can be right
   std::uint64_t remove_files = 0;                // with links, directories and the like
@@ -176,6 +194,10 @@ RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repositor
 /// thrown later.
 void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
                   std::span<repo::Repository> repositories, const RestoreOptions& options);
+
+/// What an isolated copy's configuration is overruled by, the operator's own words considered;
+/// empty when it is none.
+postgres::Settings isolation_of(const RestorePlan& plan);
 
 /// What a restore did.
 struct RestoreResult {

@@ -20,4 +20,7 @@ std::string recovery_auto_conf(std::string_view existing, const Settings& settin
 std::string added_to_auto_conf(std::string_view existing, const Settings& settings,
                                std::string_view comment);
 
+/// One word of restore_command, in which the server replaces what follows a %.
+std::string restore_command_word(std::string_view text);
+
 }  // namespace pgcairn::postgres

@@ -46,11 +46,17 @@ class Stanza:
             cluster.stop("immediate")
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def archive_command(self):
-        return f"{self.cairn.binary} --config={self.cairn.config} --stanza={self.name} archive-push %p"
+    def archive_command(self, cluster=None):
+        """Of a cluster that is not the configured one it says where that is."""
+        where = f" --pg-path={cluster.data}" if cluster else ""
+        return f"{self.cairn.binary} --config={self.cairn.config} --stanza={self.name}{where} archive-push %p"
 
     def point_at(self, cluster):
-        """Have pgcairn take another cluster for this stanza's."""
+        """Have pgcairn take another cluster for this stanza's. The one so far, which elsewhere has a configuration of
+        its own, goes on archiving."""
+        if self.cluster is not cluster and self.cluster.pid():
+            self.cluster.configure(archive_command=self.archive_command(self.cluster))
+            self.cluster.reload()
         self.cairn.tables[f"stanza.{self.name}"].update({"pg-path": cluster.data, "pg-port": cluster.port})
         self.cairn.save()
 
@@ -93,18 +99,18 @@ class Stanza:
         return [backup["label"] for backup in self.backups()]
 
     def restore(self, name="restored", *args):
-        """Restore into a new folder of that name; return the cluster, not started. It will not archive: two
-        clusters of one history in one archive is what each test decides for itself."""
+        """Restore into a new folder of that name; return the cluster, not started. It is an isolated copy, and does
+        not archive, unless `--replace` is among the arguments."""
         target = self.home / name
         result = self.try_restore(target, *args)
         assert result.code == 0, result
-        return self.restored(target)
+        return self.restored(target, {} if "--replace" in args else None)
 
     def try_restore(self, target, *args):
         return self.cairn.run("restore", f"--pg-path={target}", *args)
 
-    def restored(self, target):
-        return self.track(PgCluster(self.install, target, self.sockets, {"archive_mode": "off"}))
+    def restored(self, target, overrides=None):
+        return self.track(PgCluster(self.install, target, self.sockets, {"archive_mode": "off"} if overrides is None else overrides))
 
     # --- objects in the repository ----------------------------------------------------------------------------------
 

@@ -268,9 +268,8 @@ TEST_CASE("restore's plan shows all that will be done") {
     INFO(part << "\n" << text);
     CHECK(text.find(part) != std::string::npos);
   }
-  CHECK(
-      restore_end_text(made_up_plan(), engine::RestoreResult{}).find("pg_ctl -D /pg/main start") !=
-      std::string::npos);
+  CHECK(restore_end_text(made_up_plan(), engine::RestoreResult{})
+            .find("pg_ctl -D /pg/main -l /pg/main/start.log start") != std::string::npos);
   CHECK(restore_end_text(made_up_plan(), {}).find("nothing was touched") != std::string::npos);
   CHECK(
       restore_json(made_up_plan(), {})
@@ -279,12 +278,26 @@ TEST_CASE("restore's plan shows all that will be done") {
               R"("target-xid":null,"target-name":null,"target-exclusive":false,)"
               R"("target-action":null,)"
               R"("data-directory":"/pg/main","resumes":false,"delta":false,"tablespaces":[{"oid":16385,)"
-              R"("name":"fast","location":"/srv/fast"}],"left-out-databases":[],"links":[],)"
+              R"("name":"fast","location":"/srv/fast"}],"late-tablespaces":[],"isolation":{},)"
+              R"("left-out-databases":[],"links":[],)"
               R"("config":{"to":null,"files":0,"settings":[]},)"
               R"("space":[{"directories":["/pg/main","/srv/fast"],)"
               R"("needed-bytes":2400000000,"free-bytes":9000000000}],"compare-bytes":0,"fetch-bytes":430000000)") !=
       std::string::npos);
   CHECK(restore_json(made_up_plan(), {}).find(R"("result":null)") != std::string::npos);
+  engine::RestorePlan copy = made_up_plan();
+  copy.isolation = {{"archive_mode", "off"}, {"listen_addresses", ""}, {"port", "5433"}};
+  copy.options.recovery_options = {{"listen_addresses", "*"}};
+  copy.late_tablespaces = {{16400, "/srv/late", Lsn{0x5000140}}};
+  CHECK(restore_plan_text(copy, target).find("archive_mode=off, port=5433") != std::string::npos);
+  CHECK(restore_plan_text(copy, target).find("16400 in /srv/late") != std::string::npos);
+  CHECK(restore_end_text(copy, engine::RestoreResult{}, "/usr/bin/pg_ctl")
+            .find("/usr/bin/pg_ctl -D /pg/main -l /pg/main/start.log start\nIt is an isolated "
+                  "copy; its port is 5433.\n") != std::string::npos);
+  connect through its socket, port 5433 ") == std::string::npos);
+      CHECK(restore_json(copy, {}).find(
+                R"("late-tablespaces":[{"oid":16400,"location":"/srv/late","lsn":"0/5000140"}],)"
+                R"("isolation":{"archive_mode":"off","port":"5433"})") != std::string::npos);
   CHECK(restore_json(made_up_plan(), engine::RestoreResult{5, 7, 9, 3, 4})
             .find(R"("result":{"compared-bytes":5,"fetched-bytes":7,"written-bytes":9,)"
                   R"("removed-files":3,"removed-bytes":4})") != std::string::npos);

@@ -78,3 +78,27 @@ TEST_CASE("the operator's options come last and win") {
         "02:41:07.500000+00 recovery_target_inclusive=false recovery_target_action=promote "
         "recovery_target_timeline=current archive_mode=off primary_conninfo=host=a");
 }
+
+TEST_CASE("an isolated copy is overruled, and its recovery guarded") {
+  RestorePlan plan = plan_of(RestoreType::lsn);
+  plan.options.isolated = true;
+  plan.backup.start_lsn = Lsn{0x3000028};
+  plan.isolation = {{"archive_mode", "off"}, {"listen_addresses", ""}};
+  plan.tablespaces = {{16385, "fast", "/srv/a place"}};
+  plan.options.allow_tablespaces = {"/srv/100%"};
+  CHECK(text(plan) ==
+        "recovery.signal restore_command=get --guard=0/3000028 --allow-tablespace=/srv/100%% "
+        "'--allow-tablespace=/srv/a place' recovery_target_lsn=0/5000060 "
+        "recovery_target_timeline=current archive_mode=off listen_addresses=");
+  plan.way.end = Lsn{0x5000088};
+  plan.options.target_exclusive = true;
+  plan.way.stop_after = Lsn{0x5000020};  // instead of just before what cannot be read
+  plan.options.recovery_options = {{"listen_addresses", "*"}};
+  plan.options.allow_tablespaces.clear();
+  CHECK(text(plan) ==
+        "recovery.signal restore_command=get --guard=0/3000028,0/5000088 "
+        "'--allow-tablespace=/srv/a place' recovery_target_lsn=0/5000020 "
+        "recovery_target_timeline=current archive_mode=off listen_addresses=*");
+  plan.options.type = RestoreType::none;
+  CHECK(text(plan) == " archive_mode=off listen_addresses=*");
+}

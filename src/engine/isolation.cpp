@@ -1,0 +1,145 @@
+#include "isolation.hpp"
+
+#include "recovery_settings.hpp"
+#include "wal_guard.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/isolation.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+constexpr std::uint16_t kUsualPort = 5432;
+
+bool is_archive_setting(const std::string& name) {
+  return name == "archive_mode" || name == "archive_command" || name == "archive_library";
+}
+
+/// With --type=preserve these are what the operator asked to have back.
+bool is_recovery_setting(const std::string& name) {
+  return name == "primary_conninfo" || name == "primary_slot_name" ||
+         name == "recovery_end_command" || name == "archive_cleanup_command";
+}
+
+/// One that neither the original nor another server on this host has.
+std::uint16_t port_of_copy(const fs::path& original) {
+  // Lines 4 and 5 of postmaster.pid: port, directory of the socket (miscadmin.h).
+  constexpr std::size_t port_line = 3;
+  constexpr std::size_t socket_line = 4;
+  std::vector<fs::path> sockets = {"/var/run/postgresql", "/tmp"};
+  std::uint16_t taken = kUsualPort;
+  std::optional<Buffer> content;
+  try {
+    if (!original.empty()) content = read_file_if_exists(original / "postmaster.pid", 64 * kKiB);
+  } catch (const Error&) {
+    // Another user's: the usual port will do to begin at.
+  }
+  const auto lines = content ? split(as_text(*content), '\n') : std::vector<std::string>();
+  if (lines.size() > socket_line) {
+    const auto port = parse_u64(trim(lines[port_line]));
+    if (port && *port > 0 && *port <= UINT16_MAX) taken = static_cast<std::uint16_t>(*port);
+    if (lines[socket_line].starts_with('/')) sockets.emplace_back(lines[socket_line]);
+  }
+  return postgres::free_port_after(taken, sockets);
+}
+
+postgres::Settings settings_of_copy(const RestorePlan& plan) {
+  postgres::Settings settings =
+      postgres::isolation_settings(plan.backup.pg_version, format("copy of {}", plan.stanza));
+  std::erase_if(settings, [&](const auto& one) {
+    return (plan.options.archive_kept && is_archive_setting(one.first)) ||
+           (plan.options.type == RestoreType::preserve && is_recovery_setting(one.first));
+  });
+  settings.emplace_back("port", std::to_string(port_of_copy(plan.options.original)));
+  return settings;
+}
+
+/// Does the cluster that the stanza has on this host keep a tablespace there?
+bool is_live_here(const RestorePlan& plan, const std::string& location) {
+  std::error_code unknown;
+  const fs::path links = plan.options.original / "pg_tblspc";
+  if (plan.options.original.empty() || !fs::is_directory(links, unknown)) return false;
+  for (const auto& link : fs::directory_iterator(links, unknown)) {
+    if (fs::equivalent(link.path(), location, unknown)) return true;
+  }
+  return false;
+}
+
+/// The target that ends before all of them; empty when the backup itself has such a record.
+std::string earlier_target(const RestorePlan& plan) {
+  if (plan.way.before_created < plan.backup.stop_lsn) return {};
+  return format("end before it with --type=lsn --target={}; ", to_string(plan.way.before_created));
+}
+
+[[noreturn]] void refuse(const RestorePlan& plan, const postgres::CreatedTablespace& found) {
+  const bool during = found.start < plan.backup.stop_lsn;
+  const std::size_t more = plan.late_tablespaces.size() - 1;
+  throw UsageError(
+      format(
+          "tablespace {} was created in \"{}\" {} backup {} (at {}){}: replayed, that makes this "
+          "copy write there, which may be its original's",
+          found.oid, found.location, during ? "during" : "after", plan.backup.label,
+          to_string(found.start), more == 0 ? "" : format(", and {} more like it", more)),
+      format("{}or restore a backup that was begun after it, with --tablespace-map; or, where the "
+             "directory is this copy's (on another host), allow it: --allow-tablespace={}; nothing "
+             "was touched",
+             earlier_target(plan), shell_quote(found.location)));
+}
+
+void note_what_is_left(RestorePlan& plan) {
+  const RestoreOptions& options = plan.options;
+  const auto own = std::find_if(options.recovery_options.begin(), options.recovery_options.end(),
+                                [](const auto& one) { return one.first == "restore_command"; });
+  if (options.isolated &&
+      (options.type == RestoreType::preserve || own != options.recovery_options.end())) {
+    plan.notes.push_back(
+        "restore_command is not pgcairn's: nothing keeps recovery from creating tablespaces that "
+        "are made after this plan at the original's places");
+  }
+  if (options.type == RestoreType::standby && options.copy) {
+    plan.notes.push_back(
+        "a standby is not isolated: promoted, it archives where its configuration says; "
+        "archive-push takes its WAL once pg-path of the stanza names its directory");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> allowed_places(const RestorePlan& plan) {
+  std::vector<std::string> places = plan.options.allow_tablespaces;
+  for (const TablespacePlan& space : plan.tablespaces) places.push_back(space.location.native());
+  return places;
+}
+
+postgres::Settings isolation_of(const RestorePlan& plan) {
+  postgres::Settings settings = plan.isolation;
+  const auto& given = plan.options.recovery_options;
+  std::erase_if(settings, [&](const auto& one) {
+    return std::any_of(given.begin(), given.end(),
+                       [&](const auto& own) { return own.first == one.first; });
+  });
+  return settings;
+}
+
+void plan_isolation(RestorePlan& plan) {
+  const RestoreOptions& options = plan.options;
+  std::vector<std::string> places;
+  for (const TablespacePlan& space : plan.tablespaces) places.push_back(space.location.native());
+  for (const postgres::CreatedTablespace& one : plan.way.created) {
+    if (!is_allowed(one.location, places)) plan.late_tablespaces.push_back(one);
+  }
+  for (const postgres::CreatedTablespace& one : plan.late_tablespaces) {
+    if (is_allowed(one.location, options.allow_tablespaces)) continue;
+    const bool beside = options.type == RestoreType::standby && options.copy;
+    if (options.isolated || (beside && is_live_here(plan, one.location))) refuse(plan, one);
+  }
+  if (options.isolated) plan.isolation = settings_of_copy(plan);
+  note_what_is_left(plan);
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,81 @@
+#include "wal_way.hpp"
+
+namespace pgcairn::engine {
+
+namespace {
+
+using Kind = postgres::WalRecord::Kind;
+
+bool ends_transaction(const postgres::WalRecord& record) {
+  return record.kind == Kind::commit || record.kind == Kind::abort;
+}
+
+bool is_target(const postgres::WalRecord& record, const RestoreOptions& options) {
+  return ends_transaction(record) && options.target_xid && record.xid == *options.target_xid;
+}
+
+}  // namespace
+
+WalWay::WalWay(const RestoreOptions& options, const repo::BackupInfo& backup, Lsn wal_end)
+    : options_(options),
+      backup_(backup),
+      wal_end_(wal_end),
+      reader_([this](const postgres::WalRecord& record) { look_at(record); }) {
+  if (options.type == RestoreType::immediate) end_ = backup.stop_lsn;
+}
+
+void WalWay::look_at(const postgres::WalRecord& record) {
+  if (over_ || record.start < backup_.start_lsn) return;
+  if (record.start >= wal_end_ || (end_ && record.start >= *end_)) {
+    over_ = true;
+    return;
+  }
+  const auto created = postgres::created_tablespace(record);
+  // Before the backup's end there is no state to stop at.
+  const bool may_stop = record.start >= backup_.stop_lsn;
+  if (may_stop && stops_before(record)) {
+    stops_before_created_ = created.has_value();
+    return stop(record.start);
+  }
+  if (created) {
+    if (created_.empty()) before_created_ = last_record_;
+    created_.push_back(*created);
+  }
+  last_record_ = record.start;
+  if (may_stop && stops_after(record)) stop(record.end);
+}
+
+bool WalWay::stops_before(const postgres::WalRecord& record) const {
+  switch (options_.type) {
+    case RestoreType::lsn:
+      return options_.target_exclusive && record.start >= *options_.target_lsn;
+    case RestoreType::xid:
+      return options_.target_exclusive && is_target(record, options_);
+    case RestoreType::time:
+      if (!ends_transaction(record)) return false;
+      return options_.target_exclusive ? *record.time >= *options_.target_time
+                                       : *record.time > *options_.target_time;
+    default:
+      return false;
+  }
+}
+
+bool WalWay::stops_after(const postgres::WalRecord& record) const {
+  switch (options_.type) {
+    case RestoreType::lsn:
+      return !options_.target_exclusive && record.start >= *options_.target_lsn;
+    case RestoreType::xid:
+      return !options_.target_exclusive && is_target(record, options_);
+    case RestoreType::name:
+      return record.kind == Kind::restore_point && record.name == options_.target_name;
+    default:
+      return false;
+  }
+}
+
+void WalWay::stop(Lsn at) {
+  end_ = at;
+  over_ = true;
+}
+
+}  // namespace pgcairn::engine
