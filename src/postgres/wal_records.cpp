@@ -7,7 +7,7 @@ namespace pgcairn::postgres {
 
 namespace {
 
-constexpr std::size_t kPageBytes = 8192;  // XLOG_BLCKSZ of every packaged PostgreSQL
+constexpr std::size_t kPageBytes = kWalPageBytes;
 constexpr std::size_t kShortHeaderBytes = 24;
 constexpr std::size_t kLongHeaderBytes = 40;
 constexpr std::uint16_t kContinued = 0x0001;   // XLP_FIRST_IS_CONTRECORD
@@ -21,6 +21,8 @@ constexpr std::size_t kManagerAt = 17;
 constexpr std::uint64_t kMostRecordBytes = 1020 * kMiB;  // XLogRecordMaxSize
 // Headers of blocks and data, and the longest restore point.
 constexpr std::size_t kHeadBytes = 512;
+// Headers, the oid and a path of MAXPGPATH bytes at most.
+constexpr std::size_t kTablespaceBytes = 1200;
 
 constexpr std::uint8_t kXlogManager = 0;
 constexpr std::uint8_t kSwitch = 0x40;        // XLOG_SWITCH
@@ -31,6 +33,11 @@ constexpr std::uint8_t kCommit = 0x00;
 constexpr std::uint8_t kAbort = 0x20;
 constexpr std::uint8_t kCommitPrepared = 0x30;
 constexpr std::uint8_t kAbortPrepared = 0x40;
+constexpr std::uint8_t kTablespaceManager = 5;
+constexpr std::uint8_t kTablespaceCreate = 0x00;  // XLOG_TBLSPC_CREATE
+constexpr std::uint8_t kTablespaceDrop = 0x10;    // XLOG_TBLSPC_DROP
+// Stands for a path that cannot be made out, and is no place that anybody can allow.
+constexpr const char* kUnreadablePlace = "/?";
 constexpr std::uint8_t kHasInfo = 0x80;  // XLOG_XACT_HAS_INFO
 
 // xinfo of xl_xact_xinfo (access/xact.h): what follows the time, in this order.
@@ -98,13 +105,38 @@ std::uint32_t prepared_xid(Bytes data, std::uint8_t record_info, std::uint16_t m
 /// How much of a record must be kept to know it, given its beginning.
 std::size_t wanted_bytes(Bytes head) {
   if (head.size() <= kManagerAt) return kHeadBytes;
+  const auto manager = load_le<std::uint8_t>(head.data() + kManagerAt);
+  if (manager == kTablespaceManager) return kTablespaceBytes;
   const int what = load_le<std::uint8_t>(head.data() + kInfoAt) & kXactMask;
-  const bool prepared = load_le<std::uint8_t>(head.data() + kManagerAt) == kXactManager &&
-                        (what == kCommitPrepared || what == kAbortPrepared);
+  const bool prepared =
+      manager == kXactManager && (what == kCommitPrepared || what == kAbortPrepared);
   return prepared ? kMostRecordBytes : kHeadBytes;
 }
 
+/// xl_tblspc_create_rec: the oid, the path with a zero at its end.
+void read_created(Bytes data, WalRecord& found) {
+  found.kind = WalRecord::Kind::tablespace_create;
+  found.location = kUnreadablePlace;
+  if (data.size() < 5) return;
+  found.oid = load_le<std::uint32_t>(data.data());
+  const std::string_view path = as_text(data.subspan(4));
+  const std::size_t end = path.find('\0');
+  if (end != std::string_view::npos) found.location = path.substr(0, end);
+}
+
 }  // namespace
+
+std::optional<CreatedTablespace> created_tablespace(const WalRecord& record) {
+  if (record.kind != WalRecord::Kind::tablespace_create || !record.location.starts_with('/'))
+    return std::nullopt;
+  return CreatedTablespace{record.oid, record.location, record.start};
+}
+
+bool may_continue_tablespace(Bytes page) {
+  if (page.size() < kShortHeaderBytes) return false;
+  const auto info = load_le<std::uint16_t>(page.data() + 2);
+  return (info & kContinued) != 0 && load_le<std::uint32_t>(page.data() + 16) <= kTablespaceBytes;
+}
 
 void WalRecordReader::read(Bytes segment, Lsn start) {
   if (start != next_) remaining_ = 0;
@@ -174,7 +206,9 @@ void WalRecordReader::finish_record(Lsn end) {
   const Bytes record(head_.data(), head_.size());
   const auto info = load_le<std::uint8_t>(record.data() + kInfoAt);
   const auto manager = load_le<std::uint8_t>(record.data() + kManagerAt);
-  WalRecord found{record_start_, end, WalRecord::Kind::other, 0, false, {}, {}};
+  WalRecord found;
+  found.start = record_start_;
+  found.end = end;
   if (manager == kXactManager) {
     const int what = info & kXactMask;
     const Bytes data = main_data(record);
@@ -195,6 +229,12 @@ void WalRecordReader::finish_record(Lsn end) {
       const std::string_view name = as_text(data.subspan(8, 64));
       found.name = name.substr(0, name.find('\0'));
     }
+  } else if (manager == kTablespaceManager && (info & 0xF0) == kTablespaceCreate) {
+    read_created(main_data(record), found);
+  } else if (manager == kTablespaceManager && (info & 0xF0) == kTablespaceDrop) {
+    const Bytes data = main_data(record);
+    found.kind = WalRecord::Kind::tablespace_drop;
+    if (data.size() >= 4) found.oid = load_le<std::uint32_t>(data.data());
   } else if (manager == kXlogManager && (info & 0xF0) == kSwitch) {
     ended_ = true;  // zeros follow to the end of the segment
   }

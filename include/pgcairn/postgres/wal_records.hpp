@@ -12,17 +12,46 @@
 
 namespace pgcairn::postgres {
 
-/// A record of the write-ahead log, as far as recovery targets are concerned (access/xlogrecord.h,
-/// access/xact.h, access/xlog_internal.h of PostgreSQL 13 to 18).
+/// A record of the write-ahead log, as far as recovery targets and places outside of the data
+/// directory are concerned (access/xlogrecord.h, access/xact.h, access/xlog_internal.h,
+/// commands/tablespace.h of PostgreSQL 13 to 18).
 struct WalRecord {
   Lsn start;
   Lsn end;
-  enum class Kind { other, commit, abort, restore_point } kind = Kind::other;
+  enum class Kind {
+    other,
+    commit,
+    abort,
+    restore_point,
+    tablespace_create,
+    tablespace_drop
+  } kind = Kind::other;
   std::uint32_t xid = 0;          // commit, abort; 0 when it was not made out
   bool prepared = false;          // commit, abort: of a prepared transaction
   std::optional<Timestamp> time;  // commit, abort, restore_point
   std::string name;               // restore_point
+  std::uint32_t oid = 0;          // tablespace_create, tablespace_drop
+  std::string location;           // tablespace_create; empty in the data directory itself
 };
+
+/// A tablespace whose record leads out of the data directory: replayed, it makes the link and
+/// writes into `location`, wherever the cluster that replays it stands.
+struct CreatedTablespace {
+  std::uint32_t oid = 0;
+  std::string location;
+  Lsn start;  // of the record
+
+  friend bool operator==(const CreatedTablespace&, const CreatedTablespace&) = default;
+};
+/// What `record` creates outside of the data directory; nothing for a tablespace that is in place.
+std::optional<CreatedTablespace> created_tablespace(const WalRecord& record);
+
+/// The bytes that a page of WAL has. A record that creates a tablespace is shorter, so that of one
+/// that goes on in a segment the last page of the segment before holds the beginning.
+constexpr std::size_t kWalPageBytes = 8192;  // XLOG_BLCKSZ of every packaged PostgreSQL
+/// Does a segment, of which `page` is the first page, begin with the rest of a record that may
+/// create a tablespace?
+bool may_continue_tablespace(Bytes page);
 
 /// Reads the records of segments that follow each other. Checksums are not verified: what is torn
 /// or stale ends the segment, as zeros do.
@@ -32,7 +61,8 @@ class WalRecordReader {
       : visit_(std::move(visit)) {}
 
   /// The next segment, whose first byte is at `start`; one that does not follow the last begins
-  /// anew. A record that began in an earlier segment which was not given is passed over.
+  /// anew. A record that began in an earlier segment which was not given is passed over. Any whole
+  /// pages will do, such as the last one of a segment before the next.
   void read(Bytes segment, Lsn start);
 
  private:

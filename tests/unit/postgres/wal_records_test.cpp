@@ -71,6 +71,20 @@ std::string restore_point(const std::string& name) {
   return record(0, 0x70, 0, data);
 }
 
+std::string create_tablespace(std::uint32_t oid, const std::string& location) {
+  std::string data;
+  put(data, oid);
+  data += location;
+  data += '\0';
+  return record(5, 0x00, 9, data);
+}
+
+std::string drop_tablespace(std::uint32_t oid) {
+  std::string data;
+  put(data, oid);
+  return record(5, 0x10, 9, data);
+}
+
 std::string filler(std::size_t bytes) {
   return record(10, 0, 5, std::string(bytes, 'x'));
 }
@@ -162,4 +176,63 @@ TEST_CASE("stale bytes after the end are not read") {
   CHECK(read_all(stale, 0x5000000).empty());
   CHECK(read_all(std::string(kSegment, '\0'), 0x3000000).empty());
   CHECK(read_all(std::string(kSegment, '\xff'), 0x3000000).empty());
+}
+
+namespace {
+
+/// "oid location at LSN" for each that leads outside.
+std::vector<std::string> created(const std::string& bytes, std::uint64_t start,
+                                 std::size_t from = 0, std::size_t to = std::string::npos) {
+  std::vector<std::string> found;
+  WalRecordReader reader([&](const WalRecord& one) {
+    if (one.end.value <= start + from) return;  // is of the segment before
+    if (const auto space = created_tablespace(one))
+      found.push_back(format("{} {} at {}", space->oid, space->location, to_string(space->start)));
+  });
+  // Before a segment that is read alone comes the last page of the one before it.
+  for (std::size_t at = from; at < std::min(to, bytes.size()); at += kSegment) {
+    const Bytes segment = as_bytes(bytes).subspan(at, kSegment);
+    if (at == from && at != 0 && may_continue_tablespace(segment.first(kPage)))
+      reader.read(as_bytes(bytes).subspan(at - kPage, kPage), Lsn{start + at - kPage});
+    reader.read(segment, Lsn{start + at});
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("tablespaces that lead outside are found, those in place are not") {
+  const std::string longest = "/" + std::string(1022, 'p');
+  const std::string bytes = wal({filler(100), create_tablespace(16400, "/srv/late"), commit(9, 1),
+                                 create_tablespace(16401, ""), create_tablespace(16402, longest),
+                                 drop_tablespace(16400), record(5, 0x00, 9, "ab")},
+                                0x3000000);
+  const auto found = created(bytes, 0x3000000);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0] == "16400 /srv/late at 0/30000A8");
+  CHECK(found[1].starts_with("16402 " + longest + " at "));
+  CHECK(found[2].starts_with("0 /? at "));  // what cannot be read is allowed by nobody
+  std::uint32_t dropped = 0;
+  WalRecordReader reader([&](const WalRecord& one) {
+    if (one.kind == WalRecord::Kind::tablespace_drop) dropped = one.oid;
+  });
+  reader.read(as_bytes(bytes), Lsn{0x3000000});
+  CHECK(dropped == 16400);
+}
+
+TEST_CASE("a tablespace is found wherever its record is cut, each segment read alone") {
+  const std::string location = "/srv/" + std::string(900, 'd') + "/late";
+  // The record begins at each place from well before the segment's end to just after it.
+  for (std::size_t before = 0; before <= 1200; before += 8) {
+    const std::size_t pages = kSegment / kPage;
+    const std::size_t room = kSegment - 40 - (pages - 1) * 24 - before - 31;
+    const std::string bytes =
+        wal({filler(room), create_tablespace(16400, location), filler(50)}, 0x3000000);
+    std::size_t alone = 0;
+    for (std::size_t at = 0; at < bytes.size(); at += kSegment)
+      alone += created(bytes, 0x3000000, at, at + kSegment).size();
+    CAPTURE(before);
+    CHECK(alone == 1);
+    CHECK(created(bytes, 0x3000000).size() == 1);
+  }
 }
