@@ -2,9 +2,11 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -19,6 +21,16 @@ constexpr const char* kMark = "pgcairn.drill";  // holds the stanza's name
 constexpr const char* kNames[] = {"data", "tablespaces", "config", "server", "root"};
 constexpr std::string_view kFirstProcess = "1\n";
 
+/// The server of a drill that was killed holds its lock until it has ended, too.
+bool take_lock(const Fd& fd) {
+  constexpr int patience = 50;
+  for (int i = 0; i < patience; ++i) {
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return true;
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  return false;
+}
+
 bool is_real_directory(const fs::path& path) {
   const auto status = stat_if_exists(path);
   return status && S_ISDIR(status->st_mode);
@@ -26,14 +38,14 @@ bool is_real_directory(const fs::path& path) {
 
 }  // namespace
 
-DrillDirectory::DrillDirectory(fs::path directory, const std::string& stanza)
-    : directory_(std::move(directory)), made_(!fs::exists(directory_)) {
+DrillDirectory::DrillDirectory(const fs::path& directory, const std::string& stanza)
+    : directory_(directory.lexically_normal()), made_(!fs::exists(directory_)) {
   require_ours(stanza);
   std::error_code error;
   fs::create_directories(directory_, error);
   if (error) throw SystemError(format("cannot create \"{}\"", directory_.native()), error.value());
   mark_ = open_file(directory_ / kMark, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-  if (::flock(mark_.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!take_lock(mark_)) {
     throw LockedError(format("another drill is at work in \"{}\"", directory_.native()),
                       "wait for its end, or name another directory with --drill-path");
   }

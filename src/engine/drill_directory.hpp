@@ -12,7 +12,7 @@ namespace pgcairn::engine {
 /// to is ever touched: seen from here they may lead to the live cluster.
 class DrillDirectory {
  public:
-  DrillDirectory(fs::path directory, const std::string& stanza);
+  DrillDirectory(const fs::path& directory, const std::string& stanza);
   /// Removes all that a drill makes, unless it is kept.
   ~DrillDirectory();
   DrillDirectory(const DrillDirectory&) = delete;

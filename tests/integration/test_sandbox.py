@@ -207,7 +207,7 @@ def test_what_the_server_of_a_drill_sees(live, version):
     gone = "SELECT pg_stat_file('{}', true) IS NULL => t"
     alone = [f"--drill-sql={gone.format(path)}" for path in
              (stanza.cluster.data / "PG_VERSION", stanza.repo, stanza.cairn.config, "/etc/shadow", "/root", stanza.home / "state")]
-    result = drill(stanza, "--keep", *alone,
+    result = drill(stanza, "--keep", f"--drill-path={stanza.home}/live/../drill", *alone,
                    "--drill-sql=SELECT count(*) FROM of_late WHERE v = 'newer' => 1666",
                    f"--drill-sql=SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'late' => {folder}",
                    "--drill-sql=SELECT pg_backend_pid() < 100",
