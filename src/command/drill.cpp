@@ -18,6 +18,11 @@ std::string fetch_command(const Settings& settings) {
   return restore_command(own_path(), copy);
 }
 
+engine::SandboxUse sandbox_use(const std::string& text) {
+  if (text == "required") return engine::SandboxUse::required;
+  return text == "off" ? engine::SandboxUse::off : engine::SandboxUse::automatic;
+}
+
 engine::DrillOptions drill_options(const Settings& settings) {
   engine::DrillOptions options;
   options.directory = settings.drill_path;
@@ -26,6 +31,7 @@ engine::DrillOptions drill_options(const Settings& settings) {
   options.programs = settings.pg_bin;
   options.user = settings.connection.user;
   options.timeout = settings.drill_timeout;
+  options.sandbox = sandbox_use(settings.drill_sandbox);
   for (const std::string& query : settings.drill_sql)
     options.questions.push_back(engine::parse_drill_question(query));
   options.foreign_keys = settings.foreign_keys;

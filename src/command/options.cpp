@@ -138,6 +138,9 @@ constexpr Option kOptions[] = {
      "ask this too: \"DATABASE: QUERY => ANSWER\"; repeatable"},
     {"drill-timeout", ValueKind::duration, kTuning, "drill", "TIME", "24h", "", 0, 0,
      "how long recovery may take"},
+    {"drill-sandbox", ValueKind::choice, kTuning, "drill", "HOW", "auto", "auto|required|off", 0, 0,
+     "the server sees nothing of the host, in namespaces: where it can, or else do not drill, or "
+     "never"},
     {"pg-bin", ValueKind::path, kCluster, "restore drill", "DIR", "", "", 0, 0,
      "the directory of PostgreSQL's programs (default: the packages' place, PATH)"},
     {"record", ValueKind::flag, kTuning, "verify drill", "", "true", "", 0, 0,

@@ -60,7 +60,7 @@ std::string drill_json(const engine::DrillResult& result, std::string_view stanz
   json.member("good", result.good());
   write_strings(json, "findings", result.findings);
   write_strings(json, "notes", result.notes);
-  json.member("started", result.started);
+  json.member("started", result.started).member("sandboxed", result.sandboxed);
   json.member("restore-seconds", result.restore_seconds);
   json.member("written-bytes", result.restored.written_bytes);
   json.member("fetched-bytes", result.restored.fetched_bytes);

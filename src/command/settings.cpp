@@ -397,6 +397,7 @@ class Loader {
     for (const Value& query : said_.all("drill-sql")) settings_.drill_sql.push_back(query.text);
     if (const auto timeout = said_.find("drill-timeout"))
       settings_.drill_timeout = *parse_duration(timeout->text);
+    settings_.drill_sandbox = said_.text_of("drill-sandbox", "auto");
     if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
     settings_.foreign_keys = is_true(said_.text_of("foreign-keys", "false"));
     settings_.keep = is_true(said_.text_of("keep", "false"));

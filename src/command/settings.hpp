@@ -156,6 +156,7 @@ struct Settings {
   std::filesystem::path drill_path;
   std::vector<std::string> drill_sql;
   milliseconds drill_timeout{86'400'000};
+  std::string drill_sandbox = "auto";  // auto | required | off
   std::filesystem::path pg_bin;
   bool foreign_keys = false;
   bool keep = false;

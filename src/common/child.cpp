@@ -9,8 +9,10 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,26 +30,50 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return found;
 }
 
+struct Failure {
+  int error = 0;
+  int step = -1;  // of the sandbox
+};
+
+/// Is somebody there to read what is written to `fd`? Process numbers do not tell in a sandbox.
+bool is_read(int fd) {
+  struct pollfd one {
+    fd, POLLOUT, 0
+  };
+  return ::poll(&one, 1, 0) >= 0 && (one.revents & POLLERR) == 0;
+}
+
 /// Between fork() and exec() of a process with threads only what signal handlers may do is allowed.
-/// Writes errno to `errors` when it fails.
+/// Writes a Failure to `errors` when it fails.
 [[noreturn]] void become(const ChildCommand& command, char* const* words, char* const* environment,
-                         pid_t parent, int output, int errors) {
+                         int output, int errors) {
   sigset_t none;
   sigemptyset(&none);
   // What is ignored stays so through exec(): by us, or by whoever started us (nohup).
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
-  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const bool ready = ::prctl(PR_SET_PDEATHSIG, command.death_signal) == 0 &&
-                     ::getppid() == parent && ::setpgid(0, 0) == 0 &&
+  Failure failure;
+  if (command.sandbox != nullptr) failure.step = command.sandbox->enter();
+  const int nothing = failure.step < 0 ? ::open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+  const bool ready = nothing >= 0 && ::prctl(PR_SET_PDEATHSIG, command.death_signal) == 0 &&
+                     is_read(errors) && ::setpgid(0, 0) == 0 &&
                      ::chdir(command.directory.c_str()) == 0 && ::dup2(nothing, 0) == 0 &&
                      ::dup2(output, 1) == 1 && ::dup2(output, 2) == 2 &&
                      ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
-  // Ours close by themselves; what we were started with may not. An old kernel cannot do it.
-  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-  if (ready) ::execve(words[0], words, environment);
-  const int error = errno;
-  [[maybe_unused]] const ssize_t told = ::write(errors, &error, sizeof error);
+  if (ready) {
+    // Ours close by themselves; what we were started with may not. An old kernel cannot do it.
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (command.kept_fd >= 0) ::fcntl(command.kept_fd, F_SETFD, 0);
+    ::execve(words[0], words, environment);
+  }
+  failure.error = errno;
+  [[maybe_unused]] const ssize_t told = ::write(errors, &failure, sizeof failure);
   ::_exit(127);
+}
+
+pid_t fork_into(const Sandbox* sandbox) {
+  if (sandbox == nullptr) return ::fork();
+  // As fork() without its handlers, which the child does not need before exec().
+  return static_cast<pid_t>(::syscall(SYS_clone, Sandbox::clone_flags() | SIGCHLD, 0, 0, 0, 0));
 }
 
 }  // namespace
@@ -60,18 +86,24 @@ Child::Child(const ChildCommand& command) {
   if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError("cannot make a pipe", errno);
   const Fd told(ends[0]);
   Fd errors(ends[1]);
-  const pid_t parent = ::getpid();
-  pid_ = ::fork();
+  pid_ = fork_into(command.sandbox);
+  if (pid_ < 0 && command.sandbox != nullptr) throw SandboxError("cannot make namespaces", errno);
   if (pid_ < 0) throw SystemError(format("cannot start \"{}\"", command.words[0]), errno);
-  if (pid_ == 0)
-    become(command, words.data(), environment.data(), parent, output.get(), errors.get());
-  errors = Fd();  // the last one closes with exec(), so that the read ends
-  int error = 0;
-  if (::read(told.get(), &error, sizeof error) == sizeof error) {
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-    throw SystemError(format("cannot start \"{}\"", command.words[0]), error);
+  if (pid_ == 0) {
+    ::close(told.get());  // so that its last reader is the parent
+    become(command, words.data(), environment.data(), output.get(), errors.get());
   }
+  errors = Fd();  // the last one closes with exec(), so that the read ends
+  Failure failure;
+  if (::read(told.get(), &failure, sizeof failure) != sizeof failure) return;
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+  if (failure.step >= 0) {
+    throw SandboxError(
+        format("cannot set up namespaces, at {}", command.sandbox->name_of_step(failure.step)),
+        failure.error);
+  }
+  throw SystemError(format("cannot start \"{}\"", command.words[0]), failure.error);
 }
 
 Child::~Child() {

@@ -1,18 +1,19 @@
 #include "drill_checks.hpp"
+#include "drill_directory.hpp"
+#include "drill_wal.hpp"
 #include "places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/drill.hpp>
 #include <pgcairn/postgres/private_server.hpp>
+#include <pgcairn/postgres/server_sandbox.hpp>
 #include <pgcairn/repo/records.hpp>
 
-#include <cerrno>
 #include <chrono>
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 namespace pgcairn::engine {
@@ -21,7 +22,6 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr const char* kMark = "pgcairn.drill";  // holds the stanza's name
 constexpr std::size_t kMostSocketDirectoryBytes =
     107 - std::string_view("/.s.PGSQL.5432.lock").size();
 
@@ -29,69 +29,6 @@ double seconds_since(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
 }
 
-/// The directory of a drill, which belongs to one drill at a time.
-class Scratch {
- public:
-  Scratch(fs::path directory, const std::string& stanza)
-      : directory_(std::move(directory)), made_(!stat_if_exists(directory_)) {
-    require_ours(stanza);
-    std::error_code error;
-    fs::create_directories(directory_, error);
-    if (error)
-      throw SystemError(format("cannot create \"{}\"", directory_.native()), error.value());
-    mark_ = open_file(directory_ / kMark, O_RDWR | O_CREAT, 0600);
-    if (::flock(mark_.get(), LOCK_EX | LOCK_NB) != 0) {
-      throw LockedError(format("another drill is at work in \"{}\"", directory_.native()),
-                        "wait for its end, or name another directory with --drill-path");
-    }
-    write_at(mark_, as_bytes(stanza + "\n"), 0, directory_ / kMark);
-    remove("config");
-    remove("server");
-    make("server");
-  }
-  ~Scratch() {
-    if (keep_ || !mark_) return;
-    for (const char* const name : {"data", "tablespaces", "config", "server", kMark}) remove(name);
-    std::error_code ignored;
-    if (made_) fs::remove(directory_, ignored);  // unless something else is in it
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  fs::path operator/(const char* name) const { return directory_ / name; }
-  void keep() { keep_ = true; }
-
- private:
-  void require_ours(const std::string& stanza) const {
-    if (made_) return;
-    const std::vector<std::string> names = list_directory(directory_);
-    const bool empty = names.empty() || (names.size() == 1 && names[0] == "lost+found");
-    const auto mark = read_file_if_exists(directory_ / kMark);
-    if (empty || (mark && trim(as_text(*mark)) == stanza)) return;
-    throw UsageError(
-        mark ? format("\"{}\" is the directory of drills of stanza \"{}\"", directory_.native(),
-                      trim(as_text(*mark)))
-             : format("\"{}\" is not empty, and no drill made what is in it", directory_.native()),
-        "name an empty or new directory with --drill-path; nothing was touched");
-  }
-  void make(const char* name) const {
-    std::error_code error;
-    fs::create_directory(directory_ / name, error);
-    fs::permissions(directory_ / name, fs::perms::owner_all, error);
-    if (error)
-      throw SystemError(format("cannot create \"{}\"", (directory_ / name).native()),
-                        error.value());
-  }
-  void remove(const char* name) const {
-    std::error_code ignored;
-    fs::remove_all(directory_ / name, ignored);
-  }
-
-  fs::path directory_;
-  bool made_;
-  bool keep_ = false;
-  Fd mark_;
-};
 
 /// One run of `drill`.
 class DrillRun {
@@ -107,9 +44,9 @@ class DrillRun {
   DrillResult run() {
     check_user();
     check_place();
-    Scratch scratch(options_.directory, stanza_.name);
+    DrillDirectory directory(options_.directory, stanza_.name);
     RestorePlan plan;
-    const bool planned = make_plan(plan, scratch);
+    const bool planned = make_plan(plan, directory);
     result_.repository = plan.repository->name();
     result_.backup = plan.backup.label;
     result_.reason = plan.reason;
@@ -120,11 +57,13 @@ class DrillRun {
     });
     if (planned) {
       const fs::path programs = postgres::find_programs(plan.backup.pg_version, options_.programs,
-                                                        scratch / "server", stop_);
-      if (restore(plan)) start_and_look(plan, scratch, programs);
+                                                        directory / "server", stop_);
+      const auto sandbox = make_sandbox(plan, directory, programs);
+      directory.remove_unused_tablespaces(plan);
+      if (restore(plan)) start_and_look(plan, directory, programs, sandbox.get());
     }
     if (options_.keep) {
-      scratch.keep();
+      directory.keep();
       result_.kept = options_.directory;
     }
     record(*plan.repository);
@@ -133,10 +72,15 @@ class DrillRun {
 
  private:
   void check_user() const;
+  std::vector<NamedPlace> other_places() const;
   void check_place() const;
-  bool make_plan(RestorePlan& plan, const Scratch& scratch);
+  bool make_plan(RestorePlan& plan, const DrillDirectory& directory);
+  std::unique_ptr<Sandbox> make_sandbox(const RestorePlan& plan, const DrillDirectory& directory,
+                                        const fs::path& programs);
   bool restore(const RestorePlan& plan);
-  void start_and_look(const RestorePlan& plan, const Scratch& scratch, const fs::path& programs);
+  void start_and_look(const RestorePlan& plan, const DrillDirectory& directory,
+                      const fs::path& programs, const Sandbox* sandbox);
+  bool start(postgres::PrivateServer& server, const DrillWal& wal);
   fs::path config_of(const RestorePlan& plan) const;
   void record(repo::Repository& repository);
 
@@ -155,15 +99,22 @@ void DrillRun::check_user() const {
                    "PostgreSQL runs as");
 }
 
-/// Nothing of the live cluster or of a repository may come near.
-void DrillRun::check_place() const {
-  const fs::path& directory = options_.directory;
+/// Of the live cluster, and all that the configuration names.
+std::vector<NamedPlace> DrillRun::other_places() const {
   std::vector<NamedPlace> others = stanza_.others;
   if (!stanza_.data_directory.empty()) {
     const auto cluster = places_of_cluster(stanza_.data_directory);
     others.insert(others.end(), cluster.begin(), cluster.end());
   }
-  require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}}, others);
+  return others;
+}
+
+/// Nothing of the live cluster or of a repository may come near.
+void DrillRun::check_place() const {
+  const fs::path& directory = options_.directory;
+  }
+  require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}},
+                other_places());
   const std::size_t socket_bytes = (directory / "server").native().size();
   if (socket_bytes > kMostSocketDirectoryBytes) {
     throw UsageError(format("\"{}\" is too long for a directory with a socket", directory.native()),
@@ -173,7 +124,7 @@ void DrillRun::check_place() const {
 }
 
 /// False when the backup that was chosen cannot be restored, which is a finding.
-bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
+bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
   StanzaSettings target = stanza_;
   target.data_directory = data_directory_of(options_.directory);
   RestoreOptions options = options_.restore;
@@ -182,9 +133,10 @@ bool DrillRun::make_plan(RestorePlan& plan, const Scratch& scratch) {
   // A server of an earlier drill died with it, and the lock says that none is at work.
   options.server_is_stopped = true;
   options.sandboxed = true;
+  options.copy = true;
   options.target_action = has_target(options.type) ? "promote" : "";
-  options.tablespace_map_all = (scratch / "tablespaces").native();
-  options.config_to = scratch / "config";
+  options.tablespace_map_all = (directory / "tablespaces").native();
+  options.config_to = directory / "config";
   const auto found = [&](const Error& error) {
     if (plan.repository == nullptr) throw;
     result_.findings.push_back(error.message());
@@ -220,33 +172,101 @@ fs::path DrillRun::config_of(const RestorePlan& plan) const {
   return {};
 }
 
-void DrillRun::start_and_look(const RestorePlan& plan, const Scratch& scratch,
-                              const fs::path& programs) {
-  postgres::PrivateServer server({plan.data_directory, config_of(plan), scratch / "server",
-                                  programs, plan.backup.pg_version, options_.user});
+/// None, with a note, where it is not wanted or cannot be had.
+std::unique_ptr<Sandbox> DrillRun::make_sandbox(const RestorePlan& plan,
+                                                const DrillDirectory& directory,
+                                                const fs::path& programs) {
+  const auto go_without = [&](const std::string& reason) {
+    result_.notes.push_back(
+        format("the server ran without namespaces of its own ({}): WAL that leads outside of the "
+               "drill's directory was not replayed",
+               reason));
+  };
+  if (options_.sandbox == SandboxUse::off) {
+    go_without("drill-sandbox is off");
+    return {};
+  }
+  std::vector<fs::path> hidden;
+  for (const NamedPlace& place : other_places()) hidden.push_back(place.path);
+  for (const repo::TablespaceInfo& space : plan.backup.tablespaces)
+    hidden.push_back(space.location);
+  try {
+    auto sandbox =
+        postgres::sandbox_for_server(directory / "root", programs, directory.path(), hidden);
+    postgres::try_sandbox(*sandbox, plan.backup.pg_version, programs, directory / "server", stop_);
+    result_.sandboxed = true;
+    return sandbox;
+  } catch (const Error& error) {
+    if (options_.sandbox == SandboxUse::required) {
+      throw Error(
+          format("the drill's server cannot have namespaces of its own: {}", error.message()),
+          "let this user make user namespaces (sysctl user.max_user_namespaces, and "
+          "kernel.apparmor_restrict_unprivileged_userns on Ubuntu), or do without them: "
+          "drill-sandbox = \"auto\"");
+    }
+    log_warn(
+        format("the drill's server has no namespaces of its own, so WAL that leads outside of "
+               "the drill's directory will not be replayed: {}",
+               error.message()));
+    go_without(error.message());
+    return {};
+  }
+}
+
+/// Of what the server was not given, when that is what it came to.
+std::string withheld_text(const postgres::CreatedTablespace& withheld, bool sandboxed) {
+  return format(
+      "recovery was stopped at {}, before CREATE TABLESPACE at \"{}\" (oid {}): {}. What came "
+      "after "
+      "it is not proved; a new backup has the tablespace in it",
+      to_string(withheld.start), withheld.location, withheld.oid,
+      sandboxed ? "the drill cannot have a directory of its own under that name"
+                : "without namespaces it would be replayed to that very place");
+}
+
+bool DrillRun::start(postgres::PrivateServer& server, const DrillWal& wal) {
   const auto began = Steady::now();
   progress_.phase("recovering", 0);
+  std::string failure;
   try {
     server.start(
         options_.timeout,
-        [&](const std::string& wal) { progress_.phase(format("recovering, at {}", wal), 0); },
+        [&](const std::string& file) { progress_.phase(format("recovering, at {}", file), 0); },
         stop_);
     result_.started = true;
   } catch (const PostgresError& error) {
-    result_.findings.push_back(error.message());
+    failure = error.message();
   }
   result_.recovery_seconds = seconds_since(began);
+  const bool to_the_end = options_.restore.type == RestoreType::latest;
+  if (wal.withheld() && (to_the_end || !result_.started))
+    result_.findings.push_back(withheld_text(*wal.withheld(), result_.sandboxed));
+  if (result_.started) return true;
+  if (!wal.failure().empty()) failure += format("; WAL could not be fetched: {}", wal.failure());
+  result_.findings.push_back(failure);
+  return false;
+}
+
+void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& directory,
+                              const fs::path& programs, const Sandbox* sandbox) {
+  DrillWal wal(plan, repositories_, sandbox);
+  postgres::PrivateServer server(
+      {plan.data_directory, config_of(plan), directory / "server", programs, plan.backup.pg_version,
+       options_.user,
+       [&](const std::string& name, const fs::path& place) { return wal.give(name, place); },
+       sandbox, directory.lock()});
+  const bool started = start(server, wal);
   for (const std::string& library : server.missing_libraries())
     result_.notes.push_back(
         format("library \"{}\" of shared_preload_libraries is not on this "
                "machine: the server ran without it",
                library));
-  if (!result_.started) return;
+  if (!started) return;
   try {
-    look_at_end(server, plan, result_);
+    look_at_end(server, plan, wal.withheld().has_value(), result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
-    run_amcheck(server, programs, scratch / "server", options_.restore.workers, result_, stop_);
+    run_amcheck(server, programs, directory / "server", options_.restore.workers, result_, stop_);
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {

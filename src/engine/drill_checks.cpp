@@ -41,7 +41,8 @@ ORDER BY 1, 2)";
 
 }  // namespace
 
-void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, DrillResult& result) {
+void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool stopped,
+                 DrillResult& result) {
   postgres::Connection session = server.connect();
   const auto rows = session.query(
       "SELECT pg_last_wal_replay_lsn(),"
@@ -53,7 +54,7 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, Drill
   }
   if (result.end > plan.backup.start_lsn)
     result.wal_bytes = result.end.value - plan.backup.start_lsn.value;
-  const bool to_the_end = plan.options.type == RestoreType::latest;
+  const bool to_the_end = plan.options.type == RestoreType::latest && !stopped;
   if (to_the_end && result.end <= plan.wal.last_record) {
     result.findings.push_back(
         format("recovery ended at {}, and the archive goes on to {} (in {}): what is there cannot "

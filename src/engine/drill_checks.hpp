@@ -10,8 +10,10 @@ namespace pgcairn::engine {
 
 /// What a drill does with the running server, each adding to the result what it finds.
 
-/// Where recovery came to: position and last transaction.
-void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, DrillResult& result);
+/// Where recovery came to: position and last transaction. `stopped`: it was not given all that the
+/// archive has.
+void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool stopped,
+                 DrillResult& result);
 /// Counts databases and relations.
 void count_relations(postgres::PrivateServer& server, DrillResult& result, std::stop_token stop);
 /// pg_amcheck of everything, where this version has it.

@@ -1,3 +1,5 @@
+#include "wal_requests.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -24,6 +26,9 @@ constexpr std::uint64_t kLogEndBytes = 16 * kKiB;
 constexpr std::size_t kLogEndLines = 12;
 constexpr std::uint16_t kPort = 5432;  // names the socket, in a directory of its own
 
+constexpr std::string_view kPassedOn[] = {"HOME", "USER", "LOGNAME",  "PATH",
+                                          "LANG", "TZ",   "LANGUAGE", "LD_LIBRARY_PATH"};
+
 std::string text_of(const fs::path& path) {
   const auto content = read_file_if_exists(path);
   return content ? std::string(as_text(*content)) : std::string();
@@ -41,7 +46,8 @@ std::string end_of(const fs::path& path) {
 }
 
 /// "postgres (PostgreSQL) 15.4 (Debian ...)" as 15; 0 when it cannot be run.
-int major_of(const fs::path& programs, const fs::path& scratch, std::stop_token stop) {
+int major_of(const fs::path& programs, const fs::path& scratch, const Sandbox* sandbox,
+             std::stop_token stop) {
   const fs::path said = scratch / "version";
   std::error_code ignored;
   fs::remove(said, ignored);
@@ -49,8 +55,11 @@ int major_of(const fs::path& programs, const fs::path& scratch, std::stop_token 
   command.words = {(programs / "postgres").native(), "--version"};
   command.environment = program_environment();
   command.output = said;
+  command.sandbox = sandbox;
   try {
     if (run_child(command, std::move(stop)) != 0) return 0;
+  } catch (const SandboxError&) {
+    throw;
   } catch (const SystemError&) {
     return 0;
   }
@@ -79,8 +88,10 @@ std::vector<std::string> program_environment() {
   std::vector<std::string> environment;
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
     const std::string_view variable = *at;
-    if (variable.starts_with("PG") && !variable.starts_with("PGCAIRN_")) continue;
-    environment.emplace_back(variable);
+    const std::string_view name = variable.substr(0, variable.find('='));
+    if (std::find(std::begin(kPassedOn), std::end(kPassedOn), name) != std::end(kPassedOn) ||
+        name.starts_with("LC_"))
+      environment.emplace_back(variable);
   }
   return environment;
 }
@@ -100,7 +111,7 @@ fs::path find_programs(int major, const fs::path& given, const fs::path& scratch
   for (const fs::path& place : places) {
     std::error_code closed;  // a directory of PATH that we may not look into
     if (!fs::exists(place / "postgres", closed)) continue;
-    const int found = major_of(place, scratch, stop);
+    const int found = major_of(place, scratch, nullptr, stop);
     if (found == major) return place;
     looked +=
         format("{}\"{}\" has version {}", looked.empty() ? ": " : ", ", place.native(), found);
@@ -109,6 +120,13 @@ fs::path find_programs(int major, const fs::path& given, const fs::path& scratch
       format("the programs of PostgreSQL {} were not found{}", major, looked),
       format("install the server's package of version {}, or name their directory with pg-bin",
              major));
+}
+
+void try_sandbox(const Sandbox& sandbox, int major, const fs::path& programs,
+                 const fs::path& scratch, std::stop_token stop) {
+  if (major_of(programs, scratch, &sandbox, std::move(stop)) == major) return;
+  throw PostgresError(format("\"{}\" does not run there: {}", (programs / "postgres").native(),
+                             trim(text_of(scratch / "version"))));
 }
 
 Settings private_settings(int major) {
@@ -152,6 +170,7 @@ PrivateServer::PrivateServer(PrivateServerSettings settings)
   overrides_.emplace_back("port", std::to_string(kPort));
   overrides_.emplace_back("hba_file", (own / "hba.conf").native());
   overrides_.emplace_back("ident_file", (own / "ident.conf").native());
+  overrides_.emplace_back("restore_command", WalRequests::restore_command(own));
   if (!settings_.config_file.empty())
     overrides_.emplace_back("config_file", settings_.config_file.native());
   write_file_atomically(own / "hba.conf", as_bytes("local all all trust\n"), 0600);
@@ -184,6 +203,7 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
   command.words.insert(command.words.end(), {"-C", "shared_preload_libraries"});
   command.environment = program_environment();
   command.output = settings_.own_directory / "preload";
+  command.sandbox = settings_.sandbox;
   std::error_code ignored;
   fs::remove(command.output, ignored);
   if (run_child(command, std::move(stop)) != 0) {
@@ -213,8 +233,9 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
 bool PrivateServer::is_ready() const {
   constexpr std::size_t status_line = 7;
   const auto lines = split(text_of(settings_.data_directory / "postmaster.pid"), '\n');
+  const int own_pid = settings_.sandbox == nullptr ? process_->pid() : 1;
   return lines.size() > status_line && trim(lines[status_line]) == "ready" &&
-         lines[0] == std::to_string(process_->pid());
+         lines[0] == std::to_string(own_pid);
 }
 
 /// Out of "restored log file "000000010000000000000003" from archive".
@@ -238,8 +259,19 @@ void PrivateServer::start(milliseconds timeout,
   command.environment = program_environment();
   command.directory = settings_.data_directory;
   command.output = log();
-  command.death_signal = SIGQUIT;
+  command.sandbox = settings_.sandbox;
+  command.kept_fd = settings_.kept_fd;
+  // The first process of a sandbox takes all others with it, without a word to them.
+  command.death_signal = settings_.sandbox == nullptr ? SIGQUIT : SIGKILL;
+  const WalRequests requests(settings_.own_directory, settings_.data_directory, settings_.give_wal);
   process_ = std::make_unique<Child>(command);
+  wait_until_ready(timeout, restored, stop);
+  find_superuser();
+}
+
+void PrivateServer::wait_until_ready(milliseconds timeout,
+                                     const std::function<void(const std::string&)>& restored,
+                                     const std::stop_token& stop) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::string last;
   while (!is_ready()) {
@@ -261,7 +293,6 @@ void PrivateServer::start(milliseconds timeout,
     last = std::move(now_at);
     restored(last);
   }
-  find_superuser();
 }
 
 ConnectionSettings PrivateServer::connection(const std::string& user,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/sandbox.hpp>
 #include <pgcairn/common/time.hpp>
 
 #include <optional>
@@ -19,14 +21,21 @@ struct ChildCommand {
   fs::path directory = "/";              // it works in
   fs::path output;                       // standard output and error are appended to this file
   int death_signal = 15;                 // what it gets when this process ends, however that ends
+  const Sandbox* sandbox = nullptr;      // what it lives in, as its process 1; it need not stay
+  int kept_fd = -1;  // a descriptor that it holds while it lives, such as a lock
+};
+
+/// Namespaces are not to be had here: the kernel or whoever set it up forbids them.
+class SandboxError : public SystemError {
+  using SystemError::SystemError;
 };
 
 /// A child process, in a process group of its own, with default signals, nothing to read, and no
-/// descriptor of ours. Start it from a thread that lives as long as it may: the death signal is
-/// sent when that thread ends.
+/// descriptor of ours but the one that is given to it. Start it from a thread that lives as long as
+/// it may: the death signal is sent when that thread ends.
 class Child {
  public:
-  /// Throws SystemError when the program cannot be started.
+  /// Throws SystemError when the program cannot be started, SandboxError when its sandbox cannot.
   explicit Child(const ChildCommand& command);
   /// Kills what still runs.
   ~Child();

@@ -20,12 +20,16 @@ struct DrillQuestion {
 /// Out of "DATABASE: STATEMENT => ANSWER", where database and answer may be left out.
 DrillQuestion parse_drill_question(std::string_view text);
 
+/// Namespaces for the drill's server: where they are to be had, or not at all, or not without them.
+enum class SandboxUse { automatic, required, off };
+
 struct DrillOptions {
   std::filesystem::path directory;   // for all that the drill makes; empty, absent, or a drill's
   RestoreOptions restore;            // restore_command for data_directory_of(directory)
   std::filesystem::path programs;    // PostgreSQL's; empty: they are looked for
   std::string user;                  // a role of the cluster; empty: the usual ones
   milliseconds timeout{86'400'000};  // for recovery
+  SandboxUse sandbox = SandboxUse::automatic;
   std::vector<DrillQuestion> questions;
   bool foreign_keys = false;
   bool keep = false;   // the restored cluster, for the next drill to begin with
@@ -53,6 +57,7 @@ struct DrillResult {
   std::uint64_t foreign_keys = 0;  // that were looked at
   std::uint64_t questions = 0;
   bool started = false;        // recovery came to its end
+  bool sandboxed = false;      // the server saw nothing of the host but programs
   std::filesystem::path kept;  // the directory, when it was kept
   bool good() const { return findings.empty(); }
 };

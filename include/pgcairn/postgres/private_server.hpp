@@ -15,6 +15,14 @@
 
 namespace pgcairn::postgres {
 
+/// What recovery is told when it asks for a file of the archive: the statuses of restore_command.
+enum class WalAnswer : int { given = 0, absent = 1, unknown = 200 };
+/// Puts the file of this name to `destination`. Called on a thread of its own, one at a time.
+using GiveWal =
+    std::function<WalAnswer(const std::string& name, const std::filesystem::path& destination)>;
+
+class WalRequests;
+
 /// A server that nobody but this process uses: without network, archiving, replication and jobs,
 /// its socket, log and access rules in a directory of its own.
 struct PrivateServerSettings {
@@ -24,6 +32,9 @@ struct PrivateServerSettings {
   std::filesystem::path programs;       // where postgres is
   int major = 0;
   std::string user;  // a role to connect as; empty: the usual ones are tried
+  GiveWal give_wal;
+  const Sandbox* sandbox = nullptr;  // what it lives in; none: with all that its user may touch
+  int kept_fd = -1;                  // held by all of its processes
 };
 
 /// The programs of a major version: in `given`, or where packages put them, or in a directory of
@@ -31,11 +42,16 @@ struct PrivateServerSettings {
 std::filesystem::path find_programs(int major, const std::filesystem::path& given,
                                     const std::filesystem::path& scratch, std::stop_token stop);
 
+/// Runs a program of PostgreSQL in the sandbox: throws SandboxError when the kernel forbids it, and
+/// PostgresError when the program lacks something in there.
+void try_sandbox(const Sandbox& sandbox, int major, const std::filesystem::path& programs,
+                 const std::filesystem::path& scratch, std::stop_token stop);
+
 /// What a private server's configuration is overruled with, whatever a live one's says. Pure.
 Settings private_settings(int major);
 
-/// The environment for PostgreSQL's programs: this process's without what libpq and the server
-/// read.
+/// The environment for PostgreSQL's programs: what says who and where we are, in which language and
+/// zone, and what loads libraries. Nothing that libpq or the server read, and no secrets.
 std::vector<std::string> program_environment();
 
 class PrivateServer {
@@ -70,6 +86,9 @@ class PrivateServer {
  private:
   std::vector<std::string> words() const;
   void leave_out_missing_libraries(std::stop_token stop);
+  void wait_until_ready(milliseconds timeout,
+                        const std::function<void(const std::string&)>& restored,
+                        const std::stop_token& stop);
   bool is_ready() const;
   std::string last_restored() const;
   void find_superuser();

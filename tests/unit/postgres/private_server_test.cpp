@@ -5,6 +5,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/private_server.hpp>
+#include <pgcairn/postgres/server_sandbox.hpp>
 
 #include <set>
 
@@ -65,13 +66,26 @@ TEST_CASE("a private server reaches out to nobody") {
   }
 }
 
-TEST_CASE("what is meant for a live server does not reach PostgreSQL's programs") {
-  ::setenv("PGHOSTADDR", "192.0.2.1", 1);
-  ::setenv("PGCAIRN_LOG_LEVEL", "debug", 1);
+TEST_CASE("what is meant for a live server, and secrets, do not reach PostgreSQL's programs") {
+  for (const char* const name : {"PGHOSTADDR", "PGCAIRN_KEY_PASSPHRASE", "AWS_SECRET_ACCESS_KEY"})
+    ::setenv(name, "secret", 1);
+  ::setenv("LC_TIME", "C", 1);
   const auto environment = program_environment();
-  ::unsetenv("PGHOSTADDR");
-  ::unsetenv("PGCAIRN_LOG_LEVEL");
+  for (const char* const name : {"PGHOSTADDR", "PGCAIRN_KEY_PASSPHRASE", "AWS_SECRET_ACCESS_KEY"})
+    ::unsetenv(name);
+  ::unsetenv("LC_TIME");
   const std::set<std::string> found(environment.begin(), environment.end());
-  CHECK_FALSE(found.contains("PGHOSTADDR=192.0.2.1"));
-  CHECK(found.contains("PGCAIRN_LOG_LEVEL=debug"));
+  for (const std::string& variable : found) {
+    INFO(variable);
+    CHECK(variable.find("secret") == std::string::npos);
+  }
+  CHECK(found.contains("LC_TIME=C"));
+}
+
+TEST_CASE("what belongs to an installation is told by where its programs are") {
+  CHECK(installation_of("/usr/lib/postgresql/15/bin") == "/usr");
+  CHECK(installation_of("/x/y/usr/lib/postgresql/18/bin") == "/x/y/usr");
+  CHECK(installation_of("/usr/pgsql-16/bin") == "/usr/pgsql-16");
+  CHECK(installation_of("/home/me/library/pg/bin") == "/home/me/library/pg");
+  CHECK(installation_of("/bin") == "/");
 }

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <pgcairn/common/sandbox.hpp>
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/postgres/private_server.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
+
+#include <optional>
+#include <span>
+#include <string>
+
+namespace pgcairn::engine {
+
+/// What the server of a drill gets of the archive. Each segment is read on its way: for a
+/// tablespace that was made after the backup the directory is made in the sandbox; where that is
+/// not possible, the server gets no more than what comes before the record.
+class DrillWal {
+ public:
+  /// Without a sandbox, all such records end what is given.
+  DrillWal(const RestorePlan& plan, std::span<repo::Repository> repositories,
+           const Sandbox* sandbox);
+
+  /// As restore_command does.
+  postgres::WalAnswer give(const std::string& name, const fs::path& destination);
+
+  /// What was not given; ask when the server no longer asks.
+  const std::optional<postgres::CreatedTablespace>& withheld() const { return withheld_; }
+  /// Why the last file could not be fetched, if so.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  bool look(const std::string& name, const fs::path& file);
+  void meet(const postgres::WalRecord& record);
+
+  const RestorePlan& plan_;
+  std::span<repo::Repository> repositories_;
+  const Sandbox* sandbox_;
+  postgres::WalRecordReader reader_;
+  std::optional<postgres::CreatedTablespace> withheld_;
+  std::string failure_;
+};
+
+}  // namespace pgcairn::engine
