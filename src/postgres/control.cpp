@@ -13,9 +13,8 @@ namespace pgcairn::postgres {
 
 namespace {
 
-// Where the members of ControlFileData stand (src/include/catalog/pg_control.h, 64-bit machines).
-// 17 put wal_level into what was padding of CheckPoint; 18 put default_char_signedness before the
-// nonce, which moves only the CRC: all that is read here kept its place from 13 to 18.
+// Where the members of ControlFileData are (src/include/catalog/pg_control.h, 64-bit machines) that
+// kept their place from 13 to 19.
 constexpr std::size_t kSystemIdAt = 0;
 constexpr std::size_t kControlVersionAt = 8;
 constexpr std::size_t kCatalogVersionAt = 12;
@@ -23,21 +22,28 @@ constexpr std::size_t kStateAt = 16;
 constexpr std::size_t kCheckpointAt = 32;
 constexpr std::size_t kRedoAt = 40;
 constexpr std::size_t kTimelineAt = 48;
-constexpr std::size_t kMinRecoveryPointAt = 136;
-constexpr std::size_t kBlockBytesAt = 216;
-constexpr std::size_t kRelationSegmentBlocksAt = 220;
-constexpr std::size_t kWalSegmentBytesAt = 228;
-constexpr std::size_t kChecksumVersionAt = 252;
 
 constexpr std::size_t kFileBytes = 8192;   // PG_CONTROL_FILE_SIZE; zeros follow the CRC
 constexpr std::size_t kAtomicBytes = 512;  // PG_CONTROL_MAX_SAFE_SIZE: what a disk writes as one
 constexpr std::uint64_t kNoCheckpoint = 0xDEAD;  // in segment 0, which no cluster ever has
 
+/// Where the other members are, by version of the control file.
 struct Layout {
   std::uint32_t control_version;
+  std::size_t min_recovery_point_at;
+  std::size_t block_bytes_at;
+  std::size_t relation_segment_blocks_at;
+  std::size_t wal_segment_bytes_at;
+  std::size_t checksum_version_at;
   std::size_t crc_at;  // of the CRC-32C of all bytes before it
 };
-constexpr Layout kLayouts[] = {{1300, 288}, {1700, 288}, {1800, 292}};
+// 17 put wal_level into what was padding of CheckPoint. 18 put default_char_signedness before the
+// nonce, which moves only the CRC. 19 made CheckPoint eight bytes longer (the next multixact offset
+// has 64 bits), and put the pages of an SLRU segment before the size of a WAL block.
+constexpr Layout kLayouts[] = {{1300, 136, 216, 220, 228, 252, 288},
+                               {1700, 136, 216, 220, 228, 252, 288},
+                               {1800, 136, 216, 220, 228, 252, 292},
+                               {1905, 144, 224, 228, 240, 268, 308}};
 
 struct Release {
   int major;
@@ -45,13 +51,17 @@ struct Release {
   std::uint32_t catalog_version;
 };
 constexpr Release kReleases[] = {
-    {13, 1300, 202007201}, {14, 1300, 202107181}, {15, 1300, 202209061},
-    {16, 1300, 202307071}, {17, 1700, 202406281}, {18, 1800, 202506291},
+    {13, 1300, 202007201}, {14, 1300, 202107181}, {15, 1300, 202209061}, {16, 1300, 202307071},
+    {17, 1700, 202406281}, {18, 1800, 202506291}, {19, 1905, 202610061},
 };
 
 constexpr bool layouts_are_sound() {
   for (const Layout& layout : kLayouts) {
-    if (layout.crc_at <= kChecksumVersionAt || layout.crc_at % 4 != 0) return false;
+    // Offsets of 64-bit members are multiples of 8, those of 32-bit members of 4.
+    if (layout.min_recovery_point_at % 8 != 0 || layout.block_bytes_at % 4 != 0) return false;
+    if (layout.relation_segment_blocks_at != layout.block_bytes_at + 4) return false;
+    if (layout.wal_segment_bytes_at % 4 != 0 || layout.checksum_version_at % 4 != 0) return false;
+    if (layout.crc_at <= layout.checksum_version_at || layout.crc_at % 4 != 0) return false;
     if (layout.crc_at + 4 > kAtomicBytes) return false;
   }
   for (const Release& release : kReleases) {
@@ -63,9 +73,6 @@ constexpr bool layouts_are_sound() {
   return true;
 }
 static_assert(layouts_are_sound());
-// Offsets of doubles and 64-bit members are multiples of 8, those of 32-bit members of 4.
-static_assert(kCheckpointAt % 8 == 0 && kRedoAt % 8 == 0 && kMinRecoveryPointAt % 8 == 0);
-static_assert(kBlockBytesAt % 4 == 0 && kWalSegmentBytesAt == kBlockBytesAt + 12);
 
 template <class Integer>
 Integer field(Bytes bytes, std::size_t at) {
@@ -75,7 +82,7 @@ Integer field(Bytes bytes, std::size_t at) {
 [[noreturn]] void unsupported(Bytes bytes, const std::string& object) {
   throw PostgresError(
       format("cannot use \"{}\": control file version {} with catalog version {} (system "
-             "identifier {}) is none of PostgreSQL 13 to 18",
+             "identifier {}) is not of PostgreSQL 13 to 19",
              object, field<std::uint32_t>(bytes, kControlVersionAt),
              field<std::uint32_t>(bytes, kCatalogVersionAt), field<SystemId>(bytes, kSystemIdAt)),
       "use a pgcairn that supports this version of PostgreSQL, on a machine of the same byte "
@@ -119,7 +126,7 @@ const Layout& sound_layout_of(Bytes bytes, const std::string& object) {
 }  // namespace
 
 ControlFile parse_control_file(Bytes bytes, const std::string& object) {
-  sound_layout_of(bytes, object);
+  const Layout& layout = sound_layout_of(bytes, object);
   ControlFile control;
   control.system_id = field<SystemId>(bytes, kSystemIdAt);
   control.control_version = field<std::uint32_t>(bytes, kControlVersionAt);
@@ -129,11 +136,13 @@ ControlFile parse_control_file(Bytes bytes, const std::string& object) {
   control.checkpoint = Lsn{field<std::uint64_t>(bytes, kCheckpointAt)};
   control.redo = Lsn{field<std::uint64_t>(bytes, kRedoAt)};
   control.timeline = field<Timeline>(bytes, kTimelineAt);
-  control.min_recovery_point = Lsn{field<std::uint64_t>(bytes, kMinRecoveryPointAt)};
-  control.block_bytes = field<std::uint32_t>(bytes, kBlockBytesAt);
-  control.relation_segment_blocks = field<std::uint32_t>(bytes, kRelationSegmentBlocksAt);
-  control.wal_segment_bytes = field<std::uint32_t>(bytes, kWalSegmentBytesAt);
-  control.data_checksums = field<std::uint32_t>(bytes, kChecksumVersionAt) != 0;
+  control.min_recovery_point = Lsn{field<std::uint64_t>(bytes, layout.min_recovery_point_at)};
+  control.block_bytes = field<std::uint32_t>(bytes, layout.block_bytes_at);
+  control.relation_segment_blocks = field<std::uint32_t>(bytes, layout.relation_segment_blocks_at);
+  control.wal_segment_bytes = field<std::uint32_t>(bytes, layout.wal_segment_bytes_at);
+  // 1 is "on". A server that switches them while it runs has other values meanwhile: pages without
+  // a checksum are legal then.
+  control.data_checksums = field<std::uint32_t>(bytes, layout.checksum_version_at) == 1;
   return control;
 }
 

@@ -24,13 +24,28 @@ struct Magic {
   std::uint16_t magic;
   int major;
 };
-constexpr Magic kMagics[] = {{0xD106, 13}, {0xD10D, 14}, {0xD110, 15},
-                             {0xD113, 16}, {0xD116, 17}, {0xD118, 18}};
+constexpr Magic kMagics[] = {{0xD106, 13}, {0xD10D, 14}, {0xD110, 15}, {0xD113, 16},
+                             {0xD116, 17}, {0xD118, 18}, {0xD122, 19}};
 
 constexpr std::string_view kWrongClusterHint =
     "check that archive_command names the stanza of this cluster";
 constexpr std::string_view kWrongFileHint =
     "the file is cut short, renamed, or not yet written by the server: compare it with pg_wal";
+
+/// Versions of WAL are numbered upward in the lower byte: a higher one is not damage.
+[[noreturn]] void refuse_magic(std::uint16_t magic, const std::string& object) {
+  const Magic newest = std::end(kMagics)[-1];
+  if (magic > newest.magic && magic >> 8 == newest.magic >> 8) {
+    throw PostgresError(format(
+                            "cannot read " {} ": it is WAL of a PostgreSQL newer than {} (page "
+                                              "magic {:04X})",
+                            object, newest.major, magic),
+                        "use a pgcairn that supports this version of PostgreSQL");
+  }
+  throw DamagedError(
+      object, kMagicAt,
+      format("{:04X} does not begin a WAL segment of PostgreSQL 13 to {}", magic, newest.major));
+}
 
 [[noreturn]] void mismatch(std::string_view name, std::string_view what, std::string_view is,
                            std::string_view expected, std::string_view hint) {
@@ -49,10 +64,7 @@ WalHeader parse_wal_header(Bytes bytes, const std::string& object) {
   for (const Magic& known : kMagics) {
     if (known.magic == magic) header.major = known.major;
   }
-  if (header.major == 0) {
-    throw DamagedError(object, kMagicAt,
-                       format("{:04X} does not begin a WAL segment of PostgreSQL 13 to 18", magic));
-  }
+  if (header.major == 0) refuse_magic(magic, object);
   if ((load_le<std::uint16_t>(bytes.data() + kInfoAt) & kLongHeader) == 0) {
     throw DamagedError(object, kInfoAt, "the first page has no long header");
   }

@@ -48,7 +48,7 @@ class SummaryParser {
     if (bytes_.size() < sizeof kMagic + kEntryBytes + kCrcBytes)
       damaged(bytes_.size(), "too short for a WAL summary");
     if (load_le<std::uint32_t>(bytes_.data()) != kMagic)
-      damaged(0, "not a WAL summary of PostgreSQL 17 or 18");
+      damaged(0, "not a WAL summary of PostgreSQL 17 to 19");
     const std::size_t crc_at = bytes_.size() - kCrcBytes;
     const auto stored = load_le<std::uint32_t>(bytes_.data() + crc_at);
     bytes_ = bytes_.first(crc_at);

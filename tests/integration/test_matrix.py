@@ -12,7 +12,7 @@ from support import report, system
 from support.cluster import CLIENTS, Load
 from support.stanza import Stanza
 
-VERSIONS = (13, 14, 15, 16, 17, 18)
+VERSIONS = (13, 14, 15, 16, 17, 18, 19)
 PROMOTE = "--target-action=promote"
 NOW = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'"
 

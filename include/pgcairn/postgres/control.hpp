@@ -10,12 +10,12 @@
 namespace pgcairn::postgres {
 
 /// What pgcairn needs of global/pg_control (src/include/catalog/pg_control.h of PostgreSQL 13 to
-/// 18).
+/// 19).
 struct ControlFile {
   SystemId system_id = 0;
   std::uint32_t control_version = 0;
   std::uint32_t catalog_version = 0;
-  int major = 0;  // 13 to 18, told by control_version and catalog_version
+  int major = 0;  // 13 to 19, known from control_version and catalog_version
   int state = 0;  // DBState: 1 shut down, 2 shut down in recovery, 6 in production, ...
   Lsn checkpoint;
   Lsn redo;  // of the checkpoint
@@ -28,7 +28,7 @@ struct ControlFile {
 };
 
 /// Parses the bytes of a pg_control file. Throws DamagedError naming `object` when the CRC is
-/// wrong, PostgresError when the version is not one of 13 to 18 (the system identifier is then
+/// wrong, PostgresError when the version is not one of 13 to 19 (the system identifier is then
 /// named in the message).
 ControlFile parse_control_file(Bytes bytes, const std::string& object);
 

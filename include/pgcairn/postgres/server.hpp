@@ -13,7 +13,7 @@
 namespace pgcairn::postgres {
 
 inline constexpr int kOldestMajor = 13;
-inline constexpr int kNewestMajor = 18;
+inline constexpr int kNewestMajor = 19;
 
 struct Tablespace {
   std::uint32_t oid = 0;
@@ -42,7 +42,7 @@ struct ServerInfo {
   std::vector<Tablespace> tablespaces;  // those with a location: not pg_default, not pg_global
 };
 
-/// Throws PostgresError when the server is older than 13 or newer than 18.
+/// Throws PostgresError when the server is older than 13 or newer than 19.
 ServerInfo read_server_info(Connection& connection);
 
 /// All databases, by oid.

@@ -48,7 +48,7 @@ struct SummaryEntry {
   std::span<const SummaryChunk> chunks;  // not empty ones, ascending; valid during the visit
 };
 
-/// Visits the entries of a summary file (common/blkreftable.c, PostgreSQL 17 and 18). Throws
+/// Visits the entries of a summary file (common/blkreftable.c, PostgreSQL 17 to 19). Throws
 /// DamagedError naming `object` when the file is no summary; its checksum is verified before the
 /// first visit.
 void parse_wal_summary(Bytes bytes, const std::string& object,

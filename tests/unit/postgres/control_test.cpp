@@ -14,7 +14,7 @@
 namespace pgcairn::postgres {
 namespace {
 
-// The first 296 bytes of pg_control of real servers (15.20 of Debian, 18.4), in production; zeros
+// The beginning of pg_control of real servers (15.20 of Debian, 18.4, 19rc1), in production; zeros
 // follow to 8 KiB.
 constexpr const char* kControl15 =
     "2060d79c9409016b1405000025770d0c0600000000000000e60d016b00000000"
@@ -38,8 +38,26 @@ constexpr const char* kControl18 =
     "00200000000000014000000020000000cc070000000800000100000001000000"
     "0139fe6a75070ddd3aa5169d5bb1c8890c8e88db0a46783ca45a7cdda7118272"
     "ba000000bbc9b565";
+constexpr const char* kControl19 =
+    "679c2010b6db086b710700008d95130c0600000000000000b9db086b00000000"
+    "b000000200000000280000020000000001000000010000000100000001000000"
+    "0000000000000000970200000000000000600000010000000100000000000000"
+    "8e020000010000000100000001000000b9db086b000000000000000000000000"
+    "9602000000000000e80300000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000010000000000000064000000"
+    "080000000a000000000000008000000000000000080000000000000087d63241"
+    "00200000000002002000000000200000000000014000000020000000cc070000"
+    "0008000001000000010000000100000001624f94e7f216261e853c5189718deb"
+    "5836c6eebb5acf1fe692cf9d0a536ad03b000000ed21f7ea";
 constexpr std::size_t kPayload15 = 292;  // CRC included
 constexpr std::size_t kPayload18 = 296;
+constexpr std::size_t kPayload19 = 312;
+struct Captured {
+  const char* head;
+  std::size_t payload;
+};
+constexpr Captured kCaptured[] = {
+    {kControl15, kPayload15}, {kControl18, kPayload18}, {kControl19, kPayload19}};
 
 std::vector<std::byte> control_file(const char* head) {
   auto bytes = parse_hex(head).value();
@@ -89,6 +107,39 @@ TEST_CASE("pg_control of 18 is read", "[postgres][control]") {
   CHECK(control.data_checksums);
 }
 
+TEST_CASE("pg_control of 19 is read", "[postgres][control]") {
+  const ControlFile control = parse_control_file(control_file(kControl19), "pg_control");
+  CHECK(control.major == 19);
+  CHECK(control.system_id == 7712655936873077863u);
+  CHECK(control.control_version == 1905);
+  CHECK(control.catalog_version == 202610061);
+  CHECK(control.state == 6);
+  CHECK(to_string(control.checkpoint) == "0/20000B0");
+  CHECK(to_string(control.redo) == "0/2000028");
+  CHECK(control.timeline == 1);
+  CHECK(control.block_bytes == 8192);
+  CHECK(control.relation_segment_blocks == 131072);
+  CHECK(control.wal_segment_bytes == kDefaultWalSegmentBytes);
+  CHECK(control.data_checksums);
+}
+
+TEST_CASE("members of pg_control of 19 are told apart", "[postgres][control]") {
+  auto bytes = control_file(kControl19);
+  store_le<std::uint64_t>(bytes.data() + 144, 0x1234);   // minRecoveryPoint
+  store_le<std::uint32_t>(bytes.data() + 232, 64);       // slru_pages_per_segment
+  store_le<std::uint32_t>(bytes.data() + 236, 4096);     // xlog_blcksz
+  store_le<std::uint32_t>(bytes.data() + 240, 1 << 30);  // xlog_seg_size
+  // data_checksum_version: off, and the states while they are being switched
+  store_le<std::uint32_t>(bytes.data() + 268, GENERATE(0u, 2u, 3u));
+  store_le<std::uint32_t>(bytes.data() + 308, crc32c(Bytes(bytes).first(308)));
+  const ControlFile control = parse_control_file(bytes, "pg_control");
+  CHECK(control.min_recovery_point == Lsn{0x1234});
+  CHECK(control.block_bytes == 8192);
+  CHECK(control.relation_segment_blocks == 131072);
+  CHECK(control.wal_segment_bytes == 1u << 30);
+  CHECK_FALSE(control.data_checksums);
+}
+
 TEST_CASE("members of pg_control are told apart", "[postgres][control]") {
   // Members that are equal in the captured files, set to values of their own.
   auto bytes = control_file(kControl18);
@@ -111,9 +162,9 @@ TEST_CASE("members of pg_control are told apart", "[postgres][control]") {
 }
 
 TEST_CASE("a flipped bit anywhere in pg_control is refused", "[postgres][control]") {
-  const bool is_15 = GENERATE(true, false);
-  auto bytes = control_file(is_15 ? kControl15 : kControl18);
-  for (std::size_t at = 0; at < (is_15 ? kPayload15 : kPayload18); ++at) {
+  const Captured captured = GENERATE(from_range(std::begin(kCaptured), std::end(kCaptured)));
+  auto bytes = control_file(captured.head);
+  for (std::size_t at = 0; at < captured.payload; ++at) {
     INFO("byte " << at);
     for (const std::byte flip : {std::byte{1}, std::byte{0x80}}) {
       bytes[at] ^= flip;
@@ -149,13 +200,13 @@ TEST_CASE("another version's pg_control is refused by name", "[postgres][control
   CHECK_THROWS_AS(parse_control_file(bytes, "pg_control"), PostgresError);
   const std::string message = message_of([&] { parse_control_file(bytes, "pg_control"); });
   CHECK(message.find("7710454570926170144") != std::string::npos);
-  CHECK(message.find("PostgreSQL 13 to 18") != std::string::npos);
+  CHECK(message.find("PostgreSQL 13 to 19") != std::string::npos);
 }
 
 TEST_CASE("a pg_control that requires backup_label is sound but starts nowhere",
           "[postgres][control]") {
-  const bool is_15 = GENERATE(true, false);
-  const auto before = control_file(is_15 ? kControl15 : kControl18);
+  const Captured captured = GENERATE(from_range(std::begin(kCaptured), std::end(kCaptured)));
+  const auto before = control_file(captured.head);
   auto bytes = before;
   require_backup_label(bytes, "pg_control");
   const ControlFile control = parse_control_file(bytes, "pg_control");

@@ -61,11 +61,19 @@ TEST_CASE("the version of WAL is told by its magic", "[postgres][wal]") {
                                                                   {std::uint16_t{0xD110}, 15},
                                                                   {std::uint16_t{0xD113}, 16},
                                                                   {std::uint16_t{0xD116}, 17},
-                                                                  {std::uint16_t{0xD118}, 18}}));
+                                                                  {std::uint16_t{0xD118}, 18},
+                                                                  {std::uint16_t{0xD122}, 19}}));
   auto bytes = segment();
   store_le(bytes.data(), magic);
   CHECK(parse_wal_header(bytes, "x").major == major);
   CHECK(check(bytes, kName, kSystem, major) == "accepted");
+}
+
+TEST_CASE("WAL of a version to come is called that, not damaged", "[postgres][wal]") {
+  auto bytes = segment();
+  store_le(bytes.data(), static_cast<std::uint16_t>(GENERATE(0xD123, 0xD140, 0xD1FF)));
+  CHECK_THROWS_AS(parse_wal_header(bytes, "x"), PostgresError);
+  CHECK(check(bytes, kName, kSystem, 19).find("newer than 19") != std::string::npos);
 }
 
 TEST_CASE("what is no WAL segment is damage", "[postgres][wal]") {
