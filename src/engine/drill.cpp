@@ -112,7 +112,6 @@ std::vector<NamedPlace> DrillRun::other_places() const {
 /// Nothing of the live cluster or of a repository may come near.
 void DrillRun::check_place() const {
   const fs::path& directory = options_.directory;
-  }
   require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}},
                 other_places());
   const std::size_t socket_bytes = (directory / "server").native().size();

@@ -36,11 +36,10 @@ constexpr std::string_view kWrongFileHint =
 [[noreturn]] void refuse_magic(std::uint16_t magic, const std::string& object) {
   const Magic newest = std::end(kMagics)[-1];
   if (magic > newest.magic && magic >> 8 == newest.magic >> 8) {
-    throw PostgresError(format(
-                            "cannot read " {} ": it is WAL of a PostgreSQL newer than {} (page "
-                                              "magic {:04X})",
-                            object, newest.major, magic),
-                        "use a pgcairn that supports this version of PostgreSQL");
+    throw PostgresError(
+        format("cannot read \"{}\": it is WAL of a PostgreSQL newer than {} (page magic {:04X})",
+               object, newest.major, magic),
+        "use a pgcairn that supports this version of PostgreSQL");
   }
   throw DamagedError(
       object, kMagicAt,

@@ -42,10 +42,13 @@ def chown_all(folder, uid, gid):
 
 def archived_segment(stanza):
     """A copy of a WAL file that is in the archive already, to push it again, which is right."""
-    stanza.cluster.wait_for_archived()
-    wal = stanza.cluster.data / "pg_wal"
-    name = max(path.stem for path in (wal / "archive_status").glob("*.done") if len(path.stem) == 24 and (wal / path.stem).exists())
-    return system.write(stanza.home / name, (wal / name).read_bytes(), 0o644)
+    cluster = stanza.cluster
+    cluster.sql("SELECT pg_create_restore_point('in_this_segment')")
+    name = cluster.sql("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+    cluster.sql("SELECT pg_switch_wal()")
+    copy = system.write(stanza.home / name, (cluster.data / "pg_wal" / name).read_bytes(), 0o644)
+    cluster.wait_for_archived()
+    return copy
 
 
 def all_verbs(stanza):
