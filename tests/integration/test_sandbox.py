@@ -104,6 +104,10 @@ class Places:
         return statement
 
 
+# No tablespaces: what a restore does with a backup that one came into is another subject than what its server does.
+DURING_BACKUP = (Places.make_table, Places.change_table, Places.move_table)
+
+
 def drill(stanza, *args, code=None):
     result = stanza.cairn.run("drill", "--output=json", "--no-record", *args)
     assert result.code in ((0, 4) if code is None else (code,)), result
@@ -151,7 +155,7 @@ def test_a_storm_of_tablespaces(live, version):
         still.step()
     backup = stanza.cairn.start("backup", "--type=full", "--start-fast", "--process-max=1")
     while backup.poll() is None:
-        still.step((Places.make_space, Places.make_table, Places.change_table))
+        still.step(DURING_BACKUP)
     assert result_of(backup).code == 0
     for _ in range(25):
         still.step()
