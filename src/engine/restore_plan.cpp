@@ -3,6 +3,8 @@
 #include "restore_config.hpp"
 #include "restore_databases.hpp"
 #include "restore_files.hpp"
+#include "restore_mark.hpp"
+#include "restore_mounts.hpp"
 #include "restore_places.hpp"
 #include "restore_target.hpp"
 
@@ -68,13 +70,13 @@ void check_directories(RestorePlan& plan) {
   plan.resumes = is_unfinished_restore(data);
   if (!plan.resumes && !empty) require_own_cluster(plan);
   plan.compares = plan.options.delta && !empty;
+  take_mark(plan);
 }
 
 /// Outside of the data directory, only what an interrupted restore of this very directory left may
 /// be wiped, and only what its own links lead to may be changed.
 void check_outside_places(const RestorePlan& plan) {
-  std::vector<fs::path> known;
-  if (plan.resumes) known = marked_places(plan.data_directory);
+  std::vector<fs::path> known = plan.marked;
   if (plan.compares) {
     const auto own = own_places(plan);
     known.insert(known.end(), own.begin(), own.end());
@@ -128,19 +130,21 @@ void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
 
 using DeviceBytes = std::map<dev_t, std::uint64_t>;
 
-/// Adds to what will be removed; what that frees to `freed`.
-void count_removed(RestorePlan& plan, const fs::path& path, DeviceBytes& freed) {
-  const auto status = stat_if_exists(path);
-  if (!status) return;
-  const TreeSize size = tree_size(path);
+/// Adds to what will be removed, and what that frees to `freed`. False when nothing of it goes:
+/// something is mounted there.
+bool count_removed(RestorePlan& plan, Roots& roots, const Place& place, DeviceBytes& freed) {
+  const auto status = roots.status(place);
+  if (!status) return false;
+  const TreeSize size = roots.get(place.root).size_of_tree(place.path);
   plan.remove_files += size.files;
   plan.remove_bytes += size.bytes;
   freed[status->st_dev] += size.disk_bytes;
+  return size.files > 0;
 }
 
-void note_removed(RestorePlan& plan, const fs::path& path, DeviceBytes& freed) {
-  count_removed(plan, path, freed);
-  if (plan.removes.size() < kRemovesNamed) plan.removes.push_back(path.native());
+void note_removed(RestorePlan& plan, Roots& roots, const Place& place, DeviceBytes& freed) {
+  if (count_removed(plan, roots, place, freed) && plan.removes.size() < kRemovesNamed)
+    plan.removes.push_back(place.whole().native());
 }
 
 /// What a file or directory needs on disk beyond what stands in its place.
@@ -161,45 +165,54 @@ void count(RestorePlan& plan, DeviceBytes& freed) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts,
                                 plan.backup.manifest_seals);
+  decide_owner(plan, manifest.header());
   Places places(plan);
+  Roots roots(plan);
   LinkPlacer links(plan, places);
+  MountRules mounts(plan, places, roots);
   std::optional<LocalTree> tree;
-  if (plan.compares)
-    tree.emplace(plan, places, [&](const fs::path& path) { note_removed(plan, path, freed); });
+  if (plan.compares) {
+    tree.emplace(plan, places, roots,
+                 [&](const Place& place) { note_removed(plan, roots, place, freed); });
+  }
   PackIds used;
   std::map<fs::path, std::uint64_t> needed;
   needed[plan.data_directory] = 0;
   while (const auto entry = manifest.next()) {
-    if (!places.has(entry->path)) continue;
+    require_placeable(*entry, plan.stanza, plan.backup);
     const bool outside = repo::is_outside(entry->path);
     if (!outside) links.look_at(*entry);
+    mounts.look_at(*entry);
+    if (!places.has(entry->path)) continue;
     if (outside && entry->type == repo::EntryType::file) ++plan.outside_files;
     const auto local = tree && !outside ? tree->look_at(*entry) : std::nullopt;
     if (entry->type == repo::EntryType::file) ++plan.files;
     if (is_left_out(*entry, plan.left_out_databases)) continue;
     for (const repo::Extent& extent : entry->map) used.insert({extent.ref, extent.pack});
-    needed[places.root_of(entry->path)] += growth(*entry, local);
+    needed[places.of(entry->path).root] += growth(*entry, local);
     plan.write_bytes += entry->size_bytes;
     if (local && entry->type == repo::EntryType::file)
       plan.compare_bytes += std::min(entry->size_bytes, static_cast<std::uint64_t>(local->st_size));
   }
   links.finish();
   if (tree) tree->finish();
+  mounts.finish();
   check_packs(plan, manifest.header(), manifest.packs(), used);
   for (const auto& [directory, bytes] : needed) plan.space.push_back({{directory}, bytes, 0});
 }
 
 /// What is removed besides what the manifest's places hold.
 void find_what_goes(RestorePlan& plan, DeviceBytes& freed) {
+  Roots roots(plan);
   if (plan.compares) {
     find_abandoned_places(plan);
     note_unarchived_wal(plan);
-    for (const fs::path& place : plan.abandoned) {
-      for (const fs::path& path : contents(place)) count_removed(plan, path, freed);
-      plan.removes.insert(plan.removes.begin(), place.native());  // first: it is elsewhere
+    for (const fs::path& abandoned : plan.abandoned) {
+      for (const Place& place : roots.contents(abandoned)) count_removed(plan, roots, place, freed);
+      plan.removes.insert(plan.removes.begin(), abandoned.native());  // first: it is elsewhere
     }
   } else if (plan.resumes) {
-    for (const fs::path& path : wiped(plan)) note_removed(plan, path, freed);
+    for (const Place& place : wiped(plan, roots)) note_removed(plan, roots, place, freed);
   }
 }
 
@@ -312,6 +325,7 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
         check_outside_places(plan);
         plan_config(plan);
         find_what_goes(plan, freed);
+        resolve_roots(plan);
         note_copy(plan);
         check_space(plan, freed);
       });
