@@ -29,12 +29,6 @@ std::vector<fs::path> places_in(std::string_view text) {
   return places;
 }
 
-/// Could the writer of the mark have removed what is in `place` without us?
-bool belongs_to(const fs::path& place, uid_t writer) {
-  const auto status = stat_if_exists(place);
-  return status && status->st_uid == writer && !S_ISLNK(status->st_mode);
-}
-
 }  // namespace
 
 RestoreMark read_mark(const fs::path& data_directory) {
@@ -61,8 +55,7 @@ RestoreMark read_mark(const fs::path& data_directory) {
                       format("user {} began this restore: finish it as that user", mark.writer));
   }
   for (const fs::path& place : places_in(text ? as_text(*text) : std::string_view{})) {
-    const bool ours = place.is_absolute() && place == place.lexically_normal() &&
-                      (proves_all || belongs_to(place, writer));
+    const bool ours = proves_all && place.is_absolute() && place == place.lexically_normal();
     (ours ? mark.ours : mark.doubted).push_back(place);
   }
   return mark;
@@ -97,8 +90,8 @@ void take_mark(RestorePlan& plan) {
   plan.marked = std::move(mark.ours);
   for (const fs::path& place : mark.doubted) {
     plan.notes.push_back(
-        format("the interrupted restore says that it wrote to \"{}\". User {} began it, whose that "
-               "is not: it is left alone",
+        format("the interrupted restore says that it wrote to \"{}\". User {} wrote that: what is "
+               "there is left alone",
                escape_bytes(place.native()), mark.writer));
   }
 }

@@ -14,8 +14,7 @@ namespace pgcairn::engine {
 ///
 /// Whoever may write into the directory could have written it, and what it names is removed. So it
 /// counts when it belongs to root, or to the user who runs the restore. When root restores, a mark
-/// of the directory's owner counts for the directory itself, and of places outside for those
-/// that belong to that user, who could have removed them, too.
+/// of the directory's owner counts for the directory itself, and for nothing outside.
 struct RestoreMark {
   bool counts = false;                      // for the directory itself
   std::vector<std::filesystem::path> ours;  // places outside that may be removed
