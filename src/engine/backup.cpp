@@ -1,9 +1,11 @@
 #include "backup_checks.hpp"
+#include "backup_tablespaces.hpp"
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
 #include "counted_progress.hpp"
 #include "leftovers.hpp"
+#include "manifest_header.hpp"
 #include "outside.hpp"
 #include "owner_names.hpp"
 #include "pack_store.hpp"
@@ -58,23 +60,6 @@ std::string some_blocks(const repo::PageErrors& errors) {
   return text;
 }
 
-repo::ManifestHeader new_manifest_header(const std::string& label,
-                                         std::vector<repo::ManifestRef> refs,
-                                         const fs::path& data_directory) {
-  const auto status = stat_if_exists(data_directory);
-  OwnerNames owners;
-  repo::ManifestHeader header;
-  header.label = label;
-  header.refs = std::move(refs);
-  if (status) {
-    header.user = owners.user(status->st_uid);
-    header.group = owners.group(status->st_gid);
-    header.directory_mode = status->st_mode & 07777;
-    header.file_mode = header.directory_mode & 0666;  // 0600, or 0640 with group access (initdb -g)
-  }
-  return header;
-}
-
 /// One run of `backup`: the cluster it reads, and what it has learned so far.
 class BackupRun {
  public:
@@ -96,6 +81,7 @@ class BackupRun {
     find_changed_pages();
     find_outside();
     copy();
+    info_.tablespaces = name_tablespaces(tablespaces_, server_.tablespaces, *connection_, stop_);
     refuse_moved_databases();
     stop_backup_mode();
     wait_for_archive();
@@ -138,7 +124,8 @@ class BackupRun {
   repo::Cluster cluster_;
   std::optional<postgres::BackupMode> mode_;
   postgres::BackupStart started_;
-  std::unique_ptr<PriorBackup> prior_;         // none: the backup is full
+  std::unique_ptr<PriorBackup> prior_;  // none: the backup is full
+  CopiedTablespaces tablespaces_;
   std::vector<postgres::Database> databases_;  // and where they were before it
   Changes changes_;
   std::vector<postgres::SourceFile> outside_;
@@ -175,9 +162,6 @@ void BackupRun::open() {
   info_.wal_segment_bytes = server_.wal_segment_bytes;
   info_.data_checksums = server_.data_checksums;
   info_.from_standby = server_.in_recovery;
-  for (const postgres::Tablespace& space : server_.tablespaces) {
-    info_.tablespaces.push_back({space.oid, space.name, space.location});
-  }
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
   info_.host = host_name();
@@ -321,6 +305,7 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
     named_packs_.emplace(extent.ref, extent.pack);
     if (extent.ref >= first_leftover_) resumed_bytes_[extent.ref] += extent.length_bytes;
   }
+  tablespaces_.look_at(file.entry);
   manifest.add(file.entry);
 }
 
@@ -355,6 +340,7 @@ void BackupRun::begin_again(const Error& doubt) {
   info_.files = 0;
   info_.cluster_bytes = 0;
   info_.page_errors.clear();
+  tablespaces_.clear();
   named_packs_.clear();
   resumed_bytes_.clear();
   // Nothing is overwritten: what was stored so far is left under the label that it had.

@@ -76,10 +76,8 @@ std::vector<fs::path> own_places(const RestorePlan& plan) {
 
 void find_abandoned_places(RestorePlan& plan) {
   const std::vector<fs::path> used = outside_places(plan);
-  if (plan.resumes) {
-    for (const fs::path& place : marked_places(plan.data_directory)) {
-      if (!is_in(used, place) && stat_if_exists(place)) plan.abandoned.push_back(place);
-    }
+  for (const fs::path& place : plan.marked) {
+    if (!is_in(used, place) && stat_if_exists(place)) plan.abandoned.push_back(place);
   }
   const fs::path links = plan.data_directory / "pg_tblspc";
   if (!is_real_directory(links)) return;

@@ -21,16 +21,13 @@ constexpr std::uint64_t kRangeBytes = 32 * kMiB;  // of a file that a thread rea
 constexpr std::uint64_t kReadBytes = 256 * kKiB;  // stays in the processor's cache while hashed
 
 /// Nothing when there is no file that could stay.
-std::optional<Fd> open_to_keep(const fs::path& path, int flags) {
-  Fd fd(::open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
-  if (fd) return fd;
-  if (errno == ENOENT || errno == EACCES || errno == EPERM) return std::nullopt;
-  throw SystemError(format("cannot open \"{}\"", path.native()), errno);
-}
-
-void remove_if_exists(const fs::path& path) {
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-    throw SystemError(format("cannot remove \"{}\"", path.native()), errno);
+std::optional<Fd> open_to_keep(const OpenPlace& place, int flags) {
+  try {
+    return place.root.open_if_exists(place.path, flags | O_NONBLOCK);
+  } catch (const SystemError& error) {
+    if (error.error_number() == EACCES || error.error_number() == EPERM) return std::nullopt;
+    throw;
+  }
 }
 
 std::uint64_t units_of(std::uint64_t bytes) {
@@ -78,16 +75,17 @@ std::uint64_t LocalFiles::compare(unsigned threads, std::stop_token stop) {
 void LocalFiles::work(const Task& task, Buffer& buffer, std::stop_token stop) {
   check_stop(stop);
   RestoreBatch::File& file = batch_.files[task.file];
-  const fs::path path = place_of_(file);
+  const OpenPlace place = place_of_(file);
+  const fs::path path = place.whole();
   if (file.hash) {
-    compare_whole(file, path, buffer, stop);
+    compare_whole(file, place, buffer, stop);
     return;
   }
   const bool first = task.start == 0;  // it alone changes the file
-  const auto fd = open_to_keep(path, O_RDWR);
+  const auto fd = open_to_keep(place, O_RDWR);
   const auto status = fd ? stat_of(*fd, path) : (struct stat){};
-  if (!fd || status.st_nlink > 1) {
-    if (first) remove_if_exists(path);
+  if (!fd || status.st_nlink > 1 || !S_ISREG(status.st_mode)) {
+    if (first) place.root.remove(place.path);
     return;
   }
   const auto local_bytes = static_cast<std::uint64_t>(status.st_size);
@@ -102,11 +100,13 @@ void LocalFiles::work(const Task& task, Buffer& buffer, std::stop_token stop) {
   hash_units(task, *fd, local_bytes, path, buffer, stop);
 }
 
-void LocalFiles::compare_whole(RestoreBatch::File& file, const fs::path& path, Buffer& buffer,
+void LocalFiles::compare_whole(RestoreBatch::File& file, const OpenPlace& place, Buffer& buffer,
                                std::stop_token stop) {
-  const auto fd = open_to_keep(path, O_RDONLY);
+  const fs::path path = place.whole();
+  const auto fd = open_to_keep(place, O_RDONLY);
   const auto status = fd ? stat_of(*fd, path) : (struct stat){};
-  if (fd && status.st_nlink == 1 && static_cast<std::uint64_t>(status.st_size) == file.size_bytes) {
+  if (fd && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+      static_cast<std::uint64_t>(status.st_size) == file.size_bytes) {
     crypto::Hasher128 hasher;
     for (std::uint64_t at = 0; at < file.size_bytes; at += buffer.size()) {
       check_stop(stop);
@@ -120,7 +120,7 @@ void LocalFiles::compare_whole(RestoreBatch::File& file, const fs::path& path, B
       return;
     }
   }
-  remove_if_exists(path);
+  place.root.remove(place.path);
 }
 
 void LocalFiles::hash_units(const Task& task, const Fd& fd, std::uint64_t local_bytes,

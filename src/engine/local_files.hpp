@@ -1,6 +1,7 @@
 #pragma once
 
 #include "restore_batch.hpp"
+#include "restore_roots.hpp"
 
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/queue.hpp>
@@ -22,7 +23,7 @@ namespace pgcairn::engine {
 /// must keep their content), and what its owner may not open.
 class LocalFiles {
  public:
-  using PlaceOf = std::function<fs::path(const RestoreBatch::File&)>;
+  using PlaceOf = std::function<OpenPlace(const RestoreBatch::File&)>;
   /// Sets owner and mode of a file that stays; called from several threads.
   using Correct = std::function<void(const Fd&, const RestoreBatch::File&, const fs::path&)>;
   LocalFiles(RestoreBatch& batch, PlaceOf place_of, Correct correct, Progress& progress);
@@ -37,7 +38,7 @@ class LocalFiles {
     std::uint64_t end;
   };
   void work(const Task& task, Buffer& buffer, std::stop_token stop);
-  void compare_whole(RestoreBatch::File& file, const fs::path& path, Buffer& buffer,
+  void compare_whole(RestoreBatch::File& file, const OpenPlace& place, Buffer& buffer,
                      std::stop_token stop);
   void hash_units(const Task& task, const Fd& fd, std::uint64_t local_bytes, const fs::path& path,
                   Buffer& buffer, std::stop_token stop);

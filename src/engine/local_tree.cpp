@@ -12,8 +12,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-constexpr std::string_view kLostAndFound = "lost+found";
-
 std::string_view parent_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
@@ -36,30 +34,34 @@ bool is_of_type(const struct stat& status, repo::EntryType type) {
 
 }  // namespace
 
-LocalTree::LocalTree(const RestorePlan& plan, const Places& places, Visit extra)
-    : plan_(plan), places_(places), extra_(std::move(extra)) {
-  enter("", plan.data_directory, true);
+LocalTree::LocalTree(const RestorePlan& plan, const Places& places, Roots& roots, Visit extra)
+    : plan_(plan), places_(places), roots_(roots), extra_(std::move(extra)) {
+  enter("", {plan.data_directory, {}}, true, true);
 }
 
-void LocalTree::enter(const std::string& path, const fs::path& directory, bool list) {
-  levels_.push_back({path, directory, {}, 0});
-  const auto status =
-      list ? stat_if_exists(path.empty() ? directory / "." : directory) : std::nullopt;
-  if (status && S_ISDIR(status->st_mode)) levels_.back().names = list_directory(directory);
+void LocalTree::enter(const std::string& path, const Place& directory, bool is_there, bool list) {
+  levels_.push_back({path, directory, is_there, {}, 0});
+  const auto status = list ? roots_.status(directory) : std::nullopt;
+  if (status && S_ISDIR(status->st_mode))
+    levels_.back().names = roots_.get(directory.root).list(directory.path);
+}
+
+bool LocalTree::is_mounted(const Level& level) {
+  if (level.directory.path.empty()) return true;  // a root may be
+  const fs::path real = roots_.get(level.directory.root).path() / level.directory.path;
+  return std::find(plan_.cluster_mounts.begin(), plan_.cluster_mounts.end(), real) !=
+         plan_.cluster_mounts.end();
 }
 
 void LocalTree::tell(const Level& level, const std::string& name) {
-  const bool at_root = level.path.empty() || places_.link_target(level.path);
-  if (at_root && name == kLostAndFound) return;
+  if (name == kLostAndFound && is_mounted(level)) return;
   if (level.path.empty() && name == kRestoreMark) return;
   if (level.path == "global" && name == "pg_control") return;
-  const fs::path path = level.directory / name;
-  for (const fs::path& place : outside_places(plan_)) {
-    // A tablespace inside the data directory.
-    const auto [at, end] = std::mismatch(path.begin(), path.end(), place.begin(), place.end());
-    if (at == path.end()) return;
+  const Place place = level.directory / name;
+  for (const fs::path& other : outside_places(plan_)) {
+    if (is_inside(other, place.whole())) return;  // a tablespace inside the data directory
   }
-  extra_(path);
+  extra_(place);
 }
 
 void LocalTree::pass_until(Level& level, std::string_view name) {
@@ -74,67 +76,42 @@ void LocalTree::leave() {
   for (; level.next < level.names.size(); ++level.next) tell(level, level.names[level.next]);
 }
 
-bool LocalTree::leads_elsewhere(const fs::path& path, const fs::path& target) const {
-  const auto status = stat_if_exists(path);
-  if (!status) return false;
-  return !S_ISLNK(status->st_mode) || fs::read_symlink(path) != target;
+bool LocalTree::leads_elsewhere(const Place& place, const fs::path& target) {
+  const Beneath* const root = roots_.find(place.root);
+  if (root == nullptr || !root->status(place.path)) return false;
+  return root->link_target(place.path) != target.native();
 }
 
 std::optional<struct stat> LocalTree::look_at(const repo::ManifestEntry& entry) {
-  const fs::path where = places_.of(entry.path);
+  const Place where = places_.of(entry.path);
   if (entry.path == kControlPath) return std::nullopt;  // out of order, and always written
   const std::string_view parent = parent_of(entry.path);
   while (levels_.size() > 1 && levels_.back().path != parent) leave();
   Level& level = levels_.back();
-  const fs::path own = level.directory / name_of(entry.path);
+  const Place own = level.directory / name_of(entry.path);
   pass_until(level, name_of(entry.path));
 
   const auto linked = places_.link_target(entry.path);
-  const bool is_tablespace = linked && entry.type == repo::EntryType::link;
-  if (linked || entry.type == repo::EntryType::link) {
-    if (leads_elsewhere(own, linked ? *linked : fs::path(entry.target))) extra_(own);
+  const bool is_there = level.is_there;
+  if (is_there && linked && leads_elsewhere(own, *linked)) extra_(own);
+  if (entry.type == repo::EntryType::link) {
     // Of a tablespace's directory nothing is ours but what the manifest names below it.
-    if (is_tablespace) enter(entry.path, *linked, false);
-    if (!linked || is_tablespace) return std::nullopt;
+    enter(entry.path, where, true, false);
+    return std::nullopt;
   }
-  auto status = stat_if_exists(where);
+  // What is linked to is apart from the directory that the link stands in.
+  auto status = is_there || linked ? roots_.status(where) : std::nullopt;
   if (status && !is_of_type(*status, entry.type)) {
     extra_(where);
     status.reset();
   }
-  if (entry.type == repo::EntryType::directory) enter(entry.path, where, status.has_value());
+  if (entry.type == repo::EntryType::directory)
+    enter(entry.path, where, status.has_value(), status.has_value());
   return status;
 }
 
 void LocalTree::finish() {
   while (!levels_.empty()) leave();
-}
-
-TreeSize tree_size(const fs::path& path) {
-  constexpr std::uint64_t block_bytes = 512;  // of st_blocks
-  TreeSize size;
-  const auto status = stat_if_exists(path);
-  if (!status) return size;
-  size.files = 1;
-  if (!S_ISDIR(status->st_mode)) {
-    size.bytes = S_ISREG(status->st_mode) ? static_cast<std::uint64_t>(status->st_size) : 0;
-    if (status->st_nlink == 1)
-      size.disk_bytes = static_cast<std::uint64_t>(status->st_blocks) * block_bytes;
-    return size;
-  }
-  for (const std::string& name : list_directory(path)) {
-    const TreeSize below = tree_size(path / name);
-    size.files += below.files;
-    size.bytes += below.bytes;
-    size.disk_bytes += below.disk_bytes;
-  }
-  return size;
-}
-
-void remove_tree(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) throw SystemError(format("cannot remove \"{}\"", path.native()), error.value());
 }
 
 }  // namespace pgcairn::engine

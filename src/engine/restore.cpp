@@ -1,6 +1,7 @@
 #include "local_tree.hpp"
 #include "recovery_settings.hpp"
 #include "restore_files.hpp"
+#include "restore_mark.hpp"
 #include "restore_writer.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -11,6 +12,7 @@
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 
@@ -22,18 +24,10 @@ namespace pgcairn::engine {
 namespace {
 
 /// Makes everything on the file system of `directory` durable, with one call instead of one a file.
-void sync_file_system(const fs::path& directory) {
-  const Fd fd = open_file(directory, O_RDONLY | O_DIRECTORY);
-  if (::syncfs(fd.get()) != 0)
-    throw SystemError(format("cannot make the file system of \"{}\" durable", directory.native()),
+void sync_file_system(const Fd& directory, const fs::path& path) {
+  if (::syncfs(directory.get()) != 0)
+    throw SystemError(format("cannot make the file system of \"{}\" durable", path.native()),
                       errno);
-}
-
-void make_directories(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error)
-    throw SystemError(format("cannot create directory \"{}\"", path.native()), error.value());
 }
 
 /// tablespace_map with the places of this restore: at its first start the server makes the links
@@ -55,7 +49,7 @@ std::string tablespace_map_text(const RestorePlan& plan) {
 class RestoreRun {
  public:
   RestoreRun(const RestorePlan& plan, Progress& progress, std::stop_token stop)
-      : plan_(plan), progress_(progress), stop_(std::move(stop)), places_(plan) {}
+      : plan_(plan), progress_(progress), stop_(std::move(stop)), places_(plan), roots_(plan) {}
 
   RestoreResult run() {
     prepare();
@@ -72,68 +66,75 @@ class RestoreRun {
   void prepare();
   void take_control_file_away();
   void remove_extras();
-  void remove(const fs::path& path);
+  void remove(const Place& place);
   void write_files();
-  void make_config_directory(Owners& owners);
+  void own_tablespaces();
+  void make_config_directory();
   void write_wal();
   void write_recovery();
   void write_auto_conf();
   void make_durable();
   void put_control_file();
   void write_small(const std::string& name, Bytes content);
+  void own_directory(const fs::path& root, mode_t mode);
+  const Beneath& data() { return roots_.get(plan_.data_directory); }
 
   const RestorePlan& plan_;
   Progress& progress_;
   std::stop_token stop_;
   Places places_;
-  repo::ManifestEntry directory_;           // owner and mode of the data directory
-  std::map<dev_t, fs::path> file_systems_;  // that were written to: a directory on each
+  Roots roots_;
+  std::map<dev_t, Fd> file_systems_;  // that were written to: a directory on each
   RestoreResult result_;
 };
 
 void RestoreRun::prepare() {
-  const fs::path& data = plan_.data_directory;
-  if (!fs::exists(data)) {
-    make_directories(data);
-    if (::chmod(data.c_str(), 0700) != 0)
-      throw SystemError(format("cannot change the mode of \"{}\"", data.native()), errno);
-  }
-  std::vector<fs::path> old;
+  roots_.make(plan_.data_directory);
+  std::vector<Place> old;
   if (plan_.resumes && !plan_.compares) {
-    log_info(format("\"{}\" holds an interrupted restore, which is wiped", data.native()));
-    old = wiped(plan_);
+    log_info(format("\"{}\" holds an interrupted restore, which is wiped",
+                    plan_.data_directory.native()));
+    old = wiped(plan_, roots_);
   }
-  // Where this fails, the cluster that stands there still starts.
-  for (const TablespacePlan& space : plan_.tablespaces) make_directories(space.location);
+  // Where this fails, the cluster that is there still starts.
+  for (const TablespacePlan& space : plan_.tablespaces) roots_.make(space.location);
   for (const LinkPlan& link : plan_.links) {
-    if (!link.location.empty()) make_directories(link.location.parent_path());
+    if (!link.location.empty())
+      roots_.make(link.is_file ? link.location.parent_path() : link.location);
   }
-  if (plan_.outside_files > 0) make_directories(plan_.options.config_to.parent_path());
-  mark_unfinished(data, plan_);
+  if (plan_.outside_files > 0) make_config_directory();
+  mark_unfinished(data(), plan_);
   if (plan_.compares) take_control_file_away();
-  for (const fs::path& path : old) remove(path);
+  for (const Place& place : old) remove(place);
 }
 
 /// Durable before anything else changes: from here to put_control_file() no server starts.
 void RestoreRun::take_control_file_away() {
-  const fs::path control = plan_.data_directory / kControlPath;
-  const fs::path folder = control.parent_path();
-  const auto status = stat_if_exists(folder);
-  if (!status) return;
+  const std::string folder = fs::path(kControlPath).parent_path().native();
+  const auto leads = data().link_target(folder);
   // A link that is to lead elsewhere goes itself: what it leads to may be another cluster's.
-  const bool foreign = S_ISLNK(status->st_mode) &&
-                       places_.link_target(folder.filename().native()) != fs::read_symlink(folder);
-  const fs::path& gone = foreign ? folder : control;
-  if (::unlink(gone.c_str()) != 0 && errno != ENOENT)
-    throw SystemError(format("cannot remove \"{}\"", gone.native()), errno);
-  fsync_directory(gone.parent_path());
+  const auto is_to_lead = places_.link_target(folder);
+  if (leads && (!is_to_lead || is_to_lead->native() != *leads)) {
+    data().remove(folder);
+    return data().sync("");
+  }
+  const Place control =
+      leads ? places_.of(kControlPath) : Place{plan_.data_directory, std::string(kControlPath)};
+  const Beneath* const root = roots_.find(control.root);
+  const std::string above = fs::path(control.path).parent_path().native();
+  if (root != nullptr && root->remove(control.path)) root->sync(above);
 }
 
-void RestoreRun::remove(const fs::path& path) {
-  const TreeSize size = tree_size(path);
+void RestoreRun::remove(const Place& place) {
+  const Beneath* const root = roots_.find(place.root);
+  if (root == nullptr) return;
+  const TreeSize size = root->remove_tree(place.path);
   result_.removed_files += size.files;
   result_.removed_bytes += size.bytes;
-  remove_tree(path);
+}
+
+void RestoreRun::own_directory(const fs::path& root, mode_t mode) {
+  own(roots_.get(root).open("", O_RDONLY | O_DIRECTORY), mode, plan_.owner, root);
 }
 
 /// Before anything is written, so that the space is free by then.
@@ -142,22 +143,26 @@ void RestoreRun::remove_extras() {
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts,
                                 plan_.backup.manifest_seals);
-  Owners owners(plan_.data_directory);
-  LocalTree tree(plan_, places_, [&](const fs::path& path) { remove(path); });
+  LocalTree tree(plan_, places_, roots_, [&](const Place& place) { remove(place); });
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
-    if (repo::is_outside(entry->path)) continue;
+    if (repo::is_outside(entry->path) || !places_.has(entry->path)) continue;
     const auto status = tree.look_at(*entry);
     // Its mode may be what keeps its content from being removed.
-    if (status && entry->type == repo::EntryType::directory)
-      owners.apply_to_directory(*entry, places_.of(entry->path));
+    if (!status || entry->type != repo::EntryType::directory) continue;
+    const OpenPlace place = roots_.open(places_.of(entry->path));
+    own(place.root.open(place.path, O_RDONLY | O_DIRECTORY), restored_mode(*entry, plan_.owner),
+        plan_.owner, place.whole());
   }
   tree.finish();
-  for (const fs::path& place : plan_.abandoned) {
-    for (const fs::path& path : contents(place)) remove(path);
-    const fs::path folder = place.parent_path();
-    file_systems_.emplace(stat_of(open_file(folder, O_RDONLY | O_DIRECTORY), folder).st_dev,
-                          folder);
+  for (const fs::path& abandoned : plan_.abandoned) {
+    for (const Place& place : roots_.contents(abandoned)) remove(place);
+    const fs::path folder = abandoned.parent_path();
+    const Beneath* const root = roots_.find(folder);
+    if (root == nullptr) continue;
+    Fd directory = root->open("", O_RDONLY | O_DIRECTORY);
+    const dev_t device = stat_of(directory, folder).st_dev;
+    file_systems_.try_emplace(device, std::move(directory));
   }
 }
 
@@ -166,37 +171,41 @@ void RestoreRun::write_files() {
   repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->vault(), plan_.stanza,
                                 plan_.backup.label, plan_.backup.manifest_parts,
                                 plan_.backup.manifest_seals);
-  const repo::ManifestHeader& header = manifest.header();
-  directory_.mode = header.directory_mode;
-  directory_.user = header.user;
-  directory_.group = header.group;
-  Owners owners(plan_.data_directory);
-  owners.apply_to_directory(directory_, plan_.data_directory);
-  for (const TablespacePlan& space : plan_.tablespaces)
-    owners.apply_to_directory(directory_, space.location);
+  own_directory(plan_.data_directory, plan_.owner.directory_mode);
+  own_tablespaces();
 
-  if (plan_.outside_files > 0) make_config_directory(owners);
-
-  RestoreWriter writer(plan_, places_, header.refs, progress_, stop_);
+  RestoreWriter writer(plan_, places_, roots_, manifest.header().refs, progress_, stop_);
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
+    require_placeable(*entry, plan_.stanza, plan_.backup);
     if (places_.has(entry->path)) writer.add(*entry);
   }
   writer.finish();
   result_.compared_bytes = writer.result().compared_bytes;
   result_.fetched_bytes = writer.result().fetched_bytes;
   result_.written_bytes = writer.result().written_bytes;
-  file_systems_.insert(writer.file_systems().begin(), writer.file_systems().end());
+  file_systems_.merge(writer.file_systems());
+}
+
+/// The directory of a tablespace belongs to the server's user, as CREATE TABLESPACE wants it; but
+/// where other things are in it, it is not the tablespace's own.
+void RestoreRun::own_tablespaces() {
+  for (const TablespacePlan& space : plan_.tablespaces) {
+    const Beneath& directory = roots_.get(space.location);
+    const auto names = directory.list("");
+    const bool own_alone = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+      return name == kLostAndFound || name == tablespace_directory(plan_.backup);
+    });
+    if (own_alone) own_directory(space.location, plan_.owner.directory_mode);
+  }
 }
 
 /// Closed to others, since configuration holds secrets; the modes below it are those that were.
-void RestoreRun::make_config_directory(Owners& owners) {
+void RestoreRun::make_config_directory() {
   const fs::path& directory = plan_.options.config_to;
-  if (fs::exists(directory)) return;
-  make_directories(directory);
-  repo::ManifestEntry entry = directory_;
-  entry.mode = 0700;
-  owners.apply_to_directory(entry, directory);
+  if (roots_.find(directory) != nullptr) return;
+  roots_.make(directory);
+  own_directory(directory, 0700);
 }
 
 /// Files that the server is to find in pg_wal, each from the first repository that gives it.
@@ -224,18 +233,15 @@ void RestoreRun::write_wal() {
 }
 
 void RestoreRun::write_small(const std::string& name, Bytes content) {
-  const fs::path path = plan_.data_directory / name;
-  AtomicFile file(path, 0600);
-  file.write(content);
-  repo::ManifestEntry entry = directory_;
-  entry.mode = directory_.mode & 0666;
-  Owners(plan_.data_directory).apply(file.fd(), entry, path);
-  file.commit();
+  const OpenPlace place = roots_.open(places_.of(name));
+  const mode_t mode = plan_.owner.directory_mode & 0640U;
+  place.root.replace(place.path, content, 0600,
+                     [&](const Fd& fd) { own(fd, mode, plan_.owner, place.whole()); });
 }
 
 void RestoreRun::write_recovery() {
   write_small("backup_label", as_bytes(plan_.backup.backup_label));
-  if (!plan_.backup.tablespace_map.empty())
+  if (!plan_.tablespaces.empty())
     write_small("tablespace_map", as_bytes(tablespace_map_text(plan_)));
   if (plan_.options.type != RestoreType::preserve || !recovery_settings(plan_).empty())
     write_auto_conf();
@@ -244,7 +250,8 @@ void RestoreRun::write_recovery() {
 }
 
 void RestoreRun::write_auto_conf() {
-  const auto existing = read_file_if_exists(plan_.data_directory / "postgresql.auto.conf");
+  const OpenPlace place = roots_.open(places_.of("postgresql.auto.conf"));
+  const auto existing = place.root.read_if_exists(place.path);
   const std::string_view old = existing ? as_text(*existing) : std::string_view{};
   const std::string comment = format("written by pgcairn {} when it restored backup {}",
                                      PGCAIRN_VERSION, plan_.backup.label);
@@ -257,24 +264,24 @@ void RestoreRun::write_auto_conf() {
 
 void RestoreRun::make_durable() {
   progress_.phase("making durable", 0);
-  sync_file_system(plan_.data_directory);
-  for (const auto& [device, directory] : file_systems_) sync_file_system(directory);
+  sync_file_system(data().open("", O_RDONLY | O_DIRECTORY), plan_.data_directory);
+  for (const auto& [device, directory] : file_systems_)
+    sync_file_system(directory, plan_.data_directory);
 }
 
 /// From here on the server can be started, so this comes last.
 void RestoreRun::put_control_file() {
-  const fs::path written = plan_.data_directory / written_name(std::string(kControlPath));
-  const fs::path final = plan_.data_directory / kControlPath;
-  Buffer control = read_file(written);
-  postgres::require_backup_label(control.writable(), written);
-  const Fd fd = open_file(written, O_WRONLY);
-  write_at(fd, control, 0, written);
-  fsync_file(fd, written);
-  if (::rename(written.c_str(), final.c_str()) != 0) {
-    throw SystemError(format("cannot rename to \"{}\"", final.native()), errno);
-  }
-  fsync_directory(final.parent_path());
-  unmark_unfinished(plan_.data_directory);
+  const OpenPlace written = roots_.open(places_.of(written_name(std::string(kControlPath))));
+  const OpenPlace final = roots_.open(places_.of(kControlPath));
+  auto control = written.root.read_if_exists(written.path);
+  if (!control) throw SystemError(format("cannot open \"{}\"", written.whole().native()), ENOENT);
+  postgres::require_backup_label(control->writable(), written.whole());
+  const Fd fd = written.root.open_to_write(written.path, O_WRONLY, 0600);
+  write_at(fd, *control, 0, written.whole());
+  fsync_file(fd, written.whole());
+  written.root.rename(written.path, final.path);
+  final.root.sync(fs::path(final.path).parent_path().native());
+  unmark_unfinished(data());
 }
 
 }  // namespace

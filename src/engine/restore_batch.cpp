@@ -24,12 +24,12 @@ std::optional<crypto::Hash128> hash_of(const repo::ManifestEntry& entry) {
 
 }  // namespace
 
-void RestoreBatch::add(const repo::ManifestEntry& entry, std::uint32_t owner) {
+void RestoreBatch::add(const repo::ManifestEntry& entry, std::uint32_t mode) {
   // Once, and as much as there can be: growing would hold the parts twice. What is not used is
   // never touched.
   if (parts_.empty()) parts_.reserve(memory_bytes_ / sizeof(Part) + kMostExtents);
   const auto file = static_cast<std::uint32_t>(files.size());
-  files.push_back({entry.path, entry.size_bytes, hash_of(entry), entry.mode, owner});
+  files.push_back({entry.path, entry.size_bytes, hash_of(entry), mode});
   std::uint64_t at = 0;
   for (const repo::Extent& extent : entry.map) {
     parts_.push_back({extent.ref, extent.pack, extent.frame, extent.offset_bytes, file, at,

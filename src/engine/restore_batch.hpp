@@ -21,7 +21,6 @@ class RestoreBatch {
     std::uint64_t size_bytes;
     std::optional<crypto::Hash128> hash;  // of the whole content
     std::uint32_t mode;
-    std::uint32_t owner;  // as add() was told
     /// What stands in the file's place already: nothing that is known, the same content, or
     /// something whose units have these hashes.
     enum class Local { unknown, same, hashed } local = Local::unknown;
@@ -41,7 +40,8 @@ class RestoreBatch {
 
   explicit RestoreBatch(std::uint64_t memory_bytes) : memory_bytes_(memory_bytes) {}
 
-  void add(const repo::ManifestEntry& entry, std::uint32_t owner);
+  /// `mode` is what the file gets.
+  void add(const repo::ManifestEntry& entry, std::uint32_t mode);
   /// Time to write what there is, and clear().
   bool full() const { return used_bytes_ >= memory_bytes_; }
   /// At most the limit and one file more.

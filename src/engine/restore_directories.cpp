@@ -3,6 +3,7 @@
 #include "delta_plan.hpp"
 #include "owner_names.hpp"
 #include "restore_files.hpp"
+#include "restore_mark.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -175,11 +176,11 @@ void check_directories(RestorePlan& plan) {
   if (!plan.resumes && !empty) require_own_cluster(plan);
   require_no_server(plan, signs);
   plan.compares = plan.options.delta && !empty;
+  take_mark(plan);
 }
 
 void check_outside_places(const RestorePlan& plan) {
-  std::vector<fs::path> known;
-  if (plan.resumes) known = marked_places(plan.data_directory);
+  std::vector<fs::path> known = plan.marked;
   if (plan.compares) {
     const auto own = own_places(plan);
     known.insert(known.end(), own.begin(), own.end());

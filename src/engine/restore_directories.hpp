@@ -18,7 +18,7 @@ struct Room {
 using DeviceRoom = std::map<dev_t, Room>;
 
 /// Refuses a data directory with a server, or with a content that this restore may not replace.
-/// Fills plan.resumes and plan.compares.
+/// Fills plan.resumes, plan.compares and plan.marked.
 void check_directories(RestorePlan& plan);
 
 /// Outside of the data directory, only what an interrupted restore of this very directory left may

@@ -78,7 +78,7 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
   const auto mapped = plan_.options.link_map.find(entry.path);
   const bool was_link = entry.type != repo::EntryType::link && !entry.target.empty();
   if (mapped == plan_.options.link_map.end() && !was_link) return;
-  LinkPlan link{entry.path, was_link ? entry.target : "", {}};
+  LinkPlan link{entry.path, was_link ? entry.target : "", {}, entry.type == repo::EntryType::file};
   const fs::path& data = plan_.data_directory;
   if (mapped != plan_.options.link_map.end()) {
     unused_.erase(entry.path);
@@ -94,7 +94,7 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
   }
   if (!link.location.empty()) {
     if (!link.location.has_filename()) link.location = link.location.parent_path();
-    places_.add_link(link.path, link.location);
+    places_.add_link(link);
   }
   plan_.links.push_back(std::move(link));
   if (!plan_.links.back().location.empty()) require_apart(places_of_restore(plan_));

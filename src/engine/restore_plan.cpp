@@ -6,6 +6,8 @@
 #include "restore_databases.hpp"
 #include "restore_directories.hpp"
 #include "restore_files.hpp"
+#include "restore_mark.hpp"
+#include "restore_mounts.hpp"
 #include "restore_places.hpp"
 #include "restore_target.hpp"
 
@@ -59,21 +61,23 @@ void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
   }
 }
 
-/// Adds to what will be removed; what that frees to `freed`.
-void count_removed(RestorePlan& plan, const fs::path& path, DeviceRoom& freed) {
-  const auto status = stat_if_exists(path);
-  if (!status) return;
-  const TreeSize size = tree_size(path);
+/// Adds to what will be removed, and what that frees to `freed`. False when nothing of it goes:
+/// something is mounted there.
+bool count_removed(RestorePlan& plan, Roots& roots, const Place& place, DeviceRoom& freed) {
+  const auto status = roots.status(place);
+  if (!status) return false;
+  const TreeSize size = roots.get(place.root).size_of_tree(place.path);
   plan.remove_files += size.files;
   plan.remove_bytes += size.bytes;
   freed[status->st_dev].bytes += size.disk_bytes;
   freed[status->st_dev].files += size.files;
+  return size.files > 0;
 }
 
-void note_removed(RestorePlan& plan, const fs::path& path, DeviceRoom& freed) {
-  require_removable(path);
-  count_removed(plan, path, freed);
-  if (plan.removes.size() < kRemovesNamed) plan.removes.push_back(path.native());
+void note_removed(RestorePlan& plan, Roots& roots, const Place& place, DeviceRoom& freed) {
+  if (!count_removed(plan, roots, place, freed)) return;
+  require_removable(place.whole());
+  if (plan.removes.size() < kRemovesNamed) plan.removes.push_back(place.whole().native());
 }
 
 /// What a file or directory needs on disk beyond what stands in its place.
@@ -94,26 +98,33 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts,
                                 plan.backup.manifest_seals);
+  decide_owner(plan, manifest.header());
   Places places(plan);
+  Roots roots(plan);
   LinkPlacer links(plan, places);
+  MountRules mounts(plan, places, roots);
   std::optional<LocalTree> tree;
-  if (plan.compares)
-    tree.emplace(plan, places, [&](const fs::path& path) { note_removed(plan, path, freed); });
+  if (plan.compares) {
+    tree.emplace(plan, places, roots,
+                 [&](const Place& place) { note_removed(plan, roots, place, freed); });
+  }
   PackIds used;
   std::map<fs::path, Room> needed;
   needed[plan.data_directory] = {};
   while (const auto entry = manifest.next()) {
-    if (!places.has(entry->path)) continue;
+    require_placeable(*entry, plan.stanza, plan.backup);
     const bool outside = repo::is_outside(entry->path);
     if (!outside) links.look_at(*entry);
+    mounts.look_at(*entry);
+    if (!places.has(entry->path)) continue;
     if (outside && entry->type == repo::EntryType::file) ++plan.outside_files;
     const auto local = tree && !outside ? tree->look_at(*entry) : std::nullopt;
-    if (local) require_changeable(places.of(entry->path), *local);
+    if (local) require_changeable(places.of(entry->path).whole(), *local);
     if (entry->type == repo::EntryType::file) ++plan.files;
     if (is_left_out(*entry, plan.left_out_databases)) continue;
     for (const repo::Extent& extent : entry->map) used.insert({extent.ref, extent.pack});
     const Room more = growth(*entry, local);
-    Room& room = needed[places.root_of(entry->path)];
+    Room& room = needed[places.of(entry->path).root];
     room.bytes += more.bytes;
     room.files += more.files;
     plan.write_bytes += entry->size_bytes;
@@ -122,6 +133,7 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
   }
   links.finish();
   if (tree) tree->finish();
+  mounts.finish();
   check_packs(plan, manifest.header(), manifest.packs(), used);
   for (const auto& [directory, room] : needed)
     plan.space.push_back({{directory}, room.bytes, 0, room.files});
@@ -129,15 +141,16 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
 
 /// What is removed besides what the manifest's places hold.
 void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
+  Roots roots(plan);
   if (plan.compares) {
     find_abandoned_places(plan);
     note_unarchived_wal(plan);
-    for (const fs::path& place : plan.abandoned) {
-      for (const fs::path& path : contents(place)) count_removed(plan, path, freed);
-      plan.removes.insert(plan.removes.begin(), place.native());  // first: it is elsewhere
+    for (const fs::path& abandoned : plan.abandoned) {
+      for (const Place& place : roots.contents(abandoned)) count_removed(plan, roots, place, freed);
+      plan.removes.insert(plan.removes.begin(), abandoned.native());  // first: it is elsewhere
     }
   } else if (plan.resumes) {
-    for (const fs::path& path : wiped(plan)) note_removed(plan, path, freed);
+    for (const Place& place : wiped(plan, roots)) note_removed(plan, roots, place, freed);
   }
 }
 
@@ -202,6 +215,7 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
         check_writable(plan);
         plan_config(plan);
         find_what_goes(plan, freed);
+        resolve_roots(plan);
         plan_isolation(plan);
         check_space(plan, freed);
       });

@@ -77,104 +77,86 @@ class RestoreWriter::OpenFiles {
   std::list<Entry> open_;
 };
 
-RestoreWriter::RestoreWriter(const RestorePlan& plan, const Places& places,
+RestoreWriter::RestoreWriter(const RestorePlan& plan, const Places& places, Roots& roots,
                              const std::vector<repo::ManifestRef>& refs, Progress& progress,
                              std::stop_token stop)
     : plan_(plan),
       places_(places),
+      roots_(roots),
       refs_(refs),
       progress_(progress),
       stop_(std::move(stop)),
-      batch_(plan.options.batch_bytes),
-      owners_(plan.data_directory) {}
-
-std::uint32_t RestoreWriter::owner_of(const repo::ManifestEntry& entry) {
-  const std::pair names(entry.user, entry.group);
-  const auto found = std::find(owner_names_.begin(), owner_names_.end(), names);
-  if (found == owner_names_.end()) owner_names_.push_back(names);
-  return static_cast<std::uint32_t>(std::find(owner_names_.begin(), owner_names_.end(), names) -
-                                    owner_names_.begin());
-}
+      batch_(plan.options.batch_bytes) {}
 
 namespace {
 
 /// What is there may have content, other names, or no way to open it.
-void remove_unless_empty(const fs::path& path) {
-  const auto status = stat_if_exists(path);
+void remove_unless_empty(const OpenPlace& place) {
+  const auto status = place.root.status(place.path);
   if (!status) return;
   if (status->st_size == 0 && status->st_nlink == 1 && (status->st_mode & S_IWUSR) != 0) return;
-  if (::unlink(path.c_str()) != 0)
-    throw SystemError(format("cannot remove \"{}\"", path.native()), errno);
+  place.root.remove(place.path);
 }
 
 }  // namespace
 
 void RestoreWriter::add(const repo::ManifestEntry& entry) {
-  const fs::path path = places_.of(entry.path);
   const auto linked = places_.link_target(entry.path);
   if (linked) make_link(entry, *linked);
   if (entry.type == repo::EntryType::directory) {
-    make_directory(entry, path);
+    make_directory(entry);
   } else if (entry.type == repo::EntryType::link) {
-    if (!linked) make_link(entry, entry.target);
+    return;  // a tablespace's: made above
   } else if (entry.map.empty() || is_left_out(entry, plan_.left_out_databases)) {
-    if (plan_.compares) remove_unless_empty(path);
-    const Fd hole = open_target({entry.path, 0, {}, entry.mode, owner_of(entry)});
-    if (entry.size_bytes > 0 && ::ftruncate(hole.get(), static_cast<off_t>(entry.size_bytes)) != 0)
-      throw SystemError(format("cannot set the size of \"{}\"", path.native()), errno);
+    make_file(entry);
   } else {
-    batch_.add(entry, owner_of(entry));
+    batch_.add(entry, restored_mode(entry, plan_.owner));
     if (batch_.full()) write_batch();
   }
 }
 
-void RestoreWriter::make_directory(const repo::ManifestEntry& entry, const fs::path& path) {
-  // A tablespace's own directories may be there already.
-  if (::mkdir(path.c_str(), entry.mode) != 0 && errno != EEXIST) {
-    throw SystemError(format("cannot create directory \"{}\"", path.native()), errno);
-  }
-  const Fd directory = open_file(path, O_RDONLY | O_DIRECTORY);
-  owners_.apply(directory, entry, path);
-  file_systems_.emplace(stat_of(directory, path).st_dev, path);
+/// One without content, or whose content stays out.
+void RestoreWriter::make_file(const repo::ManifestEntry& entry) {
+  const File file{entry.path, 0, {}, restored_mode(entry, plan_.owner)};
+  if (plan_.compares) remove_unless_empty(place_of(file));
+  const Fd hole = open_target(file);
+  if (entry.size_bytes > 0 && ::ftruncate(hole.get(), static_cast<off_t>(entry.size_bytes)) != 0)
+    throw SystemError(format("cannot set the size of \"{}\"", place_of(file).whole().native()),
+                      errno);
+}
+
+void RestoreWriter::make_directory(const repo::ManifestEntry& entry) {
+  const Place where = places_.of(entry.path);
+  if (where.path.empty()) roots_.make(where.root);
+  const OpenPlace place = roots_.open(where);
+  // A tablespace's own directories may be there already, and what something is mounted at.
+  if (!place.path.empty()) place.root.make_directory(place.path, 0700);
+  Fd directory = place.root.open(place.path, O_RDONLY | O_DIRECTORY);
+  own(directory, restored_mode(entry, plan_.owner), plan_.owner, place.whole());
+  const dev_t device = stat_of(directory, place.whole()).st_dev;
+  file_systems_.try_emplace(device, std::move(directory));
 }
 
 /// The link itself stands in the data directory, or behind a link above it.
 void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& target) {
-  std::error_code error;
-  if (entry.type != repo::EntryType::link) fs::create_directories(target.parent_path(), error);
-  if (error) {
-    throw SystemError(format("cannot create directory \"{}\"", target.parent_path().native()),
-                      error.value());
-  }
   if (entry.type == repo::EntryType::file) {
     const fs::path folder = target.parent_path();
-    file_systems_.emplace(stat_of(open_file(folder, O_RDONLY | O_DIRECTORY), folder).st_dev,
-                          folder);
+    Fd directory = roots_.make(folder).open("", O_RDONLY | O_DIRECTORY);
+    const dev_t device = stat_of(directory, folder).st_dev;
+    file_systems_.try_emplace(device, std::move(directory));
   }
-  const fs::path own(entry.path);
-  const fs::path above =
-      own.has_parent_path() ? places_.of(own.parent_path().native()) : plan_.data_directory;
-  const fs::path path = above / own.filename();
+  const OpenPlace place = roots_.open(places_.name_of(entry.path));
+  if (place.root.make_link(place.path, target.native())) return;
   // One that stands there when directories are compared leads to the right place.
-  if (::symlink(target.c_str(), path.c_str()) != 0 && !(plan_.compares && errno == EEXIST)) {
-    throw SystemError(format("cannot create link \"{}\"", path.native()), errno);
-  }
+  if (place.root.link_target(place.path) != target.native())
+    throw SystemError(format("cannot create link \"{}\"", place.whole().native()), EEXIST);
 }
 
 Fd RestoreWriter::open_target(const File& file) {
-  const fs::path path = places_.of(written_name(file.path));
-  Fd fd = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, file.mode);
-  set_owner(fd, file, path);
+  const OpenPlace place = place_of(file);
+  Fd fd = place.root.open_to_write(place.path, O_WRONLY | O_CREAT, file.mode);
+  own(fd, file.mode, plan_.owner, place.whole());
   return fd;
-}
-
-/// Owner and mode, from any thread.
-void RestoreWriter::set_owner(const Fd& fd, const File& file, const fs::path& path) {
-  repo::ManifestEntry entry;
-  entry.mode = file.mode;
-  std::lock_guard lock(mutex_);
-  std::tie(entry.user, entry.group) = owner_names_[file.owner];
-  owners_.apply(fd, entry, path);
 }
 
 namespace {
@@ -262,8 +244,10 @@ void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFi
 void RestoreWriter::write_batch() {
   if (plan_.compares) {
     LocalFiles local(
-        batch_, [&](const File& file) { return places_.of(written_name(file.path)); },
-        [&](const Fd& fd, const File& file, const fs::path& path) { set_owner(fd, file, path); },
+        batch_, [&](const File& file) { return place_of(file); },
+        [&](const Fd& fd, const File& file, const fs::path& path) {
+          own(fd, file.mode, plan_.owner, path);
+        },
         progress_);
     result_.compared_bytes += local.compare(plan_.options.workers, stop_);
   }

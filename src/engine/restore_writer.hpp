@@ -15,6 +15,11 @@
 
 namespace pgcairn::engine {
 
+/// Where a file of the manifest is written: pg_control gets its own name only when all else is
+/// durable.
+std::string written_name(const std::string& path);
+inline constexpr std::string_view kControlPath = "global/pg_control";
+
 /// Writes the content of a backup's files, pack by pack: every needed frame is fetched, checked and
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
 /// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
@@ -22,7 +27,7 @@ namespace pgcairn::engine {
 class RestoreWriter {
  public:
   /// `refs` are the manifest's. All must outlive this.
-  RestoreWriter(const RestorePlan& plan, const Places& places,
+  RestoreWriter(const RestorePlan& plan, const Places& places, Roots& roots,
                 const std::vector<repo::ManifestRef>& refs, Progress& progress,
                 std::stop_token stop);
 
@@ -33,17 +38,17 @@ class RestoreWriter {
   void finish() { write_batch(); }
 
   const RestoreResult& result() const { return result_; }
-  /// A directory on each file system that was written to.
-  const std::map<dev_t, fs::path>& file_systems() const { return file_systems_; }
+  /// A directory on each file system that was written to, held open.
+  std::map<dev_t, Fd>& file_systems() { return file_systems_; }
 
  private:
   using File = RestoreBatch::File;
   class OpenFiles;
-  std::uint32_t owner_of(const repo::ManifestEntry& entry);
-  void make_directory(const repo::ManifestEntry& entry, const fs::path& path);
+  void make_directory(const repo::ManifestEntry& entry);
   void make_link(const repo::ManifestEntry& entry, const fs::path& target);
+  void make_file(const repo::ManifestEntry& entry);
+  OpenPlace place_of(const File& file) { return roots_.open(places_.of(written_name(file.path))); }
   Fd open_target(const File& file);
-  void set_owner(const Fd& fd, const File& file, const fs::path& path);
   void write_batch();
   void write_pack(std::span<const RestoreBatch::Part> parts, OpenFiles& files, Buffer& body,
                   std::stop_token stop);
@@ -51,20 +56,14 @@ class RestoreWriter {
 
   const RestorePlan& plan_;
   const Places& places_;
+  Roots& roots_;
   const std::vector<repo::ManifestRef>& refs_;
   Progress& progress_;
   std::stop_token stop_;
-  std::vector<std::pair<std::string, std::string>> owner_names_;
   RestoreBatch batch_;
-  std::map<dev_t, fs::path> file_systems_;
+  std::map<dev_t, Fd> file_systems_;
   std::mutex mutex_;  // of what follows
-  Owners owners_;
   RestoreResult result_;
 };
-
-/// Where a file of the manifest is written: pg_control gets its own name only when all else is
-/// durable.
-std::string written_name(const std::string& path);
-inline constexpr std::string_view kControlPath = "global/pg_control";
 
 }  // namespace pgcairn::engine

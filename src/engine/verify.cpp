@@ -1,3 +1,4 @@
+#include "restore_roots.hpp"
 #include "verify_objects.hpp"
 #include "wal_archive.hpp"
 
@@ -192,7 +193,10 @@ void Verification::read_manifest(const repo::BackupInfo& backup) {
   progress_.phase(format("reading the manifest of {}", backup.label), 0);
   try {
     repo::ManifestReader manifest = manifest_of(backup);
-    while (manifest.next()) check_stop(stop_);
+    while (const auto entry = manifest.next()) {
+      check_stop(stop_);
+      require_placeable(*entry, stanza_, backup);
+    }
     for (const repo::ManifestPack& pack : manifest.packs()) {
       const std::string& owner = manifest.header().refs.at(pack.ref).backup;
       NamedPack& named = packs_[owner][pack.pack];

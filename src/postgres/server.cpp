@@ -86,15 +86,21 @@ ServerInfo read_server_info(Connection& connection) {
   server.archive_command = text_of(rows, 6, "archive_command");
   server.archive_library = text_of(rows, 7, "archive_library");
 
+  server.tablespaces = read_tablespaces(connection);
+  return server;
+}
+
+std::vector<Tablespace> read_tablespaces(Connection& connection) {
+  std::vector<Tablespace> spaces;
   const auto tablespaces = connection.query(
       "SELECT oid, spcname, pg_tablespace_location(oid) FROM pg_tablespace"
       " WHERE pg_tablespace_location(oid) <> '' ORDER BY oid");
   for (const Row& row : tablespaces) {
     const std::uint32_t oid = oid_of(row, 0, "pg_tablespace");
     if (row.size() != 3 || !row[1] || !row[2]) strange_answer("pg_tablespace");
-    server.tablespaces.push_back({oid, *row[1], *row[2]});
+    spaces.push_back({oid, *row[1], *row[2]});
   }
-  return server;
+  return spaces;
 }
 
 std::vector<Database> read_databases(Connection& connection) {

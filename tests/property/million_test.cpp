@@ -145,7 +145,7 @@ TEST_CASE("what a restore keeps of a million files in fifty million pieces", "[.
         entry.map.push_back(
             {postgres::kPageBytes, piece % 30, (i + piece * 977) % 4000, i % 1000, 0});
       }
-      batch.add(entry, 0);
+      batch.add(entry, 0600);
       if (batch.full()) work_off();
     }
     work_off();

@@ -81,7 +81,7 @@ TEST_CASE("batches of a restore stay within their memory and hand out every part
   for (unsigned i = 0; i < 500; ++i) {
     const repo::ManifestEntry entry = random_entry(random, i);
     note(expected, entry);
-    batch.add(entry, 0);
+    batch.add(entry, 0600);
     REQUIRE(batch.used_bytes() < limit + most_of_one_file);
     if (batch.full()) work_off();
   }
@@ -97,7 +97,7 @@ TEST_CASE("a batch leaves out what is the same already", "[restore]") {
   RestoreBatch batch(kMiB);
   for (const char* const path : {"a", "b", "c"}) {
     entry.path = path;
-    batch.add(entry, 0);
+    batch.add(entry, 0600);
   }
   batch.files[1].local = RestoreBatch::File::Local::same;
   const auto packs = batch.by_pack();

@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace pgcairn::engine {
 
 /// Where recovery ends, and by which signal file it begins.
@@ -113,6 +115,7 @@ struct LinkPlan {
   std::string path;                // in the data directory
   std::string was;                 // where it led; empty: it was no link
   std::filesystem::path location;  // where it will be; empty: in the data directory itself
+  bool is_file = false;
 };
 /// What a file system has to take.
 struct SpacePlan {
@@ -142,6 +145,16 @@ struct OutsideWay {
   std::optional<Lsn> end;  // where recovery ends, by what was read; nothing: the end of the WAL
   std::optional<Lsn>
       stop_after;  // recovery ends after the record there, instead of before the next
+};
+
+/// Whom the restored files belong to: one user, who was the data directory's.
+struct RestoreOwner {
+  bool changes = false;  // root restores; else they belong to the user who does
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string was_user;  // in the backup, of the data directory
+  std::string was_group;
+  mode_t directory_mode = 0700;  // of the data directory
 };
 
 /// All that a restore will do, decided before anything is touched.
@@ -174,8 +187,17 @@ struct RestorePlan {
   std::vector<postgres::CreatedTablespace> late_tablespaces;  // made at places not named above
   postgres::Settings isolation;                  // of an isolated copy; port is its own
   std::vector<std::filesystem::path> abandoned;  // places outside that are emptied and not used
-  std::uint64_t compare_bytes = 0;               // that stand in the places and can be right
-  std::uint64_t remove_files = 0;                // with links, directories and the like
+  std::vector<std::filesystem::path> marked;     // places outside that an interrupted restore wrote
+  RestoreOwner owner;
+  // Mount points in the places: those that hold a part of the cluster, and directories of the
+  // manifest that are left alone.
+  std::vector<std::filesystem::path> cluster_mounts;
+  std::vector<std::filesystem::path> left_mounts;
+  std::vector<std::string> left_paths;
+  // Each directory that the plan names, with its links resolved: what the restore opens.
+  std::map<std::filesystem::path, std::filesystem::path> real;
+  std::uint64_t compare_bytes = 0;  // that stand in the places and can be right
+  std::uint64_t remove_files = 0;   // with links, directories and the like
   std::uint64_t remove_bytes = 0;
   std::vector<std::string> removes;  // the first of them; of a tree the topmost only
   std::vector<std::string> notes;    // what the operator should read before going on

@@ -45,6 +45,9 @@ struct ServerInfo {
 /// Throws PostgresError when the server is older than 13 or newer than 19.
 ServerInfo read_server_info(Connection& connection);
 
+/// All tablespaces but the built-in ones, by oid.
+std::vector<Tablespace> read_tablespaces(Connection& connection);
+
 /// All databases, by oid.
 std::vector<Database> read_databases(Connection& connection);
 

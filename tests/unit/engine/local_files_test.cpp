@@ -41,9 +41,13 @@ struct Compared {
 void compare(Compared& compared, const repo::ManifestEntry& entry,
              const std::filesystem::path& folder) {
   NoProgress progress;
-  compared.batch.add(entry, 0);
+  compared.batch.add(entry, entry.mode);
+  const Beneath root(folder);
   LocalFiles local(
-      compared.batch, [&](const RestoreBatch::File& file) { return folder / file.path; },
+      compared.batch,
+      [&](const RestoreBatch::File& file) {
+        return OpenPlace{root, file.path};
+      },
       [](const Fd&, const RestoreBatch::File&, const std::filesystem::path&) {}, progress);
   compared.read_bytes = local.compare(2, {});
 }
