@@ -62,4 +62,14 @@ void read_target(Settings& settings) {
   }
 }
 
+void read_guard(const Value& guard, Settings& settings) {
+  const std::size_t comma = guard.text.find(',');
+  settings.guard_from = parse_lsn(guard.text.substr(0, comma));
+  if (comma != std::string::npos) settings.guard_until = parse_lsn(guard.text.substr(comma + 1));
+  if (settings.guard_from && (comma == std::string::npos || settings.guard_until)) return;
+  throw UsageError(
+      format("{} must be an LSN, or two with a comma, not \"{}\"", guard.origin, guard.text),
+      "write it as restore does, like --guard=0/3000028,0/5000060");
+}
+
 }  // namespace pgcairn::command

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "values.hpp"
 #include "settings.hpp"
 
 namespace pgcairn::command {
@@ -7,5 +8,8 @@ namespace pgcairn::command {
 /// Checks that type, target, action and exclusive go together, and reads what of the target has a
 /// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
 void read_target(Settings& settings);
+
+/// Reads archive-get's --guard: an LSN, or two with a comma. Throws UsageError.
+void read_guard(const Value& guard, Settings& settings);
 
 }  // namespace pgcairn::command

@@ -372,16 +372,7 @@ class Loader {
   void load_guard() {
     if (arguments_.verb != "archive-get") return;
     load_allowed_places();
-    const auto guard = said_.find("guard");
-    if (!guard) return;
-    const std::size_t comma = guard->text.find(',');
-    settings_.guard_from = parse_lsn(guard->text.substr(0, comma));
-    if (comma != std::string::npos)
-      settings_.guard_until = parse_lsn(guard->text.substr(comma + 1));
-    if (settings_.guard_from && (comma == std::string::npos || settings_.guard_until)) return;
-    throw UsageError(
-        format("{} must be an LSN, or two with a comma, not \"{}\"", guard->origin, guard->text),
-        "write it as restore does, like --guard=0/3000028,0/5000060");
+    if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
   }
 
   void load_drill() {

@@ -29,7 +29,6 @@ double seconds_since(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
 }
 
-
 /// One run of `drill`.
 class DrillRun {
  public:
