@@ -1,7 +1,7 @@
 #pragma once
 
-#include "values.hpp"
 #include "settings.hpp"
+#include "values.hpp"
 
 namespace pgcairn::command {
 
