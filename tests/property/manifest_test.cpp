@@ -3,6 +3,7 @@
 
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/pack.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -97,8 +98,8 @@ TEST_CASE("what is written to a manifest is read from it") {
     }
     std::vector<ManifestPack> packs(below(random, 20));
     for (ManifestPack& pack : packs) {
-      pack = {std::uint32_t(below(random, 2)), std::uint32_t(random()), random(), random(),
-              std::uint32_t(random())};
+      pack = {std::uint32_t(below(random, 2)), std::uint32_t(random()),
+              below(random, kMostPackBytes + 1), random(), std::uint32_t(random())};
       writer.add(pack);
     }
     const std::uint32_t parts = writer.finish();

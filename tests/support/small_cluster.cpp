@@ -101,7 +101,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
   repo::ManifestHeader header;
   header.label = info.label;
   header.refs = {{info.label, kFrameBytes}};
-  header.user = header.group = "root";
+  header.user = header.group = "nobody";
   repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
   engine::PackStore store(repository, "main", info.label, 64 * kMiB);
   Workers workers({});
@@ -112,7 +112,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
     entry.path = path;
     entry.size_bytes = files.at(path).size();
     entry.mode = 0600;
-    entry.user = entry.group = "root";
+    entry.user = entry.group = "nobody";
     entry.pages = path.find("/16") != path.npos;
     entry.bad_blocks = bad_blocks[path];
     if (!entry.pages) entry.hash = hex(crypto::hash128(as_bytes(files.at(path))));
@@ -125,7 +125,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
     entry.path = directory;
     entry.type = repo::EntryType::directory;
     entry.mode = 0700;
-    entry.user = entry.group = "root";
+    entry.user = entry.group = "nobody";
     if (directory == "base") add("PG_VERSION");
     if (directory == "global") {
       for (const auto& [path, content] : files) {
