@@ -3,6 +3,8 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
+
 namespace pgcairn::command {
 
 namespace {
@@ -60,6 +62,19 @@ void read_target(Settings& settings) {
     throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
                      "pg_create_restore_point() takes no longer names");
   }
+}
+
+void check_recovery_option(const std::string& name) {
+  const bool word = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+  });
+  if (!word) {
+    throw UsageError(format("option --recovery-option: \"{}\" is no name of a setting", name),
+                     "write it like --recovery-option=primary_conninfo=\"host=primary\"");
+  }
+  if (name != "data_directory") return;
+  throw UsageError("option --recovery-option: data_directory would make the server run elsewhere",
+                   "name the directory with --pg-path");
 }
 
 void read_guard(const Value& guard, Settings& settings) {

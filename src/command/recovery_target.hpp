@@ -9,6 +9,9 @@ namespace pgcairn::command {
 /// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
 void read_target(Settings& settings);
 
+/// Throws UsageError unless `name` is a setting that --recovery-option may write.
+void check_recovery_option(const std::string& name);
+
 /// Reads archive-get's --guard: an LSN, or two with a comma. Throws UsageError.
 void read_guard(const Value& guard, Settings& settings);
 

@@ -106,8 +106,8 @@ class Run {
     if (arguments.version) arguments = {"version", {}, {}, false, false};
     if (arguments.help) arguments = help_about(arguments.verb);
     verb_ = arguments.verb;
-    std::filesystem::path here;
-    if (verb_ != "help" && verb_ != "version") here = std::filesystem::current_path();
+    std::error_code gone;  // paths that are not absolute then lead nowhere
+    const std::filesystem::path here = std::filesystem::current_path(gone);
     settings_ = load_settings(arguments, {environment_, read_config_file, here});
     start_log();
     const Verb& verb = *find_verb(verb_);
@@ -180,6 +180,12 @@ class Run {
                                         : format("interrupted by SIG{}", sigabbrev_np(signal))));
     } catch (const std::bad_alloc&) {
       console_->error(Error("out of memory", "lower process-max"));
+    } catch (const std::filesystem::filesystem_error& error) {
+      const std::string path = error.path1().native();
+      console_->error(SystemError(path.empty() ? "cannot find the working directory"
+                                               : format("cannot examine \"{}\"", path),
+                                  error.code().value(),
+                                  "look at the rights of the directories above it"));
     } catch (const std::exception& error) {
       console_->error(Error(format("unexpected: {}", error.what()), "please report this"));
     }

@@ -318,13 +318,7 @@ class Loader {
     load_allowed_places();
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
-      const bool word = std::all_of(key.begin(), key.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-      });
-      if (!word) {
-        throw UsageError(format("option --recovery-option: \"{}\" is no name of a setting", key),
-                         "write it like --recovery-option=primary_conninfo=\"host=primary\"");
-      }
+      check_recovery_option(key);
       settings_.recovery_options.emplace_back(key, value);
     }
     for (const auto& [name, value] : arguments_.options) {

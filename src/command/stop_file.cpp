@@ -28,10 +28,9 @@ std::optional<Buffer> read_stop_file(const fs::path& path) {
     const fs::path state_path = path.parent_path();
     struct stat status {};
     if (error.error_number() == EACCES && ::stat(state_path.c_str(), &status) == 0) {
-      error.set_hint(format("state-path belongs to {}, and pgcairn runs as {}: chown -R {} {}",
+      error.set_hint(format("state-path belongs to {0}, and pgcairn runs as {1}: run it as {0}",
                             account_of(status.st_uid, status.st_gid).describe(),
-                            account_of(::geteuid(), ::getegid()).describe(), ::geteuid(),
-                            shell_quote(state_path.native())));
+                            account_of(::geteuid(), ::getegid()).describe()));
     }
     throw;
   }

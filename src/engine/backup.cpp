@@ -31,12 +31,12 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/pack_table.hpp>
 
 #include <algorithm>
 #include <map>
 #include <mutex>
 #include <random>
-#include <set>
 
 namespace pgcairn::engine {
 
@@ -133,8 +133,8 @@ class BackupRun {
   std::optional<Leftovers> leftovers_;
   std::uint32_t first_leftover_ = 0;  // of refs_; those before it are this backup and older ones
   std::vector<repo::ManifestRef> refs_;
-  std::map<std::uint32_t, std::uint64_t> resumed_bytes_;           // by ref
-  std::set<std::pair<std::uint32_t, std::uint32_t>> named_packs_;  // of other backups: ref, number
+  std::map<std::uint32_t, std::uint64_t> resumed_bytes_;  // by ref
+  repo::PackSet named_packs_;                             // of other backups
   repo::BackupInfo info_;
 };
 
@@ -302,7 +302,7 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
   }
   for (const repo::Extent& extent : file.entry.map) {
     if (extent.ref == 0) continue;
-    named_packs_.emplace(extent.ref, extent.pack);
+    named_packs_.add(extent.ref, extent.pack);
     if (extent.ref >= first_leftover_) resumed_bytes_[extent.ref] += extent.length_bytes;
   }
   tablespaces_.look_at(file.entry);
@@ -354,11 +354,11 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
   std::vector<repo::ManifestPack> packs = own;
   if (prior_) {
     for (const repo::ManifestPack& pack : prior_->packs()) {
-      if (named_packs_.contains({pack.ref, pack.pack})) packs.push_back(pack);
+      if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
     }
   }
   for (const repo::ManifestPack& pack : leftovers_->packs()) {
-    if (named_packs_.contains({pack.ref, pack.pack})) packs.push_back(pack);
+    if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
   }
   if (packs.size() != own.size() + named_packs_.size()) {
     throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,

@@ -39,7 +39,7 @@ bool is_real_directory(const fs::path& path) {
 }  // namespace
 
 DrillDirectory::DrillDirectory(const fs::path& directory, const std::string& stanza)
-    : directory_(directory.lexically_normal()), made_(!fs::exists(directory_)) {
+    : directory_(directory.lexically_normal()), made_(!stat_if_exists(directory_)) {
   require_ours(stanza);
   std::error_code error;
   fs::create_directories(directory_, error);

@@ -40,7 +40,7 @@ void PriorBackup::list_packs() {
     const std::string prefix = repo::pack_prefix(stanza_, used_refs_[i].backup);
     repository_.driver().list(prefix, [&](const storage::Object& object) {
       const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-      if (number) pack_bytes_[{i + 1, static_cast<std::uint32_t>(*number)}] = object.size_bytes;
+      if (number) pack_bytes_.set(i + 1, static_cast<std::uint32_t>(*number), object.size_bytes);
     });
   }
   for (const repo::PackRange& range : info_.packs) {
@@ -48,7 +48,7 @@ void PriorBackup::list_packs() {
                                   [&](const auto& one) { return one.backup == range.backup; });
     for (std::uint32_t pack = range.first; pack <= range.last; ++pack) {
       const auto position = static_cast<std::uint32_t>(ref - used_refs_.begin()) + 1;
-      if (ref != used_refs_.end() && pack_bytes_.contains({position, pack})) continue;
+      if (ref != used_refs_.end() && pack_bytes_.find(position, pack)) continue;
       throw DamagedError(repo::pack_key(stanza_, range.backup, pack), 0, "the pack is missing");
     }
   }
@@ -84,8 +84,7 @@ std::vector<repo::ManifestPack> PriorBackup::packs() {
   for (repo::ManifestPack& pack : packs) {
     pack.ref = new_refs_[pack.ref];
     if (pack.ref == kUnused) continue;
-    const auto listed = pack_bytes_.find({pack.ref, pack.pack});
-    if (listed == pack_bytes_.end() || listed->second != pack.size_bytes) {
+    if (pack_bytes_.find(pack.ref, pack.pack) != pack.size_bytes) {
       throw DamagedError(repo::pack_key(stanza_, used_refs_[pack.ref - 1].backup, pack.pack), 0,
                          "the pack has another size than when it was written");
     }
@@ -105,10 +104,10 @@ PriorBackup::IndexPointer PriorBackup::index_of(PackId pack) {
   lock.unlock();
   const std::string key =
       repo::pack_key(stanza_, used_refs_.at(pack.first - 1).backup, pack.second);
-  const auto size = pack_bytes_.find(pack);
-  if (size == pack_bytes_.end()) throw DamagedError(key, 0, "the pack is missing");
+  const auto size_bytes = pack_bytes_.find(pack.first, pack.second);
+  if (!size_bytes) throw DamagedError(key, 0, "the pack is missing");
   auto index = std::make_shared<const repo::PackIndex>(
-      repo::PackIndex::load(repository_.driver(), repository_.vault(), key, size->second));
+      repo::PackIndex::load(repository_.driver(), repository_.vault(), key, *size_bytes));
   lock.lock();
   indexes_.emplace_front(pack, index);
   if (indexes_.size() > kIndexesKept) indexes_.pop_back();

@@ -4,11 +4,11 @@
 #include <pgcairn/repo/file_map.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack.hpp>
+#include <pgcairn/repo/pack_table.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <cstdint>
 #include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -53,7 +53,7 @@ class PriorBackup {
   std::vector<repo::ManifestRef> used_refs_;
   std::optional<repo::ManifestEntry> ahead_;  // read, and not yet asked for
   bool at_end_ = false;
-  std::map<PackId, std::uint64_t> pack_bytes_;  // as the repository lists them
+  repo::PackSizes pack_bytes_;  // as the repository lists them, in terms of refs()
 
   std::mutex mutex_;
   std::list<std::pair<PackId, IndexPointer>> indexes_;  // the last used first

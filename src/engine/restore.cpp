@@ -1,5 +1,6 @@
 #include "local_tree.hpp"
 #include "recovery_settings.hpp"
+#include "restore_directories.hpp"
 #include "restore_files.hpp"
 #include "restore_mark.hpp"
 #include "restore_writer.hpp"
@@ -84,12 +85,15 @@ class RestoreRun {
   std::stop_token stop_;
   Places places_;
   Roots roots_;
+  Fd lock_;
   std::map<dev_t, Fd> file_systems_;  // that were written to: a directory on each
   RestoreResult result_;
 };
 
 void RestoreRun::prepare() {
   roots_.make(plan_.data_directory);
+  lock_ = lock_directory(data().open("", O_RDONLY | O_DIRECTORY), plan_.data_directory);
+  require_as_planned(plan_);
   std::vector<Place> old;
   if (plan_.resumes && !plan_.compares) {
     log_info(format("\"{}\" holds an interrupted restore, which is wiped",

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -162,9 +163,8 @@ void require_room(const SpacePlan& space, const Room& freed, std::uint64_t free_
   }
 }
 
-}  // namespace
-
-void check_directories(RestorePlan& plan) {
+/// Fills plan.resumes and plan.compares.
+void look_at_directory(RestorePlan& plan) {
   const fs::path& data = plan.data_directory;
   const bool empty = is_empty_or_absent(data);
   const postgres::ServerSigns signs = postgres::look_for_server(data);
@@ -176,6 +176,34 @@ void check_directories(RestorePlan& plan) {
   if (!plan.resumes && !empty) require_own_cluster(plan);
   require_no_server(plan, signs);
   plan.compares = plan.options.delta && !empty;
+}
+
+}  // namespace
+
+Fd lock_directory(Fd directory, const fs::path& path) {
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return directory;
+  throw LockedError(format("another restore is at work in \"{}\"", path.native()),
+                    "wait for its end, or end it first; nothing was touched");
+}
+
+void require_as_planned(const RestorePlan& plan) {
+  RestorePlan now;
+  now.data_directory = plan.data_directory;
+  now.options = plan.options;
+  now.backup = plan.backup;
+  look_at_directory(now);
+  if (now.resumes == plan.resumes && now.compares == plan.compares) return;
+  throw Error(
+      format("\"{}\" has changed since the restore was planned", plan.data_directory.native()),
+      "run the restore again; nothing was touched");
+}
+
+void check_directories(RestorePlan& plan) {
+  const fs::path& data = plan.data_directory;
+  const auto status = target_if_exists(data);
+  if (status && S_ISDIR(status->st_mode) && write_error(data, R_OK) == 0)
+    lock_directory(open_file(data, O_RDONLY | O_DIRECTORY), data);
+  look_at_directory(plan);
   take_mark(plan);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/file.hpp>
 #include <pgcairn/engine/restore.hpp>
 
 #include <cstdint>
@@ -17,8 +18,15 @@ struct Room {
 };
 using DeviceRoom = std::map<dev_t, Room>;
 
-/// Refuses a data directory with a server, or with a content that this restore may not replace.
-/// Fills plan.resumes, plan.compares and plan.marked.
+/// Keeps other restores out of the directory until it is closed. Throws LockedError when one is at
+/// work there. Nothing is kept where the file system has no locks for directories (NFS).
+Fd lock_directory(Fd directory, const std::filesystem::path& path);
+
+/// Throws when what the plan was made for is not there any more. For whoever holds the lock.
+void require_as_planned(const RestorePlan& plan);
+
+/// Refuses a data directory with a server or another restore, or with a content that this restore
+/// may not replace. Fills plan.resumes, plan.compares and plan.marked.
 void check_directories(RestorePlan& plan);
 
 /// Outside of the data directory, only what an interrupted restore of this very directory left may

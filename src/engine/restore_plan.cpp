@@ -18,6 +18,7 @@
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/pack_table.hpp>
 
 #include <algorithm>
 
@@ -27,27 +28,27 @@ namespace {
 
 constexpr std::size_t kRemovesNamed = 20;
 
-using PackIds = std::set<std::pair<std::uint32_t, std::uint32_t>>;  // by ref and number
-
 /// What the manifest asks for must be in the repository, whole, before anything is touched.
 void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
-                 const std::vector<repo::ManifestPack>& packs, const PackIds& used) {
+                 const std::vector<repo::ManifestPack>& packs, const repo::PackSet& used) {
   for (std::size_t ref = 0; ref < header.refs.size(); ++ref) {
-    std::map<std::string, std::uint64_t> found;
     const std::string& label = header.refs[ref].backup;
-    plan.repository->driver().list(
-        repo::pack_prefix(plan.stanza, label),
-        [&](const storage::Object& object) { found[object.key] = object.size_bytes; });
+    const std::string prefix = repo::pack_prefix(plan.stanza, label);
+    repo::PackSizes listed;
+    plan.repository->driver().list(prefix, [&](const storage::Object& object) {
+      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
+      if (number) listed.set(0, static_cast<std::uint32_t>(*number), object.size_bytes);
+    });
     for (const repo::ManifestPack& pack : packs) {
-      if (pack.ref != ref || !used.contains({pack.ref, pack.pack})) continue;
+      if (pack.ref != ref || !used.contains(pack.ref, pack.pack)) continue;
       const std::string key = repo::pack_key(plan.stanza, label, pack.pack);
-      const auto object = found.find(key);
+      const auto there_bytes = listed.find(0, pack.pack);
       const std::string hint = "restore another backup with --set; nothing was touched";
-      if (object == found.end()) throw DamagedError(key, 0, "the pack is missing", hint);
-      if (object->second != pack.size_bytes) {
-        throw DamagedError(key, std::min(object->second, pack.size_bytes),
+      if (!there_bytes) throw DamagedError(key, 0, "the pack is missing", hint);
+      if (*there_bytes != pack.size_bytes) {
+        throw DamagedError(key, std::min(*there_bytes, pack.size_bytes),
                            format("the pack has {} bytes, and had {} when it was written",
-                                  object->second, pack.size_bytes),
+                                  *there_bytes, pack.size_bytes),
                            hint);
       }
       plan.fetch_bytes += pack.size_bytes;
@@ -108,7 +109,7 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
     tree.emplace(plan, places, roots,
                  [&](const Place& place) { note_removed(plan, roots, place, freed); });
   }
-  PackIds used;
+  repo::PackSet used;
   std::map<fs::path, Room> needed;
   needed[plan.data_directory] = {};
   while (const auto entry = manifest.next()) {
@@ -122,7 +123,7 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
     if (local) require_changeable(places.of(entry->path).whole(), *local);
     if (entry->type == repo::EntryType::file) ++plan.files;
     if (is_left_out(*entry, plan.left_out_databases)) continue;
-    for (const repo::Extent& extent : entry->map) used.insert({extent.ref, extent.pack});
+    for (const repo::Extent& extent : entry->map) used.add(extent.ref, extent.pack);
     const Room more = growth(*entry, local);
     Room& room = needed[places.of(entry->path).root];
     room.bytes += more.bytes;
