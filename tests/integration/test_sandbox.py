@@ -104,8 +104,8 @@ class Places:
         return statement
 
 
-# No tablespaces: what a restore does with a backup that one came into is another subject than what its server does.
-DURING_BACKUP = (Places.make_table, Places.change_table, Places.move_table)
+# No databases: one that is made by copying files, or moved, while a backup runs is another subject.
+DURING_BACKUP = (Places.make_space, Places.make_table, Places.make_table, Places.change_table, Places.move_table)
 
 
 def drill(stanza, *args, code=None):
@@ -226,6 +226,24 @@ def test_what_the_server_of_a_drill_sees(live, version):
     links = [os.readlink(link) for link in (stanza.home / "drill/data/pg_tblspc").iterdir()]
     assert links == [f"{stanza.home}/drill/root{folder}"] and os.listdir(links[0])
     assert sums(folder) == before
+
+
+@needs_namespaces
+def test_configuration_that_is_included_from_elsewhere(live):
+    """It is where the configuration names it, as it was backed up, although the host's has changed or is gone since."""
+    stanza = live(15)
+    folder = system.make_dir(stanza.home / "shared config")
+    system.write(folder / "one.conf", "work_mem = 1111kB\n")
+    system.write(folder / "two.conf", "maintenance_work_mem = 2222kB\n")
+    with open(stanza.cluster.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"include '{folder}/one.conf'\ninclude_if_exists '{folder}/two.conf'\n")
+    stanza.cluster.reload()
+    stanza.backup()
+    stanza.cluster.wait_for_archived()
+    system.write(folder / "one.conf", "work_mem = 9999kB\n")
+    (folder / "two.conf").unlink()
+    result = drill(stanza, "--drill-sql=SHOW work_mem => 1111kB", "--drill-sql=SHOW maintenance_work_mem => 2222kB", code=0)
+    assert result["good"] and result["sandboxed"], result
 
 
 @needs_namespaces
