@@ -153,6 +153,14 @@ bool Sandbox::make_directory(const fs::path& path) const {
          make_place(path.lexically_normal(), true);
 }
 
+bool Sandbox::put_file(const fs::path& path, Bytes content) const {
+  if (!make_directory(path.parent_path())) return false;
+  const fs::path place = inside(path.lexically_normal());
+  const Fd fd = open_file(place, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+  write_all(fd, content, place);
+  return true;
+}
+
 int Sandbox::clone_flags() {
   return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 }
@@ -168,8 +176,12 @@ bool Sandbox::take(const Step& step) noexcept {
     case Step::Kind::protect: {
       struct mount_attr attributes {};
       attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-      return ::mount_setattr(AT_FDCWD, step.target.c_str(), AT_RECURSIVE, &attributes,
-                             sizeof attributes) == 0;
+      if (::mount_setattr(AT_FDCWD, step.target.c_str(), AT_RECURSIVE, &attributes,
+                          sizeof attributes) == 0)
+        return true;
+      // Before Linux 5.12: the mount itself, not those below it, which stay as they are.
+      return errno == ENOSYS && ::mount(nullptr, step.target.c_str(), nullptr,
+                                        MS_REMOUNT | MS_BIND | MS_RDONLY | harmless, nullptr) == 0;
     }
     case Step::Kind::cover:
       return ::mount("tmpfs", step.target.c_str(), "tmpfs", harmless | MS_RDONLY, "size=4k") == 0;

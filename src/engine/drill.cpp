@@ -25,6 +25,8 @@ using Steady = std::chrono::steady_clock;
 constexpr std::size_t kMostSocketDirectoryBytes =
     107 - std::string_view("/.s.PGSQL.5432.lock").size();
 
+constexpr off_t kMostConfigBytes = 16 * kMiB;  // of a file that a server reads as configuration
+
 double seconds_since(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
 }
@@ -59,7 +61,9 @@ class DrillRun {
                                                         directory / "server", stop_);
       const auto sandbox = make_sandbox(plan, directory, programs);
       directory.remove_unused_tablespaces(plan);
-      if (restore(plan)) start_and_look(plan, directory, programs, sandbox.get());
+      const bool restored = restore(plan);
+      if (restored && sandbox) show_config(directory, *sandbox);
+      if (restored) start_and_look(plan, directory, programs, sandbox.get());
     }
     if (options_.keep) {
       directory.keep();
@@ -80,6 +84,7 @@ class DrillRun {
   void start_and_look(const RestorePlan& plan, const DrillDirectory& directory,
                       const fs::path& programs, const Sandbox* sandbox);
   bool start(postgres::PrivateServer& server, const DrillWal& wal);
+  void show_config(const DrillDirectory& directory, const Sandbox& sandbox);
   fs::path config_of(const RestorePlan& plan) const;
   void record(repo::Repository& repository);
 
@@ -168,6 +173,21 @@ fs::path DrillRun::config_of(const RestorePlan& plan) const {
     if (file.setting == "config_file") return file.location;
   }
   return {};
+}
+
+/// What the configuration includes by absolute paths is in the sandbox where it names it, as it was
+/// restored. Below what is shown of the host, the host's own is seen.
+void DrillRun::show_config(const DrillDirectory& directory, const Sandbox& sandbox) {
+  const fs::path config = directory / "config";
+  std::error_code error;
+  fs::recursive_directory_iterator at(config, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    const auto status = stat_if_exists(at->path());
+    const bool small = status && S_ISREG(status->st_mode) && status->st_size <= kMostConfigBytes;
+    if (!small) continue;
+    const fs::path was = "/" / at->path().lexically_relative(config);
+    sandbox.put_file(was, read_file(at->path()));
+  }
 }
 
 /// None, with a note, where it is not wanted or cannot be had.

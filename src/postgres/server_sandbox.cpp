@@ -44,7 +44,9 @@ std::unique_ptr<Sandbox> sandbox_for_server(const fs::path& root, const fs::path
   for (const char* const path : kConfiguration) sandbox->show(path);
   for (const char* const path : kDevices) sandbox->show(path);
   // A program finds its files by the name that it was started with, and by the one behind links.
-  for (const fs::path& place : {programs, fs::canonical(programs)}) {
+  std::error_code unknown;
+  const fs::path real = fs::canonical(programs, unknown);
+  for (const fs::path& place : {programs, unknown ? programs : real}) {
     const fs::path installation = installation_of(place);
     sandbox->show(installation.has_relative_path() ? installation : place);
   }

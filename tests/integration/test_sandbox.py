@@ -104,8 +104,8 @@ class Places:
         return statement
 
 
-# No tablespaces: what a restore does with a backup that one came into is another subject than what its server does.
-DURING_BACKUP = (Places.make_table, Places.change_table, Places.move_table)
+# No databases: one that is made by copying files, or moved, while a backup runs is another subject.
+DURING_BACKUP = (Places.make_space, Places.make_table, Places.make_table, Places.change_table, Places.move_table)
 
 
 def drill(stanza, *args, code=None):
@@ -141,12 +141,32 @@ def late(stanza, name="late"):
     return folder
 
 
+def start_a_copy(stanza, number):
+    """Beside the live one, from the backup alone, and written to; False when a tablespace that came into the backup forbids it."""
+    target, spaces = stanza.home / f"copy{number}", stanza.home / f"spaces{number}"
+    result = stanza.try_restore(target, "--type=immediate", "--target-action=promote", f"--tablespace-map-all={spaces}")
+    if result.code == 2:
+        assert "was created" in result.err and "during backup" in result.err, result
+        return False
+    assert result.code == 0, result
+    copy = stanza.restored(target).must_start()
+    tables = [row[0] for row in copy.rows("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^t_'")]
+    for table in tables:
+        copy.rows(f"DELETE FROM {table}")
+    copy.rows("CREATE TABLE mine AS SELECT generate_series(1, 1000)")
+    copy.rows("CHECKPOINT")
+    copy.stop()
+    for folder in (target, spaces):
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
 @needs_namespaces
 @pytest.mark.slow
 @pytest.mark.parametrize("version", (15, 18))
 def test_a_storm_of_tablespaces(live, version):
-    """What was made before, during and after the backup and then left alone stays byte for byte, whatever drills do beside it
-    and while others are at work; in the end, when nobody is, nothing at all changes."""
+    """What was made before, during and after the backup and then left alone stays byte for byte, whatever drills and started copies
+    do beside it and while others are at work; in the end, when nobody is, nothing at all changes."""
     print(f"seed {SEED}")
     rng = random.Random(f"{SEED}/{version}")
     stanza = live(version)
@@ -169,12 +189,15 @@ def test_a_storm_of_tablespaces(live, version):
             busy.step()
     worker = threading.Thread(target=work)
     worker.start()
-    sandboxed, started, drills = True, 0, 0
+    sandboxed, started, drills, copies = True, 0, 0, 0
     try:
         end = time.monotonic() + SECONDS
         while time.monotonic() < end or drills < 4:
             drills += 1
-            if rng.random() < 0.4 and drills > 1:
+            choice = rng.random()
+            if choice < 0.3 and drills > 1:
+                copies += start_a_copy(stanza, drills)
+            elif choice < 0.6 and drills > 1:
                 process = stanza.cairn.start("drill", "--keep", "--no-record")
                 time.sleep(rng.uniform(0.05, 3))
                 process.send_signal(signal.SIGKILL)
@@ -198,7 +221,7 @@ def test_a_storm_of_tablespaces(live, version):
         assert sums(*everything) == before, f"seed {SEED}"
     stanza.cluster.must_start()
     assert stanza.cluster.rows("SELECT v, count(*) FROM of_late GROUP BY 1") == [["live", "5000"]]
-    print(f"{drills} drills, {started} started, {still.count + busy.count} places and tables")
+    print(f"{drills} drills and copies, {started} drills and {copies} copies started, {still.count + busy.count} places and tables")
 
 
 @needs_namespaces
@@ -226,6 +249,24 @@ def test_what_the_server_of_a_drill_sees(live, version):
     links = [os.readlink(link) for link in (stanza.home / "drill/data/pg_tblspc").iterdir()]
     assert links == [f"{stanza.home}/drill/root{folder}"] and os.listdir(links[0])
     assert sums(folder) == before
+
+
+@needs_namespaces
+def test_configuration_that_is_included_from_elsewhere(live):
+    """It is where the configuration names it, as it was backed up, although the host's has changed or is gone since."""
+    stanza = live(15)
+    folder = system.make_dir(stanza.home / "shared config")
+    system.write(folder / "one.conf", "work_mem = 1111kB\n")
+    system.write(folder / "two.conf", "maintenance_work_mem = 2222kB\n")
+    with open(stanza.cluster.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+        conf.write(f"include '{folder}/one.conf'\ninclude_if_exists '{folder}/two.conf'\n")
+    stanza.cluster.reload()
+    stanza.backup()
+    stanza.cluster.wait_for_archived()
+    system.write(folder / "one.conf", "work_mem = 9999kB\n")
+    (folder / "two.conf").unlink()
+    result = drill(stanza, "--drill-sql=SHOW work_mem => 1111kB", "--drill-sql=SHOW maintenance_work_mem => 2222kB", code=0)
+    assert result["good"] and result["sandboxed"], result
 
 
 @needs_namespaces

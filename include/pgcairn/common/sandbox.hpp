@@ -31,6 +31,9 @@ class Sandbox {
   /// something that is shown, or behind a link: what is there is not the child's alone.
   bool make_directory(const fs::path& path) const;
 
+  /// The same of a file with this content, before a child is started.
+  bool put_file(const fs::path& path, Bytes content) const;
+
   /// What clone(2) needs. After it, in the child, enter(): only what signal handlers may call. -1,
   /// or the step that failed, with errno.
   static int clone_flags();
