@@ -144,6 +144,7 @@ void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
   Roots roots(plan);
   if (plan.compares) {
     find_abandoned_places(plan);
+    require_named(plan);
     note_unarchived_wal(plan);
     for (const fs::path& abandoned : plan.abandoned) {
       for (const Place& place : roots.contents(abandoned)) count_removed(plan, roots, place, freed);
