@@ -183,6 +183,8 @@ constexpr Option kOptions[] = {
      "make the symbolic links again that were in the data directory"},
     {"delta", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
      "keep what is right in the cluster's own directory, and fetch only what differs"},
+    {"remove-tablespace", ValueKind::list, on_command_line, "restore", "DIR", "", "", 0, 0,
+     "with --delta: empty DIR, this cluster's own tablespace, new since the backup; repeatable"},
     {"server-is-stopped", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,
      "no server uses the directory, in no container and on no host: where that is not proved"},
     {"config-to", ValueKind::path, kShell, "restore", "DIR", "", "", 0, 0,

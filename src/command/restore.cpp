@@ -42,6 +42,7 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   options.tablespace_map_all = settings.tablespace_map_all;
   options.link_map = settings.link_map;
   options.delta = settings.delta;
+  options.remove_tablespaces = settings.remove_tablespaces;
   options.link_all = settings.link_all;
   options.server_is_stopped = settings.server_is_stopped;
   options.config_to = settings.config_to;

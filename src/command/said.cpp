@@ -1,5 +1,6 @@
 #include "said.hpp"
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
 namespace pgcairn::command {
@@ -35,6 +36,18 @@ std::vector<Value> Said::all(std::string_view name) const {
   }
   for (const Value& value : values) check_value(*option, value);
   return values;
+}
+
+std::vector<std::string> Said::absolute_paths(std::string_view name) const {
+  std::vector<std::string> paths;
+  for (const Value& value : all(name)) {
+    if (!value.text.starts_with('/')) {
+      throw UsageError(format("{} must be an absolute path, not \"{}\"", value.origin, value.text),
+                       "write it as the plan names it");
+    }
+    paths.push_back(value.text);
+  }
+  return paths;
 }
 
 std::optional<Value> Said::of_repository(std::string_view name,

@@ -30,6 +30,8 @@ class Said {
   /// What was said about a repeatable option, where it was said first: on the command line, in the
   /// stanza's section, in [global].
   std::vector<Value> all(std::string_view name) const;
+  /// The same of directories that WAL and plans name: never relative to where the operator is.
+  std::vector<std::string> absolute_paths(std::string_view name) const;
   /// Of what may be another in each repository: [repo.NAME] comes before the other sections.
   std::optional<Value> of_repository(std::string_view name, const std::string& repository) const;
 

@@ -315,7 +315,7 @@ class Loader {
     settings_.archive_kept = said_.text_of("archive-mode") == "preserve";
     settings_.replace = is_true(said_.text_of("replace", "false"));
     if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
-    load_allowed_places();
+    settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       check_recovery_option(key);
@@ -327,14 +327,22 @@ class Loader {
     }
     if (const auto all = said_.find("tablespace-map-all"))
       settings_.tablespace_map_all = path_of(*all).string();
-    settings_.delta = is_true(said_.text_of("delta", "false"));
+    load_delta();
     if (const auto place = said_.find("config-to")) settings_.config_to = path_of(*place);
     settings_.link_all = is_true(said_.text_of("link-all", "false"));
-    settings_.server_is_stopped = is_true(said_.text_of("server-is-stopped", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());
     for (auto& [old_place, new_place] : maps_of("tablespace-map"))
       settings_.tablespace_map.emplace(old_place, path_of({new_place, "", {}}).string());
+  }
+
+  void load_delta() {
+    settings_.delta = is_true(said_.text_of("delta", "false"));
+    settings_.server_is_stopped = is_true(said_.text_of("server-is-stopped", "false"));
+    settings_.remove_tablespaces = said_.absolute_paths("remove-tablespace");
+    if (settings_.remove_tablespaces.empty() || settings_.delta) return;
+    throw UsageError("restore --remove-tablespace needs --delta",
+                     "without it nothing is removed but what an interrupted restore wrote");
   }
 
   /// What A=B options of this name say, in order; each A once.
@@ -351,21 +359,9 @@ class Loader {
     return maps;
   }
 
-  void load_allowed_places() {
-    for (const Value& place : said_.all("allow-tablespace")) {
-      // As it stands in the WAL, where it is the original's: never relative.
-      if (!place.text.starts_with('/')) {
-        throw UsageError(
-            format("{} must be an absolute path, not \"{}\"", place.origin, place.text),
-            "write it as the plan names it");
-      }
-      settings_.allow_tablespaces.push_back(place.text);
-    }
-  }
-
   void load_guard() {
     if (arguments_.verb != "archive-get") return;
-    load_allowed_places();
+    settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
     if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
   }
 

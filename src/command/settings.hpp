@@ -107,6 +107,7 @@ struct Settings {
   bool archive_kept = false;  // --archive-mode=preserve was said
   bool replace = false;
   std::vector<std::string> allow_tablespaces;  // of archive-get, too
+  std::vector<std::string> remove_tablespaces;
   std::vector<std::pair<std::string, std::string>> recovery_options;
   std::map<std::string, std::string> tablespace_map;
   std::vector<std::string> db_include;

@@ -31,8 +31,33 @@ bool is_real_directory(const fs::path& path) {
   return status && S_ISDIR(status->st_mode);
 }
 
+/// Empty where there is no such directory.
+std::vector<std::string> names_in(const fs::path& directory) {
+  return is_real_directory(directory) ? list_directory(directory) : std::vector<std::string>{};
+}
+
 bool is_in(const std::vector<fs::path>& paths, const fs::path& path) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
+/// Did the operator say that this tablespace, which the restored cluster does not use, may go?
+bool is_named(const RestorePlan& plan, const fs::path& space) {
+  const auto& named = plan.options.remove_tablespaces;
+  return std::any_of(named.begin(), named.end(),
+                     [&](const std::string& one) { return real_path(one) == real_path(space); });
+}
+
+void note_unknown_names(RestorePlan& plan) {
+  for (const std::string& named : plan.options.remove_tablespaces) {
+    const bool goes = std::any_of(
+        plan.abandoned.begin(), plan.abandoned.end(),
+        [&](const fs::path& place) { return real_path(named) == real_path(place.parent_path()); });
+    if (goes) continue;
+    plan.notes.push_back(format(
+        "--remove-tablespace names \"{}\", where nothing is removed: no link in pg_tblspc leads "
+        "there, or the restored cluster uses it, or it is empty",
+        named));
+  }
 }
 
 std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid) {
@@ -80,15 +105,14 @@ void find_abandoned_places(RestorePlan& plan) {
     if (!is_in(used, place) && stat_if_exists(place)) plan.abandoned.push_back(place);
   }
   const fs::path links = plan.data_directory / "pg_tblspc";
-  if (!is_real_directory(links)) return;
   std::vector<fs::path> kept;
   for (const TablespacePlan& space : plan.tablespaces) kept.push_back(real_path(space.location));
-  for (const std::string& name : list_directory(links)) {
+  for (const std::string& name : names_in(links)) {
     const auto target = target_of(links / name);
     if (!target || is_in(kept, *target)) continue;
     const fs::path place = *target / tablespace_directory(plan.backup);
-    if (!is_real_directory(place) || is_in(plan.abandoned, place)) continue;
-    if (!plan.options.copy) {
+    if (names_in(place).empty() || is_in(plan.abandoned, place)) continue;
+    if (!plan.options.copy || is_named(plan, *target)) {
       plan.abandoned.push_back(place);
       continue;
     }
@@ -97,6 +121,28 @@ void find_abandoned_places(RestorePlan& plan) {
         "the stanza's own pg-path, what is there is left alone",
         name, target->native()));
   }
+  note_unknown_names(plan);
+}
+
+void require_named(const RestorePlan& plan) {
+  std::string places;
+  std::string options;
+  for (const fs::path& place : plan.abandoned) {
+    const fs::path space = place.parent_path();
+    if (is_in(plan.marked, place) || is_named(plan, space)) continue;
+    places += format("{}\"{}\"", places.empty() ? "" : ", ", space.native());
+    options += format(" --remove-tablespace={}", shell_quote(space.native()));
+  }
+  if (places.empty()) return;
+  throw Error(
+      format("links in \"{}\" lead to tablespaces that the restored cluster does not use, and that "
+             "hold files: {}",
+             (plan.data_directory / "pg_tblspc").native(), places),
+      format(
+          "replay could make them again over these files. If they are this cluster's own and may "
+          "be emptied, add{}; if another cluster's, of which this directory is a copy, remove "
+          "their links from pg_tblspc; nothing was touched",
+          options));
 }
 
 void note_unarchived_wal(RestorePlan& plan) {

@@ -27,6 +27,10 @@ std::vector<std::filesystem::path> own_places(const RestorePlan& plan);
 /// by a replayed CREATE TABLESPACE. Adds to plan.abandoned, or to plan.notes where a copy must
 /// leave them alone.
 void find_abandoned_places(RestorePlan& plan);
+/// A link alone does not make a tablespace this cluster's own: a clone made by hand has the links
+/// of its original, and replay makes such, too. Throws for those of plan.abandoned that neither the
+/// operator named nor an interrupted restore.
+void require_named(const RestorePlan& plan);
 
 /// Notes that pg_wal holds files which the archive does not have.
 void note_unarchived_wal(RestorePlan& plan);

@@ -1,6 +1,7 @@
 #include "delta_plan.hpp"
 #include "isolation.hpp"
 #include "local_tree.hpp"
+#include "other_clusters.hpp"
 #include "places_apart.hpp"
 #include "restore_config.hpp"
 #include "restore_databases.hpp"
@@ -144,7 +145,6 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
 void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
   Roots roots(plan);
   if (plan.compares) {
-    find_abandoned_places(plan);
     note_unarchived_wal(plan);
     for (const fs::path& abandoned : plan.abandoned) {
       for (const Place& place : roots.contents(abandoned)) count_removed(plan, roots, place, freed);
@@ -212,10 +212,15 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
         DeviceRoom freed;
         choose_and_count(plan, stanza, repositories, freed);
         require_apart(places_of_restore(plan), stanza.others);
+        require_outside_of_clusters(plan);
         check_outside_places(plan);
         check_writable(plan);
         plan_config(plan);
+        if (plan.compares) find_abandoned_places(plan);
+        require_no_other_owner(plan);
+        require_named(plan);
         find_what_goes(plan, freed);
+        note_missing_mounts(plan);
         resolve_roots(plan);
         plan_isolation(plan);
         check_space(plan, freed);

@@ -82,6 +82,10 @@ bool is_stacked(const fs::path& path) {
              std::end(known);
 }
 
+bool is_server_name(const std::string& name) {
+  return name.find("postgres") != std::string::npos || name.find("postmaster") != std::string::npos;
+}
+
 /// One look at one process.
 void look_at(const std::string& pid, const struct stat& directory, int process,
              ProcessSigns& signs) {
@@ -91,8 +95,7 @@ void look_at(const std::string& pid, const struct stat& directory, int process,
   const auto states = words_of(status, "State:");
   if (names.empty() || states.empty() || states.front().starts_with('Z')) return;
   const std::string& name = names.front();
-  const bool is_server =
-      name.find("postgres") != std::string::npos || name.find("postmaster") != std::string::npos;
+  const bool is_server = is_server_name(name);
   // One number for each process space that it is in, our own first.
   const auto numbers = words_of(status, "NSpid:");
   const bool is_elsewhere = numbers.size() > 1;
@@ -160,6 +163,30 @@ ProcessSigns look_at_processes(const struct stat& directory, int process) {
   return signs;
 }
 
+std::vector<SeenServer> seen_servers() {
+  std::vector<SeenServer> servers;
+  for (const std::string& pid : list_directory("/proc")) {
+    if (!is_digits(pid)) continue;
+    const fs::path proc = fs::path("/proc") / pid;
+    const auto names = words_of(read_proc(proc / "status"), "Name:");
+    if (names.empty() || !is_server_name(names.front())) continue;
+    SeenServer server{proc / "cwd", proc / "root", {}, {}, {}};
+    std::error_code hidden;
+    if (::stat(server.directory.c_str(), &server.status) != 0 ||
+        !fs::exists(server.directory / "global/pg_control", hidden))
+      continue;
+    // Its children work there, too.
+    const bool known = std::any_of(servers.begin(), servers.end(), [&](const SeenServer& one) {
+      return one.status.st_dev == server.status.st_dev && one.status.st_ino == server.status.st_ino;
+    });
+    if (known) continue;
+    server.path = link_text(server.directory.c_str());
+    server.process = format("process {}, {}", pid, names.front());
+    servers.push_back(std::move(server));
+  }
+  return servers;
+}
+
 MemorySign look_at_memory(const PostmasterFile& file) {
   if (!file.memory) return MemorySign::none;
   struct shmid_ds segment {};
@@ -190,23 +217,29 @@ bool answers_at_socket(const PostmasterFile& file) {
 }
 
 std::string open_for_writing(const fs::path& data_directory) {
-  if (!is_on_local_disk(data_directory)) return {};  // NFS refuses leases for reasons of its own
   for (const char* const folder : {"pg_wal", "global"}) {
-    std::error_code gone;
-    for (fs::directory_iterator file(data_directory / folder, gone), end; !gone && file != end;
-         file.increment(gone)) {
-      std::error_code ignored;
-      if (!file->is_regular_file(ignored)) continue;
-      const Fd fd(::open(file->path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      if (!fd) continue;
-      // Who opens the file within the instant that we have the lease sends us a signal: one that
-      // does nothing.
-      if (::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) continue;
-      if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) == 0) {
-        ::fcntl(fd.get(), F_SETLEASE, F_UNLCK);
-      } else if (errno == EAGAIN) {
-        return file->path().native();
-      }
+    const std::string open = open_for_writing_in(data_directory / folder, SIZE_MAX);
+    if (!open.empty()) return open;
+  }
+  return {};
+}
+
+std::string open_for_writing_in(const fs::path& folder, std::size_t most) {
+  if (!is_on_local_disk(folder)) return {};  // NFS refuses leases for reasons of its own
+  std::error_code gone;
+  for (fs::directory_iterator file(folder, gone), end; !gone && file != end && most > 0;
+       file.increment(gone), --most) {
+    std::error_code ignored;
+    if (!file->is_regular_file(ignored)) continue;
+    const Fd fd(::open(file->path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) continue;
+    // Who opens the file within the instant that we have the lease sends us a signal: one that
+    // does nothing.
+    if (::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) continue;
+    if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) == 0) {
+      ::fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+    } else if (errno == EAGAIN) {
+      return file->path().native();
     }
   }
   return {};

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -40,6 +42,19 @@ bool answers_at_socket(const PostmasterFile& file);
 /// A file of the cluster that some process of this machine, in whatever container, has open for
 /// writing; empty when none is found, which proves nothing.
 std::string open_for_writing(const std::filesystem::path& data_directory);
+
+/// The same of one directory's files, of which at most so many are looked at.
+std::string open_for_writing_in(const std::filesystem::path& folder, std::size_t most);
+
+/// A server at work that this process may look at.
+struct SeenServer {
+  std::filesystem::path directory;  // its data directory, as /proc reaches it
+  std::filesystem::path root;       // its root directory, in the same way
+  std::filesystem::path path;       // the data directory as it says itself
+  std::string process;              // "process 7, postgres"
+  struct stat status {};            // of the data directory
+};
+std::vector<SeenServer> seen_servers();
 
 /// Is the file system one that only this machine writes to?
 bool is_on_local_disk(const std::filesystem::path& path);

@@ -253,6 +253,12 @@ def test_an_older_backup_over_a_newer_cluster_in_place(make_stanza):
     late = next((stanza.home / "late").iterdir())
     arguments = ("restore", "--delta", "--type=name", "--target=here", "--target-action=promote", f"--set={label}",
                  "--output=json")
+    # The link alone does not say whose the new tablespace is.
+    before = tree(cluster.data, stanza.home / "late")
+    refused = stanza.cairn.run(*arguments)
+    assert refused.code == 1 and f'"{stanza.home / "late"}"' in refused.err and f"--remove-tablespace={stanza.home / 'late'}" in refused.err
+    assert tree(cluster.data, stanza.home / "late") == before
+    arguments = (*arguments, f"--remove-tablespace={stanza.home / 'late'}")
     plan = stanza.cairn.ok(*arguments, "--dry-run").json["restore"]
     assert plan["remove-files"] > 250 and str(late) in plan["removes"], plan  # the new database
     # Damage that shows only when half is done: nothing starts, and the mark knows what is still to be emptied.

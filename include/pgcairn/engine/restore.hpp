@@ -73,8 +73,9 @@ struct RestoreOptions {
   bool isolated = false;            // it is a copy that must not reach out, or to the original
   bool sandboxed = false;           // something else keeps replay off other places: do not look
   std::filesystem::path original;   // the stanza's own data directory on this host; empty: unknown
-  std::vector<std::string> allow_tablespaces;  // locations that replay may create one in
-  std::string restore_command;                 // for the restored server; %f and %p in it
+  std::vector<std::string> remove_tablespaces;  // not in the backup, and may be emptied
+  std::vector<std::string> allow_tablespaces;   // locations that replay may create one in
+  std::string restore_command;                  // for the restored server; %f and %p in it
   unsigned workers = 2;
   // Memory for the list of what is to be written; a longer one is worked off in several goes.
   std::uint64_t batch_bytes = 64 * kMiB;
