@@ -18,7 +18,13 @@ fs::path real_path(const fs::path& path) {
   std::error_code error;
   const fs::path found = fs::weakly_canonical(path, error);
   if (error) throw SystemError(format("cannot examine \"{}\"", path.native()), error.value());
-  return found.has_filename() ? found : found.parent_path();
+  const fs::path real = found.has_filename() ? found : found.parent_path();
+  const auto status = stat_if_exists(real);
+  if (status && S_ISLNK(status->st_mode)) {
+    throw UsageError(format("\"{}\" is a symbolic link that leads nowhere", path.native()),
+                     "make the directory that it leads to, or remove it; nothing was touched");
+  }
+  return real;
 }
 
 }  // namespace
@@ -125,12 +131,7 @@ void resolve_roots(RestorePlan& plan) {
   std::map<fs::path, fs::path> real;
   const auto add = [&](const fs::path& root) {
     if (root.empty()) return;
-    const fs::path resolved = real_path(root);
-    if (fs::is_symlink(fs::symlink_status(resolved))) {
-      throw UsageError(format("\"{}\" is a symbolic link that leads nowhere", root.native()),
-                       "make the directory that it leads to, or remove it; nothing was touched");
-    }
-    real.emplace(root, resolved);
+    real.emplace(root, real_path(root));
   };
   add(plan.data_directory);
   add(plan.options.config_to);

@@ -370,6 +370,10 @@ def test_tablespaces_made_while_a_backup_copies_are_in_the_marker(stanza15, home
     assert copied, "the tablespace came too late to be copied"
     cluster.wait_for_archived()
     live = compare.tree_state(home / "late")
-    copy = stanza15.restore("copy", f"--tablespace-map-all={home}/maps")
+    # Replay would create it at its original place: no isolated copy may do that.
+    refused = stanza15.try_restore(home / "copy", f"--tablespace-map-all={home}/maps")
+    assert refused.code == 2 and "during backup" in refused.err and not (home / "copy").exists(), refused
+    cluster.stop()
+    copy = stanza15.restore("copy", "--replace", f"--tablespace-map-all={home}/maps")
     assert os.readlink(copy.data / "pg_tblspc" / copied.pop()) == f"{home}/maps/late"
     assert compare.tree_state(home / "late") == live
