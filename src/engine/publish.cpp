@@ -43,6 +43,32 @@ std::optional<std::uint64_t> first_missing(storage::Driver& driver, const std::s
   return missing;
 }
 
+void take_back(repo::Repository& repository, const std::string& stanza,
+               const repo::BackupInfo& info, const LockedError& cause) {
+  const std::string key = repo::marker_key(stanza, info.label);
+  log_warn(format("backup {} is taken back from repository \"{}\": {}", info.label,
+                  repository.name(), cause.message()));
+  repository.fence().clear();  // it is of a lease that we no longer have
+  repository.driver().remove({&key, 1});
+}
+
+/// What goes wrong in `action` leaves the marker where it is.
+void saying_that_it_may_be_listed(const repo::Repository& repository, const repo::BackupInfo& info,
+                                  const std::function<void()>& action) {
+  const auto unknown = [&] {
+    return format(
+        "confirming backup {} in repository \"{}\": it may be listed although this run failed, and "
+        "lack files if another run took the lease; verify tells",
+        info.label, repository.name());
+  };
+  try {
+    doing(unknown, action);
+  } catch (const Interrupted&) {
+    log_warn(format("interrupted while {}", unknown()));
+    throw;
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> first_missing(repo::Repository& repository, const std::string& stanza,
@@ -73,16 +99,17 @@ void publish(repo::Repository& repository, const std::string& stanza, const repo
   }
   check_lease();
   put_marker();
-  try {
-    check_lease();
-  } catch (LockedError& error) {
-    const std::string key = repo::marker_key(stanza, info.label);
-    log_warn(format("backup {} is taken back from repository \"{}\": {}", info.label,
-                    repository.name(), error.message()));
-    repository.fence().clear();  // it is of a lease that we no longer have
-    repository.driver().remove({&key, 1});
-    throw;
-  }
+  std::optional<LockedError> lost;
+  // Only a lease that is known to be lost takes a good backup back.
+  saying_that_it_may_be_listed(repository, info, [&] {
+    try {
+      check_lease();
+    } catch (const LockedError& error) {
+      lost = error;
+      take_back(repository, stanza, info, error);
+    }
+  });
+  if (lost) throw LockedError(*lost);
 }
 
 }  // namespace pgcairn::engine

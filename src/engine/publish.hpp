@@ -17,7 +17,8 @@ std::optional<std::string> first_missing(repo::Repository& repository, const std
 /// The last step of a backup and of a copy: `put_marker`, between two looks at the lease. Before it
 /// all that the marker names must be there. When the lease was lost before, there is no marker;
 /// when it was lost meanwhile, the marker is taken back, as the other run may remove what it names.
-/// Throws LockedError then.
+/// Throws LockedError then. When the last look fails for another reason the marker stays, and the
+/// error says that the backup may be listed.
 void publish(repo::Repository& repository, const std::string& stanza, const repo::BackupInfo& info,
              const std::function<void()>& check_lease, const std::function<void()>& put_marker);
 

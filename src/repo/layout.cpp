@@ -113,9 +113,11 @@ bool is_document(std::string_view key) {
 }
 
 bool needs_lease(std::string_view operation, std::string_view key) {
-  if (operation == "remove") return !key.starts_with("lease/");
-  const std::size_t slash = key.find('/');
-  return slash != std::string_view::npos && key.substr(slash).starts_with("/backup/");
+  if (operation == "remove") return !key.starts_with(kLeasesPrefix);
+  // Only below a stanza's own folder: the stanza may be called "backup", and its leases not wait
+  // for themselves.
+  const std::string_view stanza = key.substr(0, key.find('/'));
+  return is_stanza_name(stanza) && key.starts_with(marker_prefix(stanza));
 }
 
 std::string document_name(std::string_view key, std::string_view prefix) {

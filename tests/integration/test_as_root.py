@@ -175,33 +175,109 @@ def test_a_state_path_that_is_roots_is_named_with_its_owner(backed_up):
     backed_up.cairn.ok("backup")
 
 
-def sudo_line(said):
-    return next(line for line in said.splitlines() if "run it as the right one: " in line).partition("run it as the right one: ")[2]
+def given_lines(said):
+    """The lines for a shell in the hint of a refusal: chown and sudo."""
+    lines = said.splitlines()
+    give = [line.partition(" the repository: ")[2] for line in lines if "hint: give " in line]
+    return give, [line.partition("run it as the right one: ")[2] for line in lines if "run it as the right one: " in line]
 
 
 @pytest.mark.skipif(shutil.which("sudo") is None, reason="sudo is not installed")
-def test_owners_that_differ_are_refused_with_a_command_that_works(backed_up):
+def test_owners_that_differ_are_refused_with_commands_that_work(backed_up):
     stanza = backed_up
     stanza.cluster.stop()
     stanza.cairn.config.chmod(0o644)
     nobody = pwd.getpwnam("nobody")
-    chown_all(stanza.repo, nobody.pw_uid, nobody.pw_gid)
-    before = compare.tree_state(stanza.repo)
     label = stanza.label
     for args in (["verify"], ["hold", label, "--reason=it's \"me\" & $HOME"], ["annotate", label, "a=b c"], ["expire", "--keep-last=9"]):
+        chown_all(stanza.repo, nobody.pw_uid, nobody.pw_gid)
+        before = compare.tree_state(stanza.repo)
         refused = as_root(stanza, *args, env={"PGCAIRN_LOG_LEVEL": "detail"})
         assert refused.returncode == 2, refused.stderr
         assert f'repository "{stanza.repo}" belongs to nobody' in refused.stderr and "belongs to postgres" in refused.stderr
         assert compare.tree_state(stanza.repo) == before
-        line = sudo_line(refused.stderr)
-        assert line.startswith("sudo --preserve-env=PGCAIRN_LOG_LEVEL -u nobody ")
+        (give,), (line,) = given_lines(refused.stderr)
+        assert line.startswith("sudo --preserve-env=PGCAIRN_LOG_LEVEL -u postgres ")
+        subprocess.run(["sh", "-c", give], check=True)
         done = system.run(["sh", "-c", line], check=False, as_server=False, env={"PGCAIRN_LOG_LEVEL": "error"})
-        assert "root cannot tell" not in done.stderr
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        assert owners(stanza.repo) == {(nobody.pw_uid, nobody.pw_gid)}
-        before = compare.tree_state(stanza.repo)
-    # What needs the cluster names the one who can read it.
-    assert " -u postgres " in sudo_line(as_root(stanza, "backup").stderr)
+        assert owners(stanza.repo) == server()
+
+
+def test_a_cluster_of_a_number_without_a_name_is_named_with_chown_alone(backed_up):
+    stanza = backed_up
+    stanza.cluster.stop()
+    stanza.cairn.config.chmod(0o644)
+    chown_all(stanza.cluster.data, NAMELESS, NAMELESS)
+    refused = as_root(stanza, "hold", stanza.label, "--reason=x")
+    assert refused.returncode == 2 and "sudo" not in refused.stderr, refused.stderr
+    (give,), lines = given_lines(refused.stderr)
+    assert lines == [] and f"chown -R {NAMELESS}:{NAMELESS} " in give
+    subprocess.run(["sh", "-c", give], check=True)
+    done = as_root(stanza, "hold", stanza.label, "--reason=x")
+    assert done.returncode == 0, done.stderr
+    user = system.server_user()
+    chown_all(stanza.cluster.data, user.pw_uid, user.pw_gid)
+
+
+def test_a_repository_that_shows_another_owner_is_used_by_the_servers_user(doubled):
+    """As NFS with all_squash and CIFS show it: who owns the files is not who may use them."""
+    stanza = doubled
+    stanza.cairn.config.chmod(0o644)
+    user, nobody = system.server_user(), pwd.getpwnam("nobody")
+    label = stanza.backup("--repo=all")["label"]
+    print(f"seed {SEED}")
+    choices = random.Random(SEED)
+    writers = [["verify"], ["check"], ["backup", "--repo=all"], ["hold", label, "--reason=x"], ["expire", "--keep-last=9"]]
+    readers = [["info"], ["repo-ls", "--repo=local"], ["key-list", "--repo=other"], ["health"]]
+    for _ in range(3):
+        uid = choices.choice([nobody.pw_uid, NAMELESS, 2000])
+        by_group = choices.choice([True, False])
+        places = choices.choice([[stanza.repo], [stanza.other], [stanza.repo, stanza.other]])
+        for place in places:
+            chown_all(place, uid, user.pw_gid if by_group else uid)
+            subprocess.run(["chmod", "-R", "u=rwX,g=rwX,o=" if by_group else "a=rwX", str(place)], check=True)
+        for args in [choices.choice(readers), *choices.sample(writers, 3)]:
+            told = f"seed {SEED}: {places} of {uid}, by group {by_group}: {args[0]}"
+            done = as_root(stanza, *args)
+            assert done.returncode == 0 or args[0] == "health", f"{told}\n{done.stdout}{done.stderr}"
+            assert "running as postgres, the owner of " in done.stderr, f"{told}\n{done.stderr}"
+            made = owners(stanza.repo, stanza.other, stanza.cairn.state_path)
+            assert {owner for owner, _ in made} <= {uid, user.pw_uid}, told
+        # What may be read only is read, and not written.
+        for place in places:
+            subprocess.run(["chmod", "-R", "go-w", str(place)], check=True)
+        for args in readers:
+            done = as_root(stanza, *args)
+            assert (done.returncode == 0 or args[0] == "health") and "running as postgres" in done.stderr, f"{args}\n{done.stderr}"
+        refused = as_root(stanza, "hold", label, "--reason=x")
+        assert refused.returncode == 2 and " -u postgres " in refused.stderr and "#" not in refused.stderr, refused.stderr
+        for place in (stanza.repo, stanza.other):
+            chown_all(place, user.pw_uid, user.pw_gid)
+            subprocess.run(["chmod", "-R", "u=rwX,g=rX,o=", str(place)], check=True)
+
+
+def test_a_repository_that_cannot_be_looked_at_has_no_say(doubled):
+    """A link that leads to itself fails like the directory of a server that is gone: with neither "absent" nor "forbidden"."""
+    stanza = doubled
+    stanza.backup("--repo=all")
+    shutil.rmtree(stanza.other)
+    stanza.other.symlink_to(stanza.other)
+    done = as_root(stanza, "info", "--repo=local")
+    assert done.returncode == 0, done.stderr
+    done = as_root(stanza, "backup", "--repo=all")
+    assert f'cannot examine "{stanza.other}' in done.stderr and "running as postgres" in done.stderr, done.stderr
+    assert len(stanza.cairn.ok("repo-ls", "--repo=local", f"{stanza.name}/backup/").out.split()) >= 2
+    assert owners(stanza.repo, stanza.cairn.state_path) == server()
+    # Where nothing else says as whom, root does not go on as root.
+    del stanza.cairn.tables["repo.local"]
+    stanza.cairn.save()
+    stanza.cluster.stop()
+    shutil.rmtree(stanza.cluster.data)
+    shutil.rmtree(stanza.cairn.state_path)
+    done = as_root(stanza, "stop", "--reason=x")
+    assert done.returncode == 1 and "cannot examine" in done.stderr, done.stderr
+    assert not stanza.cairn.state_path.exists()
 
 
 def test_any_owner_that_all_is_of_is_taken_and_any_difference_refused(backed_up):

@@ -85,6 +85,48 @@ TEST_CASE("no key of a stanza is one of the repository itself") {
   }
 }
 
+TEST_CASE("a stanza may be called like a folder inside of a stanza") {
+  const std::string label = "20261121-010203F";
+  const std::string cluster = "17-7354812345678901234";
+  const std::string segment = "000000010000000A000000FF";
+  for (const std::string stanza :
+       {"backup", "data", "wal", "manifest", "pack", "clusters", "leases", "pgcairn", "json",
+        "main", "BACKUP", "keys", "records"}) {
+    INFO(stanza);
+    REQUIRE(is_stanza_name(stanza));
+    const std::string marker = marker_key(stanza, label);
+    const std::string documents[] = {lease_key(stanza, 1), record_key(stanza, "x"),
+                                     cluster_key(stanza, cluster)};
+    const std::string objects[] = {manifest_key(stanza, label, 0), pack_key(stanza, label, 0),
+                                   wal_key(stanza, cluster, segment)};
+    CHECK(needs_lease("put", marker));
+    CHECK(needs_lease("remove", marker));
+    CHECK(is_document(marker));
+    CHECK_FALSE(tells_of_repository(marker));
+    for (const std::string& key : documents) {
+      INFO(key);
+      CHECK_FALSE(needs_lease("put", key));
+      CHECK(needs_lease("remove", key) == (key != lease_key(stanza, 1)));
+      CHECK(is_document(key));
+      CHECK(tells_of_repository(key) == (key != lease_key(stanza, 1)));
+      CHECK(parse_key(key)->kind == ObjectKind::document);
+    }
+    for (const std::string& key : objects) {
+      INFO(key);
+      CHECK_FALSE(needs_lease("put", key));
+      CHECK(needs_lease("remove", key));
+      CHECK_FALSE(is_document(key));
+      CHECK_FALSE(tells_of_repository(key));
+      CHECK(parse_key(key)->stanza == stanza);
+    }
+    CHECK_FALSE(needs_lease("put", stanza));
+  }
+  for (const std::string& key : {std::string(kRepositoryKey), slot_key(1)}) {
+    CHECK_FALSE(needs_lease("put", key));
+    CHECK(tells_of_repository(key));
+  }
+}
+
 TEST_CASE("labels of backups") {
   for (const char* good : {"20261121-010203F", "20261121-010203F_20261122-010203I",
                            "20261121-010203F_20261122-010203D"})
