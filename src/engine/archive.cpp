@@ -177,10 +177,12 @@ class GuardedFile {
   void finish() {
     if (!segment_ || !segment_->forbidden()) return;
     const postgres::CreatedTablespace& found = *segment_->forbidden();
-    if (!guard_->until || found.start < *guard_->until) refuse(found);
-    // Recovery ends before it. Should that be changed, the WAL ends here for it.
-    log_info(
-        format("{} is handed out up to the record that leads to \"{}\"", name_, found.location));
+    if (!is_read_ahead(found)) refuse(found);
+    log_warn(format(
+        "{} is handed out without the WAL from {} on: there tablespace {} is created in "
+        "\"{}\", a place that is not this copy's. Recovery was planned to end at {}; it "
+        "cannot go further without a new restore",
+        name_, to_string(found.start), found.oid, found.location, to_string(*guard_->until)));
     const Buffer nothing = zeros(written_bytes_ - segment_->harmless_bytes());
     write_at(file_.fd(), nothing, segment_->harmless_bytes(), name_);
   }
@@ -190,6 +192,14 @@ class GuardedFile {
     Buffer buffer(count);
     std::memset(buffer.data(), 0, count);
     return buffer;
+  }
+  /// Does recovery end before the record, and need the segment nevertheless? It holds the end, or
+  /// is read ahead of it (wal_decode_buffer_size, half a megabyte, from 15 on). Any other would end
+  /// recovery short of its WAL, as if it were whole, where somebody has removed the target.
+  bool is_read_ahead(const postgres::CreatedTablespace& found) const {
+    if (!guard_->until || found.start < *guard_->until) return false;
+    const std::uint64_t last = guard_->until->value / header_.segment_bytes + 1;
+    return header_.page_address.value / header_.segment_bytes <= last;
   }
   [[noreturn]] void refuse(const postgres::CreatedTablespace& found) const {
     throw ForbiddenPlace(
