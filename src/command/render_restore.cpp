@@ -278,6 +278,8 @@ std::string restore_end_text(const engine::RestorePlan& plan,
               : format("It is an isolated copy; its port is {}.\n", port_of(plan));
   text += engine::has_target(plan.options.type) ? "It replays WAL up to the target.\n"
                                                 : "It replays the WAL that there is.\n";
+  if (const auto end = engine::guarded_end(plan))
+    text += format("It cannot go past LSN {} without a new restore.\n", to_string(*end));
   if (pauses(plan.options)) {
     text += "At the target it pauses and can be read. Go on with: SELECT pg_wal_replay_resume();\n";
   }

@@ -1,4 +1,5 @@
 #include "cluster.hpp"
+#include "page_before.hpp"
 #include "wal_guard.hpp"
 #include "wal_source.hpp"
 
@@ -13,8 +14,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include <fcntl.h>
 
 namespace pgcairn::engine {
 
@@ -154,78 +153,6 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
 
 namespace {
 
-/// The last page of the segment before the one that is handed out, which recovery had before: from
-/// pg_wal, where the server keeps it, or from an archive. Its timeline may be an earlier one.
-class PageBefore {
- public:
-  PageBefore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-             const repo::Cluster& cluster, fs::path pg_wal)
-      : stanza_(stanza),
-        repositories_(repositories),
-        cluster_(cluster),
-        pg_wal_(std::move(pg_wal)) {}
-
-  Buffer read(const std::string& segment, const postgres::WalHeader& header, bool is_first) const {
-    const Lsn address{header.page_address.value - postgres::kWalPageBytes};
-    const std::uint64_t number = header.page_address.value / header.segment_bytes;
-    std::exception_ptr unknown;
-    // The segment's own header may name an earlier timeline: a promotion copies the first one.
-    Timeline timeline = parse_wal_segment_name(segment, header.segment_bytes)->timeline;
-    for (; number > 0 && timeline > 0; --timeline) {
-      const std::string name = wal_segment_name({timeline, number - 1}, header.segment_bytes);
-      Buffer page = in_pg_wal(name, header.segment_bytes);
-      if (is_page(page, address)) return page;
-      page = in_archive(name, unknown);
-      if (is_page(page, address)) return page;
-    }
-    if (unknown) std::rethrow_exception(unknown);
-    if (is_first) return {};
-    throw Error(
-        format("the segment before {} is neither in pg_wal nor in the archive, so it is not known "
-               "whether a record that runs from it leads out of this copy",
-               to_string(header.page_address)),
-        "restore again; it begins with a newer backup");
-  }
-
- private:
-  static bool is_page(const Buffer& page, Lsn address) {
-    constexpr std::size_t address_at = 8;
-    return page.size() == postgres::kWalPageBytes &&
-           load_le<std::uint64_t>(page.data() + address_at) == address.value;
-  }
-  Buffer in_pg_wal(const std::string& name, std::uint64_t segment_bytes) const {
-    Buffer page;
-    const auto file = open_if_exists(pg_wal_ / name, O_RDONLY);
-    if (!file) return page;
-    page.resize(postgres::kWalPageBytes);
-    page.resize(read_at(*file, page.writable(), segment_bytes - page.size(), pg_wal_ / name));
-    return page;
-  }
-  Buffer in_archive(const std::string& name, std::exception_ptr& unknown) const {
-    for (repo::Repository& repository : repositories_) {
-      try {
-        Buffer content;
-        repository.open();
-        if (!repository.get_wal(stanza_.name, cluster_, name,
-                                [&](Bytes piece) { content.append(piece); }) ||
-            content.size() < postgres::kWalPageBytes)
-          continue;
-        Buffer page;
-        page.append(content.bytes().last(postgres::kWalPageBytes));
-        return page;
-      } catch (const Error&) {
-        if (!unknown) unknown = std::current_exception();
-      }
-    }
-    return {};
-  }
-
-  const StanzaSettings& stanza_;
-  std::span<repo::Repository> repositories_;
-  const repo::Cluster& cluster_;
-  fs::path pg_wal_;
-};
-
 /// Writes what is handed out, as far as the guard lets it.
 class GuardedFile {
  public:
@@ -244,17 +171,18 @@ class GuardedFile {
       header_ = postgres::parse_wal_header(piece, name_);
       segment_.emplace(*guard_, header_.page_address);
     }
-    segment_->add(
-        piece, [&] { return before_.read(name_, header_, guard_->from >= header_.page_address); });
+    segment_->add(piece, [&] { return before_.read(name_, header_); });
   }
 
   void finish() {
     if (!segment_ || !segment_->forbidden()) return;
     const postgres::CreatedTablespace& found = *segment_->forbidden();
-    if (!guard_->until || found.start < *guard_->until) refuse(found);
-    // Recovery ends before it. Should that be changed, the WAL ends here for it.
-    log_info(
-        format("{} is handed out up to the record that leads to \"{}\"", name_, found.location));
+    if (!is_read_ahead(found)) refuse(found);
+    log_warn(format(
+        "{} is handed out without the WAL from {} on: there tablespace {} is created in "
+        "\"{}\", a place that is not this copy's. Recovery was planned to end at {}; it "
+        "cannot go further without a new restore",
+        name_, to_string(found.start), found.oid, found.location, to_string(*guard_->until)));
     const Buffer nothing = zeros(written_bytes_ - segment_->harmless_bytes());
     write_at(file_.fd(), nothing, segment_->harmless_bytes(), name_);
   }
@@ -264,6 +192,14 @@ class GuardedFile {
     Buffer buffer(count);
     std::memset(buffer.data(), 0, count);
     return buffer;
+  }
+  /// Does recovery end before the record, and need the segment nevertheless? It holds the end, or
+  /// is read ahead of it (wal_decode_buffer_size, half a megabyte, from 15 on). Any other would end
+  /// recovery short of its WAL, as if it were whole, where somebody has removed the target.
+  bool is_read_ahead(const postgres::CreatedTablespace& found) const {
+    if (!guard_->until || found.start < *guard_->until) return false;
+    const std::uint64_t last = guard_->until->value / header_.segment_bytes + 1;
+    return header_.page_address.value / header_.segment_bytes <= last;
   }
   [[noreturn]] void refuse(const postgres::CreatedTablespace& found) const {
     throw ForbiddenPlace(
@@ -299,7 +235,7 @@ Fetched fetch_from(repo::Repository& repository, const Request& request) {
   const auto& [stanza, repositories, cluster, name, destination, guard] = request;
   repository.open();
   AtomicFile file(destination, 0600);
-  const PageBefore before(stanza, repositories, cluster, destination.parent_path());
+  const PageBefore before(stanza.name, repositories, cluster, destination.parent_path());
   GuardedFile guarded(file, name, guard, before);
   if (!repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) { guarded.write(piece); })) {
     // Certain only when this stanza is the cluster's: otherwise the question was put to the wrong

@@ -91,12 +91,23 @@ std::string earlier_target(const RestorePlan& plan) {
              earlier_target(plan), shell_quote(found.location)));
 }
 
+/// Is restore_command the operator's?
+bool has_own_command(const RestoreOptions& options) {
+  return options.type == RestoreType::preserve ||
+         std::any_of(options.recovery_options.begin(), options.recovery_options.end(),
+                     [](const auto& one) { return one.first == "restore_command"; });
+}
+
 void note_what_is_left(RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
-  const auto own = std::find_if(options.recovery_options.begin(), options.recovery_options.end(),
-                                [](const auto& one) { return one.first == "restore_command"; });
-  if (options.isolated &&
-      (options.type == RestoreType::preserve || own != options.recovery_options.end())) {
+  if (const auto end = guarded_end(plan)) {
+    plan.notes.push_back(
+        format("this copy cannot go past LSN {} without a new restore: what the WAL after it leads "
+               "to is not known, and archive-get withholds what would lead to the original's "
+               "places",
+               to_string(*end)));
+  }
+  if (options.isolated && has_own_command(options)) {
     plan.notes.push_back(
         "restore_command is not pgcairn's: nothing keeps recovery from creating tablespaces that "
         "are made after this plan at the original's places");
@@ -124,6 +135,12 @@ postgres::Settings isolation_of(const RestorePlan& plan) {
                        [&](const auto& own) { return own.first == one.first; });
   });
   return settings;
+}
+
+std::optional<Lsn> guarded_end(const RestorePlan& plan) {
+  const RestoreOptions& options = plan.options;
+  if (!options.isolated || signal_file(options.type).empty() || has_own_command(options)) return {};
+  return plan.way.end;
 }
 
 void plan_isolation(RestorePlan& plan) {

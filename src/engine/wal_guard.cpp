@@ -36,7 +36,9 @@ void GuardedSegment::add(Bytes piece, const std::function<Buffer()>& last_page_b
   const std::size_t whole = rest_.size() / postgres::kWalPageBytes * postgres::kWalPageBytes;
   if (whole == 0) return;
   const Bytes pages = rest_.bytes().first(whole);
-  if (next_ == start_ && postgres::may_continue_tablespace(pages.first(postgres::kWalPageBytes))) {
+  // Recovery does not replay what begins before `from`.
+  if (next_ == start_ && guard_.from < start_ &&
+      postgres::may_continue_tablespace(pages.first(postgres::kWalPageBytes))) {
     const Buffer before = last_page_before();
     if (before.size() == postgres::kWalPageBytes)
       reader_.read(before, Lsn{start_.value - postgres::kWalPageBytes});

@@ -200,6 +200,32 @@ def test_a_guard_stops_a_copy_whose_tablespace_came_after_the_plan(original, rng
     assert not list((copy.data / "pg_tblspc").iterdir())
 
 
+def test_a_guard_cuts_only_what_is_read_ahead_of_the_end(original, rng):
+    stanza, live = original, original.cluster
+    start, end = (live.sql("SELECT pg_current_wal_insert_lsn()") for _ in "ab")
+    segments = []
+    for number in range(rng.randint(4, 6)):
+        live.create_tablespace(f"later{number}", stanza.home / f"later{number}")
+        segments.append(live.switch_wal())
+    live.wait_for_archived()
+    fetched = stanza.home / "fetched"
+
+    def get(segment, guard):
+        fetched.unlink(missing_ok=True)
+        return stanza.cairn.run("archive-get", segment, fetched, f"--guard={guard}")
+    for distance, segment in enumerate(segments):
+        result = get(segment, f"{start},{end}")
+        if distance > 1:
+            assert result.code == 200 and f"later{distance}" in result.err and not fetched.exists(), (distance, result)
+        else:
+            assert result.code == 0 and "WARN" in result.err and f"planned to end at {end}" in result.err, (distance, result)
+            assert fetched.stat().st_size == 16 << 20 and not fetched.read_bytes().rstrip(b"\0").endswith(b"later")
+        assert get(segment, start).code == 200 and not fetched.exists()
+    plan = stanza.try_restore(stanza.home / "copy", "--type=lsn", f"--target={end}", "--target-exclusive")
+    until = re.search(r"--guard=[0-9A-F/]+,([0-9A-F/]+)", (stanza.home / "copy/postgresql.auto.conf").read_text()).group(1)
+    assert plan.code == 0 and plan.out.count(f"cannot go past LSN {until} without a new restore") == 2, plan
+
+
 def test_what_is_archived_from_a_directory_that_is_not_the_stanzas(stanza15):
     stanza, live = stanza15, stanza15.cluster
     live.configure(wal_keep_size="1GB")

@@ -34,8 +34,9 @@ enum class Fetched {
 };
 /// Writes the archived file `name` to `destination` (beside it, then renamed). Tries the
 /// repositories in order; throws when none had it and at least one could not answer, with the
-/// reason of each. A segment with a record that `guard` forbids is refused, or, when recovery ends
-/// before it, handed out up to it, as if the WAL ended there.
+/// reason of each. A segment with a record that `guard` forbids is refused; the one in which
+/// recovery ends, and the next, which is read ahead, are handed out up to such a record after that
+/// end, with a warning.
 Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                     const std::string& name, const std::filesystem::path& destination,
                     const std::optional<WalGuard>& guard = {});

@@ -221,6 +221,9 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
 /// What an isolated copy's configuration is overruled by, the operator's own words considered;
 /// empty when it is none.
 postgres::Settings isolation_of(const RestorePlan& plan);
+/// Where recovery of an isolated copy ends, and beyond which its WAL may be withheld; nothing when
+/// that is not known, or nothing guards it.
+std::optional<Lsn> guarded_end(const RestorePlan& plan);
 
 /// What a restore did.
 struct RestoreResult {

@@ -106,3 +106,13 @@ TEST_CASE("the segment before is asked for only when its record may go on") {
   CHECK_FALSE(HandedOut(bytes, 0, {Lsn{kStart}, {}, {}}).asked_for_before);
   CHECK_FALSE(HandedOut(bytes, 1, {Lsn{kStart}, {}, {}}).asked_for_before);  // too long for one
 }
+
+TEST_CASE("what runs into the segment that recovery begins in is not asked for") {
+  const std::string bytes =
+      wal({filler(kSegment - 300), create_tablespace(1, "/" + std::string(900, 'd')), filler(100)},
+          kStart);
+  const Lsn second{kStart + kSegment};
+  CHECK(HandedOut(bytes, 1, {Lsn{kStart}, {}, {}}).asked_for_before);
+  CHECK_FALSE(HandedOut(bytes, 1, {second, {}, {}}).asked_for_before);
+  CHECK_FALSE(HandedOut(bytes, 1, {Lsn{second.value + kPage + 40}, {}, {}}).asked_for_before);
+}
