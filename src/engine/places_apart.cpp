@@ -1,5 +1,7 @@
 #include "places_apart.hpp"
 
+#include "restore_files.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -156,12 +158,11 @@ bool may_hold(PlaceKind outer, PlaceKind inner) {
   switch (outer) {
     case PlaceKind::data:
       return inner == PlaceKind::tablespace;
-    case PlaceKind::tablespace:
-      return inner == PlaceKind::tablespace || inner == PlaceKind::link;
     case PlaceKind::repository:
       return inner == PlaceKind::state;
     case PlaceKind::state:
       return true;
+    case PlaceKind::tablespace:
     case PlaceKind::link:
     case PlaceKind::config:
     case PlaceKind::drill:
@@ -200,15 +201,55 @@ void require_apart(const Located& moved, const Located& stays) {
              moved.place.moved_with));
 }
 
+/// A file, such as a certificate, is read where it is: nothing is put beside it.
+bool leads_to_a_file(const fs::path& link) {
+  std::error_code unknown;
+  const fs::file_type type = fs::status(link, unknown).type();
+  return !unknown && type != fs::file_type::directory && type != fs::file_type::not_found;
+}
+
 /// Adds what a symbolic link of the cluster leads to.
 void add_linked(std::vector<NamedPlace>& places, PlaceKind kind, std::string name,
                 const fs::path& link) {
   const auto status = stat_if_exists(link);
-  if (!status || !S_ISLNK(status->st_mode) || engine::is_within(link / ".", places.front().path))
+  if (!status || !S_ISLNK(status->st_mode) || leads_to_a_file(link) ||
+      engine::is_within(link / ".", places.front().path))
     return;
   places.push_back(
       {kind, std::move(name), link,
        kind == PlaceKind::tablespace ? "ALTER TABLESPACE, or a new one" : "another link"});
+}
+
+/// "PG_15_202209061"
+bool is_version_directory(std::string_view name) {
+  const std::vector<std::string> parts = split(name, '_');
+  return parts.size() == 3 && parts[0] == "PG" && is_digits(parts[1]) && is_digits(parts[2]);
+}
+
+/// What of a tablespace's location is the tablespace's. All of it where nobody lets us look.
+std::vector<fs::path> version_directories(const fs::path& location) {
+  std::vector<fs::path> found;
+  if (::faccessat(AT_FDCWD, location.c_str(), R_OK, AT_EACCESS) != 0) return {location};
+  for (const std::string& name : list_directory(location)) {
+    if (is_version_directory(name)) found.push_back(location / name);
+  }
+  return found;
+}
+
+/// What backups copy and restores empty.
+std::vector<NamedPlace> copied_places(const fs::path& data_directory) {
+  std::vector<NamedPlace> places;
+  for (const NamedPlace& place : places_of_cluster(data_directory)) {
+    if (place.kind != PlaceKind::tablespace) {
+      places.push_back(place);
+      continue;
+    }
+    for (const fs::path& directory : version_directories(place.path)) {
+      places.push_back(place);
+      places.back().path = directory;
+    }
+  }
+  return places;
 }
 
 }  // namespace
@@ -261,8 +302,8 @@ std::vector<NamedPlace> places_of_restore(const RestorePlan& plan) {
   places.push_back({PlaceKind::data, "the data directory", plan.data_directory, "--pg-path"});
   for (const TablespacePlan& space : plan.tablespaces) {
     places.push_back({PlaceKind::tablespace,
-                      format("tablespace {} (\"{}\")", space.oid, space.name), space.location,
-                      "--tablespace-map"});
+                      format("tablespace {} (\"{}\")", space.oid, space.name),
+                      space.location / tablespace_directory(plan.backup), "--tablespace-map"});
   }
   for (const LinkPlan& link : plan.links) {
     if (!link.location.empty())
@@ -276,9 +317,7 @@ std::vector<NamedPlace> places_of_restore(const RestorePlan& plan) {
 }
 
 void require_stanza_apart(const StanzaSettings& stanza) {
-  std::vector<NamedPlace> places = places_of_cluster(stanza.data_directory);
-  places.insert(places.end(), stanza.others.begin(), stanza.others.end());
-  require_apart(places);
+  require_apart(stanza.others, copied_places(stanza.data_directory));
 }
 
 }  // namespace pgcairn::engine
