@@ -7,6 +7,7 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include <fcntl.h>
@@ -60,11 +61,13 @@ struct Identity {
   fs::path rest;            // below it, and not there yet
 };
 
-/// A path with all that it is in, itself first, and what is mounted below it.
+/// A path with all that it is in, itself first, what is mounted below it, and the symbolic links
+/// that lead to it: who removes one of these loses the place.
 struct Location {
   fs::path real;
   std::vector<Identity> levels;
   std::vector<Identity> mounted;
+  std::vector<Location> ways;
 };
 
 fs::path joined(const fs::path& path, const fs::path& rest) {
@@ -124,7 +127,7 @@ Identity identity_of(const fs::path& existing, const Mounts& mounts) {
 Location locate(const fs::path& path, const Mounts& mounts) {
   auto [existing, rest] = existing_part(path);
   if (!rest.has_filename()) rest = rest.parent_path();  // of a path that ends with a slash
-  Location location{joined(existing, rest), {}, {}};
+  Location location{joined(existing, rest), {}, {}, {}};
   for (const auto& [number, mount] : mounts) {
     if (begins_with(mount.point, location.real))
       location.mounted.push_back({0, 0, mount.device, mount.root, {}});
@@ -136,6 +139,41 @@ Location locate(const fs::path& path, const Mounts& mounts) {
     rest = joined(existing.filename(), rest);
     existing = existing.parent_path();
   }
+}
+
+/// The symbolic links on the way along the path, each with its directory's links resolved.
+std::vector<fs::path> links_along(const fs::path& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error);
+  std::deque<fs::path> names(whole.begin(), whole.end());
+  std::vector<fs::path> links;
+  fs::path at = "/";
+  while (!names.empty() && links.size() < kMostLinks) {
+    const fs::path name = names.front();
+    names.pop_front();
+    const fs::path next = name == ".." ? at.parent_path() : at / name;
+    const fs::path target = name == ".." ? fs::path() : fs::read_symlink(next, error);
+    if (target.empty()) {
+      if (!name.empty() && name != ".") at = next;
+      continue;
+    }
+    links.push_back(next);
+    names.insert(names.begin(), target.begin(), target.end());
+  }
+  return links;
+}
+
+/// With the links that lead there.
+Location locate_with_ways(const fs::path& path, const Mounts& mounts) {
+  Location location = locate(path, mounts);
+  for (const fs::path& link : links_along(path)) {
+    Location way = locate(link.parent_path(), mounts);
+    way.real = link;
+    way.mounted.clear();
+    for (Identity& level : way.levels) level.rest = joined(level.rest, link.filename());
+    location.ways.push_back(std::move(way));
+  }
+  return location;
 }
 
 bool lies_within(const Location& path, const Identity& whole) {
@@ -183,18 +221,34 @@ struct Located {
   Location location;
 };
 
+/// The first link to `path` that is in the directory, and by which it is lost with that.
+const Location* way_within(const Location& path, const Location& directory) {
+  const auto found = std::find_if(path.ways.begin(), path.ways.end(),
+                                  [&](const Location& way) { return lies_within(way, directory); });
+  return found == path.ways.end() ? nullptr : &*found;
+}
+
+std::string relation(const Located& moved, const Located& stays, bool in, bool holds) {
+  if (in && holds) return "is also";
+  if (in) return "is in";
+  if (holds) return "holds";
+  if (const Location* const way = way_within(moved.location, stays.location))
+    return format("is reached through \"{}\", which is in", way->real.native());
+  const Location* const way = way_within(stays.location, moved.location);
+  return format("holds \"{}\", which leads to", way->real.native());
+}
+
 void require_apart(const Located& moved, const Located& stays) {
   const bool in = lies_within(moved.location, stays.location);
   const bool holds = lies_within(stays.location, moved.location);
-  if (!in && !holds) return;
-  const PlaceKind inner = in ? moved.place.kind : stays.place.kind;
-  const PlaceKind outer = in ? stays.place.kind : moved.place.kind;
-  if (in != holds && may_hold(outer, inner)) return;
+  const bool below = in || way_within(moved.location, stays.location) != nullptr;
+  const bool above = holds || way_within(stays.location, moved.location) != nullptr;
+  if (!below && !above) return;
+  const PlaceKind inner = below ? moved.place.kind : stays.place.kind;
+  const PlaceKind outer = below ? stays.place.kind : moved.place.kind;
+  if (below != above && may_hold(outer, inner)) return;
   throw UsageError(
-      format("{} {} {}", words(moved.place, moved.location),
-             in && holds ? "is also"
-             : in        ? "is in"
-                         : "holds",
+      format("{} {} {}", words(moved.place, moved.location), relation(moved, stays, in, holds),
              words(stays.place, stays.location)),
       format("each needs a directory apart from the other; name another with {}; nothing was "
              "touched",
@@ -267,7 +321,7 @@ void require_apart(const std::vector<NamedPlace>& places, const std::vector<Name
   const Mounts mounts = read_mounts();
   std::vector<Located> known;
   for (const NamedPlace& place : places) {
-    Located one{place, locate(place.path, mounts)};
+    Located one{place, locate_with_ways(place.path, mounts)};
     for (const Located& other : known) {
       const bool goes = one.place.kind >= other.place.kind;
       require_apart(goes ? one : other, goes ? other : one);
@@ -275,7 +329,7 @@ void require_apart(const std::vector<NamedPlace>& places, const std::vector<Name
     known.push_back(std::move(one));
   }
   for (const NamedPlace& place : others) {
-    const Located stays{place, locate(place.path, mounts)};
+    const Located stays{place, locate_with_ways(place.path, mounts)};
     for (const Located& one : known) require_apart(one, stays);
   }
 }

@@ -118,6 +118,29 @@ def test_a_repository_that_is_in_the_cluster_already_can_be_read_and_restored_el
     assert copy.must_start().wait_ready().sql("SELECT x FROM far") == "1"
 
 
+def test_what_is_reached_through_a_link_in_the_cluster_is_refused(source):
+    chance = random.Random(SEED)
+    cluster, home = source.cluster, source.home
+    cluster.stop()
+    link = chance.choice([cluster.data, cluster.data / "base", home / "wal", next((home / "space").glob("PG_*"))]) / "way"
+    link.symlink_to(home)
+    for key, table, path in (("path", "repo.local", link / "repo"), ("state-path", "global", link / "state")):
+        before = source.cairn.tables[table].get(key)
+        source.cairn.tables[table][key] = path
+        source.cairn.save()
+        held = compare.tree_state(cluster.data / "base")
+        for verb in (["stanza-create"], ["restore", "--delta", "--dry-run"], ["restore", "--delta", "--link-all"]):
+            if link.parent == home / "wal" and verb[-1] == "--dry-run":
+                continue  # without --link-all, the restore leaves what pg_wal led to
+            result = source.cairn.run(*verb)
+            assert result.code == 2 and str(link) in result.err, (verb, result)
+        assert compare.tree_state(cluster.data / "base") == held and os.path.lexists(link)
+        source.cairn.tables[table][key] = before
+        source.cairn.save()
+    link.unlink()
+    assert cluster.must_start().wait_ready().sql("SELECT x FROM far") == "1"
+
+
 @pytest.mark.slow
 def test_places_of_a_restore_that_overlap_are_refused(source):
     chance = random.Random(SEED)

@@ -179,6 +179,43 @@ TEST_CASE("an overlap is told with both places, what they are in truth, and what
                          "path in [repo.main]"}));
 }
 
+TEST_CASE("a place is also where each link on the way to it is", "[engine][places]") {
+  test::Random random(test::seed());
+  for (int round = 0; round < 40; ++round) {
+    test::TempDir root;
+    for (const char* const name : {"data/base", "far/off/repo", "side"})
+      fs::create_directories(root / name);
+    fs::path way = root / "far/off";  // a chain of links, of which one is in the data directory
+    const std::uint64_t links = 1 + test::below(random, 4);
+    const std::uint64_t lost = test::below(random, links);
+    for (std::uint64_t i = 0; i < links; ++i) {
+      const fs::path link = root /
+                            (i != lost                     ? "side"
+                             : test::below(random, 2) == 0 ? "data"
+                                                           : "data/base") /
+                            format("n{}", i);
+      fs::create_directory_symlink(
+          test::below(random, 2) == 0
+              ? way
+              : fs::relative(way.parent_path(), link.parent_path()) / way.filename(),
+          link);
+      way = link;
+    }
+    if (test::below(random, 2) == 0) way = way / ".." / "off";
+    using enum PlaceKind;
+    const NamedPlace cluster = place(data, root / "data");
+    for (const PlaceKind kind : {repository, PlaceKind::state, drill, config}) {
+      const NamedPlace moved = place(kind, way / "repo");
+      INFO(moved.path);
+      CHECK_THAT(test::error_of<UsageError>([&] { require_apart({moved}, {cluster}); }),
+                 test::Says({"is reached through", "which is in place 0"}));
+      CHECK_THAT(test::error_of<UsageError>([&] { require_apart({cluster}, {moved}); }),
+                 test::Says({"holds", "which leads to"}));
+      CHECK(are_apart({place(kind, root / "far/off/repo"), cluster}));
+    }
+  }
+}
+
 TEST_CASE("places beside the plan are not held against each other", "[engine][places]") {
   test::TempDir root;
   const std::vector<NamedPlace> others = {place(PlaceKind::data, root / "old"),
