@@ -1,10 +1,13 @@
 #include "places_apart.hpp"
 
+#include "restore_files.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include <fcntl.h>
@@ -58,11 +61,13 @@ struct Identity {
   fs::path rest;            // below it, and not there yet
 };
 
-/// A path with all that it is in, itself first, and what is mounted below it.
+/// A path with all that it is in, itself first, what is mounted below it, and the symbolic links
+/// that lead to it: who removes one of these loses the place.
 struct Location {
   fs::path real;
   std::vector<Identity> levels;
   std::vector<Identity> mounted;
+  std::vector<Location> ways;
 };
 
 fs::path joined(const fs::path& path, const fs::path& rest) {
@@ -122,7 +127,7 @@ Identity identity_of(const fs::path& existing, const Mounts& mounts) {
 Location locate(const fs::path& path, const Mounts& mounts) {
   auto [existing, rest] = existing_part(path);
   if (!rest.has_filename()) rest = rest.parent_path();  // of a path that ends with a slash
-  Location location{joined(existing, rest), {}, {}};
+  Location location{joined(existing, rest), {}, {}, {}};
   for (const auto& [number, mount] : mounts) {
     if (begins_with(mount.point, location.real))
       location.mounted.push_back({0, 0, mount.device, mount.root, {}});
@@ -134,6 +139,41 @@ Location locate(const fs::path& path, const Mounts& mounts) {
     rest = joined(existing.filename(), rest);
     existing = existing.parent_path();
   }
+}
+
+/// The symbolic links on the way along the path, each with its directory's links resolved.
+std::vector<fs::path> links_along(const fs::path& path) {
+  std::error_code error;
+  const fs::path whole = fs::absolute(path, error);
+  std::deque<fs::path> names(whole.begin(), whole.end());
+  std::vector<fs::path> links;
+  fs::path at = "/";
+  while (!names.empty() && links.size() < kMostLinks) {
+    const fs::path name = names.front();
+    names.pop_front();
+    const fs::path next = name == ".." ? at.parent_path() : at / name;
+    const fs::path target = name == ".." ? fs::path() : fs::read_symlink(next, error);
+    if (target.empty()) {
+      if (!name.empty() && name != ".") at = next;
+      continue;
+    }
+    links.push_back(next);
+    names.insert(names.begin(), target.begin(), target.end());
+  }
+  return links;
+}
+
+/// With the links that lead there.
+Location locate_with_ways(const fs::path& path, const Mounts& mounts) {
+  Location location = locate(path, mounts);
+  for (const fs::path& link : links_along(path)) {
+    Location way = locate(link.parent_path(), mounts);
+    way.real = link;
+    way.mounted.clear();
+    for (Identity& level : way.levels) level.rest = joined(level.rest, link.filename());
+    location.ways.push_back(std::move(way));
+  }
+  return location;
 }
 
 bool lies_within(const Location& path, const Identity& whole) {
@@ -156,12 +196,11 @@ bool may_hold(PlaceKind outer, PlaceKind inner) {
   switch (outer) {
     case PlaceKind::data:
       return inner == PlaceKind::tablespace;
-    case PlaceKind::tablespace:
-      return inner == PlaceKind::tablespace || inner == PlaceKind::link;
     case PlaceKind::repository:
       return inner == PlaceKind::state;
     case PlaceKind::state:
       return true;
+    case PlaceKind::tablespace:
     case PlaceKind::link:
     case PlaceKind::config:
     case PlaceKind::drill:
@@ -182,33 +221,89 @@ struct Located {
   Location location;
 };
 
+/// The first link to `path` that is in the directory, and by which it is lost with that.
+const Location* way_within(const Location& path, const Location& directory) {
+  const auto found = std::find_if(path.ways.begin(), path.ways.end(),
+                                  [&](const Location& way) { return lies_within(way, directory); });
+  return found == path.ways.end() ? nullptr : &*found;
+}
+
+std::string relation(const Located& moved, const Located& stays, bool in, bool holds) {
+  if (in && holds) return "is also";
+  if (in) return "is in";
+  if (holds) return "holds";
+  if (const Location* const way = way_within(moved.location, stays.location))
+    return format("is reached through \"{}\", which is in", way->real.native());
+  const Location* const way = way_within(stays.location, moved.location);
+  return format("holds \"{}\", which leads to", way->real.native());
+}
+
 void require_apart(const Located& moved, const Located& stays) {
   const bool in = lies_within(moved.location, stays.location);
   const bool holds = lies_within(stays.location, moved.location);
-  if (!in && !holds) return;
-  const PlaceKind inner = in ? moved.place.kind : stays.place.kind;
-  const PlaceKind outer = in ? stays.place.kind : moved.place.kind;
-  if (in != holds && may_hold(outer, inner)) return;
+  const bool below = in || way_within(moved.location, stays.location) != nullptr;
+  const bool above = holds || way_within(stays.location, moved.location) != nullptr;
+  if (!below && !above) return;
+  const PlaceKind inner = below ? moved.place.kind : stays.place.kind;
+  const PlaceKind outer = below ? stays.place.kind : moved.place.kind;
+  if (below != above && may_hold(outer, inner)) return;
   throw UsageError(
-      format("{} {} {}", words(moved.place, moved.location),
-             in && holds ? "is also"
-             : in        ? "is in"
-                         : "holds",
+      format("{} {} {}", words(moved.place, moved.location), relation(moved, stays, in, holds),
              words(stays.place, stays.location)),
       format("each needs a directory apart from the other; name another with {}; nothing was "
              "touched",
              moved.place.moved_with));
 }
 
+/// A file, such as a certificate, is read where it is: nothing is put beside it.
+bool leads_to_a_file(const fs::path& link) {
+  std::error_code unknown;
+  const fs::file_type type = fs::status(link, unknown).type();
+  return !unknown && type != fs::file_type::directory && type != fs::file_type::not_found;
+}
+
 /// Adds what a symbolic link of the cluster leads to.
 void add_linked(std::vector<NamedPlace>& places, PlaceKind kind, std::string name,
                 const fs::path& link) {
   const auto status = stat_if_exists(link);
-  if (!status || !S_ISLNK(status->st_mode) || engine::is_within(link / ".", places.front().path))
+  if (!status || !S_ISLNK(status->st_mode) || leads_to_a_file(link) ||
+      engine::is_within(link / ".", places.front().path))
     return;
   places.push_back(
       {kind, std::move(name), link,
        kind == PlaceKind::tablespace ? "ALTER TABLESPACE, or a new one" : "another link"});
+}
+
+/// "PG_15_202209061"
+bool is_version_directory(std::string_view name) {
+  const std::vector<std::string> parts = split(name, '_');
+  return parts.size() == 3 && parts[0] == "PG" && is_digits(parts[1]) && is_digits(parts[2]);
+}
+
+/// What of a tablespace's location is the tablespace's. All of it where nobody lets us look.
+std::vector<fs::path> version_directories(const fs::path& location) {
+  std::vector<fs::path> found;
+  if (::faccessat(AT_FDCWD, location.c_str(), R_OK, AT_EACCESS) != 0) return {location};
+  for (const std::string& name : list_directory(location)) {
+    if (is_version_directory(name)) found.push_back(location / name);
+  }
+  return found;
+}
+
+/// What backups copy and restores empty.
+std::vector<NamedPlace> copied_places(const fs::path& data_directory) {
+  std::vector<NamedPlace> places;
+  for (const NamedPlace& place : places_of_cluster(data_directory)) {
+    if (place.kind != PlaceKind::tablespace) {
+      places.push_back(place);
+      continue;
+    }
+    for (const fs::path& directory : version_directories(place.path)) {
+      places.push_back(place);
+      places.back().path = directory;
+    }
+  }
+  return places;
 }
 
 }  // namespace
@@ -226,7 +321,7 @@ void require_apart(const std::vector<NamedPlace>& places, const std::vector<Name
   const Mounts mounts = read_mounts();
   std::vector<Located> known;
   for (const NamedPlace& place : places) {
-    Located one{place, locate(place.path, mounts)};
+    Located one{place, locate_with_ways(place.path, mounts)};
     for (const Located& other : known) {
       const bool goes = one.place.kind >= other.place.kind;
       require_apart(goes ? one : other, goes ? other : one);
@@ -234,7 +329,7 @@ void require_apart(const std::vector<NamedPlace>& places, const std::vector<Name
     known.push_back(std::move(one));
   }
   for (const NamedPlace& place : others) {
-    const Located stays{place, locate(place.path, mounts)};
+    const Located stays{place, locate_with_ways(place.path, mounts)};
     for (const Located& one : known) require_apart(one, stays);
   }
 }
@@ -261,8 +356,8 @@ std::vector<NamedPlace> places_of_restore(const RestorePlan& plan) {
   places.push_back({PlaceKind::data, "the data directory", plan.data_directory, "--pg-path"});
   for (const TablespacePlan& space : plan.tablespaces) {
     places.push_back({PlaceKind::tablespace,
-                      format("tablespace {} (\"{}\")", space.oid, space.name), space.location,
-                      "--tablespace-map"});
+                      format("tablespace {} (\"{}\")", space.oid, space.name),
+                      space.location / tablespace_directory(plan.backup), "--tablespace-map"});
   }
   for (const LinkPlan& link : plan.links) {
     if (!link.location.empty())
@@ -276,9 +371,7 @@ std::vector<NamedPlace> places_of_restore(const RestorePlan& plan) {
 }
 
 void require_stanza_apart(const StanzaSettings& stanza) {
-  std::vector<NamedPlace> places = places_of_cluster(stanza.data_directory);
-  places.insert(places.end(), stanza.others.begin(), stanza.others.end());
-  require_apart(places);
+  require_apart(stanza.others, copied_places(stanza.data_directory));
 }
 
 }  // namespace pgcairn::engine

@@ -18,20 +18,21 @@ bool is_within(const std::filesystem::path& path, const std::filesystem::path& d
 std::filesystem::path real_path(const std::filesystem::path& path);
 
 /// Throws UsageError naming the first two of `places`, or one of them and one of `others`, that
-/// overlap and must not. Legal are a tablespace in a data directory (PostgreSQL only warns), what
-/// is beside a tablespace's own directory of a version, and all that the directory for this host's
-/// state holds.
+/// overlap and must not. Legal are a tablespace in a data directory (PostgreSQL only warns), and
+/// all that the directory for this host's state holds.
 void require_apart(const std::vector<NamedPlace>& places,
                    const std::vector<NamedPlace>& others = {});
 
-/// The cluster as it is on this host: its data directory, tablespaces, and what links at the top
-/// of the data directory lead to.
+/// The cluster as it is on this host: its data directory, the whole locations of its tablespaces,
+/// and directories that links at the top of the data directory lead to.
 std::vector<NamedPlace> places_of_cluster(const std::filesystem::path& data_directory);
 
-/// Where a restore puts the cluster.
+/// Where a restore puts the cluster. Of a tablespace's location that is the directory of its
+/// version: what is beside it may be anything.
 std::vector<NamedPlace> places_of_restore(const RestorePlan& plan);
 
-/// The cluster of the stanza and all that the configuration names beside it must be apart.
+/// All that the configuration names beside the cluster must be apart from each other and from what
+/// backups copy. How the cluster's own places lie to each other is PostgreSQL's affair.
 void require_stanza_apart(const StanzaSettings& stanza);
 
 }  // namespace pgcairn::engine

@@ -67,7 +67,7 @@ def test_a_repository_in_the_cluster_is_refused_by_every_verb(source):
     chance = random.Random(SEED)
     cluster, home = source.cluster, source.home
     for _ in range(6):
-        outer = chance.choice([cluster.data, cluster.data / "base", home / "space", home / "wal"])
+        outer = chance.choice([cluster.data, cluster.data / "base", next((home / "space").glob("PG_*")), home / "wal"])
         with another_way(outer, home, chance) as way:
             path = way / chance.choice(["backups", "not/yet/there"])
             with_repository(source, path)
@@ -81,6 +81,20 @@ def test_a_repository_in_the_cluster_is_refused_by_every_verb(source):
             assert compare.tree_state(cluster.data / "base") == before and not os.path.lexists(path), path
     with_repository(source, source.repo)
     assert source.cairn.run("check").code == 0
+
+
+def test_a_usual_layout_of_disks_is_backed_up(source):
+    """Links to one file, links below each other, and a repository beside a tablespace's own directory."""
+    cluster, home = source.cluster, source.home
+    system.write(home / "ca", "certificate")
+    system.make_dir(home / "logs") and system.make_dir(home / "logs/pg")
+    for name, target in (("root.crt", home / "ca"), ("ca.crt", home / "ca"), ("log", home / "logs"), ("pg_log", home / "logs/pg")):
+        (cluster.data / name).symlink_to(target)
+    shutil.move(source.repo, home / "space/repo")
+    with_repository(source, home / "space/repo")
+    for verb in ("stanza-create", "check", "backup"):
+        result = source.cairn.run(verb)
+        assert result.code == 0, result
 
 
 def test_a_repository_that_is_in_the_cluster_already_can_be_read_and_restored_elsewhere(source):
@@ -104,6 +118,29 @@ def test_a_repository_that_is_in_the_cluster_already_can_be_read_and_restored_el
     assert copy.must_start().wait_ready().sql("SELECT x FROM far") == "1"
 
 
+def test_what_is_reached_through_a_link_in_the_cluster_is_refused(source):
+    chance = random.Random(SEED)
+    cluster, home = source.cluster, source.home
+    cluster.stop()
+    link = chance.choice([cluster.data, cluster.data / "base", home / "wal", next((home / "space").glob("PG_*"))]) / "way"
+    link.symlink_to(home)
+    for key, table, path in (("path", "repo.local", link / "repo"), ("state-path", "global", link / "state")):
+        before = source.cairn.tables[table].get(key)
+        source.cairn.tables[table][key] = path
+        source.cairn.save()
+        held = compare.tree_state(cluster.data / "base")
+        for verb in (["stanza-create"], ["restore", "--delta", "--dry-run"], ["restore", "--delta", "--link-all"]):
+            if link.parent == home / "wal" and verb[-1] == "--dry-run":
+                continue  # without --link-all, the restore leaves what pg_wal led to
+            result = source.cairn.run(*verb)
+            assert result.code == 2 and str(link) in result.err, (verb, result)
+        assert compare.tree_state(cluster.data / "base") == held and os.path.lexists(link)
+        source.cairn.tables[table][key] = before
+        source.cairn.save()
+    link.unlink()
+    assert cluster.must_start().wait_ready().sql("SELECT x FROM far") == "1"
+
+
 @pytest.mark.slow
 def test_places_of_a_restore_that_overlap_are_refused(source):
     chance = random.Random(SEED)
@@ -121,7 +158,7 @@ def test_places_of_a_restore_that_overlap_are_refused(source):
         with another_way(outer, home, chance) as way:
             places[mover] = chance.choice([way, way / "below", way / "far/below"])
             # What lies beside a tablespace's own directory of a version may be anything.
-            legal = mover == "--link-map=pg_xact=" and outer == places["--tablespace-map=space="] and places[mover] != way
+            legal = mover != "--tablespace-map=space=" and outer == places["--tablespace-map=space="] and places[mover] != way
             result = source.try_restore(target, "--dry-run", *(name + str(path) for name, path in places.items()))
             assert result.code == (0 if legal else 2), (mover, places, result)
             if not legal:

@@ -140,7 +140,7 @@ TEST_CASE("kinds of places that may overlap, and those that may not", "[engine][
   using enum PlaceKind;
   const std::map<PlaceKind, std::vector<PlaceKind>> legal = {
       {data, {tablespace}},
-      {tablespace, {tablespace, link}},
+      {tablespace, {}},
       {link, {}},
       {config, {}},
       {drill, {}},
@@ -179,6 +179,43 @@ TEST_CASE("an overlap is told with both places, what they are in truth, and what
                          "path in [repo.main]"}));
 }
 
+TEST_CASE("a place is also where each link on the way to it is", "[engine][places]") {
+  test::Random random(test::seed());
+  for (int round = 0; round < 40; ++round) {
+    test::TempDir root;
+    for (const char* const name : {"data/base", "far/off/repo", "side"})
+      fs::create_directories(root / name);
+    fs::path way = root / "far/off";  // a chain of links, of which one is in the data directory
+    const std::uint64_t links = 1 + test::below(random, 4);
+    const std::uint64_t lost = test::below(random, links);
+    for (std::uint64_t i = 0; i < links; ++i) {
+      const fs::path link = root /
+                            (i != lost                     ? "side"
+                             : test::below(random, 2) == 0 ? "data"
+                                                           : "data/base") /
+                            format("n{}", i);
+      fs::create_directory_symlink(
+          test::below(random, 2) == 0
+              ? way
+              : fs::relative(way.parent_path(), link.parent_path()) / way.filename(),
+          link);
+      way = link;
+    }
+    if (test::below(random, 2) == 0) way = way / ".." / "off";
+    using enum PlaceKind;
+    const NamedPlace cluster = place(data, root / "data");
+    for (const PlaceKind kind : {repository, PlaceKind::state, drill, config}) {
+      const NamedPlace moved = place(kind, way / "repo");
+      INFO(moved.path);
+      CHECK_THAT(test::error_of<UsageError>([&] { require_apart({moved}, {cluster}); }),
+                 test::Says({"is reached through", "which is in place 0"}));
+      CHECK_THAT(test::error_of<UsageError>([&] { require_apart({cluster}, {moved}); }),
+                 test::Says({"holds", "which leads to"}));
+      CHECK(are_apart({place(kind, root / "far/off/repo"), cluster}));
+    }
+  }
+}
+
 TEST_CASE("places beside the plan are not held against each other", "[engine][places]") {
   test::TempDir root;
   const std::vector<NamedPlace> others = {place(PlaceKind::data, root / "old"),
@@ -208,11 +245,67 @@ TEST_CASE("a cluster's tablespaces and links are its places, and what leads into
                                          {"tablespace 16400", PlaceKind::tablespace},
                                          {"\"pg_wal\" of the data directory", PlaceKind::link}});
   CHECK(places_of_cluster(root / "absent").size() == 1);
+}
+
+TEST_CASE("what the configuration names is apart from what backups copy", "[engine][places]") {
+  test::TempDir root;
+  fs::create_directories(root / "data");
+  fs::create_directories(root / "wal");
+  fs::create_directory_symlink("../wal", root / "data/pg_wal");
   StanzaSettings stanza{
       "main", root / "data", {}, {place(PlaceKind::repository, root / "wal/repo")}};
   CHECK_FALSE(test::error_of([&] { require_stanza_apart(stanza); }).empty());
   stanza.others[0].path = root / "repo";
   CHECK(test::error_of([&] { require_stanza_apart(stanza); }).empty());
+}
+
+TEST_CASE("how a cluster lies on its disks is never a reason to refuse a backup",
+          "[engine][places]") {
+  test::Random random(test::seed());
+  for (int round = 0; round < 40; ++round) {
+    test::TempDir root;
+    const fs::path data = root / "disk/data";
+    fs::create_directories(data / "pg_tblspc");
+    fs::create_directories(root / "disk/secrets");
+    write_file_atomically(root / "disk/secrets/ca", as_bytes("x"));
+    std::vector<fs::path> copied = {data};
+    std::vector<fs::path> spots = {root.path(), root / "disk", root / "disk/logs",
+                                   root / "disk/secrets"};
+    for (std::uint64_t i = 1 + test::below(random, 6); i > 0; --i) {
+      const fs::path spot = spots[test::below(random, spots.size())];
+      const bool space = test::below(random, 2) == 0;
+      const fs::path target =
+          space || test::below(random, 2) == 0 ? spot : root / "disk/secrets/ca";
+      if (target == root.path() || target == root / "disk") {
+        if (!space) continue;  // a link that leads to all of the disk leads to the repository, too
+      }
+      if (target != root / "disk/secrets/ca") fs::create_directories(target);
+      if (space) {
+        copied.push_back(target / "PG_15_202209061");
+        fs::create_directories(copied.back());
+        spots.push_back(target / format("below{}", i));
+      } else if (fs::is_directory(target)) {
+        copied.push_back(target);
+      }
+      fs::create_symlink(
+          target, space ? data / format("pg_tblspc/{}", 16400 + i) : data / format("link{}", i));
+    }
+    StanzaSettings stanza{"main",
+                          data,
+                          {},
+                          {place(PlaceKind::repository, root / "disk/repo"),
+                           place(PlaceKind::drill, root / "disk/drill"),
+                           place(PlaceKind::state, root / "disk/state")}};
+    CHECK(test::error_of([&] { require_stanza_apart(stanza); }).empty());
+    const fs::path chosen = copied[test::below(random, copied.size())];
+    INFO(chosen);
+    NamedPlace& moved = stanza.others[test::below(random, stanza.others.size())];
+    moved.path = chosen / "inside";
+    CHECK_FALSE(test::error_of([&] { require_stanza_apart(stanza); }).empty());
+    moved.path = chosen.parent_path();
+    if (moved.kind != PlaceKind::state)
+      CHECK_FALSE(test::error_of([&] { require_stanza_apart(stanza); }).empty());
+  }
 }
 
 }  // namespace pgcairn::engine
