@@ -28,9 +28,13 @@ std::optional<Buffer> read_stop_file(const fs::path& path) {
     const fs::path state_path = path.parent_path();
     struct stat status {};
     if (error.error_number() == EACCES && ::stat(state_path.c_str(), &status) == 0) {
-      error.set_hint(format("state-path belongs to {0}, and pgcairn runs as {1}: run it as {0}",
-                            account_of(status.st_uid, status.st_gid).describe(),
-                            account_of(::geteuid(), ::getegid()).describe()));
+      // Root made it for somebody; another user has it for its own work.
+      const std::string owner = account_of(status.st_uid, status.st_gid).describe();
+      error.set_hint(format("state-path belongs to {}, and pgcairn runs as {}: {}", owner,
+                            account_of(::geteuid(), ::getegid()).describe(),
+                            status.st_uid == 0 ? format("chown -R {} {}", ::geteuid(),
+                                                        shell_quote(state_path.native()))
+                                               : format("run it as {}", owner)));
     }
     throw;
   }
