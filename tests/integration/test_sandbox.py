@@ -174,8 +174,10 @@ def test_a_storm_of_tablespaces(live, version):
     for _ in range(12):
         still.step()
     backup = stanza.cairn.start("backup", "--type=full", "--start-fast", "--process-max=1")
+    # A tablespace that comes into the backup forbids isolated copies of it: only every other storm has one.
+    choices = DURING_BACKUP if rng.random() < 0.5 else DURING_BACKUP[1:]
     while backup.poll() is None:
-        still.step(DURING_BACKUP)
+        still.step(choices)
     assert result_of(backup).code == 0
     for _ in range(25):
         still.step()
