@@ -93,7 +93,7 @@ class RestoreRun {
 void RestoreRun::prepare() {
   roots_.make(plan_.data_directory);
   lock_ = lock_directory(data().open("", O_RDONLY | O_DIRECTORY), plan_.data_directory);
-  require_as_planned(plan_);
+  require_as_planned(plan_, lock_);
   std::vector<Place> old;
   if (plan_.resumes && !plan_.compares) {
     log_info(format("\"{}\" holds an interrupted restore, which is wiped",

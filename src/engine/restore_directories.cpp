@@ -186,16 +186,22 @@ Fd lock_directory(Fd directory, const fs::path& path) {
                     "wait for its end, or end it first; nothing was touched");
 }
 
-void require_as_planned(const RestorePlan& plan) {
+void require_as_planned(const RestorePlan& plan, const Fd& opened) {
+  // By the open directory: its path may lead elsewhere by now.
   RestorePlan now;
-  now.data_directory = plan.data_directory;
+  now.data_directory = format("/proc/self/fd/{}/.", opened.get());
   now.options = plan.options;
   now.backup = plan.backup;
-  look_at_directory(now);
-  if (now.resumes == plan.resumes && now.compares == plan.compares) return;
-  throw Error(
-      format("\"{}\" has changed since the restore was planned", plan.data_directory.native()),
-      "run the restore again; nothing was touched");
+  std::string reason;
+  try {
+    look_at_directory(now);
+    if (now.resumes == plan.resumes && now.compares == plan.compares) return;
+  } catch (const Error& error) {
+    reason = ": " + error.message();
+  }
+  throw Error(format("\"{}\" has changed since the restore was planned{}",
+                     plan.data_directory.native(), reason),
+              "run the restore again; nothing was touched");
 }
 
 void check_directories(RestorePlan& plan) {

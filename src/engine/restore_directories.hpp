@@ -22,8 +22,8 @@ using DeviceRoom = std::map<dev_t, Room>;
 /// work there. Nothing is kept where the file system has no locks for directories (NFS).
 Fd lock_directory(Fd directory, const std::filesystem::path& path);
 
-/// Throws when what the plan was made for is not there any more. For whoever holds the lock.
-void require_as_planned(const RestorePlan& plan);
+/// Throws when the data directory that was opened, and locked, is not what the plan was made for.
+void require_as_planned(const RestorePlan& plan, const Fd& opened);
 
 /// Refuses a data directory with a server or another restore, or with a content that this restore
 /// may not replace. Fills plan.resumes, plan.compares and plan.marked.

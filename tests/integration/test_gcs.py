@@ -181,7 +181,7 @@ def test_requests_are_counted(away, gcs, bucket):
     backup = away.backup()
     packs = away.cairn.ok("verify", "--output=json").json["verify"]["repositories"][0]["packs"]
     of_backup = uploads(gcs, but="/wal/")
-    assert len(of_backup) <= packs + 6, of_backup  # and the lease's documents, the manifest, the marker
+    assert len(of_backup) <= packs + 7, of_backup  # and the lease's documents, the manifest, the marker
     segment = cluster.switch_wal()
     cluster.wait_for_archived()
     target = away.home / "segment"

@@ -379,24 +379,46 @@ def test_inside_of_an_unprivileged_namespace(live):
     assert json.loads(done.stdout)["drill"]["sandboxed"] and sums(folder) == before
 
 
-def writes_outside(trace, drill_path, allowed):
-    """Lines of strace that write outside of the drill's directory, but in a sandbox, whose paths are its own."""
-    inside, found = set(), []
+def traced(trace):
+    """(process, call) of each line of strace; a call that others came between is one, where it ended."""
+    begun = {}
     for line in pathlib.Path(trace).read_text(errors="replace").splitlines():
         pid, call = line.split(None, 1)
-        born = re.match(r"(?:clone3?|fork|vfork)\(.*= (\d+)", call) or re.match(r"<\.\.\. (?:clone3?|fork|vfork) resumed>.*= (\d+)", call)
-        if born and (pid in inside or "CLONE_NEWUSER" in call):
-            here = re.search(r"(\d+) in strace's PID NS", call)
-            inside.add(here[1] if here else born[1])
-        if pid in inside:
+        if call.endswith("<unfinished ...>"):
+            begun[pid] = call.removesuffix("<unfinished ...>")
             continue
+        resumed = re.match(r"<\.\.\. \w+ resumed>(.*)", call)
+        yield pid, begun.pop(pid, "") + resumed[1] if resumed else call
+
+
+def born_in_a_sandbox(calls):
+    """Processes that live in one, or come of one that does. A child may be seen before the call that made it ends."""
+    children = []
+    for pid, call in calls:
+        born = re.match(r"(?:clone3?|fork|vfork)\(.*= (\d+)", call)
+        here = born and re.search(r"(\d+) in strace's PID NS", call)
+        if born:
+            children.append((pid, here[1] if here else born[1], "CLONE_NEWUSER" in call))
+    inside = {child for _, child, first in children if first}
+    while True:
+        more = {child for parent, child, _ in children if parent in inside} - inside
+        if not more:
+            return inside
+        inside |= more
+
+
+def writes_outside(trace, drill_path, allowed):
+    """Calls that write outside of the drill's directory, but in a sandbox, whose paths are its own."""
+    calls, found = list(traced(trace)), []
+    inside = born_in_a_sandbox(calls)
+    for pid, call in calls:
         changing = re.match(r"(unlink|rename|mkdir|rmdir|chmod|fchmodat|chown|truncate|symlink|link|mknod|utime)", call)
         opened = re.match(r"(open|openat|creat)\(", call) and re.search(r"O_WRONLY|O_RDWR|O_CREAT", call)
-        if not (changing or opened) or "= -1" in call or "resumed>" in call:
+        if pid in inside or not (changing or opened) or "= -1" in call:
             continue
         paths = re.findall(r'"([^"]*)"', call)
         if any(path.startswith("/") and not path.startswith((str(drill_path), *allowed)) for path in paths):
-            found.append(line)
+            found.append(f"{pid} {call}")
     return found
 
 
