@@ -136,6 +136,13 @@ postgres::Settings isolation_of(const RestorePlan& plan) {
   });
   return settings;
 }
+  if (!options.copy && !options.sandboxed && options.original.empty()) {
+    plan.notes.push_back(
+        format("\"{}\" is taken for the cluster's own place, since no pg-path is configured: the "
+               "server archives and listens as its configuration says (--archive-mode=off, and a "
+               "configuration with pg-path, make an isolated copy)",
+               plan.data_directory.native()));
+  }
 
 std::optional<Lsn> guarded_end(const RestorePlan& plan) {
   const RestoreOptions& options = plan.options;

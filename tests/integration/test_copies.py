@@ -189,6 +189,27 @@ def test_a_guard_stops_a_copy_whose_tablespace_came_after_the_plan(original, rng
     live.wait_for_archived()
     if allowed:
         live.stop()  # on its own host: here the directory is the copy's
+def test_what_is_configured_nowhere_is_no_copy(stanza15):
+    stanza = stanza15
+    stanza.backup()
+    own, target = str(stanza.cluster.data), stanza.home / "place"
+
+    def plan(*args, env=None):
+        result = stanza.cairn.run("restore", "--dry-run", "--output=json", *args, env=env)
+        assert result.code == 0, result
+        shown = result.json["restore"]
+        return bool(shown["isolation"]), any("no pg-path is configured" in note for note in shown["notes"])
+    assert plan(f"--pg-path={target}") == (True, False)
+    # Where the file has one, another in the environment is a copy's.
+    assert plan(env={"PGCAIRN_PG_PATH": str(target)}) == (True, False)
+    del stanza.cairn.tables["stanza.main"]["pg-path"]
+    stanza.cairn.save()
+    assert plan(f"--pg-path={target}") == (False, True)
+    assert plan(env={"PGCAIRN_PG_PATH": str(target)}) == (False, False)
+    assert plan(f"--pg-path={target}", env={"PGCAIRN_PG_PATH": str(target)}) == (False, False)
+    assert plan(f"--pg-path={target}", env={"PGCAIRN_PG_PATH": own}) == (True, False)
+
+
         assert copy.must_start().wait_ready().sql("SELECT i FROM later_t") == "1"
         return
     before = compare.tree_state(location)
