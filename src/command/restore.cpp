@@ -47,8 +47,9 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   options.server_is_stopped = settings.server_is_stopped;
   options.config_to = settings.config_to;
   options.original = settings.configured_pg_path;
-  options.copy =
-      settings.pg_path_overridden && !is_same_place(settings.pg_path, settings.configured_pg_path);
+  // Where none is configured, the cluster has no other place.
+  options.copy = !settings.configured_pg_path.empty() &&
+                 !is_same_place(settings.pg_path, settings.configured_pg_path);
   options.isolated =
       options.copy && !settings.replace && options.type != engine::RestoreType::standby;
   options.allow_tablespaces = settings.allow_tablespaces;

@@ -224,8 +224,9 @@ class Loader {
     if (const auto path = said_.find("pg-path")) {
       settings_.pg_path = path_of(*path);
       settings_.pg_path_overridden = path->source != Source::file;
-      if (const auto own = said_.from_file(*find_option("pg-path", arguments_.verb)))
-        settings_.configured_pg_path = path_of(*own);
+      auto own = said_.from_file(*find_option("pg-path", arguments_.verb));
+      if (!own) own = said_.from_environment("pg-path");
+      if (own) settings_.configured_pg_path = path_of(*own);
     } else if (!configured) {
       const auto near = nearest(settings_.stanza, said_.file.stanzas);
       throw UsageError(

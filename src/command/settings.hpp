@@ -77,7 +77,8 @@ struct Settings {
   std::filesystem::path pg_path;                 // empty: the working directory (archive verbs)
   bool pg_path_overridden = false;               // pg_path is not the configuration file's
   std::vector<std::filesystem::path> data_directories;  // the stanza's, or all configured ones
-  std::filesystem::path configured_pg_path;  // the configuration file's; empty: it has none
+  // The configuration file's, else the environment's; empty: neither has one.
+  std::filesystem::path configured_pg_path;
   postgres::ConnectionSettings connection;
 
   unsigned process_max = 2;

@@ -7,6 +7,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/isolation.hpp>
+#include <pgcairn/postgres/postmaster.hpp>
 
 #include <algorithm>
 
@@ -59,36 +60,71 @@ postgres::Settings settings_of_copy(const RestorePlan& plan) {
   return settings;
 }
 
-/// Does the cluster that the stanza has on this host keep a tablespace there?
-bool is_live_here(const RestorePlan& plan, const std::string& location) {
-  std::error_code unknown;
-  const fs::path links = plan.options.original / "pg_tblspc";
-  if (plan.options.original.empty() || !fs::is_directory(links, unknown)) return false;
-  for (const auto& link : fs::directory_iterator(links, unknown)) {
+/// Does the cluster that the stanza has on this host keep a tablespace there? What its user alone
+/// may look at may be such.
+bool is_of_original(const RestorePlan& plan, const std::string& location) {
+  if (!plan.options.copy || plan.options.original.empty()) return false;
+  std::error_code failed;
+  const fs::directory_iterator links(plan.options.original / "pg_tblspc", failed);
+  if (failed) return failed != std::errc::no_such_file_or_directory;
+  for (const auto& link : links) {
+    std::error_code unknown;
     if (fs::equivalent(link.path(), location, unknown)) return true;
+    const fs::path leads_to = fs::read_symlink(link.path(), unknown);
+    if (!unknown && is_allowed(location, {leads_to.native()})) return true;
   }
   return false;
 }
 
-/// The target that ends before all of them; empty when the backup itself has such a record.
-std::string earlier_target(const RestorePlan& plan) {
-  if (plan.way.before_created < plan.backup.stop_lsn) return {};
-  return format("end before it with --type=lsn --target={}; ", to_string(plan.way.before_created));
+/// Would replay write into a tablespace of the original's? What takes the original's place, or
+/// belongs to its cluster, may do so once that one is stopped; an isolated copy never.
+bool reaches_original(const RestorePlan& plan, const std::string& location) {
+  return is_of_original(plan, location) &&
+         (plan.options.isolated ||
+          postgres::look_for_server(plan.options.original).life != postgres::ServerLife::stopped);
 }
 
-[[noreturn]] void refuse(const RestorePlan& plan, const postgres::CreatedTablespace& found) {
+/// What the operator can do instead.
+std::string ways_out(const RestorePlan& plan, const postgres::CreatedTablespace& found,
+                     bool of_original) {
+  std::vector<std::string> ways;
+  // Before the backup's end there is no state to end at.
+  if (plan.way.before_created >= plan.backup.stop_lsn) {
+    ways.push_back(
+        format("end before it with --type=lsn --target={}", to_string(plan.way.before_created)));
+  }
+  ways.emplace_back("restore a backup that was begun after it, with --tablespace-map");
+  if (!of_original) {
+    ways.push_back(
+        format("where the directory is this copy's (on another host), allow it: "
+               "--allow-tablespace={}",
+               shell_quote(found.location)));
+  } else if (!plan.options.isolated) {
+    ways.push_back(
+        format("stop the server in {} first", shell_quote(plan.options.original.native())));
+  }
+  std::string text;
+  for (const std::string& way : ways) text += (text.empty() ? "" : "; or ") + way;
+  return text + "; nothing was touched";
+}
+
+[[noreturn]] void refuse(const RestorePlan& plan, const postgres::CreatedTablespace& found,
+                         bool of_original) {
   const bool during = found.start < plan.backup.stop_lsn;
   const std::size_t more = plan.late_tablespaces.size() - 1;
+  const std::string whose = of_original ? format("where the cluster in \"{}\" has a tablespace",
+                                                 plan.options.original.native())
+                                        : "which may be its original's";
   throw UsageError(
-      format(
-          "tablespace {} was created in \"{}\" {} backup {} (at {}){}: replayed, that makes this "
-          "copy write there, which may be its original's",
-          found.oid, found.location, during ? "during" : "after", plan.backup.label,
-          to_string(found.start), more == 0 ? "" : format(", and {} more like it", more)),
-      format("{}or restore a backup that was begun after it, with --tablespace-map; or, where the "
-             "directory is this copy's (on another host), allow it: --allow-tablespace={}; nothing "
-             "was touched",
-             earlier_target(plan), shell_quote(found.location)));
+      format("tablespace {} was created in \"{}\" {} backup {} (at {}{}){}: replayed, that makes "
+             "this copy write there, {}",
+             found.oid, found.location, during ? "during" : "after", plan.backup.label,
+             to_string(found.start),
+             found.dropped.value == 0
+                 ? ""
+                 : format(", and dropped later, at {}", to_string(found.dropped)),
+             more == 0 ? "" : format(", and {} more like it", more), whose),
+      ways_out(plan, found, of_original));
 }
 
 /// Is restore_command the operator's?
@@ -100,6 +136,13 @@ bool has_own_command(const RestoreOptions& options) {
 
 void note_what_is_left(RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
+  if (!options.copy && !options.sandboxed && options.original.empty()) {
+    plan.notes.push_back(
+        format("\"{}\" is taken for the cluster's own place, since no pg-path is configured: the "
+               "server archives and listens as its configuration says (--archive-mode=off, and a "
+               "configuration with pg-path, make an isolated copy)",
+               plan.data_directory.native()));
+  }
   if (const auto end = guarded_end(plan)) {
     plan.notes.push_back(
         format("this copy cannot go past LSN {} without a new restore: what the WAL after it leads "
@@ -151,9 +194,9 @@ void plan_isolation(RestorePlan& plan) {
     if (!is_allowed(one.location, places)) plan.late_tablespaces.push_back(one);
   }
   for (const postgres::CreatedTablespace& one : plan.late_tablespaces) {
-    if (is_allowed(one.location, options.allow_tablespaces)) continue;
-    const bool beside = options.type == RestoreType::standby && options.copy;
-    if (options.isolated || (beside && is_live_here(plan, one.location))) refuse(plan, one);
+    if (reaches_original(plan, one.location)) refuse(plan, one, true);
+    if (options.isolated && !is_allowed(one.location, options.allow_tablespaces))
+      refuse(plan, one, false);
   }
   if (options.isolated) plan.isolation = settings_of_copy(plan);
   note_what_is_left(plan);

@@ -39,7 +39,7 @@ constexpr const char* kSwitchHint =
 
 constexpr std::size_t kMostProved = 64;  // segments
 // Where what is found on the way is only named: reading all of it may take longer than the restore.
-constexpr std::size_t kMostFollowed = 1024;
+constexpr std::size_t kMostFollowed = 64;
 
 /// The archives of the stanza's clusters, each listed when it is asked for.
 class Archives {

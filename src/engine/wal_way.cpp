@@ -41,6 +41,11 @@ void WalWay::look_at(const postgres::WalRecord& record) {
     if (created_.empty()) before_created_ = last_record_;
     created_.push_back(*created);
   }
+  if (record.kind == Kind::tablespace_drop) {
+    for (postgres::CreatedTablespace& one : created_) {
+      if (one.oid == record.oid && one.dropped.value == 0) one.dropped = record.start;
+    }
+  }
   last_record_ = record.start;
   if (may_stop && stops_after(record)) stop(record.end);
 }

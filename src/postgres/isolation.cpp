@@ -31,8 +31,8 @@ Settings isolation_settings(int major, const std::string& name) {
       {"cluster_name", name},
       {"listen_addresses", ""},
       {"bonjour", "off"},
-      // Files of the original's.
-      {"external_pid_file", ""},
+      // Files of the original's. An empty name the server would try to write to.
+      {"external_pid_file", "external.pid"},
       {"log_directory", "log"},
       // Its archive, its primary, its standbys, its publishers.
       {"archive_mode", "off"},

@@ -81,7 +81,7 @@ def test_a_started_copy_leaves_its_original_alone(original, rng):
     copy.must_start().wait_ready()
     assert settings_of(copy, "archive_mode", "archive_command", "listen_addresses", "external_pid_file", "log_directory",
                        "max_logical_replication_workers", "cluster_name", "primary_conninfo", "synchronous_standby_names") == [
-                           "off", "(disabled)", "", "", "log", "0", "copy of main", "", ""]
+                           "off", "(disabled)", "", "external.pid", "log", "0", "copy of main", "", ""]
     copy.rows("CREATE TABLE of_the_copy AS SELECT 1")
     copy.switch_wal()
     copy.stop()
@@ -149,7 +149,11 @@ def test_a_late_tablespace_keeps_a_copy_from_being_planned(original):
     target = stanza.home / "copy"
     refused = stanza.try_restore(target)
     assert refused.code == 2 and str(location) in refused.err and not target.exists(), refused
-    assert f"--allow-tablespace={location}" in refused.err
+    assert "--allow-tablespace" not in refused.err
+    for args in (["--replace"], ["--type=standby"], [f"--allow-tablespace={location}"]):  # the original runs
+        other = stanza.try_restore(target, "--dry-run", *args)
+        assert other.code == 2 and f'the cluster in "{stanza.cluster.data}" has a tablespace' in other.err, other
+        assert "--allow-tablespace" not in other.err and not re.search("hint: or", other.err)
     nearest = re.search(r"--type=lsn --target=([0-9A-F/]+)", refused.err).group(1)
     created = re.search(r"\(at ([0-9A-F/]+)\)", refused.err).group(1)
     for number, target_options in enumerate(([f"--target={nearest}"], [f"--target={created}", "--target-exclusive"])):
@@ -163,12 +167,19 @@ def test_a_late_tablespace_keeps_a_copy_from_being_planned(original):
     moved.start()
     moved.stop()
     assert compare.tree_state(location) == before
-    # In the original's place, and by name, it is allowed and named.
-    for args in (["--replace"], [f"--allow-tablespace={location}"]):
-        plan = stanza.try_restore(target, "--dry-run", "--output=json", *args).json["restore"]
+    # In the original's place, once it is stopped, and where it does not have it, by name, it is allowed and named.
+    stanza.cluster.stop()
+    assert stanza.try_restore(target, "--dry-run", f"--allow-tablespace={location}").code == 2
+    links = stanza.cluster.data / "pg_tblspc"
+    for args, moved in ((["--replace"], False), (["--type=standby"], False), ([f"--allow-tablespace={location}"], True)):
+        if moved:
+            links.rename(stanza.home / "links")
+        result = stanza.try_restore(target, "--dry-run", "--output=json", *args)
+        assert result.code == 0, result
+        plan = result.json["restore"]
         assert [(one["location"], one["lsn"]) for one in plan["late-tablespaces"]] == [(str(location), created)]
-    standby = stanza.try_restore(target, "--dry-run", "--type=standby")
-    assert standby.code == 2 and str(location) in standby.err, standby
+    (stanza.home / "links").rename(links)
+    stanza.cluster.must_start()
     # A backup that has it can be placed.
     time.sleep(1.1)
     stanza.backup()
@@ -176,6 +187,27 @@ def test_a_late_tablespace_keeps_a_copy_from_being_planned(original):
     copy = stanza.restore("placed", f"--tablespace-map=late={stanza.home / 'placed-late'}").must_start().wait_ready()
     assert copy.sql("SELECT count(*) FROM late_t") == "1000"
     assert compare.tree_state(location) == before
+
+
+def test_what_is_configured_nowhere_is_no_copy(stanza15):
+    stanza = stanza15
+    stanza.backup()
+    own, target = str(stanza.cluster.data), stanza.home / "place"
+
+    def plan(*args, env=None):
+        result = stanza.cairn.run("restore", "--dry-run", "--output=json", *args, env=env)
+        assert result.code == 0, result
+        shown = result.json["restore"]
+        return bool(shown["isolation"]), any("no pg-path is configured" in note for note in shown["notes"])
+    assert plan(f"--pg-path={target}") == (True, False)
+    # Where the file has one, another in the environment is a copy's.
+    assert plan(env={"PGCAIRN_PG_PATH": str(target)}) == (True, False)
+    del stanza.cairn.tables["stanza.main"]["pg-path"]
+    stanza.cairn.save()
+    assert plan(f"--pg-path={target}") == (False, True)
+    assert plan(env={"PGCAIRN_PG_PATH": str(target)}) == (False, False)
+    assert plan(f"--pg-path={target}", env={"PGCAIRN_PG_PATH": str(target)}) == (False, False)
+    assert plan(f"--pg-path={target}", env={"PGCAIRN_PG_PATH": own}) == (True, False)
 
 
 def test_a_guard_stops_a_copy_whose_tablespace_came_after_the_plan(original, rng):

@@ -123,7 +123,7 @@ def test_configuration_that_leads_to_the_live_cluster(make_stanza):
     stanza.cluster.wait_for_archived()
     result = drill(stanza, f"--drill-path={stanza.home / 'drill'}", "--drill-sql=SHOW work_mem => 5MB",
                    "--drill-sql=SHOW shared_preload_libraries => auto_explain",
-                   "--drill-sql=SELECT current_setting('external_pid_file') || current_setting('synchronous_standby_names') = ''",
+                   "--drill-sql=SELECT current_setting('external_pid_file') || current_setting('synchronous_standby_names') = 'external.pid'",
                    "--drill-sql=SHOW hba_file => " + str(stanza.home / "drill/server/hba.conf"))
     assert result["good"] and any('"nowhere"' in note for note in result["notes"]), result["notes"]
     assert not pid_file.exists() and stanza.cluster.pid()

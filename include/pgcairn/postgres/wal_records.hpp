@@ -39,7 +39,8 @@ struct WalRecord {
 struct CreatedTablespace {
   std::uint32_t oid = 0;
   std::string location;
-  Lsn start;  // of the record
+  Lsn start;      // of the record
+  Lsn dropped{};  // where the record begins that drops it later; 0: none was seen
 
   friend bool operator==(const CreatedTablespace&, const CreatedTablespace&) = default;
 };

@@ -22,10 +22,10 @@ TEST_CASE("a copy reaches nobody, and keeps what replay compares with its primar
     CHECK(settings.at("archive_mode") == "off");
     CHECK(settings.at("max_logical_replication_workers") == "0");
     CHECK(settings.at("cluster_name") == "copy of main");
-    for (const char* const empty :
-         {"listen_addresses", "external_pid_file", "archive_command", "primary_conninfo",
-          "primary_slot_name", "synchronous_standby_names"})
+    for (const char* const empty : {"listen_addresses", "archive_command", "primary_conninfo",
+                                    "primary_slot_name", "synchronous_standby_names"})
       CHECK(settings.at(empty).empty());
+    CHECK(settings.at("external_pid_file") == "external.pid");  // an empty one is written, too
     // Unknown to the server, one of these would keep it from starting.
     CHECK(settings.contains("archive_library") == (major >= 15));
     CHECK(settings.contains("sync_replication_slots") == (major >= 17));

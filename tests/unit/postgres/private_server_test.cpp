@@ -54,8 +54,7 @@ TEST_CASE("a private server reaches out to nobody") {
     }
     for (const char* const silent :
          {"listen_addresses", "archive_command", "archive_cleanup_command", "recovery_end_command",
-          "primary_conninfo", "primary_slot_name", "synchronous_standby_names",
-          "external_pid_file"}) {
+          "primary_conninfo", "primary_slot_name", "synchronous_standby_names"}) {
       INFO(silent);
       CHECK(std::find(settings.begin(), settings.end(),
                       std::pair<std::string, std::string>(silent, "")) != settings.end());
