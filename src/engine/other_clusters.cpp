@@ -109,6 +109,7 @@ void require_no_other_owner(const RestorePlan& plan) {
 }
 
 void note_missing_mounts(RestorePlan& plan) {
+  if (plan.options.sandboxed) return;  // a drill makes its own directories
   std::set<fs::path> noted;
   const auto look_at = [&](const fs::path& place) {
     fs::path missing = real_path(place);

@@ -141,9 +141,9 @@ def test_configuration_goes_only_where_nothing_is(stanza15):
     refused(stanza15, target, f"--config-to={taken}", mapped, saying=["is not empty", "--config-to"])
     refused(stanza15, target, f"--config-to={taken / 'file'}", mapped, saying=["exists"])
     refused(stanza15, target, f"--config-to={target / 'conf'}", mapped, saying=["is in"])
-    refused(stanza15, target, f"--config-to={stanza15.home}", mapped, saying=["or holds it"])
+    refused(stanza15, target, f"--config-to={stanza15.home}", mapped, saying=["holds the data directory"])
     os.symlink(stanza15.home, stanza15.home / "round")
-    refused(stanza15, target, f"--config-to={stanza15.home / 'round/target'}", mapped, saying=["is in"])
+    refused(stanza15, target, f"--config-to={stanza15.home / 'round/target'}", mapped, saying=["is also the data directory"])
     assert compare.tree_state(taken) == before and not target.exists() and not (stanza15.home / "new").exists()
 
 
