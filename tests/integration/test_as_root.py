@@ -22,12 +22,16 @@ def as_root(stanza, *args, env=None):
 
 
 def owners(*folders):
-    """{(uid, gid)} of all that is in these folders, and of themselves."""
+    """{(uid, gid)} of all that is in these folders, and of themselves; what the archiver removes meanwhile is nobody's."""
     found = set()
     for folder in folders:
-        for path in [folder, *folder.rglob("*")]:
-            info = path.lstat()
-            found.add((info.st_uid, info.st_gid))
+        for top, folders_in, files in os.walk(folder):
+            for path in [top, *(os.path.join(top, name) for name in folders_in + files)]:
+                try:
+                    info = os.lstat(path)
+                except FileNotFoundError:
+                    continue
+                found.add((info.st_uid, info.st_gid))
     return found
 
 
