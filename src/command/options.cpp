@@ -32,7 +32,6 @@ constexpr std::string_view kResultVerbs =
     "backup check restore verify drill expire hold unhold annotate info repo-ls repo-copy "
     "stanza-create stanza-upgrade stanza-delete stop start key-list key-add key-remove key-rotate "
     "version";
-constexpr std::string_view kKeyVerbs = "key-list key-add key-remove key-rotate";
 constexpr std::string_view kNewKeyVerbs = "key-add key-rotate";
 constexpr std::string_view kServerVerbs = "backup check health metrics";
 

@@ -312,7 +312,8 @@ void CopyRun::copy(const Group& group) {
   const Sizes theirs = list(to_, group);
   const std::vector<std::pair<std::string, std::uint64_t>> all(ours.begin(), ours.end());
   for_each_index(all.size(), options_.workers, stop_, [&](std::size_t i) {
-    const auto& [key, bytes] = all[i];
+    const std::string& key = all[i].first;
+    const std::uint64_t bytes = all[i].second;
     const auto there = theirs.find(key);
     doing([&] { return format("copying \"{}\"", key); },
           [&] {

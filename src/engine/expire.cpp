@@ -573,10 +573,11 @@ void ExpireRun::remove_data(Remover& remover) {
 void ExpireRun::remove_wal(Remover& remover) {
   progress_.phase("removing WAL", 0);
   for (auto& [cluster, rule] : wal_rules_) {
-    driver_.list(repo::wal_prefix(stanza_, cluster), [&](const storage::Object& object) {
-      const std::string file = object.key.substr(object.key.rfind('/') + 1);
-      if (rule.why_kept(file).empty()) remover.add(object.key, object.size_bytes);
-    });
+    driver_.list(repo::wal_prefix(stanza_, cluster),
+                 [&, &rule = rule](const storage::Object& object) {
+                   const std::string file = object.key.substr(object.key.rfind('/') + 1);
+                   if (rule.why_kept(file).empty()) remover.add(object.key, object.size_bytes);
+                 });
   }
   remover.finish();
 }

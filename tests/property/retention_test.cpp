@@ -548,9 +548,11 @@ TEST_CASE("no kept backup lacks an object or a WAL segment, and nothing stays th
         const bool known =
             timeline == 1 || life.has(repo::wal_key("main", repo::cluster_id(MadeStanza::kCluster),
                                                     format("{:08X}.history", timeline)));
-        const bool needed = std::any_of(listed.begin(), listed.end(), [&](const auto& label) {
-          return life.needs(life.backups.at(label), timeline, segment);
-        });
+        const bool needed =
+            std::any_of(listed.begin(), listed.end(),
+                        [&, at = std::pair(timeline, segment)](const auto& label) {
+                          return life.needs(life.backups.at(label), at.first, at.second);
+                        });
         if (known) REQUIRE(needed);
       }
     }
