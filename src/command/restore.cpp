@@ -57,14 +57,21 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   return options;
 }
 
+engine::RestorePlan make_plan(const Session& session, const RestoreGoal& goal,
+                              std::span<repo::Repository> repositories) {
+  ProgressLine progress(session.console);
+  return engine::plan_restore(cluster_of(session.settings), repositories,
+                              restore_options(session.settings, goal.options), progress,
+                              session.stop);
+}
+
 }  // namespace
 
 ExitCode restore(const Session& session) {
   const Settings& settings = session.settings;
   const RestoreGoal goal = restore_goal(settings);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  const engine::RestorePlan plan = engine::plan_restore(cluster_of(settings), repositories,
-                                                        restore_options(settings, goal.options));
+  const engine::RestorePlan plan = make_plan(session, goal, repositories);
   const bool json = settings.output == Form::json;
   if (!json) print(restore_plan_text(plan, goal.target));
   std::optional<engine::RestoreResult> result;

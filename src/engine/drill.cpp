@@ -146,7 +146,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
     return false;
   };
   try {
-    plan_restore(plan, target, repositories_, options);
+    plan_restore(plan, target, repositories_, options, progress_, stop_);
     return true;
   } catch (const WalMissingError& error) {
     return found(error);

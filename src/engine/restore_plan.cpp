@@ -16,6 +16,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -96,7 +97,7 @@ Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& 
 
 /// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
 /// sizes by directory, packs.
-void count(RestorePlan& plan, DeviceRoom& freed) {
+void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts,
                                 plan.backup.manifest_seals);
@@ -114,6 +115,7 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
   std::map<fs::path, Room> needed;
   needed[plan.data_directory] = {};
   while (const auto entry = manifest.next()) {
+    check_stop(stop);
     require_placeable(*entry, plan.stanza, plan.backup);
     const bool outside = repo::is_outside(entry->path);
     if (!outside) links.look_at(*entry);
@@ -158,19 +160,21 @@ void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
 /// Chooses, and counts what the backup needs. A repository that lacks some of it is passed over for
 /// another one.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
-                      std::span<repo::Repository> repositories, DeviceRoom& freed) {
+                      std::span<repo::Repository> repositories, DeviceRoom& freed,
+                      Progress& progress, const std::stop_token& stop) {
   const RestorePlan blank = plan;
   PassedOver passed_over;
   std::exception_ptr first;
   for (;; plan = blank) {
     try {
-      plan_target(plan, repositories, passed_over);
+      plan_target(plan, repositories, passed_over, progress, stop);
+      progress.phase("reading the manifest", 0);
       plan.left_out_databases = left_out_databases(plan.backup, plan.options);
       place_tablespaces(plan);
       require_apart(places_of_restore(plan), stanza.others);
       check_directories(plan);
       freed.clear();
-      return count(plan, freed);
+      return count(plan, freed, stop);
     } catch (const DamagedError& error) {
       if (!first) first = std::current_exception();
       if (plan.repository == nullptr || passed_over.size() + 1 >= repositories.size())
@@ -188,14 +192,15 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
 }  // namespace
 
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                         const RestoreOptions& options) {
+                         const RestoreOptions& options, Progress& progress, std::stop_token stop) {
   RestorePlan plan;
-  plan_restore(plan, stanza, repositories, options);
+  plan_restore(plan, stanza, repositories, options, progress, std::move(stop));
   return plan;
 }
 
 void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
-                  std::span<repo::Repository> repositories, const RestoreOptions& options) {
+                  std::span<repo::Repository> repositories, const RestoreOptions& options,
+                  Progress& progress, std::stop_token stop) {
   if (stanza.data_directory.empty() || !stanza.data_directory.is_absolute()) {
     throw UsageError(format("stanza \"{}\" has no absolute pg-path to restore to", stanza.name),
                      "set pg-path in the configuration, or give --pg-path");
@@ -210,7 +215,7 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
       },
       [&] {
         DeviceRoom freed;
-        choose_and_count(plan, stanza, repositories, freed);
+        choose_and_count(plan, stanza, repositories, freed, progress, stop);
         require_apart(places_of_restore(plan), stanza.others);
         require_outside_of_clusters(plan);
         check_outside_places(plan);

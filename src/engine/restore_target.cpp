@@ -44,14 +44,14 @@ constexpr std::size_t kMostFollowed = 64;
 /// The archives of the stanza's clusters, each listed when it is asked for.
 class Archives {
  public:
-  Archives(std::string stanza, std::span<repo::Repository> repositories)
-      : stanza_(std::move(stanza)), repositories_(repositories) {}
+  Archives(std::string stanza, std::span<repo::Repository> repositories, std::stop_token stop)
+      : stanza_(std::move(stanza)), repositories_(repositories), stop_(std::move(stop)) {}
 
   WalArchive& of(const repo::BackupInfo& backup) {
     auto& archive = archives_[backup.cluster];
     if (!archive) {
       archive = std::make_unique<WalArchive>(
-          stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_);
+          stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_, stop_);
     }
     return *archive;
   }
@@ -59,6 +59,7 @@ class Archives {
  private:
   std::string stanza_;
   std::span<repo::Repository> repositories_;
+  std::stop_token stop_;
   std::map<std::string, std::unique_ptr<WalArchive>> archives_;
 };
 
@@ -307,7 +308,7 @@ void add_notes(RestorePlan& plan, const WalArchive& archive) {
 
 /// Reads the WAL on the way for what leads out of the data directory. An isolated copy must know
 /// all of it; elsewhere it is named as far as that is quick.
-void follow_way(RestorePlan& plan, WalArchive& archive) {
+void follow_way(RestorePlan& plan, WalArchive& archive, Progress& progress) {
   if (plan.options.sandboxed) return;
   const repo::BackupInfo& backup = plan.backup;
   std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
@@ -320,8 +321,10 @@ void follow_way(RestorePlan& plan, WalArchive& archive) {
   const std::size_t all = names.size();
   if (!plan.options.isolated) names.resize(std::min(all, kMostFollowed));
   WalWay way(plan.options, backup, plan.wal.end);
+  progress.phase("reading the WAL that leads to the target",
+                 names.size() * backup.wal_segment_bytes);
   try {
-    archive.follow(way, names, backup.wal_segment_bytes, plan.options.workers);
+    archive.follow(way, names, backup.wal_segment_bytes, plan.options.workers, progress);
   } catch (const Error& error) {
     if (plan.options.isolated) throw;
     plan.notes.push_back(
@@ -361,8 +364,9 @@ void place_wal(RestorePlan& plan) {
 }  // namespace
 
 void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
-                 const PassedOver& passed_over) {
-  Archives archives(plan.stanza, repositories);
+                 const PassedOver& passed_over, Progress& progress, std::stop_token stop) {
+  progress.phase("choosing the backup", 0);
+  Archives archives(plan.stanza, repositories, std::move(stop));
   choose(plan, repositories, passed_over, archives);
   WalArchive& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
@@ -379,7 +383,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   if (type == RestoreType::lsn) check_lsn(plan, archives);
   add_notes(plan, archive);
   doing([&] { return format("reading the WAL that leads to the target"); },
-        [&] { follow_way(plan, archive); });
+        [&] { follow_way(plan, archive, progress); });
   plan.all_repositories = repositories;
   place_wal(plan);
 }

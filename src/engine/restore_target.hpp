@@ -1,10 +1,12 @@
 #pragma once
 
+#include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <map>
 #include <span>
+#include <stop_token>
 #include <string>
 
 namespace pgcairn::engine {
@@ -16,6 +18,6 @@ using PassedOver = std::map<const repo::Repository*, std::string>;
 /// leads there: fills repository, backup, reason, path, wal_needed, wal and notes. Throws what
 /// keeps the target from being reached, with the nearest that can be.
 void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
-                 const PassedOver& passed_over);
+                 const PassedOver& passed_over, Progress& progress, std::stop_token stop);
 
 }  // namespace pgcairn::engine

@@ -3,6 +3,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
 
 #include <algorithm>
@@ -74,8 +75,8 @@ std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segmen
 }
 
 WalArchive::WalArchive(std::string stanza, repo::Cluster cluster,
-                       std::span<repo::Repository> repositories)
-    : stanza_(std::move(stanza)), cluster_(cluster) {
+                       std::span<repo::Repository> repositories, std::stop_token stop)
+    : stanza_(std::move(stanza)), cluster_(cluster), stop_(std::move(stop)) {
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
@@ -114,6 +115,7 @@ std::vector<std::string> WalArchive::holders(const std::string& file) const {
 }
 
 Buffer WalArchive::read(const std::string& file) {
+  check_stop(stop_);
   std::exception_ptr first;
   for (const Listed& one : listed_) {
     try {
@@ -131,13 +133,15 @@ Buffer WalArchive::read(const std::string& file) {
 }
 
 void WalArchive::follow(WalWay& way, const std::vector<std::string>& names,
-                        std::uint64_t segment_bytes, std::size_t workers) {
+                        std::uint64_t segment_bytes, std::size_t workers, Progress& progress) {
   const std::size_t at_once =
       std::clamp<std::size_t>(kMostFollowedBytes / segment_bytes, 1, workers);
   for (std::size_t first = 0; first < names.size() && !way.is_over(); first += at_once) {
     std::vector<Buffer> contents(std::min(at_once, names.size() - first));
-    for_each_index(contents.size(), at_once, {},
-                   [&](std::size_t i) { contents[i] = read(names[first + i]); });
+    for_each_index(contents.size(), at_once, stop_, [&](std::size_t i) {
+      contents[i] = read(names[first + i]);
+      progress.advance(segment_bytes);
+    });
     for (std::size_t i = 0; i < contents.size() && !way.is_over(); ++i)
       way.read(contents[i], start_of(names[first + i], segment_bytes));
   }

@@ -3,11 +3,13 @@
 #include "restore_choice.hpp"
 #include "wal_way.hpp"
 
+#include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -24,7 +26,9 @@ WalReach trace_wal(const std::vector<TimelineSpan>& path, WalSegment first,
 class WalArchive {
  public:
   /// Lists it. A repository that cannot be listed is noted, not taken for an empty one.
-  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories);
+  /// A requested `stop` ends all that reads files of it with Interrupted.
+  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories,
+             std::stop_token stop = {});
 
   const Timelines& timelines() const { return timelines_; }
   const std::vector<std::string>& notes() const { return notes_; }
@@ -41,7 +45,7 @@ class WalArchive {
   /// Reads these segments, which follow each other, until the way is over: at most `workers` at
   /// once.
   void follow(WalWay& way, const std::vector<std::string>& names, std::uint64_t segment_bytes,
-              std::size_t workers);
+              std::size_t workers, Progress& progress);
   /// The whole file; throws Error when no repository gives it.
   Buffer read(const std::string& file);
 
@@ -57,6 +61,7 @@ class WalArchive {
 
   std::string stanza_;
   repo::Cluster cluster_;
+  std::stop_token stop_;
   std::vector<Listed> listed_;
   Timelines timelines_;
   std::vector<std::string> notes_;

@@ -139,7 +139,9 @@ TEST_CASE("what is recorded marks a backup as damaged, and restore passes it ove
 
   const TempDir directory(TempDir::Where::memory);
   const auto chosen = [&](RestoreOptions options) {
-    return plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), options)
+    NoProgress progress;
+    return plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), options,
+                        progress, std::stop_token())
         .backup.label;
   };
   CHECK(stored.verify({}).damages.empty());
