@@ -1,26 +1,19 @@
 #pragma once
 
 #include "restore_choice.hpp"
+#include "wal_trace.hpp"
 #include "wal_way.hpp"
 
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
-#include <functional>
 #include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 namespace pgcairn::engine {
-
-/// How far segments go along `path` from segment `first` on: of each segment the newest timeline
-/// that has begun by then is taken, as recovery does (XLogFileReadAnyTLI, xlogrecovery.c). `has`
-/// tells the repositories that hold a file. Pure; reach.last_record and last_commit stay empty.
-WalReach trace_wal(const std::vector<TimelineSpan>& path, WalSegment first,
-                   std::uint64_t segment_bytes,
-                   const std::function<std::vector<std::string>(const std::string&)>& has);
 
 /// The archived WAL of one cluster, in all repositories together.
 class WalArchive {
@@ -35,8 +28,10 @@ class WalArchive {
   /// Timelines whose history is archived, and of which no copy could be read.
   const std::vector<Timeline>& unread_histories() const { return unread_; }
 
+  /// What is archived, for a trace; the archive must outlive it.
+  ArchivedNames names() const;
   /// From the backup's first segment along `path`.
-  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
+  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const;
   /// Looks into the end of what `reach` reaches for its last record and last transaction.
   void look_at_end(WalReach& reach, const repo::BackupInfo& backup);
   /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?
@@ -55,8 +50,6 @@ class WalArchive {
     repo::WalListing wal;
   };
   std::vector<std::string> holders(const std::string& file) const;
-  void find_later(WalReach& reach, const std::vector<TimelineSpan>& path,
-                  std::uint64_t segment_bytes) const;
   void read_histories();
 
   std::string stanza_;
@@ -67,8 +60,5 @@ class WalArchive {
   std::vector<std::string> notes_;
   std::vector<Timeline> unread_;
 };
-
-/// The names of all segments of `reach`, in order.
-std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);
 
 }  // namespace pgcairn::engine
