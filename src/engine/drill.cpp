@@ -286,7 +286,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
     look_at_end(server, plan, wal.withheld().has_value(), result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
-    run_amcheck(server, programs, directory / "server", options_.restore.workers, result_, stop_);
+    run_amcheck(server, programs, options_.restore.workers, result_, stop_);
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {
