@@ -50,8 +50,9 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   // Where none is configured, the cluster has no other place.
   options.copy = !settings.configured_pg_path.empty() &&
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
+  options.replaces = options.copy && settings.replace;
   options.isolated =
-      options.copy && !settings.replace && options.type != engine::RestoreType::standby;
+      options.copy && !options.replaces && options.type != engine::RestoreType::standby;
   options.allow_tablespaces = settings.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;

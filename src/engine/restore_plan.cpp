@@ -157,6 +157,13 @@ void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
   }
 }
 
+/// From all that is not the restore's: its own places first.
+void require_places_apart(const RestorePlan& plan, const StanzaSettings& stanza) {
+  require_apart(places_of_restore(plan), stanza.others);
+  require_apart(places_of_restore(plan), stanza.files);
+  require_apart_from_original(plan);
+}
+
 /// Chooses, and counts what the backup needs. A repository that lacks some of it is passed over for
 /// another one.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
@@ -171,7 +178,7 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
       progress.phase("reading the manifest", 0);
       plan.left_out_databases = left_out_databases(plan.backup, plan.options);
       place_tablespaces(plan);
-      require_apart(places_of_restore(plan), stanza.others);
+      require_places_apart(plan, stanza);
       check_directories(plan);
       freed.clear();
       return count(plan, freed, stop);
@@ -216,12 +223,13 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
       [&] {
         DeviceRoom freed;
         choose_and_count(plan, stanza, repositories, freed, progress, stop);
-        require_apart(places_of_restore(plan), stanza.others);
+        require_places_apart(plan, stanza);
         require_outside_of_clusters(plan);
         check_outside_places(plan);
         check_writable(plan);
         plan_config(plan);
         if (plan.compares) find_abandoned_places(plan);
+        require_apart_from_original(plan);
         require_no_other_owner(plan);
         require_named(plan);
         find_what_goes(plan, freed);
