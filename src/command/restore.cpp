@@ -82,7 +82,8 @@ ExitCode restore(const Session& session) {
   }
   print(json ? restore_json(plan, result)
              : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));
-  return ExitCode::done;
+  // Damaged pages come back as they were copied: nobody should find that out from a query.
+  return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

@@ -164,14 +164,25 @@ void require_places_apart(const RestorePlan& plan, const StanzaSettings& stanza)
   require_apart_from_original(plan);
 }
 
-/// Chooses, and counts what the backup needs. A repository that lacks some of it is passed over for
-/// another one.
+/// Is it the backup that lacks something? Archived WAL is every backup's.
+bool is_of_backup(const DamagedError& error) {
+  const auto key = repo::parse_key(error.object());
+  return !key || key->kind != repo::ObjectKind::wal;
+}
+
+/// Chooses, and counts what the backup needs. One of which something is missing is passed over: for
+/// the same one in another repository, then for another one that leads to the same place.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
                       std::span<repo::Repository> repositories, DeviceRoom& freed,
                       Progress& progress, const std::stop_token& stop) {
   const RestorePlan blank = plan;
   PassedOver passed_over;
   std::exception_ptr first;
+  RestorePlan of_first;  // what was chosen when it was thrown
+  const auto give_up = [&] {
+    plan = of_first;
+    std::rethrow_exception(first);
+  };
   for (;; plan = blank) {
     try {
       plan_target(plan, repositories, passed_over, progress, stop);
@@ -183,14 +194,18 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
       freed.clear();
       return count(plan, freed, stop);
     } catch (const DamagedError& error) {
-      if (!first) first = std::current_exception();
-      if (plan.repository == nullptr || passed_over.size() + 1 >= repositories.size())
-        std::rethrow_exception(first);
-      log_warn(
-          format("repository \"{}\" is passed over: {}", plan.repository->name(), error.message()));
-      passed_over.emplace(plan.repository, error.message());
+      if (!first) {
+        first = std::current_exception();
+        of_first = plan;
+      }
+      if (plan.repository == nullptr || !is_of_backup(error)) give_up();
+      const std::string reason =
+          format("in repository \"{}\", {}", plan.repository->name(), error.message());
+      if (!passed_over.emplace(std::pair(plan.repository, plan.backup.label), reason).second)
+        give_up();
+      log_warn(format("backup {} is passed over: {}", plan.backup.label, reason));
     } catch (const Error&) {
-      if (first) std::rethrow_exception(first);
+      if (first) give_up();
       throw;
     }
   }
