@@ -114,6 +114,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a repository that another run makes between two questions is not left of one") {
+  const auto store = storage::make_memory();
+  bool once = false;
+  std::string others;
+  const storage::Fault meanwhile = [&](std::string_view operation, std::string_view) {
+    if (operation != "list" || std::exchange(once, true)) return;
+    Repository faster("faster", shared(*store));
+    faster.create();
+    faster.add_cluster("main", {7710454570926170144u, 15});
+    others = faster.id();
+  };
+  Repository repository("slow", shared(*store, {meanwhile, {}, false, false}));
+  CHECK_FALSE(repository.create());
+  CHECK(repository.id() == others);
+}
+
 TEST_CASE("no repository is made over what is left of one") {
   MemoryRepository memory;
   const std::string key =
