@@ -215,8 +215,15 @@ Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> re
                     const std::string& name, const std::filesystem::path& destination,
                     const std::optional<WalGuard>& guard) {
   require_wal_name(name);
-  const Request request{
-      stanza, repositories, local_cluster(stanza), name, fs::absolute(destination), guard};
+  return archive_get(stanza, local_cluster(stanza), repositories, name, destination, guard);
+}
+
+Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
+                    std::span<repo::Repository> repositories, const std::string& name,
+                    const std::filesystem::path& destination,
+                    const std::optional<WalGuard>& guard) {
+  require_wal_name(name);
+  const Request request{stanza, repositories, cluster, name, fs::absolute(destination), guard};
   std::vector<std::string> failures;
   std::vector<std::string> without;
   std::exception_ptr first;

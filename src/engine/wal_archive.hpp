@@ -1,38 +1,37 @@
 #pragma once
 
 #include "restore_choice.hpp"
+#include "wal_trace.hpp"
 #include "wal_way.hpp"
 
+#include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
-#include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 namespace pgcairn::engine {
 
-/// How far segments go along `path` from segment `first` on: of each segment the newest timeline
-/// that has begun by then is taken, as recovery does (XLogFileReadAnyTLI, xlogrecovery.c). `has`
-/// tells the repositories that hold a file. Pure; reach.last_record and last_commit stay empty.
-WalReach trace_wal(const std::vector<TimelineSpan>& path, WalSegment first,
-                   std::uint64_t segment_bytes,
-                   const std::function<std::vector<std::string>(const std::string&)>& has);
-
 /// The archived WAL of one cluster, in all repositories together.
 class WalArchive {
  public:
   /// Lists it. A repository that cannot be listed is noted, not taken for an empty one.
-  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories);
+  /// A requested `stop` ends all that reads files of it with Interrupted.
+  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories,
+             std::stop_token stop = {});
 
   const Timelines& timelines() const { return timelines_; }
   const std::vector<std::string>& notes() const { return notes_; }
   /// Timelines whose history is archived, and of which no copy could be read.
   const std::vector<Timeline>& unread_histories() const { return unread_; }
 
+  /// What is archived, for a trace; the archive must outlive it.
+  ArchivedNames names() const;
   /// From the backup's first segment along `path`.
-  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
+  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const;
   /// Looks into the end of what `reach` reaches for its last record and last transaction.
   void look_at_end(WalReach& reach, const repo::BackupInfo& backup);
   /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?
@@ -41,7 +40,7 @@ class WalArchive {
   /// Reads these segments, which follow each other, until the way is over: at most `workers` at
   /// once.
   void follow(WalWay& way, const std::vector<std::string>& names, std::uint64_t segment_bytes,
-              std::size_t workers);
+              std::size_t workers, Progress& progress);
   /// The whole file; throws Error when no repository gives it.
   Buffer read(const std::string& file);
 
@@ -51,19 +50,15 @@ class WalArchive {
     repo::WalListing wal;
   };
   std::vector<std::string> holders(const std::string& file) const;
-  void find_later(WalReach& reach, const std::vector<TimelineSpan>& path,
-                  std::uint64_t segment_bytes) const;
   void read_histories();
 
   std::string stanza_;
   repo::Cluster cluster_;
+  std::stop_token stop_;
   std::vector<Listed> listed_;
   Timelines timelines_;
   std::vector<std::string> notes_;
   std::vector<Timeline> unread_;
 };
-
-/// The names of all segments of `reach`, in order.
-std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);
 
 }  // namespace pgcairn::engine
