@@ -49,6 +49,7 @@ class Loader {
     load_report();
     load_repository_verbs();
     load_watched();
+    load_health_limits();
     load_data_directories();
     return std::move(settings_);
   }
@@ -510,16 +511,23 @@ class Loader {
     }
   }
 
+  /// What info and report judge by.
+  void load_health_limits() {
+    if (arguments_.verb != "info" && arguments_.verb != "report") return;
+    const std::string asked = said_.stanza;
+    for (const std::string& name : said_.file.stanzas) {
+      said_.stanza = name;
+      settings_.health_limits[name] = health_limits();
+    }
+    said_.stanza.clear();
+    settings_.default_health_limits = health_limits();
+    said_.stanza = asked;
+  }
+
   engine::HealthLimits health_limits() const {
-    engine::HealthLimits limits;
-    limits.backup_age_seconds = health_limit("backup-age");
-    limits.backup_count = health_limit("backup-count");
-    limits.wal_lag_bytes = health_limit("wal-lag");
-    limits.free_space_percent = health_limit("free-space");
-    limits.size_change_percent = health_limit("size-change");
-    limits.verify_age_seconds = health_limit("verify-age");
-    limits.drill_age_seconds = health_limit("drill-age");
-    return limits;
+    return {health_limit("backup-age"), health_limit("backup-count"), health_limit("wal-lag"),
+            health_limit("free-space"), health_limit("size-change"),  health_limit("verify-age"),
+            health_limit("drill-age")};
   }
 
   engine::HealthLimit health_limit(std::string_view check) const {
