@@ -144,6 +144,11 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
   std::string text =
       format("  repository {} ({}): {}\n", repository.name, repository.type, status.message);
   if (!has_stanza(repository)) return text;
+  for (const engine::HealthFinding& finding : repository.findings) {
+    const bool is_said = status.message.ends_with(finding.message);
+    if (finding.level != engine::HealthLevel::ok && !is_said)
+      text += format("    {}: {}\n", shouted(finding.level), escape_bytes(finding.message));
+  }
   for (const std::string& note : repository.notes) text += format("    note: {}\n", note);
   for (const repo::Cluster& cluster : repository.clusters) {
     text += format("    cluster: PostgreSQL {}, system identifier {}\n", cluster.pg_version,

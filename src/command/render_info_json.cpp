@@ -1,6 +1,7 @@
 #include "console.hpp"
 #include "info_status.hpp"
 #include "render.hpp"
+#include "render_health.hpp"
 
 #include <pgcairn/common/text.hpp>
 
@@ -235,6 +236,11 @@ std::string info_json(std::span<const engine::StanzaInfo> stanzas) {
   for (const engine::StanzaInfo& stanza : stanzas) {
     json.begin_object().member("name", stanza.name).member("time", format_utc(stanza.when));
     write_status(json, status_of(stanza));
+    write_verdict(json, verdict_of(stanza));
+    json.key("findings").begin_array();
+    for (const engine::RepositoryInfo& repository : stanza.repositories)
+      for (const engine::HealthFinding& finding : repository.findings) write_finding(json, finding);
+    json.end_array();
     json.key("repositories").begin_array();
     for (const engine::RepositoryInfo& repository : stanza.repositories)
       write_repository(json, repository, stanza.when);

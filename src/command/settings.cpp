@@ -49,6 +49,7 @@ class Loader {
     load_report();
     load_repository_verbs();
     load_watched();
+    load_health_limits();
     load_data_directories();
     settings_.read_files = read_files(said_.file);
     return std::move(settings_);
@@ -536,6 +537,19 @@ class Loader {
       if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
         settings_.data_directories.emplace_back(entry->value);
     }
+  }
+
+  /// What info and report judge by.
+  void load_health_limits() {
+    if (arguments_.verb != "info" && arguments_.verb != "report") return;
+    const std::string asked = said_.stanza;
+    for (const std::string& name : said_.file.stanzas) {
+      said_.stanza = name;
+      settings_.health_limits[name] = health_limits(said_);
+    }
+    said_.stanza.clear();
+    settings_.default_health_limits = health_limits(said_);
+    said_.stanza = asked;
   }
 
   void load_target() {

@@ -150,6 +150,9 @@ struct Settings {
   bool index = false;
   // health, metrics: the stanza that was named, or all of the configuration
   std::vector<WatchedStanza> watched;
+  // info, report: by stanza, and of those that are not configured
+  std::map<std::string, engine::HealthLimits> health_limits;
+  engine::HealthLimits default_health_limits;
 
   // key-add, key-rotate
   KeyChoice new_key;  // none: asked for at the terminal

@@ -1,3 +1,4 @@
+#include "outlook.hpp"
 #include "sizes.hpp"
 #include "windows.hpp"
 
@@ -25,32 +26,59 @@ class InfoReader {
     info_.name = repository.name();
   }
 
-  RepositoryInfo read() {
+  void read() {
     try {
       repository_.open();
     } catch (const MissingError& error) {
-      info_.error = error.render();
+      info_.error = why_unread_ = error.render();
       info_.missing = true;
-      return std::move(info_);
+      return;
     } catch (const repo::KeyError& error) {
-      info_.error = error.render();
+      info_.error = why_unread_ = error.render();
       info_.locked = true;
-      return std::move(info_);
+      return;
     } catch (const Error& error) {
-      info_.error = error.render();
-      return std::move(info_);
+      info_.error = why_unread_ = error.render();
+      return;
     }
     try {
       info_.clusters = repository_.clusters(stanza_);
       read_backups();
-      for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
       read_records();
+      for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
       info_.lease = repo::read_lease(repository_, stanza_);
     } catch (const Error& error) {
+      why_unread_ = error.message();
       note_error(error);
     }
     info_.growth = growth_of(info_, first_wal_);
     info_.sizes = sizes_of(info_.backups, estimated_pack_bytes(info_.backups));
+  }
+
+  bool has_backups() const { return !labels_.empty(); }
+
+  /// The state by which judge() goes, as health has it.
+  void judge(Timestamp when, bool kept_elsewhere, const HealthLimits& limits) {
+    if (why_unread_.empty() && info_.clusters.empty())
+      why_unread_ = format("stanza \"{}\" is not in repository \"{}\"", stanza_, info_.name);
+    if (!why_unread_.empty()) {
+      info_.findings = {unread_finding(info_.name, why_unread_)};
+      return;
+    }
+    RepositoryState state;
+    state.repository = info_.name;
+    state.when = when;
+    state.labels = labels_;
+    state.oldest_backup = oldest_backup(labels_);
+    if (!info_.backups.empty()) state.newest = &info_.backups.back();
+    state.unreadable = unreadable_;
+    if (info_.standing) state.standing = &*info_.standing;
+    if (info_.outlook) state.outlook = &*info_.outlook;
+    state.kept_elsewhere = kept_elsewhere;
+    info_.findings = engine::judge(state, limits);
+  }
+
+  RepositoryInfo finish() {
     if (!set_.empty()) keep_one();
     return std::move(info_);
   }
@@ -61,7 +89,7 @@ class InfoReader {
   }
 
   void read_backups() {
-    const std::vector<std::string> labels = repository_.backup_labels(stanza_);
+    const std::vector<std::string> labels = labels_ = repository_.backup_labels(stanza_);
     std::mutex mutex;
     for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
       try {
@@ -71,6 +99,7 @@ class InfoReader {
         info_.backups.push_back(std::move(*backup));
       } catch (const DamagedError& error) {
         std::lock_guard lock(mutex);
+        unreadable_.push_back(error.message());
         note_error(error);
       }
     });
@@ -102,6 +131,8 @@ class InfoReader {
       if (backup.cluster == id) backups.push_back(backup);
     for (RestorableWindow& window : find_windows(backups, wal))
       info_.windows.push_back(std::move(window));
+    if (!info_.backups.empty() && info_.backups.back().cluster == id)
+      info_.outlook = outlook_of(info_.backups, info_.standing ? &*info_.standing : nullptr, wal);
   }
 
   void count_segments(const ArchivedWal& wal) {
@@ -126,15 +157,18 @@ class InfoReader {
         const auto timeline = parse_u64(name.substr(0, 8), 16);
         if (there && timeline) wal.timelines.add(static_cast<Timeline>(*timeline), content, name);
       } catch (const DamagedError& error) {
+        unreadable_.push_back(error.message());
         info_.notes.push_back(format("{} could not be read: {}", name, error.message()));
       }
     }
   }
 
   void read_records() {
-    std::vector<repo::Record> records = repo::read_records(
-        repository_, stanza_, {},
-        [&](const DamagedError& error) { info_.notes.push_back(error.message()); });
+    std::vector<repo::Record> records =
+        repo::read_records(repository_, stanza_, {}, [&](const DamagedError& error) {
+          unreadable_.push_back(error.message());
+          info_.notes.push_back(error.message());
+        });
     info_.standing.emplace(std::move(records), now());
   }
 
@@ -182,6 +216,9 @@ class InfoReader {
   const std::string& set_;
   std::stop_token stop_;
   RepositoryInfo info_;
+  std::string why_unread_;  // all of it
+  std::vector<std::string> labels_;
+  std::vector<std::string> unreadable_;
   Timestamp first_wal_{};
 };
 
@@ -220,8 +257,18 @@ std::vector<StanzaInfo> read_info(const InfoOptions& options,
   std::vector<StanzaInfo> infos;
   for (const std::string& name : names) {
     StanzaInfo info{name, {}, now()};
+    std::vector<InfoReader> readers;
     for (repo::Repository& repository : repositories)
-      info.repositories.push_back(InfoReader(name, repository, options.set, stop).read());
+      readers.emplace_back(name, repository, options.set, stop).read();
+    const auto limits = options.limits.find(name);
+    for (InfoReader& reader : readers) {
+      const bool elsewhere = std::any_of(readers.begin(), readers.end(), [&](const auto& other) {
+        return &other != &reader && other.has_backups();
+      });
+      reader.judge(info.when, elsewhere,
+                   limits == options.limits.end() ? options.default_limits : limits->second);
+      info.repositories.push_back(reader.finish());
+    }
     infos.push_back(std::move(info));
   }
   return infos;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -75,6 +76,8 @@ struct RepositoryInfo {
   std::optional<Timestamp>
       wal_time{};  // when the newest segment was archived, by the store's clock
   std::optional<Growth> growth{};
+  std::optional<Outlook> outlook{};          // none: there is no backup, or it is not known
+  std::vector<HealthFinding> findings;       // of judge(), by the stanza's limits
   std::optional<repo::Standing> standing{};  // none: the records could not be read
   std::optional<repo::LeaseState> lease{};   // the last that was written
   std::optional<Space> space{};              // of a directory; the caller's
@@ -90,8 +93,10 @@ struct StanzaInfo {
 
 struct InfoOptions {
   std::set<std::string> stanzas;
-  bool and_found = false;  // and all stanzas that the repositories hold
-  std::string set;         // only this backup; its sizes are exact
+  bool and_found = false;                      // and all stanzas that the repositories hold
+  std::string set;                             // only this backup; its sizes are exact
+  std::map<std::string, HealthLimits> limits;  // by stanza
+  HealthLimits default_limits;                 // of stanzas that have none of their own
 };
 
 /// Looks at stanzas. A repository that cannot be read is reported as such, never as empty; when no

@@ -172,6 +172,7 @@ TEST_CASE("info as JSON") {
       info_json(std::vector{stanza}) ==
       R"({"stanzas":[{"name":"main","time":"2026-11-21T03:10:00Z","status":{"code":1,"message":)"
       R"("repository \"away\": cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
+      R"("verdict":{"level":"ok","message":""},"findings":[],)"
       R"("repositories":[{"name":"local","type":"posix","status":{"code":0,"message":"ok"},)"
       R"("notes":[],"clusters":[{"id":"15-7412345678901234567","system-id":"7412345678901234567",)"
       R"("pg-version":15}],"backups":[)" +
