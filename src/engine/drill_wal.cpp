@@ -1,5 +1,7 @@
 #include "drill_wal.hpp"
 
+#include "recovery_settings.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -40,7 +42,9 @@ postgres::WalAnswer DrillWal::give(const std::string& name, const fs::path& dest
   try {
     const StanzaSettings stanza{plan_.stanza, plan_.data_directory, {}};
     fs::path file = destination;
-    Fetched fetched = archive_get(stanza, repositories_, name, destination);
+    const WalRequest request{name, fs::absolute(destination), plan_.data_directory,
+                             postgres::RecoveryState::recovering};
+    Fetched fetched = archive_get(stanza, repositories_, request, {{}, accepted_gap(plan_)});
     if (wal_file_kind(name) == WalFileKind::segment) {
       // What the restore has put there comes next.
       if (fetched == Fetched::absent) file = plan_.data_directory / "pg_wal" / name;
