@@ -32,7 +32,7 @@ constexpr HelpText kTexts[] = {
      "pgcairn --stanza=main archive-get 000000010000000000000003 /tmp/segment\n",
      "    0  fetched\n"
      "    1  certainly in no repository; on a standby (standby.signal) also: ask again later\n"
-     "  200  could not find out: recovery must stop, not end early\n"
+     "  200  could not find out, or a hole in the archive: recovery must stop, not end early\n"
      "  143  ended by SIGTERM (128 + the signal's number)\n"},
     {"backup",
      "Copies the cluster while it runs, checks its pages, and waits for the WAL that makes the "

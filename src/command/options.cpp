@@ -167,6 +167,8 @@ constexpr Option kOptions[] = {
      0, "replay may create a tablespace in DIR, which is this copy's own; repeatable"},
     {"guard", ValueKind::text, on_command_line, "archive-get", "LSN[,LSN]", "", "", 0, 0,
      "hand out no WAL that creates a tablespace elsewhere; restore writes this for a copy"},
+    {"accept-gap", ValueKind::text, on_command_line, "restore archive-get", "SEGMENT", "", "", 0, 0,
+     "recovery may end at SEGMENT, which is missing though later ones are there"},
     {"recovery-option", ValueKind::map, on_command_line, "restore", "KEY=VALUE", "", "", 0, 0,
      "set KEY for the restored server, such as primary_conninfo; repeatable"},
     {"tablespace-map", ValueKind::map, on_command_line, "restore", "OLD=NEW", "", "", 0, 0,

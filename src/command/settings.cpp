@@ -339,9 +339,10 @@ class Loader {
     settings_.replace = is_true(said_.text_of("replace", "false"));
     if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
+    load_accepted_gap();
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
-      check_recovery_option(key);
+      check_recovery_option(key, settings_);
       settings_.recovery_options.emplace_back(key, value);
     }
     for (const auto& [name, value] : arguments_.options) {
@@ -386,6 +387,11 @@ class Loader {
     if (arguments_.verb != "archive-get") return;
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
     if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
+    load_accepted_gap();
+  }
+
+  void load_accepted_gap() {
+    if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
   }
 
   void load_drill() {

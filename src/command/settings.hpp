@@ -46,8 +46,11 @@ struct RepositorySettings {
   std::string name;
   std::string type;            // "posix", "s3"
   std::filesystem::path path;  // posix: its directory
-  /// Given the file for credentials that a service lends; see storage/drivers.hpp.
-  std::function<std::unique_ptr<storage::Driver>(const std::filesystem::path& kept)> make_driver;
+  /// Given the file for credentials that a service lends (see storage/drivers.hpp), and how long
+  /// the store may say nothing at most, whatever is configured.
+  std::function<std::unique_ptr<storage::Driver>(const std::filesystem::path& kept,
+                                                 milliseconds silence)>
+      make_driver;
   bool is_remote = false;              // across a network
   std::uint64_t bytes_per_second = 0;  // in each direction; 0: no limit
   bool has_secrets = false;            // in the configuration file
@@ -137,6 +140,7 @@ struct Settings {
   // archive-get
   std::optional<Lsn> guard_from;
   std::optional<Lsn> guard_until;
+  std::string accept_gap;  // of restore, too: a segment
 
   // hold; `reason` as well
   std::string until;  // as it was written; empty: until released

@@ -80,7 +80,11 @@ std::string wal_prefix(std::string_view stanza, std::string_view cluster) {
 
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file) {
   if (file.ends_with(".history")) return format("{}{}", wal_prefix(stanza, cluster), file);
-  return format("{}{}/{}", wal_prefix(stanza, cluster), file.substr(0, 16), file);
+  return format("{}{}/{}", wal_prefix(stanza, cluster), wal_folder(file), file);
+}
+
+std::string_view wal_folder(std::string_view file) {
+  return file.substr(0, 16);
 }
 
 std::string lease_prefix(std::string_view stanza) {

@@ -366,4 +366,38 @@ WalListing Repository::list_wal(const std::string& stanza, const Cluster& cluste
   return listing;
 }
 
+namespace {
+
+constexpr std::size_t kTimelineDigits = 8;  // of the name of a segment, or a folder of segments
+
+}  // namespace
+
+std::string Repository::next_wal(const std::string& stanza, const Cluster& cluster,
+                                 const std::string& segment) {
+  const std::string prefix = wal_prefix(stanza, cluster_id(cluster));
+  const std::string timeline = segment.substr(0, kTimelineDigits);
+  const std::string_view own = wal_folder(segment);
+  std::string first;
+  for (const std::string& folder : driver_->folders(prefix)) {
+    if (!folder.starts_with(timeline) || folder < own) continue;
+    driver_->list(format("{}{}/", prefix, folder), [&](const storage::Object& object) {
+      std::string file = object.key.substr(object.key.rfind('/') + 1);
+      if (!first.empty() || file <= segment || wal_file_kind(file) != WalFileKind::segment) return;
+      first = std::move(file);
+    });
+    if (!first.empty()) break;
+  }
+  return first;
+}
+
+Timeline Repository::newest_wal_timeline(const std::string& stanza, const Cluster& cluster) {
+  Timeline newest = 0;
+  for (const std::string& folder : driver_->folders(wal_prefix(stanza, cluster_id(cluster)))) {
+    const auto timeline = parse_u64(folder.substr(0, kTimelineDigits), 16);
+    if (timeline && *timeline <= UINT32_MAX)
+      newest = std::max(newest, static_cast<Timeline>(*timeline));
+  }
+  return newest;
+}
+
 }  // namespace pgcairn::repo

@@ -116,6 +116,12 @@ class Repository {
                const std::function<void(Bytes)>& sink);
   bool has_wal(const std::string& stanza, const Cluster& cluster, const std::string& file);
   WalListing list_wal(const std::string& stanza, const Cluster& cluster);
+  /// The first segment after `segment` on its timeline; empty: none. Lists names of folders, and
+  /// one or few of them.
+  std::string next_wal(const std::string& stanza, const Cluster& cluster,
+                       const std::string& segment);
+  /// Of the segments that are there; 0: none. Lists names of folders only.
+  Timeline newest_wal_timeline(const std::string& stanza, const Cluster& cluster);
 
  private:
   DataKey unlock();
