@@ -7,7 +7,8 @@
 namespace pgcairn::command {
 
 bool has_stanza(const engine::RepositoryInfo& repository) {
-  return !repository.clusters.empty() || !repository.backups.empty();
+  return !repository.clusters.empty() || !repository.backups.empty() ||
+         !repository.unreadable.empty();
 }
 
 Status status_of(const engine::RepositoryInfo& repository) {
@@ -18,6 +19,12 @@ Status status_of(const engine::RepositoryInfo& repository) {
             "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
   }
   if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};
+  if (!repository.unreadable.empty()) {
+    const auto& [label, cause] = *repository.unreadable.begin();
+    const std::size_t more = repository.unreadable.size() - 1;
+    return {kUnreadable, format("backup {}{} cannot be read: {}", label,
+                                more > 0 ? format(" and {} more", more) : "", cause)};
+  }
   if (repository.backups.empty()) return {kNoBackup, "no backup yet"};
   return {};
 }

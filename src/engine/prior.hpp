@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/file_map.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,5 +60,15 @@ class PriorBackup {
   std::mutex mutex_;
   std::list<std::pair<PackId, IndexPointer>> indexes_;  // the last used first
 };
+
+/// Why nothing can build on `backup`: it needs one of the objects that could not be read. Nothing
+/// when it needs none of them.
+std::optional<std::string> needs_one_of(const repo::BackupInfo& backup, const std::string& stanza,
+                                        std::span<const DamagedError> damaged);
+
+/// Is it about the backup `prior` (empty: none), and about no object that is in `met` already? Then
+/// it helps to build on another one.
+bool is_news_of_prior(const DamagedError& error, const std::string& prior,
+                      const std::string& stanza, std::span<const DamagedError> met);
 
 }  // namespace pgcairn::engine

@@ -171,7 +171,9 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
       check_directories(plan);
       freed.clear();
       return count(plan, freed);
-    } catch (const DamagedError& error) {
+    } catch (DamagedError& error) {
+      if (error.hint().empty())
+        error.set_hint("restore another backup with --set; nothing was touched");
       if (!first) first = std::current_exception();
       if (plan.repository == nullptr || passed_over.size() + 1 >= repositories.size())
         std::rethrow_exception(first);
