@@ -65,6 +65,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
                         format_size(repository.bytes_per_second)));
     }
     driver = storage::with_retry(std::move(driver), repository.is_remote ? remote : local, stop);
+    driver = storage::with_unreadable(std::move(driver), std::string(repo::kRepositoryKey));
     repositories.emplace_back(repository.name, wrap(std::move(driver), repository),
                               key_settings(settings, repository), std::move(fence));
   }

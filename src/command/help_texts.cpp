@@ -195,7 +195,7 @@ constexpr HelpText kTexts[] = {
      "pgcairn expire --dry-run\n"
      "pgcairn expire --keep-daily=7 --keep-weekly=4 --keep-monthly=12 --dry-run\n"
      "pgcairn --stanza=main --set=20261121-010203F expire\n",
-     "    4  a marker or a hold is damaged: nothing was removed\n"
+     "    4  a hold or a verdict is damaged: nothing was removed\n"
      "   11  a backup is running: it says where and since when\n"},
     {"hold",
      "Keeps a backup whatever the retention says, in every repository that has it, until it is\n"

@@ -7,7 +7,8 @@
 namespace pgcairn::command {
 
 bool has_stanza(const engine::RepositoryInfo& repository) {
-  return !repository.clusters.empty() || !repository.backups.empty();
+  return !repository.clusters.empty() || !repository.backups.empty() ||
+         !repository.unreadable.empty();
 }
 
 namespace {
@@ -30,7 +31,9 @@ Status status_of(const engine::RepositoryInfo& repository) {
             "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
   }
   if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};
-  return judged(repository.findings, repository.backups.empty() ? kNoBackup : kOk);
+  StatusCode code = repository.backups.empty() ? kNoBackup : kOk;
+  if (!repository.unreadable.empty()) code = kUnreadable;
+  return judged(repository.findings, code);
 }
 
 engine::Verdict verdict_of(const engine::StanzaInfo& stanza) {

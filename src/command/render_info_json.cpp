@@ -202,6 +202,11 @@ void write_repository(JsonWriter& json, const engine::RepositoryInfo& repository
   json.end_array().key("backups").begin_array();
   for (const repo::BackupInfo& backup : repository.backups)
     write_listed_backup(json, repository, backup);
+  json.end_array().key("unreadable-backups").begin_array();
+  for (const auto& [label, cause] : repository.unreadable) {
+    json.begin_object().member("label", label).member("cause", as_utf8(cause));
+    json.end_object();
+  }
   json.end_array();
   std::optional<Timestamp> newest;
   if (!repository.backups.empty()) newest = repository.backups.back().stop_time;

@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -47,7 +48,7 @@ class Section {
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
       repository.make_driver = [path = repository.path](const fs::path&, milliseconds) {
-        return storage::make_posix(path);
+        return storage::make_posix(path, repo::is_lease);
       };
     }
     load_key(repository);

@@ -481,6 +481,7 @@ class Loader {
     if (arguments_.verb == "expire") {
       settings_.set = said_.text_of("set");
       settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+      settings_.resume = is_true(said_.text_of("resume", "true"));
       settings_.allow_mass_removal = is_true(said_.text_of("allow-mass-removal", "false"));
     }
     settings_.until = said_.text_of("until");

@@ -80,7 +80,11 @@ class RepositoryReader {
       };
       facts_.standing.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
       read_archive();
-      facts_.lease = repo::read_lease(repository_, stanza_);
+      try {
+        facts_.lease = repo::read_lease(repository_, stanza_);
+      } catch (const DamagedError& error) {
+        unreadable(error);
+      }
     } catch (const Error& error) {
       facts_.error = error.message();
     }

@@ -46,7 +46,7 @@ class InfoReader {
       read_backups();
       read_records();
       for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
-      info_.lease = repo::read_lease(repository_, stanza_);
+      read_lease();
     } catch (const Error& error) {
       why_unread_ = error.message();
       note_error(error);
@@ -100,7 +100,7 @@ class InfoReader {
       } catch (const DamagedError& error) {
         std::lock_guard lock(mutex);
         unreadable_.push_back(error.message());
-        note_error(error);
+        info_.unreadable[labels[i]] = error.message();
       }
     });
     std::sort(info_.backups.begin(), info_.backups.end(), [](const auto& a, const auto& b) {
@@ -172,6 +172,14 @@ class InfoReader {
     info_.standing.emplace(std::move(records), now());
   }
 
+  void read_lease() {
+    try {
+      info_.lease = repo::read_lease(repository_, stanza_);
+    } catch (const DamagedError& error) {
+      info_.notes.push_back(format("whether anything runs is not known: {}", error.message()));
+    }
+  }
+
   /// The one backup that was asked for, with the sizes that its packs have.
   void keep_one() {
     std::map<std::string, std::map<std::uint32_t, std::uint64_t>> packs;
@@ -190,6 +198,7 @@ class InfoReader {
     };
     const auto exact = sizes_of(info_.backups, listed);
     std::erase_if(info_.backups, [&](const auto& backup) { return backup.label != set_; });
+    std::erase_if(info_.unreadable, [&](const auto& backup) { return backup.first != set_; });
     std::erase_if(info_.sizes, [&](const auto& size) { return size.first != set_; });
     for (auto& [label, size] : info_.sizes) {
       size = exact.at(label);

@@ -112,6 +112,10 @@ bool tells_of_repository(std::string_view key) {
          key.starts_with(kRecordsPrefix) || key.starts_with(kSlotsPrefix);
 }
 
+bool is_lease(std::string_view key) {
+  return key.starts_with(kLeasesPrefix);
+}
+
 bool is_document(std::string_view key) {
   return key.ends_with(".json");
 }

@@ -66,7 +66,9 @@ struct RepositoryInfo {
   bool missing = false;  // `error` says that there is no such repository, which is certain
   std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
   std::vector<repo::Cluster> clusters;
-  std::vector<repo::BackupInfo> backups;     // oldest first
+  std::vector<repo::BackupInfo> backups;  // oldest first
+  /// Backups whose markers cannot be read, and why: what they hold, nobody knows.
+  std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
   std::vector<RestorableWindow> windows;
   std::uint64_t wal_segments = 0;

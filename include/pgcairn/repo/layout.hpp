@@ -45,6 +45,9 @@ std::string record_key(std::string_view stanza, std::string_view name);
 /// work.
 bool tells_of_repository(std::string_view key);
 
+/// Leases: what removes anything needs one first, even where the file system is full.
+bool is_lease(std::string_view key);
+
 /// Small objects on which others rely in time: leases, records, markers and the like. They do not
 /// wait where the rate is limited.
 bool is_document(std::string_view key);
