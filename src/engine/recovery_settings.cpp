@@ -88,6 +88,7 @@ postgres::Settings recovery_settings(const RestorePlan& plan) {
     add_target(plan, settings);
     settings.emplace_back("recovery_target_timeline", timeline_text(plan));
   }
+  settings.insert(settings.end(), plan.limits.begin(), plan.limits.end());
   settings.insert(settings.end(), plan.isolation.begin(), plan.isolation.end());
   if (options.archive_off) put(settings, "archive_mode", "off");
   for (const auto& [name, value] : options.recovery_options) put(settings, name, value);

@@ -136,10 +136,6 @@ Settings private_settings(int major) {
       {"unix_socket_group", ""},
       {"ssl", "off"},
       {"recovery_min_apply_delay", "0"},
-      {"max_wal_senders", "0"},
-      {"max_worker_processes", "0"},
-      // Recovery does not compare limits with the primary's where nobody can look on.
-      {"hot_standby", "off"},
       // As small as it can be, and for one life.
       {"shared_buffers", "128MB"},
       {"huge_pages", "off"},
@@ -197,16 +193,17 @@ std::vector<std::string> PrivateServer::words() const {
   return words;
 }
 
-void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
+/// A setting of the restored configuration, with what overrules it.
+std::string PrivateServer::configured(const std::string& name, const std::stop_token& stop) const {
   ChildCommand command;
   command.words = words();
-  command.words.insert(command.words.end(), {"-C", "shared_preload_libraries"});
+  command.words.insert(command.words.end(), {"-C", name});
   command.environment = program_environment();
-  command.output = settings_.own_directory / "preload";
+  command.output = settings_.own_directory / "configured";
   command.sandbox = settings_.sandbox;
   std::error_code ignored;
   fs::remove(command.output, ignored);
-  if (run_child(command, std::move(stop)) != 0) {
+  if (run_child(command, stop) != 0) {
     throw PostgresError(
         format("the configuration cannot be read: {}", trim(text_of(command.output))),
         "it is the one that was backed up");
@@ -214,9 +211,12 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
   // The last line is the value, whatever the server says before.
   std::string text = text_of(command.output);
   if (text.ends_with('\n')) text.pop_back();
-  text.erase(0, text.rfind('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+void PrivateServer::leave_out_missing_libraries(const std::stop_token& stop) {
   std::string kept;
-  for (const std::string& one : split(text, ',')) {
+  for (const std::string& one : split(configured("shared_preload_libraries", stop), ',')) {
     std::string name(trim(one));
     std::erase(name, '"');
     if (name.empty()) continue;
@@ -227,6 +227,20 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
     }
   }
   overrides_.emplace_back("shared_preload_libraries", kept);
+  if (!kept.empty()) keep_jobs_out(stop);
+}
+
+/// Only a preloaded library can have background workers.
+void PrivateServer::keep_jobs_out(const std::stop_token& stop) {
+  if (configured("hot_standby", stop) == "on") {
+    limits_not_tried_.emplace();
+    for (std::size_t i = 0; i < kLimitNames.size(); ++i) {
+      const auto value = parse_u64(configured(std::string(kLimitNames[i]), stop));
+      limits_not_tried_->values[i] = static_cast<std::uint32_t>(value.value_or(0));
+    }
+  }
+  overrides_.emplace_back("max_worker_processes", "0");
+  overrides_.emplace_back("hot_standby", "off");
 }
 
 /// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
@@ -248,8 +262,7 @@ std::string PrivateServer::last_restored() const {
   return text.substr(from, text.find('"', from) - from);
 }
 
-void PrivateServer::start(milliseconds timeout,
-                          const std::function<void(const std::string&)>& restored,
+void PrivateServer::start(const std::function<void(const std::string&)>& restored,
                           std::stop_token stop) {
   std::error_code ignored;
   fs::remove(log(), ignored);
@@ -265,14 +278,17 @@ void PrivateServer::start(milliseconds timeout,
   command.death_signal = settings_.sandbox == nullptr ? SIGQUIT : SIGKILL;
   const WalRequests requests(settings_.own_directory, settings_.data_directory, settings_.give_wal);
   process_ = std::make_unique<Child>(command);
-  wait_until_ready(timeout, restored, stop);
+  wait_until_ready(restored, stop);
   find_superuser();
 }
 
-void PrivateServer::wait_until_ready(milliseconds timeout,
-                                     const std::function<void(const std::string&)>& restored,
+/// Recovery pauses when the server's limits are lower than those of the one that wrote the WAL.
+bool PrivateServer::is_paused() const {
+  return end_of(log()).find("recovery has paused") != std::string::npos;
+}
+
+void PrivateServer::wait_until_ready(const std::function<void(const std::string&)>& restored,
                                      const std::stop_token& stop) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::string last;
   while (!is_ready()) {
     check_stop(stop);
@@ -283,10 +299,9 @@ void PrivateServer::wait_until_ready(milliseconds timeout,
                  "log ends: {}",
                  *status, log_end()));
     }
-    if (std::chrono::steady_clock::now() >= deadline) {
-      throw PostgresError(format("recovery was not over after {}; the server's log ends: {}",
-                                 format_duration(timeout), log_end()),
-                          "give it more time with --drill-timeout");
+    if (is_paused()) {
+      throw PostgresError(format(
+          "recovery pauses, and would do so for ever; the server's log ends: {}", log_end()));
     }
     std::string now_at = last_restored();
     if (now_at == last) continue;
@@ -332,6 +347,8 @@ Connection PrivateServer::connect(const std::string& database) {
     throw PostgresError("another server answers than the one that was started",
                         "take PGHOSTADDR and PGSERVICE out of the environment");
   }
+  session.query("SELECT set_config('lock_timeout', $1, false)",
+                {std::to_string(settings_.lock_timeout.count())});
   return session;
 }
 
@@ -356,6 +373,8 @@ int PrivateServer::run_client(const std::string& program, std::vector<std::strin
                    superuser_};
   command.words.insert(command.words.end(), words.begin(), words.end());
   command.environment = program_environment();
+  command.environment.push_back(
+      format("PGOPTIONS=-c lock_timeout={}", settings_.lock_timeout.count()));
   command.output = output;
   return run_child(command, std::move(stop));
 }
