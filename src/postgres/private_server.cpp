@@ -243,13 +243,16 @@ void PrivateServer::keep_jobs_out(const std::stop_token& stop) {
   overrides_.emplace_back("hot_standby", "off");
 }
 
-/// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+/// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS). A
+/// hot standby is ready before recovery is over: that, the log tells.
 bool PrivateServer::is_ready() const {
   constexpr std::size_t status_line = 7;
   const auto lines = split(text_of(settings_.data_directory / "postmaster.pid"), '\n');
   const int own_pid = settings_.sandbox == nullptr ? process_->pid() : 1;
   return lines.size() > status_line && trim(lines[status_line]) == "ready" &&
-         lines[0] == std::to_string(own_pid);
+         lines[0] == std::to_string(own_pid) &&
+         end_of(log()).find("database system is ready to accept connections") !=
+             std::string::npos;
 }
 
 /// Out of "restored log file "000000010000000000000003" from archive".
