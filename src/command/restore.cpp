@@ -50,8 +50,9 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   // Where none is configured, the cluster has no other place.
   options.copy = !settings.configured_pg_path.empty() &&
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
+  options.replaces = options.copy && settings.replace;
   options.isolated =
-      options.copy && !settings.replace && options.type != engine::RestoreType::standby;
+      options.copy && !options.replaces && options.type != engine::RestoreType::standby;
   options.allow_tablespaces = settings.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;
@@ -81,7 +82,8 @@ ExitCode restore(const Session& session) {
   }
   print(json ? restore_json(plan, result)
              : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));
-  return ExitCode::done;
+  // Damaged pages come back as they were copied: nobody should find that out from a query.
+  return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

@@ -136,8 +136,10 @@ std::vector<NamedPlace> DrillRun::other_places() const {
 /// Nothing of the live cluster or of a repository may come near.
 void DrillRun::check_place() const {
   const fs::path& directory = options_.directory;
-  require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}},
-                other_places());
+  const std::vector<NamedPlace> own = {
+      {PlaceKind::drill, "the drill's directory", directory, "--drill-path"}};
+  require_apart(own, other_places());
+  require_apart(own, stanza_.files);
   const std::size_t socket_bytes = (directory / "server").native().size();
   if (socket_bytes > kMostSocketDirectoryBytes) {
     throw UsageError(format("\"{}\" is too long for a directory with a socket", directory.native()),
@@ -298,7 +300,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
   postgres::PrivateServer server(
       {plan.data_directory, config_of(plan), directory / "server", programs, plan.backup.pg_version,
        options_.user,
-       [&](const std::string& name, const fs::path& place) { return wal.give(name, place); },
+       [&](const std::string& name, const std::string& place) { return wal.give(name, place); },
        sandbox, directory.lock()});
   const bool started = start(server, wal);
   for (const std::string& library : server.missing_libraries())
@@ -313,7 +315,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
     note_prepared(server, result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
-    run_amcheck(server, programs, directory / "server", options_.restore.workers, result_, stop_);
+    run_amcheck(server, programs, options_.restore.workers, result_, stop_);
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {

@@ -122,8 +122,7 @@ void count_relations(postgres::PrivateServer& server, DrillResult& result, std::
 }
 
 void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& programs,
-                 const std::filesystem::path& scratch, unsigned jobs, DrillResult& result,
-                 std::stop_token stop) {
+                 unsigned jobs, DrillResult& result, std::stop_token stop) {
   if (!fs::exists(programs / "pg_amcheck")) {
     const bool has_none = server.major() < kFirstWithAmcheck;
     (has_none ? result.notes : result.unproved)
@@ -139,17 +138,13 @@ void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& p
         "machine (it comes with PostgreSQL's contrib package)");
     return;
   }
-  const fs::path output = scratch / "amcheck.log";
-  std::error_code ignored;
-  fs::remove(output, ignored);
-  const int status = server.run_client("pg_amcheck",
-                                       {"--all", "--install-missing", "--heapallindexed",
-                                        "--no-strict-names", format("--jobs={}", jobs)},
-                                       output, stop);
+  const auto [status, said] = server.run_client("pg_amcheck",
+                                                {"--all", "--install-missing", "--heapallindexed",
+                                                 "--no-strict-names", format("--jobs={}", jobs)},
+                                                kMostOutputBytes, stop);
   result.amcheck = status == 0 || status == kAmcheckDamage;
   if (status == 0) return;
-  const Buffer said = read_file(output, kMostOutputBytes);
-  tell_amcheck(parse_amcheck(as_text(said)), result);
+  tell_amcheck(parse_amcheck(said), result);
   if (!result.amcheck)
     result.unproved.push_back(format("pg_amcheck did not come to its end (status {})", status));
 }

@@ -1,18 +1,15 @@
 #pragma once
 
+#include "restore_candidates.hpp"
+
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
-#include <map>
 #include <span>
 #include <stop_token>
-#include <string>
 
 namespace pgcairn::engine {
-
-/// Repositories that are not to be restored from, and why.
-using PassedOver = std::map<const repo::Repository*, std::string>;
 
 /// Chooses backup and timelines for the target of plan.options and proves that the archived WAL
 /// leads there: fills repository, backup, reason, path, wal_needed, wal and notes. Throws what

@@ -2,6 +2,7 @@
 
 #include "recorded_limits.hpp"
 #include "wal_source.hpp"
+#include "wal_store.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -42,7 +43,7 @@ void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
     }
     try {
       source->check(name, cluster);
-      repository.put_wal(stanza.name, cluster, name, source->content_while_named(), codec);
+      store_wal(repository, stanza, cluster, name, source->content_while_named(), codec);
       record_limits(repository, stanza.name, cluster, name,
                     limits_in(source->content(), name, stanza.data_directory / "pg_wal" / name));
     } catch (const RecycledError&) {

@@ -70,6 +70,7 @@ struct RestoreOptions {
   bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
   bool copy = false;                // the data directory is not the stanza's own
+  bool replaces = false;            // a copy that takes the original's place, and its places
   bool isolated = false;            // it is a copy that must not reach out, or to the original
   bool sandboxed = false;           // something else keeps replay off other places: do not look
   std::filesystem::path original;   // the stanza's own data directory on this host; empty: unknown
