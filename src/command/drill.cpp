@@ -51,7 +51,8 @@ ExitCode drill(const Session& session) {
       repositories, drill_options(settings), progress, session.stop);
   session.console.progress("");
   print(settings.output == Form::json ? drill_json(result, settings.stanza) : drill_text(result));
-  return result.good() ? ExitCode::done : ExitCode::damaged;
+  if (!result.findings.empty()) return ExitCode::damaged;
+  return result.good() ? ExitCode::done : ExitCode::failed;
 }
 
 }  // namespace pgcairn::command

@@ -137,7 +137,7 @@ constexpr Option kOptions[] = {
     {"drill-sql", ValueKind::list, on_command_line | in_stanza, "drill", "QUERY", "", "", 0, 0,
      "ask this too: \"DATABASE: QUERY => ANSWER\"; repeatable"},
     {"drill-timeout", ValueKind::duration, kTuning, "drill", "TIME", "24h", "", 0, 0,
-     "how long recovery may take"},
+     "how long the drill may take"},
     {"drill-sandbox", ValueKind::choice, kTuning, "drill", "HOW", "auto", "auto|required|off", 0, 0,
      "the server sees nothing of the host, in namespaces: where it can, or else do not drill, or "
      "never"},

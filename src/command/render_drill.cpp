@@ -27,6 +27,11 @@ std::string checks_text(const engine::DrillResult& result) {
   return text;
 }
 
+std::string_view verdict(const engine::DrillResult& result) {
+  if (result.good()) return "GOOD";
+  return result.findings.empty() ? "NOT PROVED" : "NOT GOOD";
+}
+
 void write_strings(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
   json.key(name).begin_array();
   for (const std::string& text : texts) json.value(escape_bytes(text));
@@ -37,8 +42,9 @@ void write_strings(JsonWriter& json, std::string_view name, const std::vector<st
 
 std::string drill_text(const engine::DrillResult& result) {
   std::string text = format("drill of backup {} in repository {}: {}\n", result.backup,
-                            result.repository, result.good() ? "GOOD" : "NOT GOOD");
+                            result.repository, verdict(result));
   for (const std::string& finding : result.findings) text += format("FOUND {}\n", finding);
+  for (const std::string& one : result.unproved) text += format("NOT PROVED {}\n", one);
   if (!result.reason.empty()) text += row("backup", format("{}: {}", result.backup, result.reason));
   text += row(
       "restored",
@@ -59,6 +65,7 @@ std::string drill_json(const engine::DrillResult& result, std::string_view stanz
   json.member("repository", result.repository).member("backup", result.backup);
   json.member("good", result.good());
   write_strings(json, "findings", result.findings);
+  write_strings(json, "unproved", result.unproved);
   write_strings(json, "notes", result.notes);
   json.member("started", result.started).member("sandboxed", result.sandboxed);
   json.member("restore-seconds", result.restore_seconds);

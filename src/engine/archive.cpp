@@ -1,5 +1,6 @@
 #include "cluster.hpp"
 #include "page_before.hpp"
+#include "recorded_limits.hpp"
 #include "wal_guard.hpp"
 #include "wal_hole.hpp"
 #include "wal_source.hpp"
@@ -93,6 +94,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
   source->check(name, cluster);
 
   const auto codec = compress::make_codec(codec_id, level);
+  const std::vector<RecordedLimits> limits = limits_in(source->content(), name, path);
   std::vector<std::string> failures;
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
@@ -101,6 +103,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
       require_cluster(repository, stanza, cluster);
       refuse_when_stopped(repository, stanza.name);
       const bool stored = store_wal(repository, stanza, cluster, name, source->content(), *codec);
+      record_limits(repository, stanza.name, cluster, name, limits);
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));
     } catch (const Error& error) {

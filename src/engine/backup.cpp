@@ -1,6 +1,7 @@
 #include "backup_checks.hpp"
 #include "backup_tablespaces.hpp"
 #include "backup_wal.hpp"
+#include "changed_databases.hpp"
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
@@ -17,6 +18,7 @@
 #include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "targets.hpp"
+#include "unlogged_relations.hpp"
 #include "wal_copy.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -39,6 +41,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <utility>
 
 namespace pgcairn::engine {
 
@@ -81,9 +84,12 @@ class BackupRun {
     find_outside();
     copy();
     info_.tablespaces = name_tablespaces(tablespaces_, server_.tablespaces, *connection_, stop_);
-    refuse_moved_databases();
+    find_hazards();
+    const auto changed = changed_databases(databases_, postgres::read_databases(*connection_));
     stop_backup_mode();
     wait_for_archive();
+    if (!changed.empty())
+      require_databases(*repository_, stanza_.name, info_, read_until_, changed, stop_);
     return publish(leases);
   }
 
@@ -103,7 +109,7 @@ class BackupRun {
   void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
   FilePlan plan(const postgres::SourceFile& source);
   void copy_control_file(PackStore& store, repo::ManifestWriter& manifest);
-  void refuse_moved_databases();
+  void find_hazards();
   void stop_backup_mode();
   void wait_for_archive();
   repo::BackupInfo publish(const Leases& leases);
@@ -129,7 +135,9 @@ class BackupRun {
   PriorLife prior_life_;
   BackupWal wal_{stanza_, cluster_};
   CopiedTablespaces tablespaces_;
-  std::vector<postgres::Database> databases_;  // and where they were before it
+  CopiedRelations relations_;
+  std::vector<postgres::Database> databases_;  // before it
+  Lsn read_until_;                             // all files were read by then
   Changes changes_;
   std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
@@ -164,6 +172,8 @@ void BackupRun::open() {
   info_.catalog_version = control_.catalog_version;
   info_.wal_segment_bytes = server_.wal_segment_bytes;
   info_.data_checksums = server_.data_checksums;
+  info_.limits = control_.limits;
+  info_.limits_configured = postgres::limits_are_configured(*connection_);
   info_.from_standby = server_.in_recovery;
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
@@ -263,8 +273,7 @@ void BackupRun::find_changed_pages() {
                : format("building on {} by comparing pages: {}", info_.prior, changes_.reason));
 }
 
-/// Configuration that is not in the data directory. What of it cannot be read is told aloud and for
-/// ever, and no reason to have no backup.
+/// Configuration outside of the data directory: what cannot be read is a recorded warning.
 void BackupRun::find_outside() {
   Outside found = find_outside_of(*connection_, stanza_.data_directory, options_.include_paths);
   outside_ = std::move(found.files);
@@ -358,6 +367,7 @@ void BackupRun::begin_again(const Error& doubt) {
   info_.cluster_bytes = 0;
   info_.page_errors.clear();
   tablespaces_.clear();
+  relations_.clear();
   named_packs_.clear();
   resumed_bytes_.clear();
   // Nothing is overwritten: what was stored so far is left under the label that it had.
@@ -449,6 +459,7 @@ void BackupRun::copy_all() {
   const std::jthread watcher([&](std::stop_token stop) { watch(workers, stop); });
   const auto add = [&](postgres::SourceFile&& source) {
     FilePlan how = plan(source);
+    relations_.look_at(source);
     copier.add(std::move(source), std::move(how), emit);
   };
   try {
@@ -476,6 +487,7 @@ void BackupRun::copy_control_file(PackStore& store, repo::ManifestWriter& manife
   const std::string path = "global/pg_control";
   const fs::path source = stanza_.data_directory / path;
   const Buffer content = postgres::read_control_bytes(stanza_.data_directory);
+  distrust_checksums(info_, postgres::parse_control_file(content, source.native()));
   const auto status = stat_if_exists(source);
   if (!status) throw Error(format("\"{}\" is gone", source.native()));
   OwnerNames owners;
@@ -494,21 +506,12 @@ void BackupRun::copy_control_file(PackStore& store, repo::ManifestWriter& manife
   keep(std::move(file), manifest);
 }
 
-/// Replay of ALTER DATABASE SET TABLESPACE copies the old directory once more. Where that was gone
-/// before all of it had been read, the database would come back without files (as it does from
-/// pg_basebackup).
-void BackupRun::refuse_moved_databases() {
-  const std::vector<postgres::Database> now = postgres::read_databases(*connection_);
-  for (const postgres::Database& then : databases_) {
-    const auto moved = std::find_if(now.begin(), now.end(), [&](const auto& one) {
-      return one.oid == then.oid && one.space != then.space;
-    });
-    if (moved == now.end()) continue;
-    throw Error(format("cannot use the backup: database \"{}\" was moved to another tablespace "
-                       "while it was copied, and could be restored without its files",
-                       moved->name),
-                "run the backup again");
-  }
+void BackupRun::find_hazards() {
+  if (server_.in_recovery) return;  // a standby has no files but what WAL makes
+  info_.unsettled_before = postgres::making_files_before(*connection_);
+  read_until_ = postgres::current_wal_lsn(*connection_, server_);
+  // After that, so that what is over has its init fork.
+  info_.unlogged = relations_.became_unlogged(stanza_.data_directory, control_);
 }
 
 void BackupRun::stop_backup_mode() {
@@ -555,11 +558,15 @@ repo::BackupInfo BackupRun::publish(const Leases& leases) {
 repo::BackupInfo take_into(const StanzaSettings& stanza, const BackupOptions& options,
                            Targets& targets, Progress& progress, const std::stop_token& stop) {
   std::vector<DamagedError> met;
+  bool again = false;
   for (;;) {
     const std::vector<repo::Repository*> before = targets.good();
     BackupRun run(stanza, options, targets, met, progress, stop);
     try {
       return run.run();
+    } catch (const UnreplayableBackup& error) {
+      if (std::exchange(again, true)) throw;
+      log_warn(format("the backup begins again: {}", error.message()));
     } catch (const PostgresError&) {
       throw;
     } catch (const DamagedError& error) {

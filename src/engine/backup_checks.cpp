@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/postgres/page.hpp>
@@ -49,6 +50,16 @@ void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& serv
                 "= on (needs a restart) and archive_command = 'pgcairn --stanza=" +
                     stanza.name + " archive-push %p'");
   }
+}
+
+void distrust_checksums(repo::BackupInfo& info, const postgres::ControlFile& control) {
+  if (!info.data_checksums || control.data_checksums) return;
+  log_warn(
+      format("data checksums were switched off while the cluster was read: {} pages whose "
+             "checksum does not fit are not taken for damage",
+             info.page_error_count()));
+  info.data_checksums = false;
+  info.page_errors.clear();
 }
 
 }  // namespace pgcairn::engine

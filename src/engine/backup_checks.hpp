@@ -3,11 +3,17 @@
 #include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/server.hpp>
+#include <pgcairn/repo/backup_info.hpp>
 
 namespace pgcairn::engine {
 
 /// Refuses what would end in a backup that cannot be restored, or in one of another cluster.
 void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
                   const postgres::ControlFile& control, bool copies_wal);
+
+/// Where data checksums were switched while the cluster was read (from 19 on a server does that
+/// while it runs), pages without one are no damage, and the next backup must not build on this one.
+/// `control`: the control file at the end.
+void distrust_checksums(repo::BackupInfo& info, const postgres::ControlFile& control);
 
 }  // namespace pgcairn::engine

@@ -1,7 +1,9 @@
+#include "drill_blame.hpp"
 #include "drill_checks.hpp"
 #include "drill_directory.hpp"
 #include "drill_wal.hpp"
 #include "places_apart.hpp"
+#include "time_limit.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -40,7 +42,8 @@ class DrillRun {
         repositories_(repositories),
         options_(options),
         progress_(progress),
-        stop_(std::move(stop)) {}
+        limit_(options.timeout, std::move(stop)),
+        stop_(limit_.token()) {}
 
   DrillResult run() {
     check_user();
@@ -56,15 +59,7 @@ class DrillRun {
     std::erase_if(result_.notes, [](const std::string& note) {
       return note.find("--config-to") != std::string::npos;
     });
-    if (planned) {
-      const fs::path programs = postgres::find_programs(plan.backup.pg_version, options_.programs,
-                                                        directory / "server", stop_);
-      const auto sandbox = make_sandbox(plan, directory, programs);
-      directory.remove_unused_tablespaces(plan);
-      const bool restored = restore(plan);
-      if (restored && sandbox) show_config(directory, *sandbox);
-      if (restored) start_and_look(plan, directory, programs, sandbox.get());
-    }
+    if (planned) try_backup(plan, directory);
     if (options_.keep) {
       directory.keep();
       result_.kept = options_.directory;
@@ -74,6 +69,8 @@ class DrillRun {
   }
 
  private:
+  void try_backup(const RestorePlan& plan, DrillDirectory& directory);
+  std::string time_is_over() const;
   void check_user() const;
   std::vector<NamedPlace> other_places() const;
   void check_place() const;
@@ -86,15 +83,38 @@ class DrillRun {
   bool start(postgres::PrivateServer& server, const DrillWal& wal);
   void show_config(const DrillDirectory& directory, const Sandbox& sandbox);
   fs::path config_of(const RestorePlan& plan) const;
+  void compare_limits(const postgres::PrivateServer& server, const RestorePlan& plan,
+                      const DrillWal& wal);
   void record(repo::Repository& repository);
 
   const StanzaSettings& stanza_;
   std::span<repo::Repository> repositories_;
   const DrillOptions& options_;
   Progress& progress_;
+  TimeLimit limit_;
   std::stop_token stop_;
   DrillResult result_;
 };
+
+void DrillRun::try_backup(const RestorePlan& plan, DrillDirectory& directory) {
+  try {
+    const fs::path programs = postgres::find_programs(plan.backup.pg_version, options_.programs,
+                                                      directory / "server", stop_);
+    const auto sandbox = make_sandbox(plan, directory, programs);
+    directory.remove_unused_tablespaces(plan);
+    const bool restored = restore(plan);
+    if (restored && sandbox) show_config(directory, *sandbox);
+    if (restored) start_and_look(plan, directory, programs, sandbox.get());
+  } catch (const Interrupted&) {
+    if (!limit_.is_over()) throw;
+    result_.unproved.push_back(time_is_over());
+  }
+}
+
+std::string DrillRun::time_is_over() const {
+  return format("the drill was not over after {} (more time: --drill-timeout)",
+                format_duration(options_.timeout));
+}
 
 void DrillRun::check_user() const {
   if (::geteuid() != 0) return;
@@ -154,6 +174,13 @@ bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
     return found(error);
   } catch (const DamagedError& error) {
     return found(error);
+  } catch (const NotReplayableError& error) {
+    return found(error);
+  } catch (const Interrupted&) {
+    if (!limit_.is_over()) throw;
+    if (plan.repository == nullptr) throw Error(time_is_over());
+    result_.unproved.push_back(time_is_over());
+    return false;
   }
 }
 
@@ -250,7 +277,6 @@ bool DrillRun::start(postgres::PrivateServer& server, const DrillWal& wal) {
   std::string failure;
   try {
     server.start(
-        options_.timeout,
         [&](const std::string& file) { progress_.phase(format("recovering, at {}", file), 0); },
         stop_);
     result_.started = true;
@@ -263,7 +289,8 @@ bool DrillRun::start(postgres::PrivateServer& server, const DrillWal& wal) {
     result_.findings.push_back(withheld_text(*wal.withheld(), result_.sandboxed));
   if (result_.started) return true;
   if (!wal.failure().empty()) failure += format("; WAL could not be fetched: {}", wal.failure());
-  result_.findings.push_back(failure);
+  const bool machine = blame_of(failure) == Blame::machine;
+  (machine ? result_.unproved : result_.findings).push_back(failure);
   return false;
 }
 
@@ -277,28 +304,47 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
        sandbox, directory.lock()});
   const bool started = start(server, wal);
   for (const std::string& library : server.missing_libraries())
-    result_.notes.push_back(
+    result_.unproved.push_back(
         format("library \"{}\" of shared_preload_libraries is not on this "
                "machine: the server ran without it",
                library));
+  compare_limits(server, plan, wal);
   if (!started) return;
   try {
     look_at_end(server, plan, wal.withheld().has_value(), result_);
+    note_prepared(server, result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
     run_amcheck(server, programs, options_.restore.workers, result_, stop_);
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {
-    result_.findings.push_back(
-        format("{}; the server's log ends: {}", error.message(), server.log_end()));
+    add_failure(result_, "the running server",
+                format("{}; the server's log ends: {}", error.message(), server.log_end()));
   }
   progress_.phase("stopping the server", 0);
   server.stop();
 }
 
+/// Where the server ran with other limits than the restored one will.
+void DrillRun::compare_limits(const postgres::PrivateServer& server, const RestorePlan& plan,
+                              const DrillWal& wal) {
+  const auto& configured = server.limits_not_tried();
+  if (!configured) return;
+  ServerLimits needed = plan.backup.limits.value_or(ServerLimits{});
+  if (wal.limits()) needed = highest(needed, *wal.limits());
+  for (std::size_t i = 0; i < kLimitNames.size(); ++i) {
+    if (configured->values[i] >= needed.values[i]) continue;
+    result_.findings.push_back(
+        format("{} is {} in the restored configuration, and the server that wrote the WAL ran "
+               "with {}: with hot_standby = on, recovery would not come to its end",
+               kLimitNames[i], configured->values[i], needed.values[i]));
+  }
+}
+
+/// What proves nothing of the backup is no record of it.
 void DrillRun::record(repo::Repository& repository) {
-  if (!options_.record) return;
+  if (!options_.record || (result_.findings.empty() && !result_.unproved.empty())) return;
   repo::DrillRecord record;
   record.backup = result_.backup;
   record.good = result_.good();

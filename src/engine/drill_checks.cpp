@@ -1,5 +1,7 @@
 #include "drill_checks.hpp"
 
+#include "drill_blame.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -10,8 +12,9 @@ namespace pgcairn::engine {
 
 namespace {
 
-constexpr std::size_t kMostAmcheckLines = 40;
+constexpr std::size_t kMostAmcheckFailures = 200;
 constexpr std::uint64_t kMostOutputBytes = 64 * kMiB;
+constexpr int kFirstWithAmcheck = 14;
 constexpr int kAmcheckDamage = 2;  // pg_amcheck's exit status when it found something
 
 std::string value_of(const std::vector<postgres::Row>& rows) {
@@ -39,7 +42,42 @@ WHERE c.contype = 'f' AND c.convalidated AND c.conparentid = 0
   AND pg_get_constraintdef(c.oid) !~ 'PERIOD '
 ORDER BY 1, 2)";
 
+/// A table that is locked, and its indexes, are named once each.
+void tell_amcheck(const AmcheckOutput& output, DrillResult& result) {
+  for (std::size_t i = 0; i < std::min(output.failures.size(), kMostAmcheckFailures); ++i) {
+    const auto& [what, text] = output.failures[i];
+    add_failure(result, what == "pg_amcheck" ? what : format("pg_amcheck: {}", what), text);
+  }
+  if (output.failures.size() > kMostAmcheckFailures) {
+    result.findings.push_back(
+        format("pg_amcheck: {} more", output.failures.size() - kMostAmcheckFailures));
+  }
+  for (const std::string& warning : output.warnings)
+    result.notes.push_back(format("pg_amcheck: {}", warning));
+}
+
+void check_foreign_key(postgres::Connection& session, const std::string& name,
+                       const std::string& query, DrillResult& result, const std::stop_token& stop) {
+  try {
+    const std::string orphans = value_of(session.query(query, {}, stop));
+    if (orphans != "0") result.findings.push_back(format("{}: {} rows lack theirs", name, orphans));
+  } catch (const PostgresError& error) {
+    add_failure(result, name, error.message());
+  }
+}
+
 }  // namespace
+
+void note_prepared(postgres::PrivateServer& server, DrillResult& result) {
+  const auto rows = server.connect().query(
+      "SELECT count(*), min(prepared)::text, min(gid) FROM pg_prepared_xacts");
+  const std::string count = value_of(rows);
+  if (count == "0") return;
+  result.notes.push_back(
+      format("{} prepared transactions wait for COMMIT PREPARED or ROLLBACK PREPARED, the oldest "
+             "since {} (\"{}\", for one): what they have locked is not looked at",
+             count, rows.at(0).at(1).value_or(""), rows.at(0).at(2).value_or("")));
+}
 
 void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool stopped,
                  DrillResult& result) {
@@ -71,10 +109,14 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool 
 
 void count_relations(postgres::PrivateServer& server, DrillResult& result, std::stop_token stop) {
   for (const std::string& database : server.databases()) {
-    postgres::Connection session = server.connect(database);
-    const auto rows = session.query(
-        "SELECT count(*) FROM pg_class WHERE relkind IN ('r','i','m','t','S')", {}, stop);
-    result.relations += parse_u64(value_of(rows)).value_or(0);
+    try {
+      postgres::Connection session = server.connect(database);
+      const auto rows = session.query(
+          "SELECT count(*) FROM pg_class WHERE relkind IN ('r','i','m','t','S')", {}, stop);
+      result.relations += parse_u64(value_of(rows)).value_or(0);
+    } catch (const PostgresError& error) {
+      add_failure(result, format("database {}", database), error.message());
+    }
     ++result.databases;
   }
 }
@@ -82,15 +124,16 @@ void count_relations(postgres::PrivateServer& server, DrillResult& result, std::
 void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& programs,
                  unsigned jobs, DrillResult& result, std::stop_token stop) {
   if (!fs::exists(programs / "pg_amcheck")) {
-    result.notes.push_back(
-        format("tables and indexes were not checked: there is no pg_amcheck in "
-               "\"{}\" (PostgreSQL has it from 14 on)",
-               programs.native()));
+    const bool has_none = server.major() < kFirstWithAmcheck;
+    (has_none ? result.notes : result.unproved)
+        .push_back(format("tables and indexes were not checked: there is no pg_amcheck in "
+                          "\"{}\" (PostgreSQL has it from 14 on)",
+                          programs.native()));
     return;
   }
   postgres::Connection session = server.connect();
   if (session.query("SELECT FROM pg_available_extensions WHERE name = 'amcheck'").empty()) {
-    result.notes.push_back(
+    result.unproved.push_back(
         "tables and indexes were not checked: the extension amcheck is not installed on this "
         "machine (it comes with PostgreSQL's contrib package)");
     return;
@@ -101,37 +144,26 @@ void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& p
                                                 kMostOutputBytes, stop);
   result.amcheck = status == 0 || status == kAmcheckDamage;
   if (status == 0) return;
-  const std::vector<std::string> lines = split(trim(said), '\n');
-  for (std::size_t i = 0; i < std::min(lines.size(), kMostAmcheckLines); ++i) {
-    // A line that is indented says more of the one before it.
-    if (i > 0 && lines[i].starts_with(' ') && !result.findings.empty()) {
-      result.findings.back() += format(" {}", trim(lines[i]));
-    } else {
-      result.findings.push_back(format("pg_amcheck: {}", trim(lines[i])));
-    }
-  }
-  if (lines.size() > kMostAmcheckLines)
-    result.findings.push_back(
-        format("pg_amcheck: {} more lines", lines.size() - kMostAmcheckLines));
+  tell_amcheck(parse_amcheck(said), result);
   if (!result.amcheck)
-    result.findings.push_back(format("pg_amcheck did not come to its end (status {})", status));
+    result.unproved.push_back(format("pg_amcheck did not come to its end (status {})", status));
 }
 
 void check_foreign_keys(postgres::PrivateServer& server, DrillResult& result,
                         std::stop_token stop) {
   for (const std::string& database : server.databases()) {
-    postgres::Connection session = server.connect(database);
-    for (const postgres::Row& key : session.query(kForeignKeyQueries, {}, stop)) {
-      const std::string name = format("foreign key {} of {} in database {}", key.at(1).value_or(""),
-                                      key.at(0).value_or(""), database);
-      ++result.foreign_keys;
-      try {
-        const std::string orphans = value_of(session.query(key.at(2).value_or(""), {}, stop));
-        if (orphans != "0")
-          result.findings.push_back(format("{}: {} rows lack theirs", name, orphans));
-      } catch (const PostgresError& error) {
-        result.findings.push_back(format("{}: {}", name, error.message()));
+    std::string name = format("foreign keys of database {}", database);
+    try {
+      postgres::Connection session = server.connect(database);
+      const auto keys = session.query(kForeignKeyQueries, {}, stop);
+      for (const postgres::Row& key : keys) {
+        name = format("foreign key {} of {} in database {}", key.at(1).value_or(""),
+                      key.at(0).value_or(""), database);
+        ++result.foreign_keys;
+        check_foreign_key(session, name, key.at(2).value_or(""), result, stop);
       }
+    } catch (const PostgresError& error) {
+      add_failure(result, name, error.message());
     }
   }
 }
@@ -149,7 +181,10 @@ void ask(postgres::PrivateServer& server, std::span<const DrillQuestion> questio
       result.findings.push_back(format("in database {}, \"{}\" gives {} instead of {}", database,
                                        question.statement, answer, question.answer));
     } catch (const PostgresError& error) {
-      result.findings.push_back(format("in database {}: {}", database, error.message()));
+      // What was asked and not answered is not proved.
+      const bool blocked = blame_of(error.message()) == Blame::lock;
+      const std::string text = format("in database {}: {}", database, error.message());
+      blocked ? result.unproved.push_back(text) : add_failure(result, "a query", text);
     }
   }
 }

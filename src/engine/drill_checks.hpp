@@ -14,6 +14,8 @@ namespace pgcairn::engine {
 /// archive has.
 void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool stopped,
                  DrillResult& result);
+/// Prepared transactions hold their locks until somebody ends them.
+void note_prepared(postgres::PrivateServer& server, DrillResult& result);
 /// Counts databases and relations.
 void count_relations(postgres::PrivateServer& server, DrillResult& result, std::stop_token stop);
 /// pg_amcheck of everything, where this version has it.

@@ -93,6 +93,8 @@ bool DrillWal::look(const std::string& name, const std::string& file) {
 }
 
 void DrillWal::meet(const postgres::WalRecord& record) {
+  if (record.kind == postgres::WalRecord::Kind::limits && record.start >= plan_.backup.start_lsn)
+    limits_ = limits_ ? highest(*limits_, record.limits) : record.limits;
   const auto created = postgres::created_tablespace(record);
   // What came before the backup's start is in the backup, and is not replayed.
   if (!created || created->start < plan_.backup.start_lsn) return;

@@ -26,6 +26,8 @@ class DrillWal {
 
   /// What was not given; ask when the server no longer asks.
   const std::optional<postgres::CreatedTablespace>& withheld() const { return withheld_; }
+  /// The highest limits that servers started with which wrote what was given; none: nobody did.
+  const std::optional<ServerLimits>& limits() const { return limits_; }
   /// Why the last file could not be fetched, if so.
   const std::string& failure() const { return failure_; }
 
@@ -39,6 +41,7 @@ class DrillWal {
   const Sandbox* sandbox_;
   postgres::WalRecordReader reader_;
   std::optional<postgres::CreatedTablespace> withheld_;
+  std::optional<ServerLimits> limits_;
   std::string failure_;
 };
 

@@ -169,7 +169,23 @@ class InfoReader {
           unreadable_.push_back(error.message());
           info_.notes.push_back(error.message());
         });
+    for (const repo::Record& record : records) {
+      if (const auto* limits = std::get_if<repo::LimitsRecord>(&record.content)) note(*limits);
+    }
     info_.standing.emplace(std::move(records), now());
+  }
+
+  void note(const repo::LimitsRecord& limits) {
+    const auto older = [&](const repo::BackupInfo& backup) {
+      return backup.cluster == limits.cluster && backup.start_lsn <= limits.lsn;
+    };
+    if (limits.limits.wal_level != kWalLevelMinimal ||
+        std::none_of(info_.backups.begin(), info_.backups.end(), older))
+      return;
+    info_.notes.push_back(
+        format("the server ran with wal_level=minimal from LSN {} on timeline {} on: backups that "
+               "began before that cannot be recovered beyond it",
+               to_string(limits.lsn), limits.timeline));
   }
 
   void read_lease() {

@@ -116,6 +116,7 @@ postgres::Settings recovery_settings(const RestorePlan& plan) {
     settings.emplace_back("recovery_target_timeline", timeline_text(plan));
     add_rest(plan, settings);
   }
+  for (const auto& [name, value] : plan.limits) put(settings, name, value);
   for (const auto& [name, value] : plan.isolation) put(settings, name, value);
   if (options.archive_off) put(settings, "archive_mode", "off");
   for (const auto& [name, value] : options.recovery_options) put(settings, name, value);

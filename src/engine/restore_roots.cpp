@@ -1,6 +1,7 @@
 #include "restore_roots.hpp"
 
 #include "restore_files.hpp"
+#include "unlogged_relations.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -55,6 +56,7 @@ const std::pair<const std::string, Places::Link>* Places::link_above(std::string
 
 bool Places::has(std::string_view path) const {
   if (repo::is_outside(path)) return !plan_.options.config_to.empty();
+  if (is_left_to_init_fork(path, plan_.unlogged)) return false;
   return std::find(plan_.left_paths.begin(), plan_.left_paths.end(), path) ==
          plan_.left_paths.end();
 }

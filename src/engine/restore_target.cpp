@@ -1,6 +1,7 @@
 #include "restore_target.hpp"
 
 #include "recovery_settings.hpp"
+#include "replay_needs.hpp"
 #include "restore_preference.hpp"
 #include "wal_archive.hpp"
 #include "wal_trace.hpp"
@@ -38,8 +39,6 @@ constexpr const char* kSwitchHint =
     "archive: then try again; ";
 
 constexpr std::size_t kMostProved = 64;  // segments
-// Where what is found on the way is only named: reading all of it may take longer than the restore.
-constexpr std::size_t kMostFollowed = 64;
 
 /// The archives of the stanza's clusters, each listed when it is asked for.
 class Archives {
@@ -296,42 +295,6 @@ void add_notes(RestorePlan& plan, const WalArchive& archive, bool gap) {
   }
 }
 
-/// Reads the WAL on the way for what leads out of the data directory. An isolated copy must know
-/// all of it; elsewhere it is named as far as that is quick.
-void follow_way(RestorePlan& plan, WalArchive& archive, Progress& progress) {
-  if (plan.options.sandboxed) return;
-  const repo::BackupInfo& backup = plan.backup;
-  std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
-  if (!plan.wal.partial.empty()) names.push_back(plan.wal.partial);
-  if (plan.options.type == RestoreType::none) {
-    std::erase_if(names, [&](const std::string& name) {
-      return name.substr(8, 16) > backup.wal_stop.substr(8);
-    });
-  }
-  const std::size_t all = names.size();
-  if (!plan.options.isolated) names.resize(std::min(all, kMostFollowed));
-  WalWay way(plan.options, backup, plan.wal.end);
-  progress.phase("reading the WAL that leads to the target",
-                 names.size() * backup.wal_segment_bytes);
-  try {
-    archive.follow(way, names, backup.wal_segment_bytes, plan.options.workers, progress);
-  } catch (const Error& error) {
-    if (plan.options.isolated) throw;
-    plan.notes.push_back(
-        format("tablespaces made after the backup are not all known: {}", error.message()));
-  }
-  if (names.size() < all && !way.is_over()) {
-    plan.notes.push_back(
-        format("tablespaces made after the backup are looked for in the first {} of {} segments",
-               names.size(), all));
-  }
-  plan.way = {way.created(), way.before_created(), way.end(), plan.way.stop_after};
-  // A guarded copy cannot read the record that it would stop before.
-  if (plan.options.isolated && plan.options.type == RestoreType::lsn &&
-      way.stops_before_created() && way.last_record() >= backup.stop_lsn)
-    plan.way.stop_after = way.last_record();
-}
-
 /// What the server cannot fetch itself, or must not be asked to.
 void place_wal(RestorePlan& plan) {
   const repo::BackupInfo& backup = plan.backup;
@@ -376,7 +339,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   if (type == RestoreType::immediate) settle_immediate(plan, archive);
   add_notes(plan, archive, gap);
   doing([&] { return format("reading the WAL that leads to the target"); },
-        [&] { follow_way(plan, archive, progress); });
+        [&] { follow_way(plan, archive, repositories, progress); });
   plan.all_repositories = repositories;
   place_wal(plan);
 }

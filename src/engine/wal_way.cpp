@@ -20,7 +20,8 @@ WalWay::WalWay(const RestoreOptions& options, const repo::BackupInfo& backup, Ls
     : options_(options),
       backup_(backup),
       wal_end_(wal_end),
-      reader_([this](const postgres::WalRecord& record) { look_at(record); }) {
+      reader_([this](const postgres::WalRecord& record) { look_at(record); }),
+      settled_(!backup.unsettled_before) {
   if (options.type == RestoreType::immediate) end_ = backup.stop_lsn;
 }
 
@@ -46,8 +47,26 @@ void WalWay::look_at(const postgres::WalRecord& record) {
       if (one.oid == record.oid && one.dropped.value == 0) one.dropped = record.start;
     }
   }
+  note(record);
+  if (over_) return;
   last_record_ = record.start;
   if (may_stop && stops_after(record)) stop(record.end);
+}
+
+void WalWay::note(const postgres::WalRecord& record) {
+  if (record.kind == Kind::limits) {
+    limits_ = limits_ ? highest(*limits_, record.limits) : record.limits;
+    if (record.limits.wal_level == kWalLevelMinimal) {
+      minimal_ = record.start;
+      over_ = true;
+    }
+  } else if (record.kind == Kind::init_fork) {
+    unlogged_.insert(record.relation);
+  } else if (record.kind == Kind::running && record.start >= backup_.stop_lsn &&
+             backup_.unsettled_before && *backup_.unsettled_before != 0) {
+    settled_ = settled_ ||
+               !postgres::is_older_transaction(record.oldest_running, *backup_.unsettled_before);
+  }
 }
 
 bool WalWay::stops_before(const postgres::WalRecord& record) const {

@@ -4,6 +4,7 @@
 #include <pgcairn/postgres/wal_records.hpp>
 
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace pgcairn::engine {
@@ -32,9 +33,20 @@ class WalWay {
   Lsn before_created() const { return before_created_; }
   /// Does recovery stop just before a record that creates a tablespace outside?
   bool stops_before_created() const { return stops_before_created_; }
+  /// The highest limits that servers on the way started with; none: nobody noted any.
+  const std::optional<ServerLimits>& limits() const { return limits_; }
+  /// Where the first record is that recovery does not get over: wal_level was minimal from there
+  /// on.
+  const std::optional<Lsn>& minimal() const { return minimal_; }
+  /// Relations that get an init fork on the way.
+  const std::set<postgres::RelationName>& unlogged() const { return unlogged_; }
+  /// Are the transactions over that may still have been making relations' files when the backup
+  /// ended?
+  bool is_settled() const { return settled_; }
 
  private:
   void look_at(const postgres::WalRecord& record);
+  void note(const postgres::WalRecord& record);
   bool stops_before(const postgres::WalRecord& record) const;
   bool stops_after(const postgres::WalRecord& record) const;
   void stop(Lsn at);
@@ -48,6 +60,10 @@ class WalWay {
   Lsn last_record_;
   Lsn before_created_;
   bool stops_before_created_ = false;
+  std::optional<ServerLimits> limits_;
+  std::optional<Lsn> minimal_;
+  std::set<postgres::RelationName> unlogged_;
+  bool settled_;
   bool over_ = false;
 };
 

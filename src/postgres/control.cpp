@@ -23,6 +23,11 @@ constexpr std::size_t kCheckpointAt = 32;
 constexpr std::size_t kRedoAt = 40;
 constexpr std::size_t kTimelineAt = 48;
 
+// After the minimum recovery point, in every version: its timeline, the backup's start and end,
+// backupEndRequired; then wal_level, wal_log_hints, and the limits in the order of kLimitNames.
+constexpr std::size_t kWalLevelAfter = 36;
+constexpr std::size_t kLimitsAfter = 44;
+
 constexpr std::size_t kFileBytes = 8192;   // PG_CONTROL_FILE_SIZE; zeros follow the CRC
 constexpr std::size_t kAtomicBytes = 512;  // PG_CONTROL_MAX_SAFE_SIZE: what a disk writes as one
 constexpr std::uint64_t kNoCheckpoint = 0xDEAD;  // in segment 0, which no cluster ever has
@@ -143,6 +148,12 @@ ControlFile parse_control_file(Bytes bytes, const std::string& object) {
   // 1 is "on". A server that switches them while it runs has other values meanwhile: pages without
   // a checksum are legal then.
   control.data_checksums = field<std::uint32_t>(bytes, layout.checksum_version_at) == 1;
+  control.limits.wal_level =
+      field<std::uint32_t>(bytes, layout.min_recovery_point_at + kWalLevelAfter);
+  for (std::size_t i = 0; i < control.limits.values.size(); ++i) {
+    control.limits.values[i] = field<std::uint32_t>(
+        bytes, layout.min_recovery_point_at + kLimitsAfter + i * sizeof(std::uint32_t));
+  }
   return control;
 }
 

@@ -103,6 +103,10 @@ std::optional<RelationFile> parse_relation_file(std::string_view name) {
   return relation;
 }
 
+std::string relation_path(std::string_view file, const RelationFile& relation) {
+  return format("{}{}", file.substr(0, file.rfind('/') + 1), relation.relfilenode);
+}
+
 bool is_temporary_relation(std::string_view name) {
   // looks_like_temp_rel_name, fd.c
   if (!name.starts_with('t')) return false;
@@ -430,6 +434,39 @@ void Scan::visit_tablespace(const std::string& path) {
 void scan_cluster(const std::filesystem::path& data_directory, int major,
                   std::uint32_t catalog_version, const std::function<void(SourceFile&&)>& visit) {
   Scan(data_directory, major, catalog_version, visit).run();
+}
+
+namespace {
+
+/// Of one directory's databases.
+void find_unlogged_in(const fs::path& root, const std::string& databases,
+                      const std::function<void(std::string&&)>& visit) {
+  const auto directory = Directory::open(root / databases);
+  if (!directory) return;
+  const Names names(directory->handle(), root / databases);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!is_digits(names[i])) continue;
+    const std::string path = format("{}/{}", databases, names[i]);
+    const auto database = Directory::open(root / path);
+    if (!database) continue;
+    for (const std::uint32_t relation : unlogged_relations(Names(database->handle(), root / path)))
+      visit(format("{}/{}", path, relation));
+  }
+}
+
+}  // namespace
+
+void find_unlogged(const std::filesystem::path& data_directory, int major,
+                   std::uint32_t catalog_version, const std::function<void(std::string&&)>& visit) {
+  find_unlogged_in(data_directory, "base", visit);
+  const fs::path spaces = data_directory / "pg_tblspc";
+  const auto directory = Directory::open(spaces);
+  if (!directory) return;
+  const Names names(directory->handle(), spaces);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    find_unlogged_in(data_directory,
+                     format("pg_tblspc/{}/PG_{}_{}", names[i], major, catalog_version), visit);
+  }
 }
 
 }  // namespace pgcairn::postgres

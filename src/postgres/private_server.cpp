@@ -144,10 +144,6 @@ Settings private_settings(int major) {
       {"unix_socket_group", ""},
       {"ssl", "off"},
       {"recovery_min_apply_delay", "0"},
-      {"max_wal_senders", "0"},
-      {"max_worker_processes", "0"},
-      // Recovery does not compare limits with the primary's where nobody can look on.
-      {"hot_standby", "off"},
       // As small as it can be, and for one life.
       {"shared_buffers", "128MB"},
       {"huge_pages", "off"},
@@ -208,15 +204,16 @@ std::vector<std::string> PrivateServer::words() const {
   return words;
 }
 
-void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
+/// A setting of the restored configuration, with what overrules it.
+std::string PrivateServer::configured(const std::string& name, const std::stop_token& stop) const {
   ChildCommand command;
   command.words = words();
-  command.words.insert(command.words.end(), {"-C", "shared_preload_libraries"});
+  command.words.insert(command.words.end(), {"-C", name});
   command.environment = program_environment();
-  const Fd said = new_output(own_, "preload");
+  const Fd said = new_output(own_, "configured");
   command.output_fd = said.get();
   command.sandbox = settings_.sandbox;
-  const int status = run_child(command, std::move(stop));
+  const int status = run_child(command, stop);
   // The last line is the value, whatever the server says before.
   std::string text = end_of(said, kMostSettingBytes);
   if (status != 0) {
@@ -224,9 +221,12 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
                         "it is the one that was backed up");
   }
   if (text.ends_with('\n')) text.pop_back();
-  text.erase(0, text.rfind('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
+
+void PrivateServer::leave_out_missing_libraries(const std::stop_token& stop) {
   std::string kept;
-  for (const std::string& one : split(text, ',')) {
+  for (const std::string& one : split(configured("shared_preload_libraries", stop), ',')) {
     std::string name(trim(one));
     std::erase(name, '"');
     if (name.empty()) continue;
@@ -237,9 +237,24 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
     }
   }
   overrides_.emplace_back("shared_preload_libraries", kept);
+  if (!kept.empty()) keep_jobs_out(stop);
 }
 
-/// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+/// Only a preloaded library can have background workers.
+void PrivateServer::keep_jobs_out(const std::stop_token& stop) {
+  if (configured("hot_standby", stop) == "on") {
+    limits_not_tried_.emplace();
+    for (std::size_t i = 0; i < kLimitNames.size(); ++i) {
+      const auto value = parse_u64(configured(std::string(kLimitNames[i]), stop));
+      limits_not_tried_->values[i] = static_cast<std::uint32_t>(value.value_or(0));
+    }
+  }
+  overrides_.emplace_back("max_worker_processes", "0");
+  overrides_.emplace_back("hot_standby", "off");
+}
+
+/// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS). A
+/// hot standby is ready before recovery is over: that, the log tells.
 bool PrivateServer::is_ready() const {
   constexpr std::size_t status_line = 7;
   const char* const name = "postmaster.pid";
@@ -253,7 +268,9 @@ bool PrivateServer::is_ready() const {
   const auto lines = split(as_text(*content), '\n');
   const int own_pid = settings_.sandbox == nullptr ? process_->pid() : 1;
   return lines.size() > status_line && trim(lines[status_line]) == "ready" &&
-         lines[0] == std::to_string(own_pid);
+         lines[0] == std::to_string(own_pid) &&
+         end_of(log_, kLogEndBytes).find("database system is ready to accept connections") !=
+             std::string::npos;
 }
 
 /// Out of "restored log file "000000010000000000000003" from archive".
@@ -266,8 +283,7 @@ std::string PrivateServer::last_restored() const {
   return text.substr(from, text.find('"', from) - from);
 }
 
-void PrivateServer::start(milliseconds timeout,
-                          const std::function<void(const std::string&)>& restored,
+void PrivateServer::start(const std::function<void(const std::string&)>& restored,
                           std::stop_token stop) {
   leave_out_missing_libraries(stop);
   log_ = new_output(own_, "postgresql.log");
@@ -282,15 +298,18 @@ void PrivateServer::start(milliseconds timeout,
   command.death_signal = settings_.sandbox == nullptr ? SIGQUIT : SIGKILL;
   const WalRequests requests(own_, settings_.give_wal);
   process_ = std::make_unique<Child>(command);
-  wait_until_ready(timeout, restored, stop);
+  wait_until_ready(restored, stop);
   socket_ = std::make_unique<ServerSocket>(own_, kPort, process_->pid());
   find_superuser();
 }
 
-void PrivateServer::wait_until_ready(milliseconds timeout,
-                                     const std::function<void(const std::string&)>& restored,
+/// Recovery pauses when the server's limits are lower than those of the one that wrote the WAL.
+bool PrivateServer::is_paused() const {
+  return end_of(log_, kLogEndBytes).find("recovery has paused") != std::string::npos;
+}
+
+void PrivateServer::wait_until_ready(const std::function<void(const std::string&)>& restored,
                                      const std::stop_token& stop) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::string last;
   while (!is_ready()) {
     check_stop(stop);
@@ -301,10 +320,9 @@ void PrivateServer::wait_until_ready(milliseconds timeout,
                  "log ends: {}",
                  *status, log_end()));
     }
-    if (std::chrono::steady_clock::now() >= deadline) {
-      throw PostgresError(format("recovery was not over after {}; the server's log ends: {}",
-                                 format_duration(timeout), log_end()),
-                          "give it more time with --drill-timeout");
+    if (is_paused()) {
+      throw PostgresError(format(
+          "recovery pauses, and would do so for ever; the server's log ends: {}", log_end()));
     }
     std::string now_at = last_restored();
     if (now_at == last) continue;
@@ -350,6 +368,8 @@ Connection PrivateServer::connect(const std::string& database) {
     throw PostgresError("another server answers than the one that was started",
                         "take PGHOSTADDR and PGSERVICE out of the environment");
   }
+  session.query("SELECT set_config('lock_timeout', $1, false)",
+                {std::to_string(settings_.lock_timeout.count())});
   return session;
 }
 
@@ -376,6 +396,8 @@ std::pair<int, std::string> PrivateServer::run_client(const std::string& program
                    superuser_};
   command.words.insert(command.words.end(), words.begin(), words.end());
   command.environment = program_environment();
+  command.environment.push_back(
+      format("PGOPTIONS=-c lock_timeout={}", settings_.lock_timeout.count()));
   const Fd said = new_output(own_, program + ".log");
   command.output_fd = said.get();
   command.kept_fd = socket_->fd();

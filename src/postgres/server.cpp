@@ -106,13 +106,40 @@ std::vector<Tablespace> read_tablespaces(Connection& connection) {
 std::vector<Database> read_databases(Connection& connection) {
   std::vector<Database> databases;
   for (const Row& row :
-       connection.query("SELECT oid, datname, dattablespace FROM pg_database ORDER BY oid")) {
+       connection.query("SELECT oid, datname, dattablespace, xmin FROM pg_database ORDER BY oid")) {
     const std::uint32_t oid = oid_of(row, 0, "pg_database");
     const std::uint32_t space = oid_of(row, 2, "pg_database");
-    if (!row[1]) strange_answer("pg_database");
-    databases.push_back({oid, *row[1], space});
+    if (row.size() != 4 || !row[1] || !row[3]) strange_answer("pg_database");
+    databases.push_back({oid, *row[1], space, *row[3]});
   }
   return databases;
+}
+
+std::optional<std::uint32_t> making_files_before(Connection& connection) {
+  // Whoever makes the files of a relation that others may see has it locked, and a transaction that
+  // has such a lock has a number (LogAccessExclusiveLockPrepare, standby.c). CREATE DATABASE keeps
+  // its template locked.
+  const auto rows = connection.query(
+      "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296,"
+      " EXISTS (SELECT FROM pg_locks WHERE granted AND pid IS DISTINCT FROM pg_backend_pid()"
+      "  AND (locktype = 'relation' AND mode = 'AccessExclusiveLock'"
+      "   OR locktype = 'object' AND classid = 'pg_database'::regclass"
+      "    AND mode <> 'RowExclusiveLock')),"
+      " EXISTS (SELECT FROM pg_stat_progress_create_index"
+      "  WHERE command IS NULL OR command LIKE '%CONCURRENTLY')");
+  const std::uint64_t before = number_of(rows, 0, "pg_current_snapshot");
+  // Whether it is a concurrent one is shown to the role that runs it, and to pg_monitor.
+  if (text_of(rows, 2, "pg_stat_progress_create_index") == "t") return 0;
+  if (text_of(rows, 1, "pg_locks") == "t") return static_cast<std::uint32_t>(before);
+  return std::nullopt;
+}
+
+bool limits_are_configured(Connection& connection) {
+  const auto rows = connection.query(
+      "SELECT bool_and(NOT pending_restart AND source IN ('default', 'configuration file'))"
+      " FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',"
+      " 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')");
+  return text_of(rows, 0, "pg_settings") == "t";
 }
 
 ConfigPlaces read_config_places(Connection& connection) {

@@ -25,14 +25,24 @@ constexpr std::size_t kHeadBytes = 512;
 constexpr std::size_t kTablespaceBytes = 1200;
 
 constexpr std::uint8_t kXlogManager = 0;
-constexpr std::uint8_t kSwitch = 0x40;        // XLOG_SWITCH
-constexpr std::uint8_t kRestorePoint = 0x70;  // XLOG_RESTORE_POINT
+constexpr std::uint8_t kSwitch = 0x40;           // XLOG_SWITCH
+constexpr std::uint8_t kParameterChange = 0x60;  // XLOG_PARAMETER_CHANGE
+constexpr std::uint8_t kRestorePoint = 0x70;     // XLOG_RESTORE_POINT
 constexpr std::uint8_t kXactManager = 1;
 constexpr std::uint8_t kXactMask = 0x70;  // XLOG_XACT_OPMASK
 constexpr std::uint8_t kCommit = 0x00;
 constexpr std::uint8_t kAbort = 0x20;
 constexpr std::uint8_t kCommitPrepared = 0x30;
 constexpr std::uint8_t kAbortPrepared = 0x40;
+constexpr std::uint8_t kStorageManager = 2;
+constexpr std::uint8_t kStorageCreate = 0x10;  // XLOG_SMGR_CREATE
+constexpr std::uint32_t kInitFork = 3;         // INIT_FORKNUM
+constexpr std::uint8_t kDatabaseManager = 4;
+constexpr std::uint8_t kDatabaseCopy = 0x00;    // XLOG_DBASE_CREATE, from 15 on ..._FILE_COPY
+constexpr std::uint8_t kDatabaseDrop14 = 0x10;  // XLOG_DBASE_DROP, to 14
+constexpr std::uint8_t kDatabaseDrop = 0x20;    // from 15 on, when 0x10 is ..._CREATE_WAL_LOG
+constexpr std::uint8_t kStandbyManager = 8;
+constexpr std::uint8_t kRunning = 0x10;  // XLOG_RUNNING_XACTS
 constexpr std::uint8_t kTablespaceManager = 5;
 constexpr std::uint8_t kTablespaceCreate = 0x00;  // XLOG_TBLSPC_CREATE
 constexpr std::uint8_t kTablespaceDrop = 0x10;    // XLOG_TBLSPC_DROP
@@ -47,6 +57,7 @@ constexpr std::uint32_t kHasRelations = 1 << 2;
 constexpr std::uint32_t kHasInvalidations = 1 << 3;
 constexpr std::uint32_t kHasTwoPhase = 1 << 4;
 constexpr std::uint32_t kHasDroppedStats = 1 << 8;
+constexpr std::uint16_t kMagic15 = 0xD110;
 constexpr std::uint16_t kMagic18 = 0xD118;
 
 constexpr std::uint64_t aligned(std::uint64_t at) {
@@ -107,6 +118,7 @@ std::size_t wanted_bytes(Bytes head) {
   if (head.size() <= kManagerAt) return kHeadBytes;
   const auto manager = load_le<std::uint8_t>(head.data() + kManagerAt);
   if (manager == kTablespaceManager) return kTablespaceBytes;
+  if (manager == kDatabaseManager) return kMostRecordBytes;  // a drop lists its tablespaces
   const int what = load_le<std::uint8_t>(head.data() + kInfoAt) & kXactMask;
   const bool prepared =
       manager == kXactManager && (what == kCommitPrepared || what == kAbortPrepared);
@@ -124,7 +136,53 @@ void read_created(Bytes data, WalRecord& found) {
   if (end != std::string_view::npos) found.location = path.substr(0, end);
 }
 
+std::uint32_t u32_at(Bytes data, std::size_t index) {
+  return load_le<std::uint32_t>(data.data() + index * sizeof(std::uint32_t));
+}
+
+/// xl_smgr_create: tablespace, database, relation, fork.
+void read_storage(Bytes data, WalRecord& found) {
+  if (data.size() < 16 || u32_at(data, 3) != kInitFork) return;
+  found.kind = WalRecord::Kind::init_fork;
+  found.relation = {u32_at(data, 0), u32_at(data, 1), u32_at(data, 2)};
+}
+
+/// xl_dbase_create_file_copy_rec (database, tablespace, and the same of the source), and
+/// xl_dbase_drop_rec (database, how many tablespaces, these).
+void read_database(Bytes data, std::uint8_t what, std::uint16_t magic, WalRecord& found) {
+  if (what == kDatabaseCopy && data.size() >= 16) {
+    found.kind = WalRecord::Kind::database_copy;
+    found.databases.push_back({u32_at(data, 0), u32_at(data, 1)});
+    found.copied_from = {u32_at(data, 2), u32_at(data, 3)};
+  }
+  if (what != (magic >= kMagic15 ? kDatabaseDrop : kDatabaseDrop14) || data.size() < 8) return;
+  found.kind = WalRecord::Kind::database_drop;
+  const std::size_t count = std::min<std::size_t>(u32_at(data, 1), data.size() / 4 - 2);
+  for (std::size_t i = 0; i < count; ++i)
+    found.databases.push_back({u32_at(data, 0), u32_at(data, 2 + i)});
+}
+
+/// xl_parameter_change.
+void read_limits(Bytes data, WalRecord& found) {
+  if (data.size() < 24) return;
+  found.kind = WalRecord::Kind::limits;
+  for (std::size_t i = 0; i < found.limits.values.size(); ++i)
+    found.limits.values[i] = u32_at(data, i);
+  found.limits.wal_level = u32_at(data, found.limits.values.size());
+}
+
+/// xl_running_xacts: counts, a flag, the next transaction, the oldest that runs.
+void read_running(Bytes data, WalRecord& found) {
+  if (data.size() < 20) return;
+  found.kind = WalRecord::Kind::running;
+  found.oldest_running = u32_at(data, 4);
+}
+
 }  // namespace
+
+bool is_older_transaction(std::uint32_t one, std::uint32_t other) {
+  return static_cast<std::int32_t>(one - other) < 0;
+}
 
 std::optional<CreatedTablespace> created_tablespace(const WalRecord& record) {
   if (record.kind != WalRecord::Kind::tablespace_create || !record.location.starts_with('/'))
@@ -133,9 +191,13 @@ std::optional<CreatedTablespace> created_tablespace(const WalRecord& record) {
 }
 
 bool may_continue_tablespace(Bytes page) {
+  return begins_with_rest(page, kTablespaceBytes);
+}
+
+bool begins_with_rest(Bytes page, std::uint32_t most_bytes) {
   if (page.size() < kShortHeaderBytes) return false;
   const auto info = load_le<std::uint16_t>(page.data() + 2);
-  return (info & kContinued) != 0 && load_le<std::uint32_t>(page.data() + 16) <= kTablespaceBytes;
+  return (info & kContinued) != 0 && load_le<std::uint32_t>(page.data() + 16) <= most_bytes;
 }
 
 void WalRecordReader::read(Bytes segment, Lsn start) {
@@ -235,6 +297,14 @@ void WalRecordReader::finish_record(Lsn end) {
     const Bytes data = main_data(record);
     found.kind = WalRecord::Kind::tablespace_drop;
     if (data.size() >= 4) found.oid = load_le<std::uint32_t>(data.data());
+  } else if (manager == kXlogManager && (info & 0xF0) == kParameterChange) {
+    read_limits(main_data(record), found);
+  } else if (manager == kStorageManager && (info & 0xF0) == kStorageCreate) {
+    read_storage(main_data(record), found);
+  } else if (manager == kDatabaseManager) {
+    read_database(main_data(record), info & 0xF0, magic_, found);
+  } else if (manager == kStandbyManager && (info & 0xF0) == kRunning) {
+    read_running(main_data(record), found);
   } else if (manager == kXlogManager && (info & 0xF0) == kSwitch) {
     ended_ = true;  // zeros follow to the end of the segment
   }

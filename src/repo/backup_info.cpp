@@ -1,3 +1,5 @@
+#include "limits_json.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
@@ -50,6 +52,20 @@ void write_outside(JsonWriter& json, const OutsideInfo& outside) {
     json.member("cause", file.cause).end_object();
   }
   json.end_array().end_object();
+}
+
+/// What replay of the backup's WAL needs.
+void write_replay(JsonWriter& json, const BackupInfo& info) {
+  if (!info.unlogged.empty()) {
+    json.key("unlogged").begin_array();
+    for (const std::string& relation : info.unlogged) json.value(relation);
+    json.end_array();
+  }
+  if (info.unsettled_before) json.member("unsettled-before", *info.unsettled_before);
+  if (!info.limits) return;
+  json.key("limits").begin_object();
+  write_limits(json, *info.limits);
+  json.member("configured", info.limits_configured).end_object();
 }
 
 void write_wal(JsonWriter& json, const BackupInfo& info) {
@@ -108,6 +124,7 @@ std::string write_backup_info(const BackupInfo& info) {
   }
   json.end_array();
   if (info.outside != OutsideInfo{}) write_outside(json, info.outside);
+  write_replay(json, info);
   json.member("backup-label", escape_bytes(info.backup_label));
   json.member("tablespace-map", escape_bytes(info.tablespace_map));
   json.key("packs").begin_array();
@@ -203,6 +220,17 @@ std::vector<DatabaseInfo> read_databases(const JsonValue& value) {
   return databases;
 }
 
+void read_replay(const JsonValue& json, BackupInfo& info) {
+  if (const auto unlogged = json.find("unlogged")) {
+    for (const JsonValue item : unlogged->array()) info.unlogged.emplace_back(item.string());
+  }
+  if (const auto before = json.find("unsettled-before")) info.unsettled_before = before->u32();
+  if (const auto limits = json.find("limits")) {
+    info.limits = read_limits(*limits);
+    info.limits_configured = (*limits)["configured"].boolean();
+  }
+}
+
 std::vector<PackRange> read_packs(const JsonValue& value, const std::string& object) {
   std::vector<PackRange> packs;
   for (const JsonValue item : value.array()) {
@@ -288,6 +316,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   // Backups of the first days do not tell them.
   if (const auto databases = json.find("databases")) info.databases = read_databases(*databases);
   if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
+  read_replay(json, info);
   info.backup_label = unescape_bytes(json["backup-label"].string());
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());
   info.packs = read_packs(json["packs"], object);

@@ -1,3 +1,5 @@
+#include "limits_json.hpp"
+
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
@@ -18,7 +20,8 @@ namespace pgcairn::repo {
 namespace {
 
 // In the order of RecordContent's alternatives.
-constexpr std::string_view kKinds[] = {"verify", "drill", "hold", "note", "stop", "release"};
+constexpr std::string_view kKinds[] = {"verify", "drill",   "hold",  "note",
+                                       "stop",   "release", "limits"};
 
 void write_strings(JsonWriter& json, std::string_view name,
                    const std::vector<std::string>& values) {
@@ -86,6 +89,12 @@ void write_content(JsonWriter& json, const ReleaseRecord& release) {
   write_strings(json, "records", release.records);
 }
 
+void write_content(JsonWriter& json, const LimitsRecord& limits) {
+  json.member("cluster", limits.cluster).member("timeline", limits.timeline);
+  json.member("lsn", to_string(limits.lsn));
+  write_limits(json, limits.limits);
+}
+
 VerifyRecord read_verify(const JsonValue& root) {
   VerifyRecord verify;
   verify.level = root["level"].string();
@@ -112,6 +121,12 @@ DrillRecord read_drill(const JsonValue& root, const std::string& object) {
   return drill;
 }
 
+LimitsRecord read_limits_record(const JsonValue& root, const std::string& object) {
+  const auto lsn = parse_lsn(root["lsn"].string());
+  if (!lsn) throw DamagedError(object, 0, "\"lsn\" is not understood");
+  return {std::string(root["cluster"].string()), root["timeline"].u32(), *lsn, read_limits(root)};
+}
+
 RecordContent read_content(std::string_view kind, const JsonValue& root,
                            const std::string& object) {
   if (kind == "verify") return read_verify(root);
@@ -126,6 +141,7 @@ RecordContent read_content(std::string_view kind, const JsonValue& root,
   }
   if (kind == "stop") return StopRecord{read_text(root, "reason")};
   if (kind == "release") return ReleaseRecord{read_strings(root["records"])};
+  if (kind == "limits") return read_limits_record(root, object);
   throw DamagedError(object, 0, format("\"{}\" is no kind of record", kind));
 }
 

@@ -124,8 +124,8 @@ def test_configuration_that_leads_to_the_live_cluster(make_stanza):
     result = drill(stanza, f"--drill-path={stanza.home / 'drill'}", "--drill-sql=SHOW work_mem => 5MB",
                    "--drill-sql=SHOW shared_preload_libraries => auto_explain",
                    "--drill-sql=SELECT current_setting('external_pid_file') || current_setting('synchronous_standby_names') = 'external.pid'",
-                   "--drill-sql=SHOW hba_file => " + str(stanza.home / "drill/server/hba.conf"))
-    assert result["good"] and any('"nowhere"' in note for note in result["notes"]), result["notes"]
+                   "--drill-sql=SHOW hba_file => " + str(stanza.home / "drill/server/hba.conf"), code=1)
+    assert result["findings"] == [] and ['"nowhere"' in one for one in result["unproved"]] == [True], result
     assert not pid_file.exists() and stanza.cluster.pid()
 
 
@@ -272,9 +272,13 @@ def test_what_is_refused(stanza15):
 
 
 def test_recovery_that_takes_too_long(stanza15):
-    result = drill(stanza15, "--drill-timeout=0s", "--no-record", code=4)
-    assert len(result["findings"]) == 1 and "recovery was not over after" in result["findings"][0]
-    assert not result["started"] and servers_in(stanza15.home / "drill") == []
+    """One limit for all of it, and no word against the backup."""
+    result = drill(stanza15, "--drill-timeout=2s", "--drill-sql=SELECT pg_sleep(1000)", code=1)
+    assert result["findings"] == [] and "was not over after" in result["unproved"][0] and not result["good"], result
+    assert not any("pg_sleep" in str(record) for record in records(stanza15))
+    early = stanza15.cairn.run("drill", "--drill-timeout=0s", "--no-record")
+    assert early.code == 1 and "was not over after" in early.out + early.err, early
+    assert servers_in(stanza15.home / "drill") == []
 
 
 def test_root_drills_as_the_owner(stanza15):

@@ -14,7 +14,7 @@ from support import system, truth
 from support.storm import Storm
 
 SEEDS = os.environ.get("PGCAIRN_STORM_SEEDS")
-VERSIONS = (13, 15, 17, 18) if SEEDS else (15, 18)
+VERSIONS = (13, 15, 17, 18, 19) if SEEDS else (15, 18)
 BACKUPS = 4  # after the first one
 
 

@@ -74,6 +74,28 @@ std::string filler(std::size_t bytes) {
   return record(10, 0, 5, std::string(bytes, 'x'));
 }
 
+std::string limits(std::uint32_t connections, std::uint32_t others, std::uint32_t wal_level) {
+  std::string data;
+  put(data, connections);
+  for (int i = 0; i < 4; ++i) put(data, others);
+  put(data, wal_level);
+  data.append(4, '\0');  // wal_log_hints, track_commit_timestamp
+  return record(0, 0x60, 0, data);
+}
+
+std::string init_fork(std::uint32_t space, std::uint32_t database, std::uint32_t relfilenode,
+                      std::uint32_t fork) {
+  std::string data;
+  for (const std::uint32_t value : {space, database, relfilenode, fork}) put(data, value);
+  return record(2, 0x10, 9, data);
+}
+
+std::string running(std::uint32_t oldest) {
+  std::string data;
+  for (const std::uint32_t value : {1U, 0U, 0U, oldest + 7, oldest, oldest + 6}) put(data, value);
+  return record(8, 0x10, 0, data);
+}
+
 std::string wal(const std::vector<std::string>& records, std::uint64_t start, std::uint16_t magic,
                 std::vector<std::uint64_t>* starts) {
   std::string out;

@@ -25,6 +25,11 @@ std::string restore_point(const std::string& name);
 std::string create_tablespace(std::uint32_t oid, const std::string& location);
 std::string drop_tablespace(std::uint32_t oid);
 std::string filler(std::size_t bytes);
+/// XLOG_PARAMETER_CHANGE: max_connections and the others, wal_level.
+std::string limits(std::uint32_t connections, std::uint32_t others, std::uint32_t wal_level);
+std::string init_fork(std::uint32_t space, std::uint32_t database, std::uint32_t relfilenode,
+                      std::uint32_t fork = 3);
+std::string running(std::uint32_t oldest);
 
 /// Lays records out in pages with headers, from `start` on; whole segments. `starts` gets where
 /// each record begins.

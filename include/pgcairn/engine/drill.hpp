@@ -28,7 +28,7 @@ struct DrillOptions {
   RestoreOptions restore;            // restore_command for data_directory_of(directory)
   std::filesystem::path programs;    // PostgreSQL's; empty: they are looked for
   std::string user;                  // a role of the cluster; empty: the usual ones
-  milliseconds timeout{86'400'000};  // for recovery
+  milliseconds timeout{86'400'000};  // for all of it
   SandboxUse sandbox = SandboxUse::automatic;
   std::vector<DrillQuestion> questions;
   bool foreign_keys = false;
@@ -43,7 +43,8 @@ struct DrillResult {
   std::string repository;
   std::string backup;
   std::string reason;                 // why this one
-  std::vector<std::string> findings;  // what is not good; empty: the cluster is good
+  std::vector<std::string> findings;  // what is not good
+  std::vector<std::string> unproved;  // what this machine kept from being looked at
   std::vector<std::string> notes;
   double restore_seconds = 0;
   RestoreResult restored;
@@ -59,7 +60,8 @@ struct DrillResult {
   bool started = false;        // recovery came to its end
   bool sandboxed = false;      // the server saw nothing of the host but programs
   std::filesystem::path kept;  // the directory, when it was kept
-  bool good() const { return findings.empty(); }
+  /// Everything was looked at, and all of it was good.
+  bool good() const { return findings.empty() && unproved.empty(); }
 };
 
 /// Restores into a directory of its own, starts a private server there, recovers to the target,

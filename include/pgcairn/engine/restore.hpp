@@ -188,6 +188,8 @@ struct RestorePlan {
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for
   OutsideWay way;
+  postgres::Settings limits;       // that recovery needs, and the configuration may not have
+  std::set<std::string> unlogged;  // relations of which nothing but the init fork is restored
   std::vector<postgres::CreatedTablespace> late_tablespaces;  // made at places not named above
   postgres::Settings isolation;                  // of an isolated copy; port is its own
   std::vector<std::filesystem::path> abandoned;  // places outside that are emptied and not used
@@ -209,6 +211,11 @@ struct RestorePlan {
 
 /// The backup that was chosen lacks WAL that it needs: it cannot be restored.
 class WalMissingError : public Error {
+  using Error::Error;
+};
+
+/// Recovery from the backup that was chosen would fail before it came to the target.
+class NotReplayableError : public Error {
   using Error::Error;
 };
 

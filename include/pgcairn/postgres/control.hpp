@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/wal.hpp>
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct ControlFile {
   std::uint32_t block_bytes = 0;
   std::uint32_t relation_segment_blocks = 0;
   std::uint64_t wal_segment_bytes = 0;
-  bool data_checksums = false;
+  bool data_checksums = false;  // on, and complete
+  ServerLimits limits;          // of the server that wrote the WAL
 };
 
 /// Parses the bytes of a pg_control file. Throws DamagedError naming `object` when the CRC is

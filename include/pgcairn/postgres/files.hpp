@@ -45,6 +45,9 @@ struct SourceFile {
   std::filesystem::path source;  // where to open it
 };
 
+/// The path of a relation's files without fork and segment, "base/5/16399", out of that of one.
+std::string relation_path(std::string_view file, const RelationFile& relation);
+
 /// Order of visits and of manifests: part by part, each by byte value ("a/z" before "a.b"), a
 /// directory before what is in it.
 bool path_before(std::string_view a, std::string_view b);
@@ -67,5 +70,10 @@ bool path_before(std::string_view a, std::string_view b);
 /// Memory: the names of one directory per level.
 void scan_cluster(const std::filesystem::path& data_directory, int major,
                   std::uint32_t catalog_version, const std::function<void(SourceFile&&)>& visit);
+
+/// Visits the relations that have an init fork now, by their relation_path() and in no order: those
+/// are unlogged.
+void find_unlogged(const std::filesystem::path& data_directory, int major,
+                   std::uint32_t catalog_version, const std::function<void(std::string&&)>& visit);
 
 }  // namespace pgcairn::postgres

@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/beneath.hpp>
 #include <pgcairn/common/child.hpp>
+#include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/postgres/recovery.hpp>
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -38,6 +40,7 @@ struct PrivateServerSettings {
   GiveWal give_wal;
   const Sandbox* sandbox = nullptr;  // what it lives in; none: with all that its user may touch
   int kept_fd = -1;                  // held by all of its processes
+  milliseconds lock_timeout{3'000};  // nobody else works there: who waits longer waits for ever
 };
 
 /// The programs of a major version: in `given`, or where packages put them, or in a directory of
@@ -69,9 +72,8 @@ class PrivateServer {
 
   /// Starts it and waits until recovery is over and it can be written to. `restored` is told the
   /// WAL file that recovery fetched last. Throws PostgresError with the end of the log when the
-  /// server ends instead or the time is over.
-  void start(milliseconds timeout, const std::function<void(const std::string&)>& restored,
-             std::stop_token stop);
+  /// server ends instead, or pauses.
+  void start(const std::function<void(const std::string&)>& restored, std::stop_token stop);
   /// A session as the superuser that the cluster was made with. Throws PostgresError when it is not
   /// this server that answers.
   Connection connect(const std::string& database = "postgres");
@@ -84,18 +86,25 @@ class PrivateServer {
   /// Shuts it down, orderly if that works.
   void stop() noexcept;
 
+  int major() const { return settings_.major; }
   /// Libraries that the configuration preloads and that are not on this machine.
   const std::vector<std::string>& missing_libraries() const { return missing_libraries_; }
+  /// What the restored configuration says of the limits of recovery, where this server runs
+  /// without: with libraries that may have jobs it gets no processes for them, and does not compare
+  /// its limits with those of the server that wrote the WAL. None: it does as the restored one.
+  const std::optional<ServerLimits>& limits_not_tried() const { return limits_not_tried_; }
   /// The last lines of the log.
   std::string log_end() const;
 
  private:
   std::vector<std::string> words() const;
-  void leave_out_missing_libraries(std::stop_token stop);
-  void wait_until_ready(milliseconds timeout,
-                        const std::function<void(const std::string&)>& restored,
+  std::string configured(const std::string& name, const std::stop_token& stop) const;
+  void leave_out_missing_libraries(const std::stop_token& stop);
+  void keep_jobs_out(const std::stop_token& stop);
+  void wait_until_ready(const std::function<void(const std::string&)>& restored,
                         const std::stop_token& stop);
   bool is_ready() const;
+  bool is_paused() const;
   std::string last_restored() const;
   void find_superuser();
   ConnectionSettings connection(const std::string& user, const std::string& database) const;
@@ -106,6 +115,7 @@ class PrivateServer {
   Fd log_;
   Settings overrides_;
   std::vector<std::string> missing_libraries_;
+  std::optional<ServerLimits> limits_not_tried_;
   std::string superuser_;
   std::unique_ptr<Child> process_;
   std::unique_ptr<ServerSocket> socket_;  // once it listens

@@ -25,6 +25,7 @@ struct Database {
   std::uint32_t oid = 0;
   std::string name;
   std::uint32_t space = 0;  // OID of the tablespace that its directory is in
+  std::string row;          // another one after each ALTER DATABASE
 };
 
 /// What the running server says of itself.
@@ -50,6 +51,14 @@ std::vector<Tablespace> read_tablespaces(Connection& connection);
 
 /// All databases, by oid.
 std::vector<Database> read_databases(Connection& connection);
+
+/// The transactions that may be making files of relations, or a database, now: those older than the
+/// number (64 bits cut to 32; 0: CREATE INDEX CONCURRENTLY is at work, which has no number). None
+/// when there are none.
+std::optional<std::uint32_t> making_files_before(Connection& connection);
+
+/// Do configuration files say what the server runs with, of the settings named kLimitNames?
+bool limits_are_configured(Connection& connection);
 
 /// Where the server reads its configuration: the settings of these names, absolute.
 struct ConfigPlaces {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,9 +14,25 @@
 
 namespace pgcairn::postgres {
 
-/// A record of the write-ahead log, as far as recovery targets and places outside of the data
-/// directory are concerned (access/xlogrecord.h, access/xact.h, access/xlog_internal.h,
-/// commands/tablespace.h of PostgreSQL 13 to 18).
+/// The directory of a database in a tablespace.
+struct DatabaseDirectory {
+  std::uint32_t database = 0;  // oid
+  std::uint32_t space = 0;     // oid of the tablespace
+  auto operator<=>(const DatabaseDirectory&) const = default;
+};
+
+/// What the files of a relation are named by.
+struct RelationName {
+  std::uint32_t space = 0;
+  std::uint32_t database = 0;
+  std::uint32_t relfilenode = 0;
+  auto operator<=>(const RelationName&) const = default;
+};
+
+/// A record of the write-ahead log, as far as it decides where recovery ends, what it needs, and
+/// where it leads (access/xlogrecord.h, access/xact.h, access/xlog_internal.h,
+/// catalog/pg_control.h, catalog/storage_xlog.h, commands/dbcommands_xlog.h, commands/tablespace.h,
+/// storage/standbydefs.h of PostgreSQL 13 to 19).
 struct WalRecord {
   Lsn start;
   Lsn end;
@@ -24,15 +42,28 @@ struct WalRecord {
     abort,
     restore_point,
     tablespace_create,
-    tablespace_drop
+    tablespace_drop,
+    init_fork,      // an unlogged relation gets the fork that recovery makes its others from
+    database_copy,  // by copying a directory's files
+    database_drop,  // of one directory or several
+    limits,         // the server started with others than before
+    running         // a snapshot of the transactions that run
   } kind = Kind::other;
-  std::uint32_t xid = 0;          // commit, abort; 0 when it was not made out
-  bool prepared = false;          // commit, abort: of a prepared transaction
-  std::optional<Timestamp> time;  // commit, abort, restore_point
-  std::string name;               // restore_point
-  std::uint32_t oid = 0;          // tablespace_create, tablespace_drop
-  std::string location;           // tablespace_create; empty in the data directory itself
+  std::uint32_t xid = 0;            // commit, abort; 0 when it was not made out
+  bool prepared = false;            // commit, abort: of a prepared transaction
+  std::optional<Timestamp> time;    // commit, abort, restore_point
+  std::string name;                 // restore_point
+  std::uint32_t oid = 0;            // tablespace_create, tablespace_drop
+  std::string location;             // tablespace_create; empty in the data directory itself
+  RelationName relation{};          // init_fork
+  DatabaseDirectory copied_from{};  // database_copy
+  std::vector<DatabaseDirectory> databases;  // database_copy: the new one; database_drop
+  ServerLimits limits{};                     // limits
+  std::uint32_t oldest_running = 0;          // running: all older transactions are over
 };
+
+/// Is transaction `one` older than `other`? Numbers wrap (TransactionIdPrecedes, transam.c).
+bool is_older_transaction(std::uint32_t one, std::uint32_t other);
 
 /// A tablespace whose record leads out of the data directory: replayed, it makes the link and
 /// writes into `location`, wherever the cluster that replays it stands.
@@ -53,6 +84,8 @@ constexpr std::size_t kWalPageBytes = 8192;  // XLOG_BLCKSZ of every packaged Po
 /// Does a segment, of which `page` is the first page, begin with the rest of a record that may
 /// create a tablespace?
 bool may_continue_tablespace(Bytes page);
+/// Does it begin with the rest of a record, of at most `most_bytes`?
+bool begins_with_rest(Bytes page, std::uint32_t most_bytes);
 
 /// Reads the records of segments that follow each other. Checksums are not verified: what is torn
 /// or stale ends the segment, as zeros do.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/object_seal.hpp>
@@ -112,8 +113,16 @@ struct BackupInfo {
   std::vector<TablespaceInfo> tablespaces;
   std::vector<DatabaseInfo> databases;  // when the backup began
   OutsideInfo outside;
-  std::string backup_label;    // byte for byte as pg_backup_stop gave it
-  std::string tablespace_map;  // the same; empty when none
+  /// Relations, as "base/5/16399", of which main forks may have been copied before they got the
+  /// init fork that makes them unlogged: a restore leaves out all of their forks but that.
+  std::vector<std::string> unlogged;
+  /// Transactions that are older than this one may make more of them after the backup's end; 0: no
+  /// number tells when that is over; none: there were no such transactions.
+  std::optional<std::uint32_t> unsettled_before{};
+  std::optional<ServerLimits> limits{};  // that the cluster was running with
+  bool limits_configured = true;         // by its configuration files, as they were copied
+  std::string backup_label;              // byte for byte as pg_backup_stop gave it
+  std::string tablespace_map;            // the same; empty when none
 
   std::vector<PackRange> packs;
   std::uint32_t manifest_parts = 0;

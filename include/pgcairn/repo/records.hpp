@@ -1,6 +1,8 @@
 #pragma once
 
+#include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/time.hpp>
+#include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <cstdint>
@@ -75,8 +77,18 @@ struct ReleaseRecord {
   bool operator==(const ReleaseRecord&) const = default;
 };
 
+/// What a server noted in WAL of its settings when it started with others than before: restores
+/// need not read all WAL to know them.
+struct LimitsRecord {
+  std::string cluster;  // id: <major>-<system id>
+  Timeline timeline = 0;
+  Lsn lsn;  // where the note begins
+  ServerLimits limits;
+  bool operator==(const LimitsRecord&) const = default;
+};
+
 using RecordContent = std::variant<VerifyRecord, DrillRecord, HoldRecord, AnnotationRecord,
-                                   StopRecord, ReleaseRecord>;
+                                   StopRecord, ReleaseRecord, LimitsRecord>;
 
 struct Record {
   std::string name;  // of its document; also says what it is: "20261121-010203-hold-0f1e2d3c"
@@ -85,7 +97,8 @@ struct Record {
   RecordContent content;
 };
 
-/// The word in a record's name: "verify", "drill", "hold", "note", "stop", "release".
+/// The word in a record's name: "verify", "drill", "hold", "note", "stop", "release",
+/// "limits".
 std::string_view kind_of(const RecordContent& content);
 
 /// The word in the name of a record that is not read: "hold"; empty when the name is none of ours.

@@ -105,3 +105,47 @@ TEST_CASE("the record before the first tablespace is told, and a stop just befor
   CHECK_FALSE(later.stops_before_created());
   CHECK(later.last_record() == way.at(5));
 }
+
+TEST_CASE("what the server needs on the way is told, up to where recovery ends") {
+  std::vector<std::uint64_t> starts;
+  const std::string bytes =
+      wal({limits(100, 8, 1), filler(20), running(50), init_fork(1663, 5, 1),          // 0 1 2 3
+           limits(300, 4, 1), commit(10, 1'000'000), init_fork(1663, 5, 2),            // 4 5 6
+           running(60), init_fork(1663, 5, 3), limits(50, 20, 0), limits(999, 1, 1)},  // 7 8 9 10
+          kStart, 0xD110, &starts);
+  repo::BackupInfo backup;
+  backup.start_lsn = Lsn{starts[1]};
+  backup.stop_lsn = Lsn{starts[5]};
+  backup.unsettled_before = 55;
+  const auto follow = [&](const RestoreOptions& options, const auto& check) {
+    WalWay way(options, backup, Lsn{kStart + bytes.size()});
+    way.read(as_bytes(bytes), Lsn{kStart});
+    check(way);
+  };
+  RestoreOptions options;
+  follow(options, [&](const WalWay& way) {
+    // The highest of each, but not what came before the backup, or after what ends recovery.
+    CHECK(way.limits() == ServerLimits{{300, 20, 20, 20, 20}, 1});
+    CHECK(way.minimal() == Lsn{starts[9]});
+    CHECK(way.is_over());
+    CHECK(way.unlogged().size() == 3);
+    CHECK(way.is_settled());
+  });
+  options.type = RestoreType::lsn;
+  options.target_lsn = Lsn{starts[7]};
+  options.target_exclusive = true;
+  follow(options, [&](const WalWay& way) {
+    CHECK(way.limits() == ServerLimits{{300, 4, 4, 4, 4}, 1});
+    CHECK_FALSE(way.minimal());
+    CHECK(way.unlogged().size() == 2);
+    CHECK_FALSE(way.is_settled());  // what ran before the backup's end does not tell
+  });
+  options.target_lsn = Lsn{starts[9]};  // just before it
+  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.minimal()); });
+  backup.unsettled_before = 61;
+  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
+  backup.unsettled_before = 0;  // no number tells
+  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
+  backup.unsettled_before.reset();
+  follow(options, [&](const WalWay& way) { CHECK(way.is_settled()); });
+}

@@ -92,6 +92,7 @@ TEST_CASE("pg_control of 15 is read", "[postgres][control]") {
   CHECK(control.relation_segment_blocks == 131072);
   CHECK(control.wal_segment_bytes == kDefaultWalSegmentBytes);
   CHECK(control.data_checksums);
+  CHECK(control.limits == ServerLimits{{100, 8, 10, 0, 64}, 1});
 }
 
 TEST_CASE("pg_control of 18 is read", "[postgres][control]") {
@@ -121,6 +122,7 @@ TEST_CASE("pg_control of 19 is read", "[postgres][control]") {
   CHECK(control.relation_segment_blocks == 131072);
   CHECK(control.wal_segment_bytes == kDefaultWalSegmentBytes);
   CHECK(control.data_checksums);
+  CHECK(control.limits == ServerLimits{{100, 8, 10, 0, 128}, 1});
 }
 
 TEST_CASE("members of pg_control of 19 are told apart", "[postgres][control]") {

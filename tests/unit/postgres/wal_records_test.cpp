@@ -132,3 +132,74 @@ TEST_CASE("a tablespace is found wherever its record is cut, each segment read a
     CHECK(created(bytes, 0x3000000).size() == 1);
   }
 }
+
+namespace {
+
+std::string database_record(int info, const std::vector<std::uint32_t>& values) {
+  std::string data;
+  for (const std::uint32_t value : values) put(data, value);
+  return record(4, info, 9, data);
+}
+
+/// "kind database/space ..." for each.
+std::string databases_in(const std::vector<std::string>& records, std::uint16_t magic) {
+  std::string text;
+  WalRecordReader reader([&](const WalRecord& one) {
+    if (one.kind == WalRecord::Kind::database_copy)
+      text += format("copy of {}/{}", one.copied_from.database, one.copied_from.space);
+    if (one.kind == WalRecord::Kind::database_drop) text += "drop";
+    for (const auto& database : one.databases)
+      text += format(" {}/{}", database.database, database.space);
+    if (one.kind != WalRecord::Kind::other) text += "; ";
+  });
+  const std::string bytes = wal(records, 0x3000000, magic);
+  for (std::size_t at = 0; at < bytes.size(); at += kSegment)
+    reader.read(as_bytes(bytes).subspan(at, kSegment), Lsn{0x3000000 + at});
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("databases that are copied and dropped are told, by the numbers of each version") {
+  const std::string copied = database_record(0x00, {7, 1663, 1, 1664});
+  // 0x10 drops up to 14, and is CREATE DATABASE STRATEGY=wal_log from 15 on.
+  const std::string old_drop = database_record(0x10, {7, 2, 1663, 16400});
+  const std::string new_drop = database_record(0x20, {7, 1, 1663});
+  for (const std::uint16_t magic : {0xD106, 0xD10D})
+    CHECK(databases_in({copied, old_drop}, magic) ==
+          "copy of 1/1664 7/1663; drop 7/1663 7/16400; ");
+  for (const std::uint16_t magic : {0xD110, 0xD113, 0xD116, 0xD118, 0xD122})
+    CHECK(databases_in({copied, old_drop, new_drop}, magic) ==
+          "copy of 1/1664 7/1663; drop 7/1663; ");
+  // A count that its record cannot hold, and records that are cut off.
+  CHECK(databases_in({database_record(0x20, {7, 99, 1663})}, 0xD110) == "drop 7/1663; ");
+  CHECK(
+      databases_in({database_record(0x20, {7}), database_record(0x00, {7, 1, 2})}, 0xD110).empty());
+  std::vector<std::uint32_t> many = {7, 3000};
+  for (std::uint32_t i = 0; i < 3000; ++i) many.push_back(16400 + i);
+  const std::string all = databases_in({filler(4000), database_record(0x20, many)}, 0xD118);
+  CHECK(all.ends_with(" 7/19399; "));
+}
+
+TEST_CASE("limits, init forks and running transactions are told") {
+  std::string text;
+  WalRecordReader reader([&](const WalRecord& one) {
+    if (one.kind == WalRecord::Kind::limits)
+      text += format("limits {} {} {}; ", one.limits.values[0], one.limits.values[4],
+                     one.limits.wal_level);
+    if (one.kind == WalRecord::Kind::init_fork)
+      text += format("init {}/{}/{}; ", one.relation.space, one.relation.database,
+                     one.relation.relfilenode);
+    if (one.kind == WalRecord::Kind::running) text += format("running {}; ", one.oldest_running);
+  });
+  const std::string bytes =
+      wal({limits(300, 9, 0), init_fork(1663, 5, 16399, 0), init_fork(1663, 5, 16399), running(740),
+           record(0, 0x60, 0, "ab"), record(8, 0x10, 0, "ab"), record(2, 0x10, 0, "ab")},
+          0x3000000);
+  reader.read(as_bytes(bytes), Lsn{0x3000000});
+  CHECK(text == "limits 300 9 0; init 1663/5/16399; running 740; ");
+  CHECK(is_older_transaction(3, 4));
+  CHECK_FALSE(is_older_transaction(4, 4));
+  CHECK(is_older_transaction(0xFFFFFFF0, 5));  // numbers wrap
+  CHECK_FALSE(is_older_transaction(5, 0xFFFFFFF0));
+}

@@ -57,6 +57,10 @@ TEST_CASE("a marker comes back as it was written") {
     CHECK(a.stored_bytes == b.stored_bytes);
     CHECK(a.files == b.files);
     CHECK(a.outside == b.outside);
+    CHECK(a.unlogged == b.unlogged);
+    CHECK(a.unsettled_before == b.unsettled_before);
+    CHECK(a.limits == b.limits);
+    CHECK(a.limits_configured == b.limits_configured);
     REQUIRE(a.page_errors.size() == b.page_errors.size());
     for (std::size_t i = 0; i < a.page_errors.size(); ++i) {
       CHECK(a.page_errors[i].path == b.page_errors[i].path);
@@ -85,6 +89,10 @@ TEST_CASE("a marker comes back as it was written") {
   info.type = BackupType::incremental;
   info.prior = kLabel;
   info.from_standby = true;
+  info.unlogged = {"base/5/16399", "pg_tblspc/16400/PG_15_202209061/5/16500"};
+  info.unsettled_before = 741;
+  info.limits = ServerLimits{{100, 8, 10, 0, 64}, 1};
+  info.limits_configured = false;
   info.packs = {{std::string(kLabel), 3, 9}, {info.label, 0, UINT32_MAX}};
   info.wal_stop_hash = "00112233445566778899aabbccddeeff";
   info.witness = "ffeeddccbbaa99887766554433221100";

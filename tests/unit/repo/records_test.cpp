@@ -59,8 +59,9 @@ TEST_CASE("records come back as they were written") {
   const AnnotationRecord note{kOther, "ticket", "#17"};
   const StopRecord stop{"moving house"};
   const ReleaseRecord release{{"20261121-010203-hold-00000000"}};
-  const std::vector<RecordContent> contents = {verify,  drill, quiet_drill, hold,
-                                               endless, note,  stop,        release};
+  const LimitsRecord limits{"15-7", 3, Lsn{0x5000028}, {{300, 8, 10, 2, 64}, 1}};
+  const std::vector<RecordContent> contents = {verify, drill, quiet_drill, hold,  endless,
+                                               note,   stop,  release,     limits};
   std::vector<std::string> names;
   for (const RecordContent& content : contents)
     names.push_back(add_record(memory.repository, "main", content));

@@ -1,0 +1,108 @@
+#include "recorded_limits.hpp"
+
+#include "wal_source.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/wal_file.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+constexpr std::uint64_t kPieceBytes = kMiB;
+constexpr std::uint32_t kMostNoteBytes = 512;  // of a record, far more than it has
+
+/// The last page of the segment before, out of the same directory; empty when it is not there, or
+/// is not that segment any more.
+Buffer page_before(const fs::path& file, const postgres::WalHeader& header) {
+  const auto segment =
+      parse_wal_segment_name(file.filename().native().substr(0, 24), header.segment_bytes);
+  if (!segment || segment->number == 0) return {};
+  const std::string name =
+      wal_segment_name({segment->timeline, segment->number - 1}, header.segment_bytes);
+  const auto source = WalSource::open_if_exists(file.parent_path() / name);
+  if (!source || source->content().size_bytes != header.segment_bytes) return {};
+  Buffer page(postgres::kWalPageBytes);
+  source->content().read(header.segment_bytes - page.size(), page.writable());
+  return page;
+}
+
+}  // namespace
+
+std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std::string& name,
+                                      const std::filesystem::path& file) {
+  std::vector<RecordedLimits> found;
+  if (wal_file_kind(name) != WalFileKind::segment) return found;
+  Buffer piece(std::min<std::uint64_t>(kPieceBytes, segment.size_bytes));
+  segment.read(0, piece.writable());
+  const postgres::WalHeader header = postgres::parse_wal_header(piece, name);
+  Lsn at = header.page_address;
+  postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
+    if (record.kind == postgres::WalRecord::Kind::limits && record.end > header.page_address)
+      found.push_back({record.start, record.limits});
+  });
+  if (postgres::begins_with_rest(piece, kMostNoteBytes)) {
+    const Buffer before = page_before(file, header);
+    if (!before.empty()) reader.read(before, Lsn{at.value - before.size()});
+  }
+  for (std::uint64_t done = 0;;) {
+    reader.read(piece, at);
+    at.value += piece.size();
+    done += piece.size();
+    if (done >= segment.size_bytes) return found;
+    piece.resize(std::min(kPieceBytes, segment.size_bytes - done));
+    segment.read(done, piece.writable());
+  }
+}
+
+void record_limits(repo::Repository& repository, const std::string& stanza,
+                   const repo::Cluster& cluster, const std::string& segment,
+                   const std::vector<RecordedLimits>& limits) {
+  const auto timeline = parse_u64(std::string_view(segment).substr(0, 8), 16);
+  for (const RecordedLimits& one : limits) {
+    repo::add_record(
+        repository, stanza,
+        repo::LimitsRecord{repo::cluster_id(cluster), static_cast<Timeline>(timeline.value_or(0)),
+                           one.at, one.limits});
+  }
+}
+
+std::vector<RecordedLimits> recorded_limits(const RestorePlan& plan,
+                                            std::span<repo::Repository> repositories) {
+  std::vector<RecordedLimits> found;
+  const auto is_on_way = [&](const repo::LimitsRecord& one) {
+    return one.cluster == plan.backup.cluster && one.lsn >= plan.backup.start_lsn &&
+           one.lsn < plan.wal.end &&
+           std::any_of(plan.path.begin(), plan.path.end(), [&](const TimelineSpan& span) {
+             // The first segment of a timeline begins with the end of the one before.
+             const std::uint64_t begin =
+                 span.begin.value - span.begin.value % plan.backup.wal_segment_bytes;
+             return span.timeline == one.timeline && one.lsn.value >= begin &&
+                    (span.end.value == 0 || one.lsn < span.end);
+           });
+  };
+  for (repo::Repository& repository : repositories) {
+    try {
+      for (const repo::Record& record :
+           repo::read_records(repository, plan.stanza, {"limits"}, [](const DamagedError& error) {
+             log_warn(format("a record is passed over: {}", error.message()));
+           })) {
+        const auto& limits = std::get<repo::LimitsRecord>(record.content);
+        if (is_on_way(limits)) found.push_back({limits.lsn, limits.limits});
+      }
+    } catch (const Error& error) {
+      log_detail(format("the records of repository \"{}\" are not read: {}", repository.name(),
+                        error.message()));
+    }
+  }
+  std::sort(found.begin(), found.end(),
+            [](const auto& one, const auto& other) { return one.at < other.at; });
+  return found;
+}
+
+}  // namespace pgcairn::engine
