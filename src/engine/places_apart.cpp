@@ -260,6 +260,21 @@ void require_apart(const Located& moved, const Located& stays) {
              moved.place.moved_with));
 }
 
+/// What is looked up for each of many places, once.
+std::vector<Located> locate_all(const std::vector<NamedPlace>& places, const Mounts& mounts) {
+  std::vector<Located> located;
+  for (const NamedPlace& place : places)
+    located.push_back({place, locate_with_ways(place.path, mounts)});
+  return located;
+}
+
+/// Those of one list from those of the other, and not among themselves.
+void require_lists_apart(const std::vector<Located>& moved, const std::vector<Located>& stay) {
+  for (const Located& other : stay) {
+    for (const Located& one : moved) require_apart(one, other);
+  }
+}
+
 /// A file, such as a certificate, is read where it is: nothing is put beside it.
 bool leads_to_a_file(const fs::path& link) {
   std::error_code unknown;
@@ -333,10 +348,7 @@ void require_apart(const std::vector<NamedPlace>& places, const std::vector<Name
     }
     known.push_back(std::move(one));
   }
-  for (const NamedPlace& place : others) {
-    const Located stays{place, locate_with_ways(place.path, mounts)};
-    for (const Located& one : known) require_apart(one, stays);
-  }
+  require_lists_apart(known, locate_all(others, mounts));
 }
 
 std::vector<NamedPlace> places_of_cluster(const fs::path& data_directory) {
@@ -387,7 +399,8 @@ void require_apart_from_original(const RestorePlan& plan) {
   std::vector<NamedPlace> places = places_of_restore(plan);
   for (const fs::path& place : plan.abandoned)
     places.push_back({PlaceKind::tablespace, "what is to be emptied", place, "another link"});
-  for (const NamedPlace& place : places) require_apart({place}, originals);
+  const Mounts mounts = read_mounts();
+  require_lists_apart(locate_all(places, mounts), locate_all(originals, mounts));
 }
 
 void require_stanza_apart(const StanzaSettings& stanza) {

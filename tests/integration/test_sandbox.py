@@ -199,7 +199,7 @@ def start_a_copy(stanza, number, watched):
         assert "was created" in result.err and "during backup" in result.err, result
         return False
     assert result.code == 0, result
-    copy = stanza.restored(target).must_start()
+    copy = stanza.restored(target).must_start().wait_ready()
     tables = [row[0] for row in copy.rows("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^t_'")]
     for table in tables:
         copy.rows(f"DELETE FROM {table}")
@@ -241,7 +241,8 @@ def test_a_storm_of_tablespaces(live, version):
     stopped = threading.Event()
 
     def work():
-        while not stopped.is_set():
+        # Recovery under strace is slow: a drill to the end of the archive would run after it for ever.
+        while not stopped.wait(0.2 if watched.traces else 0):
             busy.step()
     worker = threading.Thread(target=work)
     worker.start()
@@ -473,6 +474,7 @@ def writes_outside(trace, drill_path, allowed):
         if pid in inside or not (changing or opened) or "= -1" in call:
             continue
         paths = re.findall(r'"([^"]*)"', call)
+        paths = paths[-1:] if call.startswith("symlink") else paths  # what a link says is no place that is written to
         if any(path.startswith("/") and not path.startswith((str(drill_path), *allowed)) for path in paths):
             found.append(f"{pid} {call}")
     return found
