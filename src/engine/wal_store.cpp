@@ -79,6 +79,8 @@ bool store_wal(repo::Repository& repository, const StanzaSettings& stanza,
   try {
     return repository.put_wal(stanza.name, cluster, name, content, codec);
   } catch (ConflictError& error) {
+    // Two promotions took one number: no roll-back leads there.
+    if (wal_file_kind(name) == WalFileKind::timeline_history) throw;
     error.set_hint(kOtherLifeHint);
     if (!has_records(name)) throw;
     const auto comparison = compare_archived(repository, stanza.name, cluster, name, content);

@@ -65,9 +65,12 @@ def test_push_is_idempotent_and_keeps_every_byte(stanza):
 def test_push_of_different_bytes_is_refused(idle):
     name = pushed_segment(idle)
     segment = (idle.cluster.data / "pg_wal" / name).read_bytes()
-    other = segment[:-1] + bytes([segment[-1] ^ 1])
+    other = segment[:100] + bytes([segment[100] ^ 1]) + segment[101:]
     result = push(idle, variant(idle, name, other))
-    assert result.code == 1 and name in result.err
+    assert result.code == 1 and name in result.err and "rolled back" in result.err
+    assert fetch(idle, name)[1] == segment
+    tail = segment[:-8192] + bytes([segment[-1] ^ 1]) * 8192  # behind the end of its WAL, as on another standby
+    assert push(idle, variant(idle, name, tail)).code == 0
     assert fetch(idle, name)[1] == segment
 
 
