@@ -3,6 +3,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
 
+#include <array>
 #include <cstring>
 
 #include <catch2/catch.hpp>
@@ -165,10 +166,10 @@ TEST_CASE("databases that are copied and dropped are told, by the numbers of eac
   // 0x10 drops up to 14, and is CREATE DATABASE STRATEGY=wal_log from 15 on.
   const std::string old_drop = database_record(0x10, {7, 2, 1663, 16400});
   const std::string new_drop = database_record(0x20, {7, 1, 1663});
-  for (const std::uint16_t magic : {0xD106, 0xD10D})
+  for (const auto& magic : std::array<std::uint16_t, 2>{0xD106, 0xD10D})
     CHECK(databases_in({copied, old_drop}, magic) ==
           "copy of 1/1664 7/1663; drop 7/1663 7/16400; ");
-  for (const std::uint16_t magic : {0xD110, 0xD113, 0xD116, 0xD118, 0xD122})
+  for (const auto& magic : std::array<std::uint16_t, 5>{0xD110, 0xD113, 0xD116, 0xD118, 0xD122})
     CHECK(databases_in({copied, old_drop, new_drop}, magic) ==
           "copy of 1/1664 7/1663; drop 7/1663; ");
   // A count that its record cannot hold, and records that are cut off.
