@@ -1,3 +1,4 @@
+#include "branch_ends.hpp"
 #include "sizes.hpp"
 #include "windows.hpp"
 
@@ -102,6 +103,30 @@ class InfoReader {
       if (backup.cluster == id) backups.push_back(backup);
     for (RestorableWindow& window : find_windows(backups, wal))
       info_.windows.push_back(std::move(window));
+    read_branches(cluster, backups, wal);
+  }
+
+  void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupInfo> backups,
+                     const ArchivedWal& wal) {
+    BranchSources sources;
+    sources.timelines = wal.timelines;
+    for (const auto& [timeline, time] : wal.histories) sources.unread.insert(timeline);
+    for (const Timeline timeline : wal.timelines.known()) sources.unread.erase(timeline);
+    for (const auto& [name, time] : wal.segments) note_archived(sources.wal, name);
+    for (const std::string& name : wal.partials) note_archived(sources.wal, name);
+    for (const repo::BackupInfo& backup : backups) {
+      sources.backups.push_back({backup.timeline, backup.stop_lsn});
+      sources.segment_bytes = backup.wal_segment_bytes;
+    }
+    const auto read = [&](const std::string& file) {
+      Buffer content;
+      if (!repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); }))
+        throw Error(format("{} is not there any more", file));
+      return content;
+    };
+    for (Branch& branch :
+         read_branch_ends(Branches(std::move(sources)), repo::cluster_id(cluster), read))
+      info_.branches.push_back(std::move(branch));
   }
 
   void count_segments(const ArchivedWal& wal) {
