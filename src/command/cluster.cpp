@@ -107,13 +107,18 @@ std::vector<engine::NamedPlace> other_places(const Settings& settings) {
   }
   places.push_back(
       {engine::PlaceKind::state, "the state directory", settings.state_path, "state-path"});
+  if (!settings.drill_path.empty() && settings.verb != "drill") {
+    places.push_back({engine::PlaceKind::drill, "the directory of drills", settings.drill_path,
+                      format("drill-path in [stanza.{}]", settings.stanza)});
+  }
   return places;
 }
 
 engine::StanzaSettings cluster_of(const Settings& settings) {
   const auto directory =
       settings.pg_path.empty() ? std::filesystem::current_path() : settings.pg_path;
-  return {settings.stanza, directory, settings.connection, other_places(settings)};
+  return {settings.stanza, directory, settings.connection, other_places(settings),
+          own_files(settings)};
 }
 
 std::string restore_command(const std::filesystem::path& program, const Settings& settings) {

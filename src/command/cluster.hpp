@@ -26,6 +26,10 @@ void forget_repositories(const Settings& settings);
 /// Directories of this host that a cluster, and a copy of it, must be apart from.
 std::vector<engine::NamedPlace> other_places(const Settings& settings);
 
+/// Files without which this program would not work here any more: its configuration, what that
+/// names, where credentials are, the program itself.
+std::vector<engine::NamedPlace> own_files(const Settings& settings);
+
 /// The cluster of the settings; its data directory is the working directory when none is
 /// configured, which is where PostgreSQL runs archive_command and restore_command.
 engine::StanzaSettings cluster_of(const Settings& settings);

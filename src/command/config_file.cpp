@@ -48,7 +48,7 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
 
 class Reader {
  public:
-  explicit Reader(const std::filesystem::path& path) : path_(path) {}
+  Reader(const std::filesystem::path& path, const Bears& bears) : path_(path), bears_(bears) {}
 
   ConfigFile read(const toml::table& root) {
     for (const Member& member : in_file_order(root)) {
@@ -107,12 +107,30 @@ class Reader {
 
   void read_section(Place section, const std::string& name, const toml::table& table) {
     for (const Member& member : in_file_order(table)) {
-      const Option* const option = find_key(member.key, section);
-      if (option == nullptr) unknown_key(section, name, member);
-      const std::string origin = format("{}: key \"{}\"", place(member.at), member.key);
-      for (std::string& value : values_of(*option, member))
-        file_.entries.push_back({option, section, name, std::move(value), origin});
+      try {
+        read_key(section, name, member);
+      } catch (const UsageError& error) {
+        if (!bears_(meant(section, member.key), section, name)) throw;
+        file_.passed_over.push_back(error.message());
+      }
     }
+  }
+
+  void read_key(Place section, const std::string& name, const Member& member) {
+    const Option* const option = find_key(member.key, section);
+    if (option == nullptr) unknown_key(section, name, member);
+    const std::string origin = format("{}: key \"{}\"", place(member.at), member.key);
+    for (std::string& value : values_of(*option, member))
+      file_.entries.push_back({option, section, name, std::move(value), origin});
+  }
+
+  /// The option that a key is, or would be in another section or without a slip of the pen.
+  static const Option* meant(Place section, const std::string& key) {
+    for (const Place place : {section, in_global, in_stanza, in_repo}) {
+      if (const Option* const option = find_key(key, place)) return option;
+    }
+    const auto near = nearest(key, option_names(section));
+    return near ? find_key(*near, section) : nullptr;
   }
 
   [[noreturn]] void unknown_key(Place section, const std::string& name,
@@ -169,6 +187,7 @@ class Reader {
   }
 
   std::filesystem::path path_;
+  const Bears& bears_;
   ConfigFile file_;
 };
 
@@ -182,10 +201,11 @@ const ConfigEntry* ConfigFile::find(Place section, std::string_view name,
   return nullptr;
 }
 
-ConfigFile parse_config(std::string_view text, const std::filesystem::path& path) {
+ConfigFile parse_config(std::string_view text, const std::filesystem::path& path,
+                        const Bears& bears) {
   try {
     const toml::table root = toml::parse(text, path.string());
-    return Reader(path).read(root);
+    return Reader(path, bears).read(root);
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
     throw UsageError(format("{}:{}:{}: not valid TOML: {}", path.string(), at.line, at.column,

@@ -3,6 +3,7 @@
 #include "options.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,14 +24,21 @@ struct ConfigFile {
   std::vector<ConfigEntry> entries;
   std::vector<std::string> repositories;  // in the order of the file
   std::vector<std::string> stanzas;
+  std::vector<std::string> passed_over;  // what is wrong in it and was borne, as errors say it
 
   const ConfigEntry* find(Place section, std::string_view name, std::string_view key) const;
 };
 
+/// Whether a mistake in a key is borne: `option` is what the key is or resembles; null: nothing.
+using Bears = std::function<bool(const Option* option, Place section, const std::string& name)>;
+inline const Bears kBearsNothing = [](const Option*, Place, const std::string&) { return false; };
+
 /// Parses TOML. Throws UsageError with file, line and column, and the nearest known name, for a
 /// syntax error, an unknown section or key, a key in the wrong section, a value of the wrong type
-/// and a name that cannot be a part of a repository's keys.
-ConfigFile parse_config(std::string_view text, const std::filesystem::path& path);
+/// and a name that cannot be a part of a repository's keys. A key that is wrong and that `bears`
+/// lets pass is left out.
+ConfigFile parse_config(std::string_view text, const std::filesystem::path& path,
+                        const Bears& bears = kBearsNothing);
 
 inline constexpr std::string_view kAllRepositories = "all";  // for --repo; no repository's name
 /// Throws UsageError, starting with `origin`, unless `name` can be a repository's:

@@ -46,9 +46,9 @@ ExitCode drill(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   ProgressLine progress(session.console);
-  const engine::DrillResult result =
-      engine::drill({settings.stanza, settings.pg_path, {}, other_places(settings)}, repositories,
-                    drill_options(settings), progress, session.stop);
+  const engine::DrillResult result = engine::drill(
+      {settings.stanza, settings.pg_path, {}, other_places(settings), own_files(settings)},
+      repositories, drill_options(settings), progress, session.stop);
   session.console.progress("");
   print(settings.output == Form::json ? drill_json(result, settings.stanza) : drill_text(result));
   return result.good() ? ExitCode::done : ExitCode::damaged;

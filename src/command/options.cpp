@@ -3,6 +3,7 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace pgcairn::command {
 
@@ -383,6 +384,15 @@ std::string verbs_taking(std::string_view name) {
     text += verbs[i];
   }
   return text;
+}
+
+bool depends_on_verb(std::string_view name) {
+  std::set<std::string_view> choices;
+  for (const Option& option : kOptions) {
+    if (option.name == name && (option.places & in_environment) != 0)
+      choices.insert(option.choices);
+  }
+  return choices.size() > 1;
 }
 
 std::vector<std::string> option_names(unsigned places) {

@@ -62,6 +62,8 @@ const Option* find_key(std::string_view name, Place place);
 bool takes(const Option& option, std::string_view verb);
 /// Verbs that take `name` on the command line, in words: "backup and restore".
 std::string verbs_taking(std::string_view name);
+/// Is what is right for `name` in the environment another thing for another verb, as for --type?
+bool depends_on_verb(std::string_view name);
 /// Distinct names of the rows that may stand in any of `places`.
 std::vector<std::string> option_names(unsigned places);
 

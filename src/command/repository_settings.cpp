@@ -273,6 +273,20 @@ RepositorySettings load_repository(const ConfigFile& file, const std::string& na
   return Section(file, name, path, passphrase).load();
 }
 
+std::vector<ReadFile> read_files(const ConfigFile& file) {
+  std::vector<ReadFile> files;
+  for (const ConfigEntry& entry : file.entries) {
+    const std::string_view key = entry.option->name;
+    if (entry.section != in_repo || key == "path") continue;
+    const std::string name = format("{} of [repo.{}]", key, entry.name);
+    if (entry.option->kind == ValueKind::path) files.push_back({name, entry.value});
+    if (!key.ends_with("-command") && !key.ends_with("-process")) continue;
+    for (const std::string& word : split(entry.value, ' '))
+      if (word.starts_with('/')) files.push_back({name, word});
+  }
+  return files;
+}
+
 std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted) {
   if (wanted.text == kAllRepositories) return file.repositories;
   const std::vector<std::string>& known = file.repositories;

@@ -16,6 +16,9 @@ RepositorySettings load_repository(const ConfigFile& file, const std::string& na
                                    const std::filesystem::path& path,
                                    const std::string& passphrase);
 
+/// What the sections of all repositories name: the next run may use others than this one.
+std::vector<ReadFile> read_files(const ConfigFile& file);
+
 /// Those that `wanted` names ("a", "a,b" or "all"), in the order of the file. Throws UsageError for
 /// one that is not configured.
 std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted);

@@ -50,11 +50,20 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   // Where none is configured, the cluster has no other place.
   options.copy = !settings.configured_pg_path.empty() &&
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
+  options.replaces = options.copy && settings.replace;
   options.isolated =
-      options.copy && !settings.replace && options.type != engine::RestoreType::standby;
+      options.copy && !options.replaces && options.type != engine::RestoreType::standby;
   options.allow_tablespaces = settings.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;
+}
+
+engine::RestorePlan make_plan(const Session& session, const RestoreGoal& goal,
+                              std::span<repo::Repository> repositories) {
+  ProgressLine progress(session.console);
+  return engine::plan_restore(cluster_of(session.settings), repositories,
+                              restore_options(session.settings, goal.options), progress,
+                              session.stop);
 }
 
 }  // namespace
@@ -63,8 +72,7 @@ ExitCode restore(const Session& session) {
   const Settings& settings = session.settings;
   const RestoreGoal goal = restore_goal(settings);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  const engine::RestorePlan plan = engine::plan_restore(cluster_of(settings), repositories,
-                                                        restore_options(settings, goal.options));
+  const engine::RestorePlan plan = make_plan(session, goal, repositories);
   const bool json = settings.output == Form::json;
   if (!json) print(restore_plan_text(plan, goal.target));
   std::optional<engine::RestoreResult> result;
@@ -74,7 +82,8 @@ ExitCode restore(const Session& session) {
   }
   print(json ? restore_json(plan, result)
              : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));
-  return ExitCode::done;
+  // Damaged pages come back as they were copied: nobody should find that out from a query.
+  return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

@@ -1,6 +1,7 @@
 #include "settings.hpp"
 
 #include "config_file.hpp"
+#include "health_settings.hpp"
 #include "options.hpp"
 #include "recovery_target.hpp"
 #include "repository_settings.hpp"
@@ -14,7 +15,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 
 namespace pgcairn::command {
 
@@ -50,6 +50,7 @@ class Loader {
     load_repository_verbs();
     load_watched();
     load_data_directories();
+    settings_.read_files = read_files(said_.file);
     return std::move(settings_);
   }
 
@@ -82,11 +83,14 @@ class Loader {
     }
     if (text) {
       settings_.config = path.lexically_normal();
-      said_.file = parse_config(*text, path);
+      const auto bears = [this](auto... key) { return may_be_wrong(key...); };
+      said_.file = parse_config(*text, path, bears);
       settings_.configured_stanzas = said_.file.stanzas;
+      for (const std::string& mistake : said_.file.passed_over) pass_over(mistake);
       // Values of other verbs and stanzas are checked too: an error shows on the first run.
       for (const ConfigEntry& entry : said_.file.entries) {
-        check_value(*entry.option, {entry.value, entry.origin, Source::file});
+        check_if_needed(*entry.option, {entry.value, entry.origin, Source::file},
+                        may_be_wrong(entry.option, entry.section, entry.name));
       }
       return;
     }
@@ -95,6 +99,29 @@ class Loader {
                named ? format(" (named by {})", named->origin) : ""),
         "write one, starting from pgcairn.toml.example, or name another with --config; "
         "man pgcairn.toml explains every key");
+  }
+
+  /// PostgreSQL runs the archive verbs for each segment: what they do not read must not stop them.
+  /// Other verbs refuse it. Nor is it known here what a key means that resembles none.
+  bool may_be_wrong(const Option* option, Place section, const std::string& name) const {
+    if (!archives()) return false;
+    if (option == nullptr) return true;
+    const auto stanza = said_.find("stanza");
+    if (section == in_stanza && stanza && stanza->text != name) return true;
+    const bool of_stores = (option->places & in_repo) != 0 && option->verbs.empty();
+    return !of_stores && !takes(*option, arguments_.verb);
+  }
+  void pass_over(const std::string& mistake) {
+    settings_.warnings.push_back(
+        format("{}; {} does without it, other verbs do not", mistake, arguments_.verb));
+  }
+  void check_if_needed(const Option& option, const Value& value, bool may_be_wrong) {
+    try {
+      check_value(option, value);
+    } catch (const UsageError& error) {
+      if (!may_be_wrong) throw;
+      pass_over(error.message());
+    }
   }
 
   /// A misspelt variable would be passed over in silence; one that only looks like ours (Kubernetes
@@ -106,7 +133,8 @@ class Loader {
       known.push_back(environment_name(option.name));
       // What other verbs take is checked too, unless what is right depends on the verb (--type).
       const auto value = said_.from_environment(option.name);
-      if (value && !depends_on_verb(option.name)) check_value(option, *value);
+      if (value && !depends_on_verb(option.name))
+        check_if_needed(option, *value, may_be_wrong(&option, in_global, ""));
     }
     for (const auto& [name, value] : sources_.environment) {
       if (!name.starts_with("PGCAIRN_")) continue;
@@ -116,15 +144,6 @@ class Loader {
             format("unknown environment variable {}: did you mean {}?", name, *near));
       }
     }
-  }
-
-  static bool depends_on_verb(std::string_view name) {
-    std::set<std::string_view> choices;
-    for (const Option& option : all_options()) {
-      if (option.name == name && (option.places & in_environment) != 0)
-        choices.insert(option.choices);
-    }
-    return choices.size() > 1;
   }
 
   /// Relative to where the operator stands; in the file a path must be absolute.
@@ -173,10 +192,12 @@ class Loader {
     for (const std::string& name : names) {
       RepositorySettings repository =
           load_repository(said_.file, name, settings_.config, passphrase);
-      load_retention(repository, [&](std::string_view key) {
-        const auto value = said_.of_repository(key, name);
-        return value ? value->text : std::string();
-      });
+      if (!archives()) {
+        load_retention(repository, [&](std::string_view key) {
+          const auto value = said_.of_repository(key, name);
+          return value ? value->text : std::string();
+        });
+      }
       if (takes(*find_key("limit-rate", in_repo), arguments_.verb)) {
         if (const auto rate = said_.of_repository("limit-rate", name))
           repository.bytes_per_second = *parse_size(rate->text);
@@ -367,8 +388,14 @@ class Loader {
   }
 
   void load_drill() {
-    if (arguments_.verb != "drill") return;
-    const auto path = said_.find("drill-path");
+    const Option& option = *find_option("drill-path", "drill");
+    auto path = said_.find(option.name);
+    if (arguments_.verb != "drill") {  // others keep away from there
+      path = said_.from_environment(option.name);
+      if (!path) path = said_.from_file(option);
+      if (path) settings_.drill_path = path_of(*path);
+      return;
+    }
     if (!path) {
       throw UsageError("drill needs a directory to restore into",
                        format("set drill-path in [stanza.{}], or add --drill-path=DIR; there must "
@@ -492,7 +519,8 @@ class Loader {
             format("set pg-path in [stanza.{}]", name));
       }
       load_connection();
-      settings_.watched.push_back({{name, path_of(*path), settings_.connection}, health_limits()});
+      settings_.watched.push_back(
+          {{name, path_of(*path), settings_.connection}, health_limits(said_)});
     }
     settings_.stanza = said_.stanza = asked;
   }
@@ -508,32 +536,6 @@ class Loader {
       if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
         settings_.data_directories.emplace_back(entry->value);
     }
-  }
-
-  engine::HealthLimits health_limits() const {
-    engine::HealthLimits limits;
-    limits.backup_age_seconds = health_limit("backup-age");
-    limits.backup_count = health_limit("backup-count");
-    limits.wal_lag_bytes = health_limit("wal-lag");
-    limits.free_space_percent = health_limit("free-space");
-    limits.size_change_percent = health_limit("size-change");
-    limits.verify_age_seconds = health_limit("verify-age");
-    limits.drill_age_seconds = health_limit("drill-age");
-    return limits;
-  }
-
-  engine::HealthLimit health_limit(std::string_view check) const {
-    const auto number = [&](std::string_view end) {
-      const Option& option = *find_key(format("health-{}-{}", check, end), in_global);
-      const auto said = said_.from_file(option);
-      const std::string text = said ? said->text : std::string(option.default_value);
-      if (option.kind == ValueKind::duration)
-        return static_cast<double>(parse_duration(text)->count()) / 1000;
-      if (option.kind == ValueKind::size) return static_cast<double>(*parse_size(text));
-      if (option.kind == ValueKind::percent) return static_cast<double>(*parse_percent(text));
-      return static_cast<double>(*parse_number(text));
-    };
-    return {number("warn"), number("critical")};
   }
 
   void load_target() {

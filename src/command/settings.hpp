@@ -36,6 +36,12 @@ struct KeyChoice {
   }
 };
 
+/// A file that the configuration names, without which a repository may not be usable.
+struct ReadFile {
+  std::string name;  // "key-file of [repo.main]"
+  std::filesystem::path path;
+};
+
 struct RepositorySettings {
   std::string name;
   std::string type;            // "posix", "s3"
@@ -69,6 +75,7 @@ struct Settings {
   Form output = Form::text;
   std::vector<std::string> warnings;  // about the settings themselves
 
+  std::vector<ReadFile> read_files;              // of all repositories
   std::filesystem::path state_path;              // what this host remembers, such as stops
   std::vector<RepositorySettings> repositories;  // those to use, in the order of the file
   bool repositories_named = false;               // by the operator: none of them is left out
@@ -155,7 +162,7 @@ struct Settings {
   bool record = true;  // of drill too
 
   // drill; what says where recovery ends as well
-  std::filesystem::path drill_path;
+  std::filesystem::path drill_path;  // of other verbs: as it is configured
   std::vector<std::string> drill_sql;
   milliseconds drill_timeout{86'400'000};
   std::string drill_sandbox = "auto";  // auto | required | off

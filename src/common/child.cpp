@@ -81,7 +81,9 @@ pid_t fork_into(const Sandbox* sandbox) {
 Child::Child(const ChildCommand& command) {
   const std::vector<char*> words = pointers(command.words);
   const std::vector<char*> environment = pointers(command.environment);
-  const Fd output = open_file(command.output, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const Fd output = command.output_fd >= 0
+                        ? Fd()
+                        : open_file(command.output, O_WRONLY | O_CREAT | O_APPEND, 0600);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError("cannot make a pipe", errno);
   const Fd told(ends[0]);
@@ -91,7 +93,8 @@ Child::Child(const ChildCommand& command) {
   if (pid_ < 0) throw SystemError(format("cannot start \"{}\"", command.words[0]), errno);
   if (pid_ == 0) {
     ::close(told.get());  // so that its last reader is the parent
-    become(command, words.data(), environment.data(), output.get(), errors.get());
+    become(command, words.data(), environment.data(),
+           command.output_fd >= 0 ? command.output_fd : output.get(), errors.get());
   }
   errors = Fd();  // the last one closes with exec(), so that the read ends
   Failure failure;

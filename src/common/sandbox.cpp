@@ -67,6 +67,7 @@ Sandbox::Sandbox(fs::path root) : root_(std::move(root)) {
   std::error_code error;
   fs::create_directory(root_, error);
   if (error) throw SystemError(format("cannot create \"{}\"", root_.native()), error.value());
+  root_fd_ = open_file(root_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   using enum Step::Kind;
   const std::string user = format("{0} {0} 1\n", ::geteuid());
   const std::string group = format("{0} {0} 1\n", ::getegid());
@@ -81,7 +82,7 @@ std::string Sandbox::inside(const fs::path& path) const {
 }
 
 bool Sandbox::make_place(const fs::path& path, bool directory) const {
-  Fd at(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd at(::openat(root_fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const fs::path below = path.relative_path();
   for (auto part = below.begin(); part != below.end() && at; ++part) {
     if (*part == "." || part->empty()) continue;

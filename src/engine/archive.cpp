@@ -2,6 +2,7 @@
 #include "page_before.hpp"
 #include "wal_guard.hpp"
 #include "wal_source.hpp"
+#include "wal_store.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -68,51 +69,10 @@ void require_own_file(const StanzaSettings& stanza, const fs::path& file) {
           stanza.name, shell_quote(owner->lexically_normal().native())));
 }
 
-/// Where the archived file and this one part, for whoever has to find out which cluster is which.
-void explain_conflict(ConflictError& error, repo::Repository& repository,
-                      const StanzaSettings& stanza, const repo::Cluster& cluster,
-                      const std::string& name, const repo::WalContent& content) {
-  if (wal_file_kind(name) != WalFileKind::segment) return;
-  std::uint64_t at = 0;
-  bool parted = false;
-  Buffer ours;
-  repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) {
-    if (parted) return;
-    ours.resize(std::min<std::uint64_t>(piece.size(), content.size_bytes - at));
-    content.read(at, ours.writable());
-    const Bytes read = ours;
-    const auto difference = std::mismatch(piece.begin(), piece.end(), read.begin(), read.end());
-    parted = difference.first != piece.end();
-    at += static_cast<std::uint64_t>(difference.first - piece.begin());
-  });
-  Buffer start(postgres::kWalHeaderBytes);
-  content.read(0, start.writable());
-  const postgres::WalHeader header = postgres::parse_wal_header(start, name);
-  error.add_context(
-      format("the two agree up to {} on timeline {}: there this cluster (\"{}\") and the one that "
-             "archived it parted",
-             to_string(Lsn{header.page_address.value + at}), header.timeline,
-             stanza.data_directory.native()));
-  error.set_hint(
-      "two clusters archive into this stanza. When this one is a copy, give it archive_mode=off or "
-      "a stanza of its own; when it is an old primary that came back after a promotion, rebuild it "
-      "as a standby (restore --type=standby, or pg_rewind)");
-}
-
 /// What went wrong in several repositories, as one error of the first one's kind of words.
 Error combined(std::string message, const std::vector<std::string>& failures, std::string hint) {
   for (const std::string& failure : failures) message += "\n  " + failure;
   return Error(std::move(message), std::move(hint));
-}
-
-bool store(repo::Repository& repository, const StanzaSettings& stanza, const repo::Cluster& cluster,
-           const std::string& name, const repo::WalContent& content, compress::Codec& codec) {
-  try {
-    return repository.put_wal(stanza.name, cluster, name, content, codec);
-  } catch (ConflictError& error) {
-    explain_conflict(error, repository, stanza, cluster, name, content);
-    throw;
-  }
 }
 
 }  // namespace
@@ -136,7 +96,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
       repository.open();
       require_cluster(repository, stanza, cluster);
       refuse_when_stopped(repository, stanza.name);
-      const bool stored = store(repository, stanza, cluster, name, source->content(), *codec);
+      const bool stored = store_wal(repository, stanza, cluster, name, source->content(), *codec);
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));
     } catch (const Error& error) {
@@ -255,8 +215,15 @@ Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> re
                     const std::string& name, const std::filesystem::path& destination,
                     const std::optional<WalGuard>& guard) {
   require_wal_name(name);
-  const Request request{
-      stanza, repositories, local_cluster(stanza), name, fs::absolute(destination), guard};
+  return archive_get(stanza, local_cluster(stanza), repositories, name, destination, guard);
+}
+
+Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
+                    std::span<repo::Repository> repositories, const std::string& name,
+                    const std::filesystem::path& destination,
+                    const std::optional<WalGuard>& guard) {
+  require_wal_name(name);
+  const Request request{stanza, repositories, cluster, name, fs::absolute(destination), guard};
   std::vector<std::string> failures;
   std::vector<std::string> without;
   std::exception_ptr first;

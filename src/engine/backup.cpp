@@ -1,12 +1,15 @@
 #include "backup_checks.hpp"
 #include "backup_tablespaces.hpp"
+#include "backup_wal.hpp"
 #include "changes.hpp"
 #include "cluster.hpp"
 #include "copier.hpp"
 #include "counted_progress.hpp"
 #include "leftovers.hpp"
+#include "life.hpp"
 #include "manifest_header.hpp"
 #include "outside.hpp"
+#include "own_wal.hpp"
 #include "owner_names.hpp"
 #include "pack_store.hpp"
 #include "page_reader.hpp"
@@ -15,7 +18,6 @@
 #include "recorded_damage.hpp"
 #include "targets.hpp"
 #include "wal_copy.hpp"
-#include "wal_wait.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -76,7 +78,9 @@ class BackupRun {
     const Leases leases(
         targets_, stanza_.name, [this] { return progress_.so_far(); }, stop_);
     repository_ = targets_.good().front();
+    require_own_life();
     choose_prior();
+    judge_prior();
     start();
     find_changed_pages();
     find_outside();
@@ -90,9 +94,10 @@ class BackupRun {
 
  private:
   void open();
+  void require_own_life();
   void choose_prior();
+  void judge_prior();
   std::optional<std::string> why_not_everywhere(const repo::BackupInfo& backup);
-  std::uint64_t newest_bytes();
   void start();
   void find_changed_pages();
   void find_outside();
@@ -125,6 +130,8 @@ class BackupRun {
   std::optional<postgres::BackupMode> mode_;
   postgres::BackupStart started_;
   std::unique_ptr<PriorBackup> prior_;  // none: the backup is full
+  PriorLife prior_life_;
+  BackupWal wal_{stanza_, cluster_};
   CopiedTablespaces tablespaces_;
   std::vector<postgres::Database> databases_;  // and where they were before it
   Changes changes_;
@@ -165,6 +172,21 @@ void BackupRun::open() {
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
   info_.host = host_name();
+}
+
+/// What this cluster archives would be refused, or stop the archiver of the one whose names it
+/// uses: that shows before anything is copied.
+void BackupRun::require_own_life() {
+  targets_.each([&](repo::Repository& repository) {
+    require_own_archive(stanza_, repository, cluster_, *connection_, server_);
+  });
+}
+
+/// Before the start: its checkpoint may remove the WAL that proves it.
+void BackupRun::judge_prior() {
+  if (!prior_) return;
+  prior_life_ = life_of(stanza_.data_directory, prior_->info());
+  if (prior_life_.verdict == PriorLife::Verdict::refuted) log_warn(prior_life_.words);
 }
 
 /// The newest backup that this one may build on. One that is damaged is passed over aloud.
@@ -216,21 +238,6 @@ std::optional<std::string> BackupRun::why_not_everywhere(const repo::BackupInfo&
   return reason;
 }
 
-/// The size of the newest backup's cluster, for information: about as much is to be copied.
-std::uint64_t BackupRun::newest_bytes() {
-  const std::vector<std::string> labels = repository_->backup_labels(stanza_.name);
-  const auto newest = std::max_element(
-      labels.begin(), labels.end(),
-      [](const auto& a, const auto& b) { return repo::label_time(a) < repo::label_time(b); });
-  try {
-    if (newest == labels.end()) return 0;
-    const auto backup = repository_->find_backup(stanza_.name, *newest);
-    return backup ? backup->cluster_bytes : 0;
-  } catch (const DamagedError&) {
-    return 0;
-  }
-}
-
 void BackupRun::find_changed_pages() {
   info_.method = "all";
   if (!prior_) return;
@@ -240,10 +247,15 @@ void BackupRun::find_changed_pages() {
     progress_.phase("waiting for WAL summaries", 0);
     changes_ = find_changes(*connection_, stanza_.data_directory, prior_->info(), started_, stop_);
   }
+  // Summaries tell what this life changed since it parted from another one, and no more.
+  if (changes_.change_of && prior_life_.verdict != PriorLife::Verdict::proved) {
+    changes_ = {};
+    changes_.reason = prior_life_.words;
+  }
   info_.method = changes_.change_of ? "summaries" : "compare";
   info_.method_reason = changes_.reason;
   log_info(changes_.change_of
-               ? format("building on {} with WAL summaries", info_.prior)
+               ? format("building on {} with WAL summaries: {}", info_.prior, prior_life_.words)
                : format("building on {} by comparing pages: {}", info_.prior, changes_.reason));
 }
 
@@ -274,6 +286,7 @@ void BackupRun::start() {
                        server_.wal_segment_bytes);
   log_info(format("backup {} starts at {} on timeline {}", info_.label, to_string(info_.start_lsn),
                   info_.timeline));
+  wal_.mark_start(info_);
 }
 
 /// A lost session or a promoted standby ends the backup when it happens, not hours later.
@@ -408,7 +421,8 @@ void BackupRun::find_leftovers() {
 }
 
 void BackupRun::copy_all() {
-  progress_.phase("copying", prior_ ? prior_->info().cluster_bytes : newest_bytes());
+  progress_.phase("copying",
+                  prior_ ? prior_->info().cluster_bytes : newest_bytes(*repository_, stanza_.name));
   find_leftovers();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);
@@ -495,6 +509,7 @@ void BackupRun::refuse_moved_databases() {
 
 void BackupRun::stop_backup_mode() {
   progress_.phase("ending backup mode", 0);
+  if (!server_.in_recovery) leave_restore_point(*connection_, info_.label);
   const postgres::BackupStop stopped = mode_->stop(stop_);
   info_.stop_lsn = stopped.stop_lsn;
   info_.stop_time = stopped.time;
@@ -503,24 +518,17 @@ void BackupRun::stop_backup_mode() {
   info_.wal_stop =
       wal_segment_name(segment_before(stopped.stop_lsn, info_.timeline, server_.wal_segment_bytes),
                        server_.wal_segment_bytes);
+  wal_.mark_stop(info_);
+  info_.witness = leave_witness(stanza_.data_directory, info_.label);
 }
 
 void BackupRun::wait_for_archive() {
-  if (info_.wal_copied) {
-    progress_.phase("copying WAL", 0);
-    const auto codec = compress::make_codec(options_.codec, options_.level);
-    return targets_.each([&](repo::Repository& repository) {
-      copy_wal(stanza_, repository, cluster_, info_, *codec);
-    });
-  }
-  progress_.phase("waiting for WAL in the archive", 0);
-  doing([&] { return format("waiting for WAL {} to {}", info_.wal_start, info_.wal_stop); },
-        [&] {
-          targets_.each([&](repo::Repository& repository) {
-            wait_for_wal(repository, stanza_.name, cluster_, info_.wal_start, info_.wal_stop,
-                         server_.wal_segment_bytes, options_.archive_timeout, stop_);
-          });
-        });
+  progress_.phase(info_.wal_copied ? "copying WAL" : "waiting for WAL in the archive", 0);
+  const auto codec = compress::make_codec(options_.codec, options_.level);
+  targets_.each([&](repo::Repository& repository) {
+    info_.wal_copied ? wal_.copy(repository, info_, *codec, stop_)
+                     : wal_.wait(repository, info_, options_.archive_timeout, stop_);
+  });
 }
 
 repo::BackupInfo BackupRun::publish(const Leases& leases) {

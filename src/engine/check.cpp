@@ -1,5 +1,7 @@
 #include "cluster.hpp"
+#include "own_wal.hpp"
 #include "places_apart.hpp"
+#include "wal_store.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -7,6 +9,7 @@
 #include <pgcairn/engine/check.hpp>
 #include <pgcairn/engine/stop.hpp>
 #include <pgcairn/postgres/server.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
 
 #include <algorithm>
 
@@ -67,12 +70,13 @@ std::string text_of(const std::vector<postgres::Row>& rows, std::size_t column =
   return !rows.empty() && rows[0].size() > column && rows[0][column] ? *rows[0][column] : "";
 }
 
-/// Ends the segment that is being written, with something in it.
-std::string switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server) {
+/// Ends the segment that is being written, with a restore point of that name in it.
+std::string switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server,
+                           const std::string& restore_point) {
   return doing(
       [] { return "writing a restore point and switching WAL"; },
       [&] {
-        connection.query("SELECT pg_create_restore_point('pgcairn check')");
+        connection.query("SELECT pg_create_restore_point($1)", {restore_point});
         const auto rows = connection.query(
             "SELECT pg_switch_wal(), pg_walfile_name(pg_current_wal_insert_lsn())");
         const auto end = parse_lsn(text_of(rows));
@@ -114,6 +118,43 @@ std::string archiver_words(postgres::Connection& connection, const CheckResult& 
   return words +
          ". The archiver reports no failure: archive_command may name another stanza, "
          "configuration or repository, or be slow (raise archive-timeout)";
+}
+
+bool has_restore_point(repo::Repository& repository, const std::string& stanza,
+                       const repo::Cluster& cluster, const std::string& segment,
+                       const std::string& name) {
+  bool found = false;
+  postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
+    found |= record.kind == postgres::WalRecord::Kind::restore_point && record.name == name;
+  });
+  Buffer content;
+  repository.get_wal(stanza, cluster, segment, [&](Bytes piece) { content.append(piece); });
+  const auto parsed = parse_wal_segment_name(segment, content.size());
+  if (parsed) reader.read(content, Lsn{parsed->number * content.size()});
+  return found;
+}
+
+/// Holds what is archived against what the server wrote: a name tells neither that the segment has
+/// arrived nor, when it has not, why the archiver is refused.
+void require_own_content(CheckResult& result, const StanzaSettings& stanza,
+                         std::span<repo::Repository> repositories, const repo::Cluster& cluster,
+                         const std::string& restore_point, postgres::Connection& connection,
+                         const postgres::ServerInfo& server, const std::stop_token& stop) {
+  for (std::size_t i = 0; i < repositories.size(); ++i) {
+    repo::Repository& repository = repositories[i];
+    const bool arrived = result.repositories[i].error.empty();
+    try {
+      require_own_archive(stanza, repository, cluster, connection, server);
+      if (!arrived) continue;
+      if (restore_point.empty())
+        require_own_wal(stanza, repository, cluster, {result.segment}, server.wal_segment_bytes, {},
+                        stop);
+      else if (!has_restore_point(repository, stanza.name, cluster, result.segment, restore_point))
+        throw of_another_life(repository, result.segment);
+    } catch (const Error& error) {
+      result.repositories[i].error = error.render();
+    }
+  }
 }
 
 void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
@@ -163,14 +204,18 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.system_id = server.system_id;
                  result.standby = server.in_recovery;
                  check_archiving(stanza, server, result);
+                 const std::string point =
+                     server.in_recovery ? "" : "pgcairn check " + random_id().substr(0, 16);
                  result.segment = server.in_recovery ? restartpoint_segment(connection, server)
-                                                     : switch_segment(connection, server);
+                                                     : switch_segment(connection, server, point);
                  progress.phase(format("waiting for {}", result.segment), 0);
                  wait_for_segment(result, stanza, repositories, cluster, timeout, stop);
                  for (CheckedRepository& repository : result.repositories) {
                    if (!repository.error.empty())
                      repository.error = archiver_words(connection, result, repository.name);
                  }
+                 require_own_content(result, stanza, repositories, cluster, point, connection,
+                                     server, stop);
                  return result;
                });
 }

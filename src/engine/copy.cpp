@@ -2,6 +2,7 @@
 #include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "wal_archive.hpp"
+#include "wal_store.hpp"
 #include "wal_wait.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -100,6 +101,7 @@ class CopyRun {
   bool is_there(const std::string& key, std::uint64_t ours, std::uint64_t theirs);
   bool same_object(const std::string& key, std::uint64_t size_bytes);
   bool same_content(const std::string& key);
+  bool same_wal(const std::string& key);
   bool same_binding(const std::string& key);
   void require_wal();
   void copy_records();
@@ -355,7 +357,7 @@ bool CopyRun::is_there(const std::string& key, std::uint64_t ours, std::uint64_t
       format("\"{}\" in repository \"{}\" is not the same as in \"{}\"", key, to_.name(),
              from_.name()),
       kind == repo::ObjectKind::wal
-          ? "two clusters archive into this stanza, one in each repository: nothing was replaced"
+          ? kOtherLifeHint
           : "an interrupted backup of the same second left it there: an expire removes it later, "
             "or copy another backup");
 }
@@ -365,6 +367,7 @@ bool CopyRun::is_there(const std::string& key, std::uint64_t ours, std::uint64_t
 bool CopyRun::same_object(const std::string& key, std::uint64_t size_bytes) {
   const repo::ObjectKind kind = repo::parse_key(key)->kind;
   if (kind == repo::ObjectKind::manifest && !same_binding(key)) return false;
+  if (kind == repo::ObjectKind::wal) return same_content(key) || same_wal(key);
   if (kind != repo::ObjectKind::pack) return same_content(key);
   const auto index = [&](repo::Repository& repository) {
     return in(repository, [&] {
@@ -384,6 +387,20 @@ bool CopyRun::same_content(const std::string& key) {
     return hasher.finish();
   };
   return hash(from_) == hash(to_);
+}
+
+/// Two standbys archive segments that differ behind the end of their WAL.
+bool CopyRun::same_wal(const std::string& key) {
+  const std::string file = repo::parse_key(key)->file;
+  const auto kind = wal_file_kind(file);
+  if (kind != WalFileKind::segment && kind != WalFileKind::partial) return false;
+  Buffer ours;
+  const auto keep = [&](Bytes piece) { ours.append(piece); };
+  if (!in(from_, [&] { return from_.get_wal(stanza_, cluster(), file, keep); })) throw gone(key);
+  const auto comparison = in(to_, [&] {
+    return compare_archived(to_, stanza_, cluster(), file, repo::wal_content(ours));
+  });
+  return comparison && comparison->archived_has_all();
 }
 
 /// The marker names the bindings of a sealed manifest.

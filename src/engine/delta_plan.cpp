@@ -60,13 +60,6 @@ void note_unknown_names(RestorePlan& plan) {
   }
 }
 
-std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid) {
-  for (const repo::TablespaceInfo& space : backup.tablespaces) {
-    if (space.oid == oid) return space.location;
-  }
-  return {};
-}
-
 }  // namespace
 
 Ownership ownership(const fs::path& data_directory, const repo::BackupInfo& backup) {

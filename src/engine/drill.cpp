@@ -116,8 +116,10 @@ std::vector<NamedPlace> DrillRun::other_places() const {
 /// Nothing of the live cluster or of a repository may come near.
 void DrillRun::check_place() const {
   const fs::path& directory = options_.directory;
-  require_apart({{PlaceKind::drill, "the drill's directory", directory, "--drill-path"}},
-                other_places());
+  const std::vector<NamedPlace> own = {
+      {PlaceKind::drill, "the drill's directory", directory, "--drill-path"}};
+  require_apart(own, other_places());
+  require_apart(own, stanza_.files);
   const std::size_t socket_bytes = (directory / "server").native().size();
   if (socket_bytes > kMostSocketDirectoryBytes) {
     throw UsageError(format("\"{}\" is too long for a directory with a socket", directory.native()),
@@ -146,7 +148,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
     return false;
   };
   try {
-    plan_restore(plan, target, repositories_, options);
+    plan_restore(plan, target, repositories_, options, progress_, stop_);
     return true;
   } catch (const WalMissingError& error) {
     return found(error);
@@ -271,7 +273,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
   postgres::PrivateServer server(
       {plan.data_directory, config_of(plan), directory / "server", programs, plan.backup.pg_version,
        options_.user,
-       [&](const std::string& name, const fs::path& place) { return wal.give(name, place); },
+       [&](const std::string& name, const std::string& place) { return wal.give(name, place); },
        sandbox, directory.lock()});
   const bool started = start(server, wal);
   for (const std::string& library : server.missing_libraries())
@@ -284,7 +286,7 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
     look_at_end(server, plan, wal.withheld().has_value(), result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
-    run_amcheck(server, programs, directory / "server", options_.restore.workers, result_, stop_);
+    run_amcheck(server, programs, options_.restore.workers, result_, stop_);
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {

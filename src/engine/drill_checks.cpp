@@ -80,8 +80,7 @@ void count_relations(postgres::PrivateServer& server, DrillResult& result, std::
 }
 
 void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& programs,
-                 const std::filesystem::path& scratch, unsigned jobs, DrillResult& result,
-                 std::stop_token stop) {
+                 unsigned jobs, DrillResult& result, std::stop_token stop) {
   if (!fs::exists(programs / "pg_amcheck")) {
     result.notes.push_back(
         format("tables and indexes were not checked: there is no pg_amcheck in "
@@ -96,17 +95,13 @@ void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& p
         "machine (it comes with PostgreSQL's contrib package)");
     return;
   }
-  const fs::path output = scratch / "amcheck.log";
-  std::error_code ignored;
-  fs::remove(output, ignored);
-  const int status = server.run_client("pg_amcheck",
-                                       {"--all", "--install-missing", "--heapallindexed",
-                                        "--no-strict-names", format("--jobs={}", jobs)},
-                                       output, stop);
+  const auto [status, said] = server.run_client("pg_amcheck",
+                                                {"--all", "--install-missing", "--heapallindexed",
+                                                 "--no-strict-names", format("--jobs={}", jobs)},
+                                                kMostOutputBytes, stop);
   result.amcheck = status == 0 || status == kAmcheckDamage;
   if (status == 0) return;
-  const Buffer said = read_file(output, kMostOutputBytes);
-  const std::vector<std::string> lines = split(trim(as_text(said)), '\n');
+  const std::vector<std::string> lines = split(trim(said), '\n');
   for (std::size_t i = 0; i < std::min(lines.size(), kMostAmcheckLines); ++i) {
     // A line that is indented says more of the one before it.
     if (i > 0 && lines[i].starts_with(' ') && !result.findings.empty()) {

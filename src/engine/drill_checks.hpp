@@ -18,8 +18,7 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool 
 void count_relations(postgres::PrivateServer& server, DrillResult& result, std::stop_token stop);
 /// pg_amcheck of everything, where this version has it.
 void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& programs,
-                 const std::filesystem::path& scratch, unsigned jobs, DrillResult& result,
-                 std::stop_token stop);
+                 unsigned jobs, DrillResult& result, std::stop_token stop);
 /// Rows without the row that their foreign key asks for.
 void check_foreign_keys(postgres::PrivateServer& server, DrillResult& result, std::stop_token stop);
 void ask(postgres::PrivateServer& server, std::span<const DrillQuestion> questions,

@@ -1,5 +1,6 @@
 #include "drill_directory.hpp"
 
+#include <pgcairn/common/beneath.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
@@ -55,10 +56,13 @@ DrillDirectory::DrillDirectory(const fs::path& directory, const std::string& sta
   make("server");
   for_each_foreign_link([](const fs::path& link, const fs::path&) { ::unlink(link.c_str()); });
   // A server in a sandbox is process 1 of its own count, and its end is certain: it held our lock.
-  const fs::path pid_file = directory_ / "data/postmaster.pid";
-  const auto pid =
-      is_real_directory(directory_ / "data") ? read_file_if_exists(pid_file) : std::nullopt;
-  if (pid && as_text(*pid).starts_with(kFirstProcess)) ::unlink(pid_file.c_str());
+  const std::string pid_file = "data/postmaster.pid";
+  const Beneath all(directory_);
+  const auto status = all.status(pid_file);
+  const bool pipe = status && !S_ISREG(status->st_mode) && !S_ISDIR(status->st_mode);
+  if (pipe || (status && S_ISREG(status->st_mode) &&
+               as_text(*all.read_if_exists(pid_file)).starts_with(kFirstProcess)))
+    all.remove(pid_file);
 }
 
 DrillDirectory::~DrillDirectory() {
@@ -73,7 +77,7 @@ void DrillDirectory::require_ours(const std::string& stanza) const {
   if (made_) return;
   const std::vector<std::string> names = list_directory(directory_);
   const bool empty = names.empty() || (names.size() == 1 && names[0] == "lost+found");
-  const auto mark = read_file_if_exists(directory_ / kMark);
+  const auto mark = Beneath(directory_).read_if_exists(kMark);
   if (empty || (mark && trim(as_text(*mark)) == stanza)) return;
   throw UsageError(
       mark ? format("\"{}\" is the directory of drills of stanza \"{}\"", directory_.native(),

@@ -19,11 +19,10 @@ namespace {
 constexpr std::size_t kReadBytes = kMiB;
 
 /// Zeros from `at` on: to recovery, the end of the log.
-void cut(const fs::path& file, std::uint64_t at, std::uint64_t size_bytes) {
-  const Fd fd = open_file(file, O_WRONLY | O_NOFOLLOW);
+void cut(const Fd& fd, const std::string& file, std::uint64_t at, std::uint64_t size_bytes) {
   if (::ftruncate(fd.get(), static_cast<off_t>(at)) != 0 ||
       ::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0)
-    throw SystemError(format("cannot cut \"{}\"", file.native()), errno);
+    throw SystemError(format("cannot cut \"{}\"", file), errno);
 }
 
 }  // namespace
@@ -31,21 +30,27 @@ void cut(const fs::path& file, std::uint64_t at, std::uint64_t size_bytes) {
 DrillWal::DrillWal(const RestorePlan& plan, std::span<repo::Repository> repositories,
                    const Sandbox* sandbox)
     : plan_(plan),
+      data_(plan.data_directory),
       repositories_(repositories),
       sandbox_(sandbox),
       reader_([this](const postgres::WalRecord& record) { meet(record); }) {}
 
-postgres::WalAnswer DrillWal::give(const std::string& name, const fs::path& destination) {
+postgres::WalAnswer DrillWal::give(const std::string& name, const std::string& place) {
   using postgres::WalAnswer;
   try {
     const StanzaSettings stanza{plan_.stanza, plan_.data_directory, {}};
-    fs::path file = destination;
-    Fetched fetched = archive_get(stanza, repositories_, name, destination);
+    const fs::path below = place;
+    // The directory that is open, not the one that has its name by the time of writing.
+    const Fd folder = data_.open(below.parent_path().native(), O_RDONLY | O_DIRECTORY);
+    const fs::path destination =
+        fs::path(format("/proc/self/fd/{}", folder.get())) / below.filename();
+    const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
+    Fetched fetched = archive_get(stanza, cluster, repositories_, name, destination);
     if (wal_file_kind(name) == WalFileKind::segment) {
       // What the restore has put there comes next.
-      if (fetched == Fetched::absent) file = plan_.data_directory / "pg_wal" / name;
-      if (stat_if_exists(file) && !look(name, file)) {
-        ::unlink(file.c_str());
+      const std::string file = fetched == Fetched::absent ? "pg_wal/" + name : place;
+      if (!look(name, file)) {
+        data_.remove(file);
         fetched = Fetched::absent;
       }
     }
@@ -58,10 +63,15 @@ postgres::WalAnswer DrillWal::give(const std::string& name, const fs::path& dest
   }
 }
 
-/// False when nothing of it may be replayed.
-bool DrillWal::look(const std::string& name, const fs::path& file) {
-  const Fd fd = open_file(file, O_RDONLY | O_NOFOLLOW);
-  const auto size_bytes = static_cast<std::uint64_t>(stat_of(fd, file).st_size);
+/// False when nothing of it may be replayed. The one file is looked at and cut, whatever is put in
+/// its place meanwhile.
+bool DrillWal::look(const std::string& name, const std::string& file) {
+  const auto opened = data_.open_if_exists(file, O_RDWR | O_NONBLOCK);
+  if (!opened) return true;
+  const Fd& fd = *opened;
+  const struct stat status = stat_of(fd, file);
+  if (!S_ISREG(status.st_mode)) throw Error(format("\"{}\" is no regular file", file));
+  const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
   const auto segment = parse_wal_segment_name(name, plan_.backup.wal_segment_bytes);
   if (!segment || size_bytes > plan_.backup.wal_segment_bytes) return false;
   const std::uint64_t start = segment->number * plan_.backup.wal_segment_bytes;
@@ -69,12 +79,12 @@ bool DrillWal::look(const std::string& name, const fs::path& file) {
   for (std::uint64_t at = 0; at < size_bytes; at += piece.size()) {
     piece.resize(std::min<std::uint64_t>(kReadBytes, size_bytes - at));
     if (read_at(fd, piece.writable(), at, file) != piece.size())
-      throw SystemError(format("cannot read \"{}\"", file.native()), EIO);
+      throw SystemError(format("cannot read \"{}\"", file), EIO);
     reader_.read(piece, Lsn{start + at});
   }
   if (!withheld_ || withheld_->start.value >= start + size_bytes) return true;
   if (withheld_->start.value <= start) return false;
-  cut(file, withheld_->start.value - start, size_bytes);
+  cut(fd, file, withheld_->start.value - start, size_bytes);
   return true;
 }
 

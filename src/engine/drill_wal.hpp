@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/beneath.hpp>
 #include <pgcairn/common/sandbox.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/postgres/private_server.hpp>
@@ -21,7 +22,7 @@ class DrillWal {
            const Sandbox* sandbox);
 
   /// As restore_command does.
-  postgres::WalAnswer give(const std::string& name, const fs::path& destination);
+  postgres::WalAnswer give(const std::string& name, const std::string& place);
 
   /// What was not given; ask when the server no longer asks.
   const std::optional<postgres::CreatedTablespace>& withheld() const { return withheld_; }
@@ -29,10 +30,11 @@ class DrillWal {
   const std::string& failure() const { return failure_; }
 
  private:
-  bool look(const std::string& name, const fs::path& file);
+  bool look(const std::string& name, const std::string& file);
   void meet(const postgres::WalRecord& record);
 
   const RestorePlan& plan_;
+  const Beneath data_;  // the server may change what is in it at any time
   std::span<repo::Repository> repositories_;
   const Sandbox* sandbox_;
   postgres::WalRecordReader reader_;

@@ -204,6 +204,8 @@ bool may_hold(PlaceKind outer, PlaceKind inner) {
     case PlaceKind::link:
     case PlaceKind::config:
     case PlaceKind::drill:
+    case PlaceKind::file:
+    case PlaceKind::original:
       break;
   }
   return false;
@@ -250,8 +252,11 @@ void require_apart(const Located& moved, const Located& stays) {
   throw UsageError(
       format("{} {} {}", words(moved.place, moved.location), relation(moved, stays, in, holds),
              words(stays.place, stays.location)),
-      format("each needs a directory apart from the other; name another with {}; nothing was "
-             "touched",
+      format("{}; name another with {}; nothing was touched",
+             stays.place.kind == PlaceKind::file
+                 ? format("move {} to a directory of its own, or restore into another directory",
+                          stays.place.name)
+                 : "each needs a directory apart from the other",
              moved.place.moved_with));
 }
 
@@ -368,6 +373,21 @@ std::vector<NamedPlace> places_of_restore(const RestorePlan& plan) {
                       "--config-to"});
   }
   return places;
+}
+
+void require_apart_from_original(const RestorePlan& plan) {
+  const RestoreOptions& options = plan.options;
+  if (!options.copy || options.replaces || !stat_if_exists(options.original)) return;
+  std::vector<NamedPlace> originals = places_of_cluster(options.original);
+  for (NamedPlace& place : originals) {
+    place.name = place.kind == PlaceKind::data ? "the original's data directory"
+                                               : format("{} of the original", place.name);
+    place.kind = PlaceKind::original;
+  }
+  std::vector<NamedPlace> places = places_of_restore(plan);
+  for (const fs::path& place : plan.abandoned)
+    places.push_back({PlaceKind::tablespace, "what is to be emptied", place, "another link"});
+  for (const NamedPlace& place : places) require_apart({place}, originals);
 }
 
 void require_stanza_apart(const StanzaSettings& stanza) {

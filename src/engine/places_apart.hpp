@@ -31,6 +31,11 @@ std::vector<NamedPlace> places_of_cluster(const std::filesystem::path& data_dire
 /// version: what is beside it may be anything.
 std::vector<NamedPlace> places_of_restore(const RestorePlan& plan);
 
+/// A copy keeps away from all that its original has on this host: its data directory, what links in
+/// it lead to now, and the whole locations of its tablespaces, unless it takes the original's
+/// place.
+void require_apart_from_original(const RestorePlan& plan);
+
 /// All that the configuration names beside the cluster must be apart from each other and from what
 /// backups copy. How the cluster's own places lie to each other is PostgreSQL's affair.
 void require_stanza_apart(const StanzaSettings& stanza);

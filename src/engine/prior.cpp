@@ -125,4 +125,18 @@ std::uint64_t PriorBackup::hash_at(const repo::Extent& place) {
   return index->hashes(place.frame)[position];
 }
 
+std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stanza) {
+  const std::vector<std::string> labels = repository.backup_labels(stanza);
+  const auto newest = std::max_element(
+      labels.begin(), labels.end(),
+      [](const auto& a, const auto& b) { return repo::label_time(a) < repo::label_time(b); });
+  try {
+    if (newest == labels.end()) return 0;
+    const auto backup = repository.find_backup(stanza, *newest);
+    return backup ? backup->cluster_bytes : 0;
+  } catch (const DamagedError&) {
+    return 0;
+  }
+}
+
 }  // namespace pgcairn::engine

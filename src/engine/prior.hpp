@@ -59,4 +59,7 @@ class PriorBackup {
   std::list<std::pair<PackId, IndexPointer>> indexes_;  // the last used first
 };
 
+/// The size of the newest backup's cluster, for information: a full backup copies about as much.
+std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stanza);
+
 }  // namespace pgcairn::engine

@@ -226,7 +226,7 @@ std::string searched_elsewhere(std::span<const repo::BackupInfo> backups,
                                        looked.unknown ? "known to be " : "", timeline_text(wanted),
                                        number ? "" : ", the newest branch", looked.off_way);
     const std::string hint = other_branches_hint(backups, branches, wanted, options);
-    if (looked.unknown) throw Error(message, hint);
+    if (looked.unknown && !number) throw Error(message, hint);
     throw UsageError(message, hint);
   }
   if (must_be_searched(options.type)) {

@@ -2,6 +2,7 @@
 
 #include "delta_plan.hpp"
 #include "owner_names.hpp"
+#include "places_apart.hpp"
 #include "restore_files.hpp"
 #include "restore_mark.hpp"
 
@@ -163,6 +164,33 @@ void require_room(const SpacePlan& space, const Room& freed, std::uint64_t free_
   }
 }
 
+bool is_known(const std::vector<fs::path>& known, const fs::path& place) {
+  return std::find(known.begin(), known.end(), place) != known.end();
+}
+
+/// A directory that was named for a tablespace is the tablespace's alone. Where it was before is
+/// the cluster's own business.
+void require_nothing_beside(const RestorePlan& plan, const TablespacePlan& space) {
+  const bool copy = plan.options.copy && !plan.options.replaces;
+  if (!copy && space.location == original_location(plan.backup, space.oid)) return;
+  const auto status = target_if_exists(space.location);
+  if (!status || !S_ISDIR(status->st_mode)) return;
+  const std::vector<NamedPlace> places = places_of_restore(plan);
+  for (const std::string& name : list_directory(space.location)) {
+    const fs::path beside = space.location / name;
+    const bool ours = name == kLostAndFound ||
+                      std::any_of(places.begin(), places.end(), [&](const NamedPlace& place) {
+                        return is_within(place.path, beside);
+                      });
+    if (ours) continue;
+    throw Error(
+        format("\"{}\", where tablespace {} (\"{}\") is to be, is not empty: it holds \"{}\"",
+               space.location.native(), space.oid, space.name, name),
+        "a tablespace has a directory of its own: move the content away, or name another "
+        "directory with --tablespace-map or --tablespace-map-all; nothing was touched");
+  }
+}
+
 /// Fills plan.resumes and plan.compares.
 void look_at_directory(RestorePlan& plan) {
   const fs::path& data = plan.data_directory;
@@ -219,8 +247,12 @@ void check_outside_places(const RestorePlan& plan) {
     const auto own = own_places(plan);
     known.insert(known.end(), own.begin(), own.end());
   }
+  for (const TablespacePlan& space : plan.tablespaces) {
+    if (!is_known(known, space.location / tablespace_directory(plan.backup)))
+      require_nothing_beside(plan, space);
+  }
   for (const fs::path& place : outside_places(plan)) {
-    if (std::find(known.begin(), known.end(), place) != known.end()) continue;
+    if (is_known(known, place)) continue;
     const auto status = stat_if_exists(place);
     if (!status || (S_ISDIR(status->st_mode) && is_empty_or_absent(place))) continue;
     throw Error(

@@ -22,6 +22,13 @@ std::string tablespace_directory(const repo::BackupInfo& backup) {
   return format("PG_{}_{}", backup.pg_version, backup.catalog_version);
 }
 
+std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid) {
+  for (const repo::TablespaceInfo& space : backup.tablespaces) {
+    if (space.oid == oid) return space.location;
+  }
+  return {};
+}
+
 std::vector<fs::path> outside_places(const RestorePlan& plan) {
   std::vector<fs::path> places;
   for (const TablespacePlan& space : plan.tablespaces)

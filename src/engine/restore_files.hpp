@@ -21,6 +21,9 @@ bool is_inside(const fs::path& path, const fs::path& directory);
 /// "PG_15_202209061": the directory inside a tablespace that belongs to one version of PostgreSQL.
 std::string tablespace_directory(const repo::BackupInfo& backup);
 
+/// Where a tablespace was when it was backed up; empty when the backup has none of that oid.
+std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid);
+
 /// Directories and files of the plan outside of the data directory, each to be empty or absent.
 std::vector<fs::path> outside_places(const RestorePlan& plan);
 

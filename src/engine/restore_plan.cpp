@@ -16,6 +16,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -96,7 +97,7 @@ Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& 
 
 /// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
 /// sizes by directory, packs.
-void count(RestorePlan& plan, DeviceRoom& freed) {
+void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
                                 plan.backup.label, plan.backup.manifest_parts,
                                 plan.backup.manifest_seals);
@@ -114,6 +115,7 @@ void count(RestorePlan& plan, DeviceRoom& freed) {
   std::map<fs::path, Room> needed;
   needed[plan.data_directory] = {};
   while (const auto entry = manifest.next()) {
+    check_stop(stop);
     require_placeable(*entry, plan.stanza, plan.backup);
     const bool outside = repo::is_outside(entry->path);
     if (!outside) links.look_at(*entry);
@@ -155,31 +157,55 @@ void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
   }
 }
 
-/// Chooses, and counts what the backup needs. A repository that lacks some of it is passed over for
-/// another one.
+/// From all that is not the restore's: its own places first.
+void require_places_apart(const RestorePlan& plan, const StanzaSettings& stanza) {
+  require_apart(places_of_restore(plan), stanza.others);
+  require_apart(places_of_restore(plan), stanza.files);
+  require_apart_from_original(plan);
+}
+
+/// Is it the backup that lacks something? Archived WAL is every backup's.
+bool is_of_backup(const DamagedError& error) {
+  const auto key = repo::parse_key(error.object());
+  return !key || key->kind != repo::ObjectKind::wal;
+}
+
+/// Chooses, and counts what the backup needs. One of which something is missing is passed over: for
+/// the same one in another repository, then for another one that leads to the same place.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
-                      std::span<repo::Repository> repositories, DeviceRoom& freed) {
+                      std::span<repo::Repository> repositories, DeviceRoom& freed,
+                      Progress& progress, const std::stop_token& stop) {
   const RestorePlan blank = plan;
   PassedOver passed_over;
   std::exception_ptr first;
+  RestorePlan of_first;  // what was chosen when it was thrown
+  const auto give_up = [&] {
+    plan = of_first;
+    std::rethrow_exception(first);
+  };
   for (;; plan = blank) {
     try {
-      plan_target(plan, repositories, passed_over);
+      plan_target(plan, repositories, passed_over, progress, stop);
+      progress.phase("reading the manifest", 0);
       plan.left_out_databases = left_out_databases(plan.backup, plan.options);
       place_tablespaces(plan);
-      require_apart(places_of_restore(plan), stanza.others);
+      require_places_apart(plan, stanza);
       check_directories(plan);
       freed.clear();
-      return count(plan, freed);
+      return count(plan, freed, stop);
     } catch (const DamagedError& error) {
-      if (!first) first = std::current_exception();
-      if (plan.repository == nullptr || passed_over.size() + 1 >= repositories.size())
-        std::rethrow_exception(first);
-      log_warn(
-          format("repository \"{}\" is passed over: {}", plan.repository->name(), error.message()));
-      passed_over.emplace(plan.repository, error.message());
+      if (!first) {
+        first = std::current_exception();
+        of_first = plan;
+      }
+      if (plan.repository == nullptr || !is_of_backup(error)) give_up();
+      const std::string reason =
+          format("in repository \"{}\", {}", plan.repository->name(), error.message());
+      if (!passed_over.emplace(std::pair(plan.repository, plan.backup.label), reason).second)
+        give_up();
+      log_warn(format("backup {} is passed over: {}", plan.backup.label, reason));
     } catch (const Error&) {
-      if (first) std::rethrow_exception(first);
+      if (first) give_up();
       throw;
     }
   }
@@ -188,14 +214,15 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
 }  // namespace
 
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                         const RestoreOptions& options) {
+                         const RestoreOptions& options, Progress& progress, std::stop_token stop) {
   RestorePlan plan;
-  plan_restore(plan, stanza, repositories, options);
+  plan_restore(plan, stanza, repositories, options, progress, std::move(stop));
   return plan;
 }
 
 void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
-                  std::span<repo::Repository> repositories, const RestoreOptions& options) {
+                  std::span<repo::Repository> repositories, const RestoreOptions& options,
+                  Progress& progress, std::stop_token stop) {
   if (stanza.data_directory.empty() || !stanza.data_directory.is_absolute()) {
     throw UsageError(format("stanza \"{}\" has no absolute pg-path to restore to", stanza.name),
                      "set pg-path in the configuration, or give --pg-path");
@@ -210,13 +237,14 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
       },
       [&] {
         DeviceRoom freed;
-        choose_and_count(plan, stanza, repositories, freed);
-        require_apart(places_of_restore(plan), stanza.others);
+        choose_and_count(plan, stanza, repositories, freed, progress, stop);
+        require_places_apart(plan, stanza);
         require_outside_of_clusters(plan);
         check_outside_places(plan);
         check_writable(plan);
         plan_config(plan);
         if (plan.compares) find_abandoned_places(plan);
+        require_apart_from_original(plan);
         require_no_other_owner(plan);
         require_named(plan);
         find_what_goes(plan, freed);

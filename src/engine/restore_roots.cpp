@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
@@ -160,6 +161,7 @@ void require_placeable(const repo::ManifestEntry& entry, const std::string& stan
   const std::string_view path = entry.path;
   if (!repo::is_outside(path) && (path == kRestoreMark || path.ends_with(kTemporarySuffix)))
     refuse("a name that only a restore makes");
+  if (path == postgres::kWitnessFile) refuse("a name that only a backup makes");
   const auto linked = [&](std::string_view oid) {
     return std::any_of(backup.tablespaces.begin(), backup.tablespaces.end(),
                        [&](const repo::TablespaceInfo& space) {

@@ -1,9 +1,8 @@
 #include "restore_target.hpp"
 
 #include "branch_ends.hpp"
-#include "recorded_damage.hpp"
 #include "recovery_settings.hpp"
-#include "restore_choice.hpp"
+#include "restore_preference.hpp"
 #include "wal_archive.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -49,10 +48,10 @@ constexpr std::chrono::seconds kLongestLook{60};
 /// The archives of the stanza's clusters, each listed when it is asked for, and their branches.
 class Archives {
  public:
-  Archives(std::string stanza, std::span<repo::Repository> repositories)
-      : stanza_(std::move(stanza)), repositories_(repositories) {}
+  Archives(std::string stanza, std::span<repo::Repository> repositories, std::stop_token stop)
+      : stanza_(std::move(stanza)), repositories_(repositories), stop_(std::move(stop)) {}
 
-  /// Backups of one of the repositories: what is a branch follows from those of all.
+  /// The backups among which is chosen: branches follow from them, too.
   void know(std::span<const repo::BackupInfo> backups) {
     for (const repo::BackupInfo& backup : backups)
       backups_[backup.cluster].push_back({backup.timeline, backup.stop_lsn});
@@ -77,7 +76,7 @@ class Archives {
     auto& archive = archives_[backup.cluster];
     if (!archive) {
       archive = std::make_unique<WalArchive>(
-          stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_);
+          stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_, stop_);
     }
     return *archive;
   }
@@ -85,82 +84,11 @@ class Archives {
  private:
   std::string stanza_;
   std::span<repo::Repository> repositories_;
+  std::stop_token stop_;
   std::map<std::string, std::unique_ptr<WalArchive>> archives_;
   std::map<std::string, std::vector<BranchSources::Backup>> backups_;
   std::map<std::string, Branches> branches_;
 };
-
-/// Tells an unknown stanza from one without the backup that is looked for. What is not needed to
-/// restore (the stanza's identity) is not looked at while there is something to restore.
-void require_stanza(repo::Repository& repository, const std::string& stanza) {
-  if (!repository.clusters(stanza).empty()) return;
-  throw MissingError(
-      format("there is no stanza \"{}\" in repository \"{}\"", stanza, repository.name()),
-      "check --stanza; \"pgcairn info\" lists the stanzas");
-}
-
-std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::string& stanza,
-                                    const RestoreOptions& options) {
-  std::vector<repo::BackupInfo> backups;
-  try {
-    backups.push_back(repository.read_backup(stanza, options.set));
-  } catch (const MissingError&) {
-    require_stanza(repository, stanza);
-    throw;
-  }
-  if (options.accept_damage) return backups;
-  if (const auto damage = recorded_damage(repository, stanza).of(options.set)) {
-    throw DamagedError(
-        repo::marker_key(stanza, options.set), 0, *damage,
-        "restore another backup; or add --accept-damage: what is damaged is met when it is read, "
-        "and ends the restore");
-  }
-  return backups;
-}
-
-/// Leaves out backups that verify found damaged.
-void leave_out_damaged(repo::Repository& repository, const std::string& stanza,
-                       const RestoreOptions& options, std::vector<repo::BackupInfo>& backups) {
-  const RecordedDamage damages = recorded_damage(repository, stanza);
-  std::optional<DamagedError> first;
-  const std::string newest = backups.empty() ? "" : backups.back().label;
-  std::erase_if(backups, [&](const repo::BackupInfo& backup) {
-    const auto damage = damages.of(backup.label);
-    if (!damage) return false;
-    log_warn(format("backup {} is passed over: {}", backup.label, *damage));
-    if (!first) {
-      first.emplace(repo::marker_key(stanza, backup.label), 0, *damage,
-                    format("name another backup with --set; or restore this one all the same with "
-                           "--set={} --accept-damage",
-                           backup.label));
-    }
-    return true;
-  });
-  if (!first) return;
-  const bool ends_with_backup =
-      options.type == RestoreType::immediate || options.type == RestoreType::none;
-  if (backups.empty() || (ends_with_backup && backups.back().label != newest)) throw *first;
-}
-
-/// The backups among which to choose. One that was named is read alone. A damaged marker keeps the
-/// others from being restored only where they would not lead to the same state: replay of WAL makes
-/// up for an older backup, unless the target is the end of the backup itself.
-std::vector<repo::BackupInfo> candidates(repo::Repository& repository, const std::string& stanza,
-                                         const RestoreOptions& options) {
-  repository.open();
-  if (!options.set.empty() && options.set != "latest") return named(repository, stanza, options);
-  std::vector<DamagedError> damaged;
-  auto backups =
-      repository.backups(stanza, [&](const DamagedError& error) { damaged.push_back(error); });
-  if (damaged.empty() && backups.empty()) require_stanza(repository, stanza);
-  if (!damaged.empty()) {
-    damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
-    if (backups.empty() || options.type == RestoreType::immediate) throw damaged.front();
-  }
-  for (const DamagedError& error : damaged) log_warn(format("passed over: {}", error.message()));
-  leave_out_damaged(repository, stanza, options, backups);
-  return backups;
-}
 
 ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
   return {[&](const repo::BackupInfo& backup) -> const Branches& {
@@ -171,56 +99,50 @@ ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
           }};
 }
 
-/// A repository with the backups among which to choose.
-struct Offer {
-  repo::Repository* repository = nullptr;
-  std::vector<repo::BackupInfo> backups;
-};
+/// What is damaged in the repository ends a restore half way: nobody begins one without a word.
+void refuse_damaged(const RestorePlan& plan, const Preferred& best) {
+  if (best.flaw.kind < Flaw::Kind::damaged) return;
+  const std::string& label = best.choice.backup->label;
+  const std::string others =
+      plan.options.set.empty()
+          ? "no other backup leads to the same place; \"pgcairn info\" tells where others lead: "
+            "name one with --set"
+          : "restore another backup";
+  throw DamagedError(
+      repo::marker_key(plan.stanza, label), 0, best.flaw.reason,
+      best.flaw.kind == Flaw::Kind::damaged
+          ? format("{}; or add --set={} --accept-damage: what is damaged is met when it is read, "
+                   "and ends the restore",
+                   others, label)
+          : others);
+}
 
 /// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
 /// is an error.
-void choose(RestorePlan& plan, std::span<repo::Repository> repositories,
-            const PassedOver& passed_over, Archives& archives) {
-  const ChoiceSources sources = sources_of(archives, plan.options);
-  std::exception_ptr first;
-  std::vector<std::string> notes;
-  const auto pass_over = [&](const repo::Repository& repository, const std::string& reason) {
-    notes.push_back(format("repository \"{}\" is passed over: {}", repository.name(), reason));
-  };
-  const auto attempt = [&](const repo::Repository& repository, const auto& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      if (!first) first = std::current_exception();
-      if (repositories.size() == 1) return;
-      pass_over(repository, error.message());
-      log_warn(format("repository \"{}\" is passed over: {}", repository.name(), error.render()));
-    }
-  };
-  std::vector<Offer> offers;
-  for (repo::Repository& repository : repositories) {
-    if (const auto known = passed_over.find(&repository); known != passed_over.end()) {
-      pass_over(repository, known->second);
-      continue;
-    }
-    attempt(repository, [&] {
-      offers.push_back({&repository, candidates(repository, plan.stanza, plan.options)});
-      archives.know(offers.back().backups);
-    });
+Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
+                  const PassedOver& passed_over, Archives& archives) {
+  Candidates found = find_candidates(repositories, plan.stanza, plan.options, passed_over);
+  archives.know(found.backups);
+  Preferred best =
+      prefer_whole(found.backups, found.flaws, plan.options, sources_of(archives, plan.options),
+                   [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+                     return archives.of(backup).reach(backup, path);
+                   });
+  refuse_damaged(plan, best);
+  plan.backup = *best.choice.backup;
+  plan.repository = found.where.at(plan.backup.label);
+  plan.reason = std::move(best.choice.reason);
+  plan.path = std::move(best.choice.path);
+  plan.notes = std::move(best.choice.notes);
+  for (const auto* const more : {&best.passed_over, &found.worse[plan.backup.label], &found.notes})
+    plan.notes.insert(plan.notes.end(), more->begin(), more->end());
+  if (best.flaw.kind == Flaw::Kind::pages) {
+    plan.notes.push_back(format(
+        "THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
+        plan.options.set.empty() ? "and no whole one leads to the same place" : "and was named",
+        best.flaw.reason));
   }
-  for (const Offer& offer : offers) {
-    attempt(*offer.repository, [&] {
-      Choice choice = choose_backup(offer.backups, plan.options, sources);
-      if (plan.repository != nullptr && choice.backup->stop_time <= plan.backup.stop_time) return;
-      plan.repository = offer.repository;
-      plan.backup = *choice.backup;
-      plan.reason = std::move(choice.reason);
-      plan.path = std::move(choice.path);
-      plan.notes = std::move(choice.notes);
-    });
-  }
-  if (plan.repository == nullptr) std::rethrow_exception(first);
-  plan.notes.insert(plan.notes.end(), notes.begin(), notes.end());
+  return found;
 }
 
 /// The WAL that makes the backup consistent.
@@ -278,8 +200,8 @@ std::function<bool(std::size_t)> patiently() {
 
 /// The branch on which a target is reached that is not on the wanted one, for a hint; empty when
 /// there is none, or none that could be looked at.
-std::string other_branch(const RestorePlan& plan, Archives& archives) {
-  const auto backups = candidates(*plan.repository, plan.stanza, plan.options);
+std::string other_branch(const RestorePlan& plan, Archives& archives,
+                         std::span<const repo::BackupInfo> backups) {
   WalArchive& archive = archives.of(plan.backup);
   std::vector<Timeline> others = archives.branches_of(plan.backup).tips();
   std::erase(others, plan.path.back().timeline);
@@ -301,7 +223,7 @@ std::string other_branch(const RestorePlan& plan, Archives& archives) {
   return {};
 }
 
-void check_time(RestorePlan& plan, Archives& archives) {
+void check_time(RestorePlan& plan, Archives& archives, std::span<const repo::BackupInfo> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, plan.options)) return;
   const Timestamp target = *plan.options.target_time;
@@ -319,23 +241,24 @@ void check_time(RestorePlan& plan, Archives& archives) {
                "the target time {}; the archive ends with {}{}",
                plan.backup.label, format_utc(target), wal.last, gap_words(wal)),
         format("{}{}all that is archived is restored with --type=default",
-               other_branch(plan, archives), kSwitchHint));
+               other_branch(plan, archives, backups), kSwitchHint));
   }
-  throw UsageError(
-      format("the archive ends at {} ({}), not after the target time {} ({}){}",
-             format_utc(*wal.last_commit), format_local(*wal.last_commit), format_utc(target),
-             format_local(target), gap_words(wal)),
-      format("{}{}restore to that with --type=default", other_branch(plan, archives), kSwitchHint));
+  throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
+                          format_utc(*wal.last_commit), format_local(*wal.last_commit),
+                          format_utc(target), format_local(target), gap_words(wal)),
+                   format("{}{}restore to that with --type=default",
+                          other_branch(plan, archives, backups), kSwitchHint));
 }
 
-void check_lsn(const RestorePlan& plan, Archives& archives) {
+void check_lsn(const RestorePlan& plan, Archives& archives,
+               std::span<const repo::BackupInfo> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, plan.options)) return;
   throw UsageError(
       format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
              to_string(*plan.options.target_lsn), gap_words(wal)),
-      format("{}{}restore to that with --type=lsn --target={}", other_branch(plan, archives),
-             kSwitchHint, to_string(wal.last_record)));
+      format("{}{}restore to that with --type=lsn --target={}",
+             other_branch(plan, archives, backups), kSwitchHint, to_string(wal.last_record)));
 }
 
 /// Tells the branches from each other where there are several, by the last transaction of each.
@@ -364,12 +287,17 @@ void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& a
   }
 }
 
-void add_notes(RestorePlan& plan, const WalArchive& archive) {
+void add_notes(RestorePlan& plan, const WalArchive& archive,
+               std::span<const repo::BackupInfo> backups) {
   const WalReach& wal = plan.wal;
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
   const bool to_the_end =
       plan.options.type == RestoreType::latest || plan.options.type == RestoreType::standby;
-  if (to_the_end && !wal.after_gap.empty()) {
+  if (to_the_end && !wal.after_gap.empty() &&
+      !is_gap_of_archive(wal, backups, !plan.options.set.empty())) {
+    plan.notes.push_back(format("no WAL is kept from {} to before {}: recovery ends before it",
+                                wal.missing, wal.after_gap));
+  } else if (to_the_end && !wal.after_gap.empty()) {
     plan.notes.push_back(
         format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; recovery ends before it, "
                "and what came after is lost to it",
@@ -384,7 +312,7 @@ void add_notes(RestorePlan& plan, const WalArchive& archive) {
 
 /// Reads the WAL on the way for what leads out of the data directory. An isolated copy must know
 /// all of it; elsewhere it is named as far as that is quick.
-void follow_way(RestorePlan& plan, WalArchive& archive) {
+void follow_way(RestorePlan& plan, WalArchive& archive, Progress& progress) {
   if (plan.options.sandboxed) return;
   const repo::BackupInfo& backup = plan.backup;
   std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
@@ -397,8 +325,10 @@ void follow_way(RestorePlan& plan, WalArchive& archive) {
   const std::size_t all = names.size();
   if (!plan.options.isolated) names.resize(std::min(all, kMostFollowed));
   WalWay way(plan.options, backup, plan.wal.end);
+  progress.phase("reading the WAL that leads to the target",
+                 names.size() * backup.wal_segment_bytes);
   try {
-    archive.follow(way, names, backup.wal_segment_bytes, plan.options.workers);
+    archive.follow(way, names, backup.wal_segment_bytes, plan.options.workers, progress);
   } catch (const Error& error) {
     if (plan.options.isolated) throw;
     plan.notes.push_back(
@@ -438,9 +368,10 @@ void place_wal(RestorePlan& plan) {
 }  // namespace
 
 void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
-                 const PassedOver& passed_over) {
-  Archives archives(plan.stanza, repositories);
-  choose(plan, repositories, passed_over, archives);
+                 const PassedOver& passed_over, Progress& progress, std::stop_token stop) {
+  progress.phase("choosing the backup", 0);
+  Archives archives(plan.stanza, repositories, std::move(stop));
+  const Candidates found = choose(plan, repositories, passed_over, archives);
   WalArchive& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
   plan.server_latest = archive.latest_of_server(plan.backup.timeline);
@@ -454,12 +385,12 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
     archive.look_at_end(plan.wal, plan.backup, plan.options.workers,
                         type == RestoreType::time ? patiently() : a_few);
   }
-  if (type == RestoreType::time) check_time(plan, archives);
-  if (type == RestoreType::lsn) check_lsn(plan, archives);
+  if (type == RestoreType::time) check_time(plan, archives, found.backups);
+  if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
   compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
-  add_notes(plan, archive);
+  add_notes(plan, archive, found.backups);
   doing([&] { return format("reading the WAL that leads to the target"); },
-        [&] { follow_way(plan, archive); });
+        [&] { follow_way(plan, archive, progress); });
   plan.all_repositories = repositories;
   place_wal(plan);
 }

@@ -5,6 +5,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
 
 #include <algorithm>
@@ -27,56 +28,9 @@ Lsn start_of(const std::string& name, std::uint64_t segment_bytes) {
 
 }  // namespace
 
-WalReach trace_wal(const std::vector<TimelineSpan>& path, WalSegment first,
-                   std::uint64_t segment_bytes,
-                   const std::function<std::vector<std::string>(const std::string&)>& has) {
-  WalReach reach;
-  for (std::uint64_t number = first.number;; ++number) {
-    const Lsn start{number * segment_bytes};
-    const Lsn end{start.value + segment_bytes};
-    std::string wanted;
-    bool found = false;
-    for (auto span = path.rbegin(); span != path.rend() && !found; ++span) {
-      if (span->begin >= end) continue;                       // not begun
-      if (span->end.value != 0 && span->end <= start) break;  // over
-      const std::string name = wal_segment_name({span->timeline, number}, segment_bytes);
-      if (wanted.empty()) wanted = name;
-      std::vector<std::string> holders = has(name);
-      if (holders.empty()) continue;
-      found = true;
-      WalRange* const last = reach.ranges.empty() ? nullptr : &reach.ranges.back();
-      if (last != nullptr && last->repositories == holders &&
-          last->last.substr(0, 8) == name.substr(0, 8)) {
-        last->last = name;
-        ++last->segments;
-      } else {
-        reach.ranges.push_back({name, name, 1, std::move(holders)});
-      }
-      reach.last = name;
-      reach.end = end;
-      // The next timeline should go on in this segment, and its part is not there.
-      if (name != wanted) reach.end = span->end;
-    }
-    if (!found || reach.last != wanted) {
-      reach.missing = wanted;
-      return reach;
-    }
-  }
-}
-
-std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes) {
-  std::vector<std::string> names;
-  for (const WalRange& range : reach.ranges) {
-    auto segment = *parse_wal_segment_name(range.first, segment_bytes);
-    for (std::uint64_t i = 0; i < range.segments; ++i, ++segment.number)
-      names.push_back(wal_segment_name(segment, segment_bytes));
-  }
-  return names;
-}
-
 WalArchive::WalArchive(std::string stanza, repo::Cluster cluster,
-                       std::span<repo::Repository> repositories)
-    : stanza_(std::move(stanza)), cluster_(cluster) {
+                       std::span<repo::Repository> repositories, std::stop_token stop)
+    : stanza_(std::move(stanza)), cluster_(cluster), stop_(std::move(stop)) {
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
@@ -115,6 +69,7 @@ std::vector<std::string> WalArchive::holders(const std::string& file) const {
 }
 
 Buffer WalArchive::read(const std::string& file) {
+  check_stop(stop_);
   std::exception_ptr first;
   for (const Listed& one : listed_) {
     try {
@@ -132,13 +87,15 @@ Buffer WalArchive::read(const std::string& file) {
 }
 
 void WalArchive::follow(WalWay& way, const std::vector<std::string>& names,
-                        std::uint64_t segment_bytes, std::size_t workers) {
+                        std::uint64_t segment_bytes, std::size_t workers, Progress& progress) {
   const std::size_t at_once =
       std::clamp<std::size_t>(kMostFollowedBytes / segment_bytes, 1, workers);
   for (std::size_t first = 0; first < names.size() && !way.is_over(); first += at_once) {
     std::vector<Buffer> contents(std::min(at_once, names.size() - first));
-    for_each_index(contents.size(), at_once, {},
-                   [&](std::size_t i) { contents[i] = read(names[first + i]); });
+    for_each_index(contents.size(), at_once, stop_, [&](std::size_t i) {
+      contents[i] = read(names[first + i]);
+      progress.advance(segment_bytes);
+    });
     for (std::size_t i = 0; i < contents.size() && !way.is_over(); ++i)
       way.read(contents[i], start_of(names[first + i], segment_bytes));
   }
@@ -151,38 +108,32 @@ Timeline WalArchive::latest_of_server(Timeline from) const {
   return newest;
 }
 
-WalReach WalArchive::reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
-  const std::uint64_t bytes = backup.wal_segment_bytes;
-  const auto first = parse_wal_segment_name(backup.wal_start, bytes);
-  WalReach reach =
-      trace_wal(path, *first, bytes, [&](const std::string& name) { return holders(name); });
-  find_later(reach, path, bytes);
-  if (!reach.partial.empty() && reach.after_gap.empty()) {
-    reach.end = Lsn{start_of(reach.missing, bytes).value + bytes};
-  } else {
-    reach.partial.clear();
-  }
-  return reach;
+ArchivedNames WalArchive::names() const {
+  return {[this](const std::string& segment) { return holders(segment); },
+          [this](const std::string& from, const std::string& limit) {
+            std::string first;
+            for (const Listed& one : listed_) {
+              const auto found =
+                  std::lower_bound(one.wal.segments.begin(), one.wal.segments.end(), from);
+              if (found == one.wal.segments.end() || *found >= limit) continue;
+              if (first.empty() || *found < first) first = *found;
+            }
+            return first;
+          },
+          [this](const std::string& partial) {
+            return std::any_of(listed_.begin(), listed_.end(), [&](const Listed& one) {
+              return contains(one.wal.partials, partial);
+            });
+          }};
 }
 
-void WalArchive::find_later(WalReach& reach, const std::vector<TimelineSpan>& path,
-                            std::uint64_t segment_bytes) const {
-  const std::string partial = reach.missing + ".partial";
-  for (const Listed& one : listed_) {
-    if (contains(one.wal.partials, partial)) reach.partial = partial;
-    for (const TimelineSpan& span : path) {
-      // Of a timeline that ended, segments after the switch belong to another branch.
-      const std::string limit = wal_segment_name({span.timeline + 1, 0}, segment_bytes);
-      const std::string from = wal_segment_name(
-          {span.timeline, parse_wal_segment_name(reach.missing, segment_bytes)->number + 1},
-          segment_bytes);
-      const auto later = std::lower_bound(one.wal.segments.begin(), one.wal.segments.end(), from);
-      if (later == one.wal.segments.end() || *later >= limit) continue;
-      if (span.end.value != 0 && start_of(*later, segment_bytes) >= span.end) continue;
-      if (reach.after_gap.empty() || later->substr(8) < reach.after_gap.substr(8))
-        reach.after_gap = *later;
-    }
-  }
+WalReach WalArchive::reach(const repo::BackupInfo& backup,
+                           const std::vector<TimelineSpan>& path) const {
+  const std::uint64_t bytes = backup.wal_segment_bytes;
+  WalReach reach = trace_wal(names(), path, number_of(backup.wal_start, bytes), bytes);
+  // The restore puts it into pg_wal.
+  if (!reach.partial.empty()) reach.end = Lsn{start_of(reach.missing, bytes).value + bytes};
+  return reach;
 }
 
 void WalArchive::look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,

@@ -2,30 +2,27 @@
 
 #include "branches.hpp"
 #include "restore_choice.hpp"
+#include "wal_trace.hpp"
 #include "wal_way.hpp"
 
+#include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
-#include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 namespace pgcairn::engine {
 
-/// How far segments go along `path` from segment `first` on: of each segment the newest timeline
-/// that has begun by then is taken, as recovery does (XLogFileReadAnyTLI, xlogrecovery.c). `has`
-/// tells the repositories that hold a file. Pure; reach.last_record and last_commit stay empty.
-WalReach trace_wal(const std::vector<TimelineSpan>& path, WalSegment first,
-                   std::uint64_t segment_bytes,
-                   const std::function<std::vector<std::string>(const std::string&)>& has);
-
 /// The archived WAL of one cluster, in all repositories together.
 class WalArchive {
  public:
   /// Lists it. A repository that cannot be listed is noted, not taken for an empty one.
-  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories);
+  /// A requested `stop` ends all that reads files of it with Interrupted.
+  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories,
+             std::stop_token stop = {});
 
   const Timelines& timelines() const { return timelines_; }
   const std::vector<std::string>& notes() const { return notes_; }
@@ -35,8 +32,10 @@ class WalArchive {
   /// Where "latest" would lead a server: histories that it cannot read would stop it.
   Timeline latest_of_server(Timeline from) const;
 
+  /// What is archived, for a trace; the archive must outlive it.
+  ArchivedNames names() const;
   /// From the backup's first segment along `path`.
-  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
+  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const;
   /// Looks into the end of what `reach` reaches for its last record and last transaction, segment
   /// by segment backwards for as long as `go_on`, given how many were read, says yes.
   void look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,
@@ -49,7 +48,7 @@ class WalArchive {
   /// Reads these segments, which follow each other, until the way is over: at most `workers` at
   /// once.
   void follow(WalWay& way, const std::vector<std::string>& names, std::uint64_t segment_bytes,
-              std::size_t workers);
+              std::size_t workers, Progress& progress);
   /// The whole file; throws Error when no repository gives it.
   Buffer read(const std::string& file);
 
@@ -59,19 +58,15 @@ class WalArchive {
     repo::WalListing wal;
   };
   std::vector<std::string> holders(const std::string& file) const;
-  void find_later(WalReach& reach, const std::vector<TimelineSpan>& path,
-                  std::uint64_t segment_bytes) const;
   void read_histories();
 
   std::string stanza_;
   repo::Cluster cluster_;
+  std::stop_token stop_;
   std::vector<Listed> listed_;
   Timelines timelines_;
   std::vector<std::string> notes_;
   std::vector<Timeline> unread_;
 };
-
-/// The names of all segments of `reach`, in order.
-std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);
 
 }  // namespace pgcairn::engine

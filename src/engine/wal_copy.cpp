@@ -1,6 +1,7 @@
 #include "wal_copy.hpp"
 
 #include "wal_source.hpp"
+#include "wal_store.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -41,7 +42,7 @@ void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
     }
     try {
       source->check(name, cluster);
-      repository.put_wal(stanza.name, cluster, name, source->content_while_named(), codec);
+      store_wal(repository, stanza, cluster, name, source->content_while_named(), codec);
     } catch (const RecycledError&) {
       // The server waits with that for the archiver, where there is one.
       if (!repository.has_wal(stanza.name, cluster, name)) throw;

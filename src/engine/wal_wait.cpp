@@ -18,17 +18,6 @@ constexpr milliseconds kLongestPause{500};
 // are set back included.
 constexpr std::chrono::minutes kDoubtful{10};
 
-std::vector<std::string> segments_between(const std::string& first, const std::string& last,
-                                          std::uint64_t segment_bytes) {
-  const auto from = parse_wal_segment_name(first, segment_bytes);
-  const auto to = parse_wal_segment_name(last, segment_bytes);
-  PGCAIRN_ASSERT(from && to && from->timeline == to->timeline);
-  std::vector<std::string> names;
-  for (WalSegment segment = *from; segment.number <= to->number; ++segment.number)
-    names.push_back(wal_segment_name(segment, segment_bytes));
-  return names;
-}
-
 /// When another repository was made in the place of one that hosts remember, what they stored at
 /// first belongs to the old one, and is listed all the same. So whatever is not much younger than
 /// the repository, by the store's own clock, is read back.
@@ -53,6 +42,17 @@ void prove_readable(repo::Repository& repository, const std::string& stanza,
 }
 
 }  // namespace
+
+std::vector<std::string> segments_between(const std::string& first, const std::string& last,
+                                          std::uint64_t segment_bytes) {
+  const auto from = parse_wal_segment_name(first, segment_bytes);
+  const auto to = parse_wal_segment_name(last, segment_bytes);
+  PGCAIRN_ASSERT(from && to && from->timeline == to->timeline);
+  std::vector<std::string> names;
+  for (WalSegment segment = *from; segment.number <= to->number; ++segment.number)
+    names.push_back(wal_segment_name(segment, segment_bytes));
+  return names;
+}
 
 std::vector<std::string> missing_wal(const repo::WalListing& listing, const std::string& first,
                                      const std::string& last, std::uint64_t segment_bytes) {

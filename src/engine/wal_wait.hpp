@@ -8,8 +8,10 @@
 
 namespace pgcairn::engine {
 
-/// Names of the WAL segments from `first` to `last` (24 digits, same timeline), both included, that
-/// `listing` lacks.
+/// Names of the WAL segments from `first` to `last` (24 digits, same timeline), both included.
+std::vector<std::string> segments_between(const std::string& first, const std::string& last,
+                                          std::uint64_t segment_bytes);
+/// Those that `listing` lacks.
 std::vector<std::string> missing_wal(const repo::WalListing& listing, const std::string& first,
                                      const std::string& last, std::uint64_t segment_bytes);
 

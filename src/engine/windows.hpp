@@ -1,6 +1,7 @@
 #pragma once
 
 #include "timelines.hpp"
+#include "wal_trace.hpp"
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/info.hpp>
@@ -20,6 +21,9 @@ struct ArchivedWal {
   std::map<Timeline, Timestamp> histories;
   Timelines timelines;
 };
+
+/// For a trace; `wal` must outlive it.
+ArchivedNames names_of(const ArchivedWal& wal);
 
 /// The stretches to which the cluster can be restored, by timeline and start. `backups` are all of
 /// the cluster's, in any order. Pure.

@@ -37,7 +37,7 @@ constexpr std::string_view kExcludedPrefixes[] = {"pgsql_tmp", "pg_internal.init
 // Left out at the top: they say what one start of one server was to do, not what the cluster is.
 // lost+found is root's, and there where the directory is a file system of its own.
 constexpr std::string_view kExcludedAtTop[] = {"recovery.signal", "standby.signal", kRestoreMark,
-                                               "lost+found"};
+                                               kWitnessFile, "lost+found"};
 
 template <class List, class Value>
 bool contains(const List& list, const Value& value) {

@@ -1,3 +1,4 @@
+#include "server_socket.hpp"
 #include "wal_requests.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -24,6 +25,7 @@ constexpr milliseconds kOrderlyEnd{60'000};
 constexpr milliseconds kHastyEnd{10'000};
 constexpr std::uint64_t kLogEndBytes = 16 * kKiB;
 constexpr std::size_t kLogEndLines = 12;
+constexpr std::uint64_t kMostSettingBytes = kMiB;
 constexpr std::uint16_t kPort = 5432;  // names the socket, in a directory of its own
 
 constexpr std::string_view kPassedOn[] = {"HOME", "USER", "LOGNAME",  "PATH",
@@ -34,14 +36,20 @@ std::string text_of(const fs::path& path) {
   return content ? std::string(as_text(*content)) : std::string();
 }
 
-/// The end of a file that may be long.
-std::string end_of(const fs::path& path) {
-  const auto file = open_if_exists(path, O_RDONLY);
+/// For what a child says: a new file, and not what has its name later.
+Fd new_output(const Beneath& directory, const std::string& name) {
+  directory.remove(name);
+  return directory.open_to_write(name, O_RDWR | O_CREAT | O_EXCL | O_APPEND, 0600);
+}
+
+/// The end of a file that may be long; nothing when it is not open.
+std::string end_of(const Fd& file, std::uint64_t most_bytes) {
   if (!file) return {};
-  const auto size_bytes = static_cast<std::uint64_t>(stat_of(*file, path).st_size);
+  const fs::path path = "what a program has said";
+  const auto size_bytes = static_cast<std::uint64_t>(stat_of(file, path).st_size);
   Buffer content;
-  content.resize(std::min(size_bytes, kLogEndBytes));
-  const std::size_t count = read_at(*file, content.writable(), size_bytes - content.size(), path);
+  content.resize(std::min(size_bytes, most_bytes));
+  const std::size_t count = read_at(file, content.writable(), size_bytes - content.size(), path);
   return std::string(as_text(content.bytes().first(count)));
 }
 
@@ -163,7 +171,10 @@ Settings private_settings(int major) {
 }
 
 PrivateServer::PrivateServer(PrivateServerSettings settings)
-    : settings_(std::move(settings)), overrides_(private_settings(settings_.major)) {
+    : settings_(std::move(settings)),
+      own_(settings_.own_directory),
+      data_(settings_.data_directory),
+      overrides_(private_settings(settings_.major)) {
   const fs::path& own = settings_.own_directory;
   overrides_.emplace_back("data_directory", settings_.data_directory.native());
   overrides_.emplace_back("unix_socket_directories", own.native());
@@ -173,8 +184,8 @@ PrivateServer::PrivateServer(PrivateServerSettings settings)
   overrides_.emplace_back("restore_command", WalRequests::restore_command(own));
   if (!settings_.config_file.empty())
     overrides_.emplace_back("config_file", settings_.config_file.native());
-  write_file_atomically(own / "hba.conf", as_bytes("local all all trust\n"), 0600);
-  write_file_atomically(own / "ident.conf", {}, 0600);
+  own_.replace("hba.conf", as_bytes("local all all trust\n"), 0600);
+  own_.replace("ident.conf", {}, 0600);
 }
 
 PrivateServer::~PrivateServer() {
@@ -202,17 +213,16 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
   command.words = words();
   command.words.insert(command.words.end(), {"-C", "shared_preload_libraries"});
   command.environment = program_environment();
-  command.output = settings_.own_directory / "preload";
+  const Fd said = new_output(own_, "preload");
+  command.output_fd = said.get();
   command.sandbox = settings_.sandbox;
-  std::error_code ignored;
-  fs::remove(command.output, ignored);
-  if (run_child(command, std::move(stop)) != 0) {
-    throw PostgresError(
-        format("the configuration cannot be read: {}", trim(text_of(command.output))),
-        "it is the one that was backed up");
-  }
+  const int status = run_child(command, std::move(stop));
   // The last line is the value, whatever the server says before.
-  std::string text = text_of(command.output);
+  std::string text = end_of(said, kMostSettingBytes);
+  if (status != 0) {
+    throw PostgresError(format("the configuration cannot be read: {}", trim(text)),
+                        "it is the one that was backed up");
+  }
   if (text.ends_with('\n')) text.pop_back();
   text.erase(0, text.rfind('\n') + 1);
   std::string kept;
@@ -232,7 +242,15 @@ void PrivateServer::leave_out_missing_libraries(std::stop_token stop) {
 /// Line 8 of postmaster.pid says how far the server is (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
 bool PrivateServer::is_ready() const {
   constexpr std::size_t status_line = 7;
-  const auto lines = split(text_of(settings_.data_directory / "postmaster.pid"), '\n');
+  const char* const name = "postmaster.pid";
+  std::optional<Buffer> content;
+  try {
+    content = data_.read_if_exists(name);
+  } catch (const SystemError& error) {
+    throw PostgresError(format("the server does not tell how far it is: {}", error.message()));
+  }
+  if (!content) return false;
+  const auto lines = split(as_text(*content), '\n');
   const int own_pid = settings_.sandbox == nullptr ? process_->pid() : 1;
   return lines.size() > status_line && trim(lines[status_line]) == "ready" &&
          lines[0] == std::to_string(own_pid);
@@ -241,7 +259,7 @@ bool PrivateServer::is_ready() const {
 /// Out of "restored log file "000000010000000000000003" from archive".
 std::string PrivateServer::last_restored() const {
   constexpr std::string_view words = "restored log file \"";
-  const std::string text = end_of(log());
+  const std::string text = end_of(log_, kLogEndBytes);
   const std::size_t at = text.rfind(words);
   if (at == std::string::npos) return {};
   const std::size_t from = at + words.size();
@@ -251,21 +269,21 @@ std::string PrivateServer::last_restored() const {
 void PrivateServer::start(milliseconds timeout,
                           const std::function<void(const std::string&)>& restored,
                           std::stop_token stop) {
-  std::error_code ignored;
-  fs::remove(log(), ignored);
   leave_out_missing_libraries(stop);
+  log_ = new_output(own_, "postgresql.log");
   ChildCommand command;
   command.words = words();
   command.environment = program_environment();
   command.directory = settings_.data_directory;
-  command.output = log();
+  command.output_fd = log_.get();
   command.sandbox = settings_.sandbox;
   command.kept_fd = settings_.kept_fd;
   // The first process of a sandbox takes all others with it, without a word to them.
   command.death_signal = settings_.sandbox == nullptr ? SIGQUIT : SIGKILL;
-  const WalRequests requests(settings_.own_directory, settings_.data_directory, settings_.give_wal);
+  const WalRequests requests(own_, settings_.give_wal);
   process_ = std::make_unique<Child>(command);
   wait_until_ready(timeout, restored, stop);
+  socket_ = std::make_unique<ServerSocket>(own_, kPort, process_->pid());
   find_superuser();
 }
 
@@ -298,7 +316,7 @@ void PrivateServer::wait_until_ready(milliseconds timeout,
 ConnectionSettings PrivateServer::connection(const std::string& user,
                                              const std::string& database) const {
   ConnectionSettings settings;
-  settings.host = settings_.own_directory.native();
+  settings.host = socket_->directory().native();
   settings.port = kPort;
   settings.user = user;
   settings.database = database;
@@ -344,20 +362,25 @@ std::vector<std::string> PrivateServer::databases() {
   return names;
 }
 
-int PrivateServer::run_client(const std::string& program, std::vector<std::string> words,
-                              const fs::path& output, std::stop_token stop) {
+std::pair<int, std::string> PrivateServer::run_client(const std::string& program,
+                                                      std::vector<std::string> words,
+                                                      std::uint64_t most_bytes,
+                                                      std::stop_token stop) {
   ChildCommand command;
   command.words = {(settings_.programs / program).native(),
                    "-h",
-                   settings_.own_directory.native(),
+                   socket_->directory().native(),
                    "-p",
                    std::to_string(kPort),
                    "-U",
                    superuser_};
   command.words.insert(command.words.end(), words.begin(), words.end());
   command.environment = program_environment();
-  command.output = output;
-  return run_child(command, std::move(stop));
+  const Fd said = new_output(own_, program + ".log");
+  command.output_fd = said.get();
+  command.kept_fd = socket_->fd();
+  const int status = run_child(command, std::move(stop));
+  return {status, end_of(said, most_bytes)};
 }
 
 void PrivateServer::stop() noexcept {
@@ -370,7 +393,7 @@ void PrivateServer::stop() noexcept {
 }
 
 std::string PrivateServer::log_end() const {
-  const std::string text = end_of(log());
+  const std::string text = end_of(log_, kLogEndBytes);
   std::vector<std::string> lines = split(trim(text), '\n');
   const std::size_t skipped = lines.size() - std::min(lines.size(), kLogEndLines);
   std::string joined;

@@ -18,13 +18,16 @@ namespace {
 constexpr const char* kQuestions = "wal-wanted";
 constexpr const char* kAnswers = "wal-answer";
 constexpr int kPollMilliseconds = 50;
+constexpr std::size_t kMostAskedBytes = 1024;  // a name and a place are some fifty
 
-Fd make_pipe(const fs::path& path) {
-  ::unlink(path.c_str());
-  if (::mkfifo(path.c_str(), 0600) != 0)
-    throw SystemError(format("cannot create \"{}\"", path.native()), errno);
-  // Open at both ends: nobody who comes or goes makes it end.
-  return open_file(path, O_RDWR | O_NOFOLLOW);
+Fd make_pipe(const Beneath& directory, const char* name) {
+  directory.remove(name);
+  const Fd parent = directory.open("", O_RDONLY | O_DIRECTORY);
+  if (::mkfifoat(parent.get(), name, 0600) != 0)
+    throw SystemError(format("cannot create \"{}\"", (directory.path() / name).native()), errno);
+  // Open at both ends: nobody who comes or goes makes it end. A server that asks and never listens
+  // does not keep us waiting either.
+  return directory.open(name, O_RDWR | O_NONBLOCK);
 }
 
 /// One word of restore_command.
@@ -41,12 +44,11 @@ bool is_place(const std::string& place) {
 
 }  // namespace
 
-WalRequests::WalRequests(const fs::path& directory, fs::path data_directory, GiveWal give)
-    : data_directory_(std::move(data_directory)),
-      give_(std::move(give)),
-      questions_(make_pipe(directory / kQuestions)),
-      answers_(make_pipe(directory / kAnswers)),
-      answers_path_(directory / kAnswers),
+WalRequests::WalRequests(const Beneath& directory, GiveWal give)
+    : give_(std::move(give)),
+      questions_(make_pipe(directory, kQuestions)),
+      answers_(make_pipe(directory, kAnswers)),
+      answers_path_(directory.path() / kAnswers),
       thread_([this](const std::stop_token& stop) { answer(stop); }) {}
 
 WalRequests::~WalRequests() = default;
@@ -71,6 +73,7 @@ void WalRequests::answer(const std::stop_token& stop) {
     if (count <= 0) continue;
     asked.append(piece, static_cast<std::size_t>(count));
     const std::size_t end = asked.find('\n');
+    if (end == std::string::npos && asked.size() > kMostAskedBytes) asked.clear();
     if (end == std::string::npos) continue;
     answer_one(asked.substr(0, end));
     asked.erase(0, end + 1);
@@ -82,15 +85,15 @@ void WalRequests::answer_one(const std::string& line) {
   WalAnswer answer = WalAnswer::unknown;
   try {
     if (words.size() == 2 && wal_file_kind(words[0]) && is_place(words[1]))
-      answer = give_(words[0], data_directory_ / words[1]);
+      answer = give_(words[0], words[1]);
   } catch (const std::exception& error) {
     log_warn(format("cannot give {} to the private server: {}", words[0], error.what()));
   } catch (const Interrupted&) {
     // The server is about to be stopped.
   }
   try {
-    write_all(answers_, as_bytes(format("{} {}\n", words[0], static_cast<int>(answer))),
-              answers_path_);
+    const std::string name = words[0].substr(0, kMostAskedBytes);
+    write_all(answers_, as_bytes(format("{} {}\n", name, static_cast<int>(answer))), answers_path_);
   } catch (const Error& error) {
     log_warn(format("the private server gets no answer: {}", error.message()));
   }

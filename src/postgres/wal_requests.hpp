@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/beneath.hpp>
 #include <pgcairn/postgres/private_server.hpp>
 
 #include <stop_token>
@@ -14,8 +14,9 @@ namespace pgcairn::postgres {
 /// nor a secret has to be where the server lives.
 class WalRequests {
  public:
-  /// Answers from here to its end, on a thread of its own.
-  WalRequests(const fs::path& directory, fs::path data_directory, GiveWal give);
+  /// Answers from here to its end, on a thread of its own. The pipes are made before the server
+  /// lives, which may do with their names what it likes.
+  WalRequests(const Beneath& directory, GiveWal give);
   ~WalRequests();
   WalRequests(const WalRequests&) = delete;
   WalRequests& operator=(const WalRequests&) = delete;
@@ -26,7 +27,6 @@ class WalRequests {
   void answer(const std::stop_token& stop);
   void answer_one(const std::string& line);
 
-  fs::path data_directory_;
   GiveWal give_;
   Fd questions_;
   Fd answers_;

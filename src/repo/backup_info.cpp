@@ -52,6 +52,15 @@ void write_outside(JsonWriter& json, const OutsideInfo& outside) {
   json.end_array().end_object();
 }
 
+void write_wal(JsonWriter& json, const BackupInfo& info) {
+  json.member("timeline", info.timeline)
+      .member("wal-start", info.wal_start)
+      .member("wal-stop", info.wal_stop);
+  if (!info.wal_stop_hash.empty()) json.member("wal-stop-hash", info.wal_stop_hash);
+  if (!info.witness.empty()) json.member("witness", info.witness);
+  if (info.wal_copied) json.member("wal-copied", true);
+}
+
 }  // namespace
 
 std::string write_backup_info(const BackupInfo& info) {
@@ -68,10 +77,7 @@ std::string write_backup_info(const BackupInfo& info) {
   json.member("start-time", format_utc(info.start_time))
       .member("stop-time", format_utc(info.stop_time));
   json.member("start-lsn", to_string(info.start_lsn)).member("stop-lsn", to_string(info.stop_lsn));
-  json.member("timeline", info.timeline)
-      .member("wal-start", info.wal_start)
-      .member("wal-stop", info.wal_stop);
-  if (info.wal_copied) json.member("wal-copied", true);
+  write_wal(json, info);
   json.member("cluster-bytes", info.cluster_bytes).member("read-bytes", info.read_bytes);
   json.member("stored-bytes", info.stored_bytes).member("files", info.files);
   if (!info.resumed.empty()) {
@@ -216,6 +222,12 @@ std::vector<Binding> read_seals(const JsonValue& value) {
   return seals;
 }
 
+void read_wal_marks(const JsonValue& json, BackupInfo& info) {
+  if (const auto hash = json.find("wal-stop-hash")) info.wal_stop_hash = hash->string();
+  if (const auto witness = json.find("witness")) info.witness = witness->string();
+  if (const auto copied = json.find("wal-copied")) info.wal_copied = copied->boolean();
+}
+
 }  // namespace
 
 BackupInfo read_backup_info(std::string_view text, const std::string& object) {
@@ -263,7 +275,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
   info.timeline = number("timeline");
   info.wal_start = string("wal-start");
   info.wal_stop = string("wal-stop");
-  if (const auto copied = json.find("wal-copied")) info.wal_copied = copied->boolean();
+  read_wal_marks(json, info);
   info.cluster_bytes = json["cluster-bytes"].u64();
   info.read_bytes = json["read-bytes"].u64();
   info.stored_bytes = json["stored-bytes"].u64();

@@ -55,7 +55,8 @@ Restored restore(repo::Repository& repository, const SmallCluster& cluster) {
   engine::NoProgress progress;
   try {
     const auto plan =
-        engine::plan_restore({"main", directory / "data", {}}, std::span(&repository, 1), options);
+        engine::plan_restore({"main", directory / "data", {}}, std::span(&repository, 1), options,
+                             progress, std::stop_token());
     if (plan.path.back().timeline != 2) return Restored::wrong;
     engine::run_restore(plan, progress, std::stop_token());
   } catch (const Error&) {

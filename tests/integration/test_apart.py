@@ -169,6 +169,131 @@ def test_places_of_a_restore_that_overlap_are_refused(source):
     assert inside.code == 2 and 'is in repository "local"' in inside.err and "--pg-path" in inside.err and not (source.repo / "data").exists(), inside
 
 
+# --- what belongs to the original of a copy, to others, or to pgcairn itself -----------------------------------------
+
+
+@pytest.mark.slow
+def test_a_copy_keeps_away_from_all_places_of_its_original(source):
+    """Beside the version directory of its tablespace, below its pg_wal, around them: each place of the copy, each way there."""
+    chance = random.Random(SEED)
+    cluster, home = source.cluster, source.home
+    running = chance.choice([True, False])
+    if not running:
+        cluster.stop()
+    target = home / "target"
+    before = {place: compare.tree_state(place) for place in (home / "space", home / "wal" / "archive_status")}
+    for _ in range(12):
+        outer = chance.choice([cluster.data, cluster.data / "base", home / "space", home / "wal"])
+        places = {"--pg-path=": target, "--tablespace-map=space=": home / "place1", "--link-map=pg_xact=": home / "place2",
+                  "--config-to=": home / "place3"}
+        mover = chance.choice(list(places))
+        with another_way(outer, home, chance) as way:
+            places[mover] = chance.choice([way / "below", way / "far/below"])
+            args = [name + str(path) for name, path in places.items()]
+            result = source.cairn.run("restore", *args, *chance.choice(([], ["--dry-run"])))
+            assert result.code == 2 and ("of the original" in result.err or "the original's data directory" in result.err), (args, result)
+            assert "nothing was touched" in result.err and not places[mover].exists() and not target.exists(), (args, result)
+    assert {place: compare.tree_state(place) for place in before} == before
+    # Around a place of its original: what is there would be removed with the rest.
+    copy = source.restore("copy", f"--tablespace-map=space={home / 'space2'}")
+    with another_way(copy.data, home, chance) as way:
+        inside = system.make_dir(copy.data / "inside")
+        (cluster.data / "pg_tblspc/99999").symlink_to(way / "inside")
+        refused = source.try_restore(copy.data, "--delta", f"--tablespace-map=space={home / 'space2'}")
+        assert refused.code == 2 and "holds tablespace 99999 of the original" in refused.err and inside.exists(), refused
+        (cluster.data / "pg_tblspc/99999").unlink()
+    # What takes the original's place may have its places.
+    if not running:
+        moved = source.try_restore(target, "--replace", "--dry-run", f"--tablespace-map=space={home / 'space/new'}")
+        assert moved.code == 0, moved
+
+
+def test_a_directory_with_other_files_is_no_place_for_a_tablespace(source):
+    chance = random.Random(SEED)
+    home = source.home
+    version = next((home / "space").glob("PG_*")).name
+    for _ in range(4):
+        foreign = system.make_dir(home / f"foreign{chance.randrange(10**9)}")
+        name = chance.choice(["important.doc", ".hidden", "PG_9.6_201608131", "data/deep"])
+        system.make_dir((foreign / name).parent) if name == "data/deep" else None
+        system.write(foreign / name, "not the cluster's")
+        if chance.choice([True, False]):
+            system.make_dir(foreign / version)
+        before = compare.tree_state(foreign)
+        for kind in ([f"--pg-path={home / 'target'}"], [f"--pg-path={home / 'target'}", "--replace"]):
+            refused = source.cairn.run("restore", *kind, f"--tablespace-map=space={foreign}", *chance.choice(([], ["--dry-run"])))
+            assert refused.code == 1 and f'it holds "{name.split("/")[0]}"' in refused.err and "nothing was touched" in refused.err, refused
+            assert compare.tree_state(foreign) == before and not (home / "target").exists()
+    # What the restore itself puts there is not foreign, nor what a file system has.
+    shared = system.make_dir(home / "shared")
+    system.make_dir(shared / "lost+found")
+    system.make_dir(shared / "parts")
+    args = [f"--tablespace-map=space={shared}", f"--link-map=pg_xact={shared}/parts/xact"]
+    assert source.try_restore(home / "target", *args).code == 0
+    # Nor what was put beside it since, when the restore is repeated; in place it never was.
+    system.write(shared / "note", "of the operator")
+    assert source.try_restore(home / "target", "--delta", *args).code == 0 and (shared / "note").exists()
+    source.cluster.stop()
+    system.write(home / "space/note", "of the operator")
+    assert source.cairn.run("restore", "--delta", "--link-all").code == 0 and (home / "space/note").exists()
+
+
+@pytest.mark.slow
+def test_files_that_pgcairn_needs_are_not_removed_by_its_restores(source):
+    """The configuration, and all files that it or the environment names, wherever a restore would remove or change them."""
+    chance = random.Random(SEED)
+    cluster, home = source.cluster, source.home
+    cluster.stop()
+    config = source.cairn.config
+    outer = {"--delta": cluster.data, "--link-all": home / "wal", "tablespace": next((home / "space").glob("PG_*"))}
+    for where, directory in outer.items():
+        deep = system.make_dir(directory / "deep")
+        for kind in chance.sample(["config", "link", "key-file", "key-passphrase-file", "environment"], 3):
+            place = chance.choice([directory, deep]) / "own"
+            args, environment = ["--link-all"], {}
+            if kind in ("config", "link"):
+                system.write(place, config.read_text())
+                named = place
+                if kind == "link":  # from outside to within: who removes the file leaves a link to nothing
+                    named = home / f"to-config{chance.randrange(10**9)}"
+                    named.symlink_to(place)
+                source.cairn.config = named
+            elif kind == "environment":
+                system.write(place, "secret")
+                environment = {chance.choice(["AWS_SHARED_CREDENTIALS_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "PGPASSFILE"]): str(place)}
+            else:
+                system.write(place, "secret")
+                source.cairn.tables["repo.away"] = {"type": "posix", "path": home / "away", kind: place}
+                source.cairn.save()
+                args.append("--repo=local")
+            for dry in (["--dry-run"], []):
+                refused = source.cairn.run("restore", "--delta", *args, *dry, env=environment)
+                assert refused.code == 2 and str(place) in refused.err and "move " in refused.err, (where, kind, refused)
+                assert place.exists() and (cluster.data / "global/pg_control").exists(), (where, kind)
+            place.unlink()
+            source.cairn.config = config
+            if source.cairn.tables.pop("repo.away", None):
+                source.cairn.save()
+    assert source.cairn.run("restore", "--delta", "--link-all").code == 0
+
+
+def test_the_directory_of_drills_is_apart_for_every_verb(source):
+    chance = random.Random(SEED)
+    cluster, home = source.cluster, source.home
+    outer = chance.choice([cluster.data, cluster.data / "base", next((home / "space").glob("PG_*")), home / "wal"])
+    with another_way(outer, home, chance) as way:
+        source.cairn.tables["stanza.main"]["drill-path"] = way / "drill"
+        source.cairn.save()
+        for verb in (["stanza-create"], ["check"], ["backup"], ["drill"]):
+            refused = source.cairn.run(*verb)
+            assert refused.code == 2 and "drill" in refused.err and str(way / "drill") in refused.err, (verb, refused)
+    source.cairn.tables["stanza.main"]["drill-path"] = home / "drills"
+    source.cairn.save()
+    refused = source.try_restore(home / "drills/data", f"--tablespace-map=space={home / 'place1'}")
+    assert refused.code == 2 and "the directory of drills" in refused.err and not (home / "drills").exists(), refused
+    assert source.cairn.run("check").code == 0
+
+
 # --- what a restore could not write to ------------------------------------------------------------------------------
 
 

@@ -37,7 +37,8 @@ def test_corrupted_pages_are_named_and_stay_known(stanza):
     sound = stanza.backup()  # a later sound backup makes nothing of it forgotten
     assert sound["page-error-count"] == 0 and stanza.shows(backup, sound)
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in stanza.cairn.ok("info").out
-    planned = stanza.cairn.ok("restore", f"--pg-path={stanza.home / 'target'}", "--dry-run", f"--set={backup['label']}")
+    planned = stanza.cairn.run("restore", f"--pg-path={stanza.home / 'target'}", "--dry-run", f"--set={backup['label']}")
+    assert planned.code == 3 and "THE BACKUP HOLDS DAMAGED PAGES, and was named" in planned.out, planned
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in planned.out
 
 
@@ -45,7 +46,8 @@ def test_what_was_read_is_what_is_restored(stanza15):
     """A corrupted page is copied as it is: better than a hole, and the evidence is kept."""
     relative = damaged_table(stanza15.cluster, [3], flip)
     stanza15.backup(code=3)
-    restored = stanza15.restore()
+    assert stanza15.try_restore(stanza15.home / "restored").code == 3
+    restored = stanza15.restored(stanza15.home / "restored")
     assert (restored.data / relative).read_bytes() == (stanza15.cluster.data / relative).read_bytes()
 
 

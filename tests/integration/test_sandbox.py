@@ -1,6 +1,8 @@
 """A drill beside the live cluster, while tablespaces and databases come, move and go: nothing of the live one is touched.
 
-PGCAIRN_SANDBOX_SECONDS says how long the storm goes on (10), PGCAIRN_RANDOM_SEED repeats its choices.
+PGCAIRN_SANDBOX_SECONDS says how long the storm goes on (10), PGCAIRN_RANDOM_SEED repeats its choices, PGCAIRN_SANDBOX_AS who
+runs drills and restores: user (the server's), root, or namespace (the server's user in user, mount and process namespaces of its
+own); without it, one of these by the seed.
 """
 import hashlib
 import json
@@ -11,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -22,6 +25,9 @@ from support.pgcairn import result_of
 SECONDS = float(os.environ.get("PGCAIRN_SANDBOX_SECONDS", "10"))
 SEED = os.environ.get("PGCAIRN_RANDOM_SEED") or str(random.SystemRandom().randrange(10**6))
 OFF = "--drill-sandbox=off"
+KINDS_OF_USER = ("user", "namespace", *(["root"] if os.geteuid() == 0 else []))
+FILE_CALLS = "trace=clone,clone3,fork,vfork,%file"
+HARMLESS = ("/dev/null", "/dev/tty", "/dev/shm/PostgreSQL.", "/proc/self/", f"{tempfile.gettempdir()}/pgcairn.")
 
 
 def can_have_namespaces():
@@ -141,10 +147,54 @@ def late(stanza, name="late"):
     return folder
 
 
-def start_a_copy(stanza, number):
+class Watched:
+    """Runs pgcairn as somebody, each time with strace over it and all that it starts: what is not in the namespaces of a drill writes
+    nowhere but where it may. Servers that a copy's user starts are not watched: what they did is seen by sums of the original."""
+
+    def __init__(self, stanza, who):
+        self.stanza, self.who, self.runs = stanza, who, 0
+        self.traces = shutil.which("strace") is not None
+
+    def start(self, *args):
+        self.runs += 1
+        trace = self.stanza.home / f"trace{self.runs}"
+        system.write(trace, "")
+        under = ["unshare", "-Umpif", "--map-current-user", "--mount-proc"] if self.who == "namespace" else []
+        if self.traces:
+            under += ["strace", "-f", "-qq", "--seccomp-bpf", "--pidns-translation", "-e", FILE_CALLS, "-o", trace]
+        identity = {} if self.who == "root" else system.identity()
+        process = subprocess.Popen([*map(str, under), *self.stanza.cairn.command(*args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, cwd="/", env=system.clean_environment(), **identity)
+        return process, trace
+
+    def end(self, started, places, timeout=300):
+        process, trace = started
+        result = result_of(process, timeout)
+        written = writes_outside(trace, places[0], (*HARMLESS, *map(str, places))) if self.traces else []
+        assert written == [], (self.who, written)
+        trace.unlink()
+        return result
+
+    def run(self, *args, places):
+        return self.end(self.start(*args), places)
+
+    def kill(self, started):
+        """pgcairn itself, by its program: strace and unshare end with it."""
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                mine = os.readlink(folder / "exe") == str(self.stanza.cairn.binary) and str(self.stanza.cairn.config) in (folder / "cmdline").read_text()
+            except OSError:
+                continue
+            if mine:
+                os.kill(int(folder.name), signal.SIGKILL)
+        return started
+
+
+def start_a_copy(stanza, number, watched):
     """Beside the live one, from the backup alone, and written to; False when a tablespace that came into the backup forbids it."""
     target, spaces = stanza.home / f"copy{number}", stanza.home / f"spaces{number}"
-    result = stanza.try_restore(target, "--type=immediate", "--target-action=promote", f"--tablespace-map-all={spaces}")
+    result = watched.run("restore", f"--pg-path={target}", "--type=immediate", "--target-action=promote", f"--tablespace-map-all={spaces}",
+                         places=(target, spaces))
     if result.code == 2:
         assert "was created" in result.err and "during backup" in result.err, result
         return False
@@ -167,15 +217,19 @@ def start_a_copy(stanza, number):
 def test_a_storm_of_tablespaces(live, version):
     """What was made before, during and after the backup and then left alone stays byte for byte, whatever drills and started copies
     do beside it and while others are at work; in the end, when nobody is, nothing at all changes."""
-    print(f"seed {SEED}")
     rng = random.Random(f"{SEED}/{version}")
+    who = os.environ.get("PGCAIRN_SANDBOX_AS") or rng.choice(KINDS_OF_USER)
+    print(f"seed {SEED}, as {who}")
     stanza = live(version)
+    watched = Watched(stanza, who)
+    drill_path = stanza.home / "drill"
     still, busy = Places(stanza, rng, "still"), Places(stanza, random.Random(f"{SEED}/{version}/busy"), "busy", "busy")
     for _ in range(12):
         still.step()
     backup = stanza.cairn.start("backup", "--type=full", "--start-fast", "--process-max=1")
     # A tablespace that comes into the backup forbids isolated copies of it: only every other storm has one.
-    choices = DURING_BACKUP if rng.random() < 0.5 else DURING_BACKUP[1:]
+    # So has no long one, that copies are started in it.
+    choices = DURING_BACKUP if rng.random() < 0.5 and SECONDS < 60 else DURING_BACKUP[1:]
     while backup.poll() is None:
         still.step(choices)
     assert result_of(backup).code == 0
@@ -198,14 +252,15 @@ def test_a_storm_of_tablespaces(live, version):
             drills += 1
             choice = rng.random()
             if choice < 0.3 and drills > 1:
-                copies += start_a_copy(stanza, drills)
+                copies += start_a_copy(stanza, drills, watched)
             elif choice < 0.6 and drills > 1:
-                process = stanza.cairn.start("drill", "--keep", "--no-record")
+                process = watched.start("drill", "--keep", "--no-record")
                 time.sleep(rng.uniform(0.05, 3))
-                process.send_signal(signal.SIGKILL)
-                result_of(process)
+                watched.end(watched.kill(process), (drill_path,))
             else:
-                result = drill(stanza, *rng.choice(((), ("--keep",))))
+                done = watched.run("drill", "--output=json", "--no-record", *rng.choice(((), ("--keep",))), places=(drill_path,))
+                assert done.code in (0, 4), done
+                result = done.json["drill"]
                 sandboxed &= result["sandboxed"]
                 started += result["started"]
             assert sums(stanza.home / "live") == before, f"seed {SEED}"
@@ -223,7 +278,8 @@ def test_a_storm_of_tablespaces(live, version):
         assert sums(*everything) == before, f"seed {SEED}"
     stanza.cluster.must_start()
     assert stanza.cluster.rows("SELECT v, count(*) FROM of_late GROUP BY 1") == [["live", "5000"]]
-    print(f"{drills} drills and copies, {started} drills and {copies} copies started, {still.count + busy.count} places and tables")
+    told = f"seed {SEED}, as {who}: {drills} drills and copies, {started} drills and {copies} copies started, {watched.runs} runs watched"
+    print(f"{told}, {still.count + busy.count} places and tables")
 
 
 @needs_namespaces
@@ -432,10 +488,65 @@ def test_nothing_is_opened_for_writing_elsewhere(live, how):
     drill_path = stanza.home / "drill"
     trace = stanza.home / "trace"
     system.write(trace, "")
-    calls = "trace=clone,clone3,fork,vfork,%file"
     for args in (("--keep",), ()):
-        process = stanza.cairn.start("drill", f"--drill-sandbox={how}", "--no-record", *args, under=("strace", "-f", "-qq", "--pidns-translation", "-e", calls, "-o", trace))
+        process = stanza.cairn.start("drill", f"--drill-sandbox={how}", "--no-record", *args, under=("strace", "-f", "-qq", "--pidns-translation", "-e", FILE_CALLS, "-o", trace))
         done = result_of(process, 300)
         assert done.code in (0, 4), done
-        assert writes_outside(trace, drill_path, ("/dev/null", "/dev/tty", "/dev/shm/PostgreSQL.", "/proc/self/")) == []
+        assert writes_outside(trace, drill_path, HARMLESS) == []
         assert str(drill_path) in trace.read_text(errors="replace")
+
+
+# What a hostile server does beside its work. Of the drill only its own directory is there: $D; $C is a name of the host.
+HOSTILE = {
+    "a link for pg_wal": 'while :; do mv $D/data/pg_wal $D/data/w && ln -s $C $D/data/pg_wal; sleep 0.05; rm -f $D/data/pg_wal; mv $D/data/w $D/data/pg_wal; sleep 0.05; done',
+    "pipes for segments": 'for i in 0 1 2 3 4 5 6 7 8 9 A B C D E F; do for j in 0 1 2 3 4 5 6 7 8 9 A B C D E F; do mkfifo $D/data/pg_wal/0000000100000000000000$i$j; done; done',
+    "a pipe for the status": 'while :; do rm -f $D/data/postmaster.pid; mkfifo $D/data/postmaster.pid; sleep 0.05; done',
+    "a pipe for pg_control": 'sleep 0.2; while :; do mv $D/data/global/pg_control $D/data/c; mkfifo $D/data/global/pg_control; sleep 0.2; rm $D/data/global/pg_control; mv $D/data/c $D/data/global/pg_control; sleep 0.2; done',
+    "a link for the log": 'rm -f $D/server/postgresql.log; ln -s $C/secret $D/server/postgresql.log; sleep 0.5; rm -rf $D/data/global; kill -QUIT 1; kill -INT 1',
+    "a link for the socket": 'while :; do test -S $D/server/.s.PGSQL.5432 && test ! -L $D/server/.s.PGSQL.5432 && mv $D/server/.s.PGSQL.5432 $D/server/s && ln -s $L $D/server/.s.PGSQL.5432; done',
+    "links for what clients say": 'while :; do for n in amcheck pg_amcheck; do ln -sf $C/secret $D/server/$n.log; done; ln -sf $C/secret $D/server/preload; done',
+    "a link for the root": 'mv $D/root $D/r; ln -s $C $D/root',
+    "questions without end": 'while :; do echo 000000010000000000000001 pg_wal/RECOVERYXLOG >$D/server/wal-wanted; done',
+    "other pipes": 'while :; do rm -f $D/server/wal-wanted $D/server/wal-answer; ln -s $C/secret $D/server/wal-wanted; ln -s $C/secret $D/server/wal-answer; sleep 0.05; done',
+}
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_a_hostile_server_leads_nobody_out_of_its_directory(live):
+    """It may spoil its drill. But what works outside of its namespaces neither writes nor reads where it leads, nor waits for ever."""
+    print(f"seed {SEED}")
+    rng = random.Random(SEED)
+    stanza = live(15)
+    real = stanza.install.bin
+    if not str(real.resolve()).startswith(("/usr/", "/opt/")):
+        pytest.skip("PostgreSQL 15 is not where a sandbox sees it")
+    stanza.backup()
+    late(stanza)
+    stanza.cluster.wait_for_archived()
+    canary = system.make_dir(stanza.home / "canary")
+    system.write(canary / "secret", "the host's own secret")
+    programs = system.make_dir(system.make_dir(stanza.home / "programs") / "bin")
+    (programs / "pg_amcheck").symlink_to(real / "pg_amcheck")
+    drill_path = stanza.home / "drill"
+    before = sums(canary, stanza.home / "live")
+    kinds = list(HOSTILE) if SECONDS >= 60 else rng.sample(list(HOSTILE), 4)
+    for kind in kinds:
+        script = HOSTILE[kind]
+        for name, path in (("$D", drill_path), ("$C", canary), ("$L", f"{stanza.cluster.sockets}/.s.PGSQL.{stanza.cluster.port}")):
+            script = script.replace(name, f"'{path}'")
+        system.write(programs / "postgres", f"""#!/bin/sh
+case "$*" in *--version*|*" -C "*) exec {real}/postgres "$@" ;; esac
+( {script} ) >/dev/null 2>&1 </dev/null &
+exec {real}/postgres "$@"
+""", 0o755)
+        connections = stanza.cluster.sql("SELECT sum(sessions) FROM pg_stat_database WHERE datname = 'template1'")
+        began = time.monotonic()
+        process = stanza.cairn.start("drill", "--output=json", "--no-record", f"--pg-bin={programs}", "--drill-timeout=15s")
+        done = result_of(process, 120)
+        print(kind, done.code, round(time.monotonic() - began), done.err[-300:])
+        assert done.code in (0, 1, 4), (kind, done)
+        assert "the host's own secret" not in done.out + done.err, (kind, done)
+        assert sums(canary, stanza.home / "live") == before, kind
+        assert stanza.cluster.sql("SELECT sum(sessions) FROM pg_stat_database WHERE datname = 'template1'") == connections, kind
+        assert os.listdir(drill_path) == [] if drill_path.exists() else True, kind

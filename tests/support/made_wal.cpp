@@ -1,5 +1,7 @@
 #include "made_wal.hpp"
 
+#include <pgcairn/common/bytes.hpp>
+
 #include <algorithm>
 
 namespace pgcairn::test {
@@ -102,6 +104,22 @@ std::string wal(const std::vector<std::string>& records, std::uint64_t start, st
   }
   out.resize((out.size() + kSegment - 1) / kSegment * kSegment);
   return out;
+}
+
+std::string sealed_wal(const std::vector<std::string>& records, std::uint64_t start,
+                       std::vector<std::uint64_t>* starts) {
+  std::vector<std::uint64_t> places;
+  wal(records, start, 0xD110, &places);
+  std::vector<std::string> sealed = records;
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    std::string link;
+    put<std::uint64_t>(link, i == 0 ? start - 64 : places[i - 1]);
+    sealed[i].replace(8, 8, link);
+    std::string crc;
+    put(crc, crc32c(as_bytes(sealed[i]).first(20), crc32c(as_bytes(sealed[i]).subspan(24))));
+    sealed[i].replace(20, 4, crc);
+  }
+  return wal(sealed, start, 0xD110, starts);
 }
 
 }  // namespace pgcairn::test

@@ -31,4 +31,8 @@ std::string filler(std::size_t bytes);
 std::string wal(const std::vector<std::string>& records, std::uint64_t start,
                 std::uint16_t magic = 0xD110, std::vector<std::uint64_t>* starts = nullptr);
 
+/// The same, with links and checksums as a server writes them.
+std::string sealed_wal(const std::vector<std::string>& records, std::uint64_t start,
+                       std::vector<std::uint64_t>* starts = nullptr);
+
 }  // namespace pgcairn::test

@@ -20,6 +20,7 @@ struct ChildCommand {
   std::vector<std::string> environment;  // "NAME=value"
   fs::path directory = "/";              // it works in
   fs::path output;                       // standard output and error are appended to this file
+  int output_fd = -1;                    // or, when it is open already, to this one
   int death_signal = 15;                 // what it gets when this process ends, however that ends
   const Sandbox* sandbox = nullptr;      // what it lives in, as its process 1; it need not stay
   int kept_fd = -1;  // a descriptor that it holds while it lives, such as a lock

@@ -54,6 +54,7 @@ class Sandbox {
   std::string inside(const fs::path& path) const;
 
   fs::path root_;
+  Fd root_fd_;  // what was made, whatever has its name later
   std::vector<Step> steps_;
   std::vector<fs::path> shown_;  // directories
   std::vector<fs::path> hidden_;

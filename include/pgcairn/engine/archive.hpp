@@ -40,5 +40,10 @@ enum class Fetched {
 Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                     const std::string& name, const std::filesystem::path& destination,
                     const std::optional<WalGuard>& guard = {});
+/// The same for a cluster that is known without a look into its data directory.
+Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
+                    std::span<repo::Repository> repositories, const std::string& name,
+                    const std::filesystem::path& destination,
+                    const std::optional<WalGuard>& guard = {});
 
 }  // namespace pgcairn::engine

@@ -14,7 +14,9 @@ enum class PlaceKind {
   config,      // where configuration from outside of the data directory is restored to
   drill,       // where a drill does all that it does
   repository,
-  state,  // what this host remembers
+  state,     // what this host remembers
+  file,      // that this program reads, such as its configuration
+  original,  // what the cluster that a copy is made of has on this host
 };
 
 struct NamedPlace {

@@ -71,6 +71,7 @@ struct RestoreOptions {
   bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
   bool copy = false;                // the data directory is not the stanza's own
+  bool replaces = false;            // a copy that takes the original's place, and its places
   bool isolated = false;            // it is a copy that must not reach out, or to the original
   bool sandboxed = false;           // something else keeps replay off other places: do not look
   std::filesystem::path original;   // the stanza's own data directory on this host; empty: unknown
@@ -213,13 +214,15 @@ class WalMissingError : public Error {
 };
 
 /// Chooses, checks and counts; touches nothing. The repositories must outlive the plan. Throws what
-/// keeps the restore from working, each with the nearest thing that would.
+/// keeps the restore from working, each with the nearest thing that would, and Interrupted when
+/// `stop` is requested: reading the WAL on the way of an isolated copy takes its time.
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                         const RestoreOptions& options);
+                         const RestoreOptions& options, Progress& progress, std::stop_token stop);
 /// The same into an empty plan, which holds repository and backup once they are chosen, whatever is
 /// thrown later.
 void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
-                  std::span<repo::Repository> repositories, const RestoreOptions& options);
+                  std::span<repo::Repository> repositories, const RestoreOptions& options,
+                  Progress& progress, std::stop_token stop);
 
 /// What an isolated copy's configuration is overruled by, the operator's own words considered;
 /// empty when it is none.

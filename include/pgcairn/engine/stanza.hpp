@@ -18,6 +18,7 @@ struct StanzaSettings {
   std::filesystem::path data_directory;
   postgres::ConnectionSettings connection;
   std::vector<NamedPlace> others{};  // of this configuration, apart from which the cluster must be
+  std::vector<NamedPlace> files{};   // that this program reads: no restore may remove them
 };
 
 struct CreatedStanza {

@@ -14,6 +14,10 @@ namespace pgcairn::postgres {
 inline constexpr std::uint32_t kPageBytes = 8192;
 inline constexpr std::uint32_t kRelationSegmentBlocks = 131072;  // 1 GiB
 
+/// The file in a data directory that names the backups which were taken of it; no part of a
+/// cluster.
+inline constexpr std::string_view kWitnessFile = "pgcairn.backups";
+
 enum class FileType { regular, directory, link };
 
 /// The name of a relation file that is not temporary: <relfilenode>[_fork][.segment]

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/beneath.hpp>
 #include <pgcairn/common/child.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/postgres/connection.hpp>
@@ -11,16 +12,18 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pgcairn::postgres {
 
 /// What recovery is told when it asks for a file of the archive: the statuses of restore_command.
 enum class WalAnswer : int { given = 0, absent = 1, unknown = 200 };
-/// Puts the file of this name to `destination`. Called on a thread of its own, one at a time.
-using GiveWal =
-    std::function<WalAnswer(const std::string& name, const std::filesystem::path& destination)>;
+/// Puts the file of this name to `place`, below the data directory. Called on a thread of its own,
+/// one at a time.
+using GiveWal = std::function<WalAnswer(const std::string& name, const std::string& place)>;
 
+class ServerSocket;
 class WalRequests;
 
 /// A server that nobody but this process uses: without network, archiving, replication and jobs,
@@ -54,6 +57,8 @@ Settings private_settings(int major);
 /// zone, and what loads libraries. Nothing that libpq or the server read, and no secrets.
 std::vector<std::string> program_environment();
 
+/// What runs in the server was restored, and may do with its directories what it likes: all that is
+/// made and read there meanwhile is reached through open directories and files.
 class PrivateServer {
  public:
   explicit PrivateServer(PrivateServerSettings settings);
@@ -72,9 +77,10 @@ class PrivateServer {
   Connection connect(const std::string& database = "postgres");
   /// Names of the databases that can be connected to.
   std::vector<std::string> databases();
-  /// Runs one of PostgreSQL's clients on it; its exit status. What it says is in `output`.
-  int run_client(const std::string& program, std::vector<std::string> words,
-                 const std::filesystem::path& output, std::stop_token stop);
+  /// Runs one of PostgreSQL's clients on it; its exit status, and at most `most_bytes` of what it
+  /// says.
+  std::pair<int, std::string> run_client(const std::string& program, std::vector<std::string> words,
+                                         std::uint64_t most_bytes, std::stop_token stop);
   /// Shuts it down, orderly if that works.
   void stop() noexcept;
 
@@ -93,13 +99,16 @@ class PrivateServer {
   std::string last_restored() const;
   void find_superuser();
   ConnectionSettings connection(const std::string& user, const std::string& database) const;
-  std::filesystem::path log() const { return settings_.own_directory / "postgresql.log"; }
 
   PrivateServerSettings settings_;
+  Beneath own_;
+  Beneath data_;
+  Fd log_;
   Settings overrides_;
   std::vector<std::string> missing_libraries_;
   std::string superuser_;
   std::unique_ptr<Child> process_;
+  std::unique_ptr<ServerSocket> socket_;  // once it listens
 };
 
 }  // namespace pgcairn::postgres

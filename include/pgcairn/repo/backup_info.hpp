@@ -93,6 +93,11 @@ struct BackupInfo {
   std::string wal_start;  // first and last WAL segment that the backup needs to become consistent
   std::string wal_stop;
 
+  /// XXH3-128 of wal_stop up to stop_lsn, in hexadecimal digits: tells it from one of another life
+  /// under the same name. Empty: not known.
+  std::string wal_stop_hash;
+  std::string witness;  // the random number that was left in the data directory; empty: none
+
   bool wal_copied = false;  // by the backup itself: the cluster need not archive
 
   std::uint64_t cluster_bytes = 0;  // sum of the sizes of all files

@@ -7,9 +7,11 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <catch2/catch.hpp>
+#include <support/says.hpp>
 
 using namespace pgcairn;
 using namespace pgcairn::command;
@@ -474,4 +476,104 @@ TEST_CASE("a timeline's number is read as PostgreSQL and its file names write it
   for (const char* const text : {"", "0", "012", "0000012", "000000012", "00000000", "0x", "0x0",
                                  "4294967296", "1F", "-1", "+1", " 1", "1 "})
     CHECK_FALSE(parse_timeline(text));
+}
+
+namespace {
+
+/// A configuration with one line more in a section, in place of what is there of the same key.
+std::string config_with(Place place, std::string_view key, const std::string& line) {
+  const auto unless = [&](Place section, std::string_view own, const char* text) {
+    return section == place && own == key ? std::string() : std::string(text);
+  };
+  const auto more = [&](Place section) { return section == place ? line + "\n" : std::string(); };
+  return "[global]\n" + more(in_global) + "[repo.local]\n" +
+         unless(in_repo, "type", "type = \"posix\"\n") +
+         unless(in_repo, "path", "path = \"/var/lib/pgcairn\"\n") + more(in_repo) +
+         "[stanza.main]\n" + unless(in_stanza, "pg-path", "pg-path = \"/pg/main\"\n") +
+         more(in_stanza);
+}
+
+const std::vector<Words> kArchiveVerbs = {{"archive-push", "f"}, {"archive-get", "f", "p"}};
+
+bool any_takes(std::string_view name, const std::string& verb) {
+  const auto options = all_options();
+  return std::any_of(options.begin(), options.end(), [&](const Option& option) {
+    return option.name == name && takes(option, verb);
+  });
+}
+
+void check_archiving(const Words& words, const Environment& environment, const std::string& config,
+                     bool needed, std::string_view key) {
+  const std::string said = refusal(words, environment, config);
+  INFO(words[0] << ": " << said);
+  CHECK(said.empty() != needed);
+  if (!said.empty() || needed) return;
+  const Words warnings = load(words, environment, config).warnings;
+  REQUIRE(warnings.size() == 1);
+  check_says(warnings[0], {std::string(key), "other verbs do not"});
+}
+
+}  // namespace
+
+TEST_CASE("what archive verbs do not read does not stop them, be it wrong or misspelt") {
+  for (const Option& option : all_options()) {
+    for (const Place place : {in_global, in_repo, in_stanza}) {
+      if ((option.places & place) == 0) continue;
+      const std::string wrong = config_with(place, option.name, format("{} = {{}}", option.name));
+      const std::string misspelt = config_with(place, "", format("{}x = 1", option.name));
+      for (const Words& words : kArchiveVerbs) {
+        INFO(option.name << " in section kind " << place);
+        const bool of_stores = place == in_repo && option.verbs.empty();
+        const bool needed = of_stores || any_takes(option.name, words[0]);
+        check_archiving(words, {}, wrong, needed, option.name);
+        check_archiving(words, {}, misspelt, needed, option.name);
+      }
+      CHECK_FALSE(refusal({"backup"}, {}, wrong).empty());
+      CHECK_FALSE(refusal({"backup"}, {}, misspelt).empty());
+    }
+    if ((option.places & in_environment) == 0 || depends_on_verb(option.name)) continue;
+    const Value value{"wrong!", "", Source::environment};
+    if (test::error_of<UsageError>([&] { check_value(option, value); }).empty()) continue;
+    const Environment environment = {{environment_name(option.name), value.text}};
+    for (const Words& words : kArchiveVerbs) {
+      INFO(option.name << " in the environment");
+      check_archiving(words, environment, kConfig, any_takes(option.name, words[0]),
+                      environment_name(option.name));
+    }
+  }
+}
+
+TEST_CASE("another stanza's settings do not stop the archiving of this one") {
+  const std::string config = std::string(kConfig) + "[stanza.other]\npg-path = \"relative\"\n";
+  for (Words words : kArchiveVerbs) {
+    words.insert(words.begin(), "--stanza=main");
+    CHECK(load(words, {}, config).warnings.size() == 1);
+    words[0] = "--stanza=other";
+    check_says(refusal(words, {}, config), {"pg-path"});
+  }
+  check_says(refusal({"--stanza=main", "backup"}, {}, config), {"pg-path"});
+}
+
+TEST_CASE("files that repositories name are known, whichever repository is used") {
+  const std::string config = std::string(kConfig) +
+                             "[repo.sealed]\ntype = \"s3\"\ns3-bucket = \"b\"\n"
+                             "ca-file = \"/a/ca\"\nkey-command = \"/a/key --of /a/b\"\n";
+  Words names;
+  for (const ReadFile& file : load({"restore", "--repo=local"}, {}, config).read_files)
+    names.push_back(file.name + " " + file.path.native());
+  CHECK(names == Words{"ca-file of [repo.sealed] /a/ca", "key-command of [repo.sealed] /a/key",
+                       "key-command of [repo.sealed] /a/b"});
+  // The kinds of file that there are; a new one is found by its kind.
+  for (const Option& option : all_options()) {
+    if ((option.places & in_repo) == 0 || option.kind != ValueKind::path) continue;
+    INFO(option.name);
+    CHECK((option.name == "path" || option.name.ends_with("-file")));
+  }
+}
+
+TEST_CASE("other verbs than drill know where drills are") {
+  const std::string config = std::string(kConfig) + "drill-path = \"/srv/drill\"\n";
+  for (const char* const verb : {"restore", "backup", "check", "stanza-create", "drill"})
+    CHECK(load({verb}, {}, config).drill_path == "/srv/drill");
+  CHECK(load({"backup"}, {{"PGCAIRN_DRILL_PATH", "/srv/e"}}, config).drill_path == "/srv/e");
 }

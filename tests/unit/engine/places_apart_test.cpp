@@ -145,10 +145,13 @@ TEST_CASE("kinds of places that may overlap, and those that may not", "[engine][
       {config, {}},
       {drill, {}},
       {repository, {state}},
-      {PlaceKind::state, {data, tablespace, link, config, drill, repository, PlaceKind::state}},
+      {PlaceKind::state,
+       {data, tablespace, link, config, drill, repository, PlaceKind::state, file, original}},
+      {file, {}},
+      {original, {}},
   };
-  const std::vector<PlaceKind> all = {data,       tablespace,      link, config, drill,
-                                      repository, PlaceKind::state};
+  const std::vector<PlaceKind> all = {data,       tablespace,       link, config,  drill,
+                                      repository, PlaceKind::state, file, original};
   for (const PlaceKind one : all) {
     for (const PlaceKind two : all) {
       const auto& held = legal.at(one);

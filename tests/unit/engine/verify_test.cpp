@@ -139,7 +139,9 @@ TEST_CASE("what is recorded marks a backup as damaged, and restore passes it ove
 
   const TempDir directory(TempDir::Where::memory);
   const auto chosen = [&](RestoreOptions options) {
-    return plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), options)
+    NoProgress progress;
+    return plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), options,
+                        progress, std::stop_token())
         .backup.label;
   };
   CHECK(stored.verify({}).damages.empty());
@@ -327,4 +329,48 @@ TEST_CASE("sets of labels are kept once, however many objects have them") {
   CHECK(sets.with(a, "b") == ab);
   CHECK(sets.with(ab, "a") == ab);
   CHECK(sets.at(a) == std::vector<std::string>{"a"});
+}
+
+namespace {
+
+/// Asks for a stop when a phase of this name begins, and counts what is advanced by from then on.
+class StoppingProgress final : public Progress {
+ public:
+  explicit StoppingProgress(std::string_view name) : name_(name) {}
+  void phase(std::string_view name, std::uint64_t total_bytes) override {
+    phases.emplace_back(name);
+    total = total_bytes;
+    if (name == name_) stop.request_stop();
+  }
+  void advance(std::uint64_t bytes) override { advanced += bytes; }
+
+  std::stop_source stop;
+  std::vector<std::string> phases;
+  std::uint64_t total = 0;
+  std::uint64_t advanced = 0;
+
+ private:
+  std::string_view name_;
+};
+
+}  // namespace
+
+TEST_CASE("the plan of a restore tells its phases, and a stop ends it in any of them") {
+  Stored stored{SmallCluster()};
+  const TempDir directory(TempDir::Where::memory);
+  const auto plan = [&](StoppingProgress& progress) {
+    plan_restore({"main", directory / "data", {}}, std::span(&stored.repository, 1), {}, progress,
+                 progress.stop.get_token());
+  };
+  StoppingProgress whole("");
+  plan(whole);
+  CHECK(whole.advanced > 0);
+  REQUIRE(whole.phases.size() >= 3);
+  for (const std::string& phase : whole.phases) {
+    INFO(phase);
+    StoppingProgress progress(phase);
+    CHECK_THROWS_AS(plan(progress), Interrupted);
+    CHECK(progress.phases.back() == phase);
+    CHECK(progress.advanced == (phase == whole.phases.back() ? whole.advanced : 0));
+  }
 }

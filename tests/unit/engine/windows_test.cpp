@@ -111,6 +111,21 @@ TEST_CASE("each timeline has its part of the way") {
   CHECK(windows({backup("a", 1, 3, 4), backup("b", 2, 8, 8)}, torn) == "1:4-9 a 2:8-9 b");
 }
 
+TEST_CASE("a gap across a timeline switch is named where the WAL ends") {
+  ArchivedWal wal;
+  archive(wal, 1, 3, 5);
+  archive(wal, 2, 8, 9);
+  branch(wal, 1, 2, 7);
+  CHECK(windows({backup("a", 1, 3, 4)}, wal) == "1:4-5 a gap 06");
+  CHECK(windows({backup("a", 1, 3, 4), backup("b", 2, 8, 8)}, wal) == "1:4-5 a gap 06 2:8-9 b");
+  // The switch is in the segment that is missing.
+  ArchivedWal torn;
+  archive(torn, 1, 3, 5);
+  archive(torn, 2, 7, 9);
+  branch(torn, 1, 2, 6);
+  CHECK(windows({backup("a", 1, 3, 4)}, torn) == "1:4-5 a gap 06");
+}
+
 TEST_CASE("the switch's own segment may be only on the old timeline") {
   ArchivedWal wal;
   archive(wal, 1, 3, 6);

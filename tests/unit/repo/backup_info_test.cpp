@@ -49,6 +49,9 @@ TEST_CASE("a marker comes back as it was written") {
     CHECK(a.timeline == b.timeline);
     CHECK(a.wal_start == b.wal_start);
     CHECK(a.wal_stop == b.wal_stop);
+    CHECK(a.wal_stop_hash == b.wal_stop_hash);
+    CHECK(a.witness == b.witness);
+    CHECK(a.wal_copied == b.wal_copied);
     CHECK(a.cluster_bytes == b.cluster_bytes);
     CHECK(a.read_bytes == b.read_bytes);
     CHECK(a.stored_bytes == b.stored_bytes);
@@ -83,6 +86,9 @@ TEST_CASE("a marker comes back as it was written") {
   info.prior = kLabel;
   info.from_standby = true;
   info.packs = {{std::string(kLabel), 3, 9}, {info.label, 0, UINT32_MAX}};
+  info.wal_stop_hash = "00112233445566778899aabbccddeeff";
+  info.witness = "ffeeddccbbaa99887766554433221100";
+  info.wal_copied = true;
   info.resumed = {{"20261122-000000F", 7, UINT64_MAX}, {"20261121-230000F", 1, 8192}};
   info.page_errors.push_back(
       {"od\xff"

@@ -1,0 +1,58 @@
+#include "backup_wal.hpp"
+
+#include "wal_copy.hpp"
+#include "wal_wait.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+void BackupWal::mark_start(const repo::BackupInfo& backup) {
+  mark(backup.wal_start, backup, std::nullopt);
+}
+
+void BackupWal::mark_stop(repo::BackupInfo& backup) {
+  if (mark(backup.wal_stop, backup, backup.stop_lsn)) backup.wal_stop_hash = marks_.back().hash;
+}
+
+bool BackupWal::mark(const std::string& segment, const repo::BackupInfo& backup,
+                     std::optional<Lsn> end) {
+  const auto mark = mark_wal(stanza_.data_directory, segment, backup.wal_segment_bytes, end);
+  if (!mark) {
+    log_detail(format("WAL segment {} is not in pg_wal: nothing tells it from one of another life",
+                      segment));
+    return false;
+  }
+  // The later one of the same segment says more.
+  std::erase_if(marks_, [&](const WalMark& one) { return one.segment == segment; });
+  marks_.push_back(*mark);
+  return true;
+}
+
+void BackupWal::copy(repo::Repository& repository, const repo::BackupInfo& backup,
+                     compress::Codec& codec, const std::stop_token& stop) const {
+  copy_wal(stanza_, repository, cluster_, backup, codec);
+  require_own(repository, backup, stop);
+}
+
+void BackupWal::wait(repo::Repository& repository, const repo::BackupInfo& backup,
+                     milliseconds timeout, const std::stop_token& stop) const {
+  doing([&] { return format("waiting for WAL {} to {}", backup.wal_start, backup.wal_stop); },
+        [&] {
+          wait_for_wal(repository, stanza_.name, cluster_, backup.wal_start, backup.wal_stop,
+                       backup.wal_segment_bytes, timeout, stop);
+          require_own(repository, backup, stop);
+        });
+}
+
+void BackupWal::require_own(repo::Repository& repository, const repo::BackupInfo& backup,
+                            const std::stop_token& stop) const {
+  const auto names = segments_between(backup.wal_start, backup.wal_stop, backup.wal_segment_bytes);
+  require_own_wal(stanza_, repository, cluster_, names, backup.wal_segment_bytes, marks_, stop);
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "timelines.hpp"
+
+#include <pgcairn/common/wal.hpp>
+#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/repo/backup_info.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pgcairn::engine {
+
+// How archived WAL is followed: for restore, verify, info, health, and whoever else asks how far it
+// leads. Pure.
+
+/// What a trace asks of an archive, in one repository or in several together.
+struct ArchivedNames {
+  /// The repositories that hold a segment.
+  std::function<std::vector<std::string>(const std::string& segment)> holders;
+  /// The first segment that is there of those from `from` to before `limit`; empty: none.
+  std::function<std::string(const std::string& from, const std::string& limit)> first;
+  /// Is "....partial" there?
+  std::function<bool(const std::string& partial)> has_partial;
+};
+
+/// How far segments go along `path` from number `first` on: of each segment the newest timeline
+/// that has begun by then is taken, as recovery does (XLogFileReadAnyTLI, xlogrecovery.c). Fills
+/// ranges, last, end, missing; after_gap where later WAL on the path is there; partial where there
+/// is none, and the rest of what is missing is.
+WalReach trace_wal(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
+                   std::uint64_t first, std::uint64_t segment_bytes);
+
+/// The name of the earliest segment on the path whose number is not below `number`; empty: none.
+std::string next_on_path(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
+                         std::uint64_t number, std::uint64_t segment_bytes);
+
+/// All WAL of one path, in pieces without a gap.
+class WalPieces {
+ public:
+  WalPieces(const ArchivedNames& names, std::vector<TimelineSpan> path,
+            std::uint64_t segment_bytes);
+
+  struct Piece {
+    std::uint64_t first = 0;  // number of its first segment
+    WalReach reach;
+  };
+  const std::vector<Piece>& all() const { return pieces_; }
+  /// The piece that segment `number` stands in; null: it is not there.
+  const WalReach* at(std::uint64_t number) const;
+
+ private:
+  std::uint64_t segment_bytes_;
+  std::vector<Piece> pieces_;
+};
+
+/// Whether the archive was ever to have what is missing before reach.after_gap. Not so where one
+/// backup's own WAL ends and another's begins: there was no archive between (backup --wal=copy), or
+/// expire took it away. `backups` are all that are known; with `some`, there may be others.
+bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
+                       bool some = false);
+
+/// The names of all segments of `reach`, in order.
+std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);
+
+/// The number in a segment's name, which the archive's listing has checked.
+std::uint64_t number_of(const std::string& segment, std::uint64_t segment_bytes);
+
+}  // namespace pgcairn::engine
