@@ -20,6 +20,11 @@ namespace {
 /// A local disk that does not answer at once rarely does later; a mount that hangs a moment may.
 constexpr storage::RetryPolicy kLocalRetry{milliseconds(50), milliseconds(1'000),
                                            milliseconds(10'000)};
+/// A promotion asks three times before it is through.
+constexpr storage::RetryPolicy kBriefRetry{milliseconds(100), milliseconds(500),
+                                           milliseconds(2'000)};
+constexpr milliseconds kBriefSilence{4'000};
+constexpr milliseconds kAnySilence = milliseconds::max();
 
 void warn_of_readable_secrets(const Settings& settings) {
   const bool secrets =
@@ -40,25 +45,27 @@ using Wrap = std::function<std::unique_ptr<storage::Driver>(std::unique_ptr<stor
                                                             const RepositorySettings&)>;
 
 std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::stop_token& stop,
-                                           const Wrap& wrap) {
+                                           Patience patience, const Wrap& wrap) {
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
   // Monitoring asks again in a minute, and gives up on whoever lets it wait.
-  const bool patient = settings.watched.empty();
-  const storage::RetryPolicy remote = patient ? storage::RetryPolicy{} : kLocalRetry;
+  storage::RetryPolicy remote = settings.watched.empty() ? storage::RetryPolicy{} : kLocalRetry;
+  storage::RetryPolicy local = kLocalRetry;
+  if (patience == Patience::brief) remote = local = kBriefRetry;
+  const milliseconds silence = patience == Patience::brief ? kBriefSilence : kAnySilence;
   for (const RepositorySettings& repository : settings.repositories) {
     auto fence = std::make_shared<storage::Fence>();
     auto driver = storage::with_fence(
-        repository.make_driver(settings.state_path / "credentials" / repository.name), fence,
-        repo::needs_lease);
+        repository.make_driver(settings.state_path / "credentials" / repository.name, silence),
+        fence, repo::needs_lease);
     driver = storage::with_throttle(std::move(driver), repository.bytes_per_second, stop,
                                     repo::is_document);
     if (repository.bytes_per_second > 0) {
       log_detail(format("repository \"{}\": at most {} a second in each direction", repository.name,
                         format_size(repository.bytes_per_second)));
     }
-    driver =
-        storage::with_retry(std::move(driver), repository.is_remote ? remote : kLocalRetry, stop);
+    driver = storage::with_retry(std::move(driver), repository.is_remote ? remote : local, stop);
+    driver = storage::with_unreadable(std::move(driver), std::string(repo::kRepositoryKey));
     repositories.emplace_back(repository.name, wrap(std::move(driver), repository),
                               key_settings(settings, repository), std::move(fence));
   }
@@ -68,7 +75,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
 }  // namespace
 
 std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop) {
-  return make_wrapped(settings, stop,
+  return make_wrapped(settings, stop, Patience::usual,
                       [](auto driver, const RepositorySettings&) { return driver; });
 }
 
@@ -87,15 +94,18 @@ void forget_repositories(const Settings& settings) {
   }
 }
 
-std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop) {
-  return make_wrapped(settings, stop, [&](auto driver, const RepositorySettings& repository) {
+std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop,
+                                            Patience patience) {
+  const auto remember = [&](std::unique_ptr<storage::Driver> driver,
+                            const RepositorySettings& repository) {
     // A directory costs nothing to ask, and that it is mounted has to be seen each time.
     if (!repository.is_remote) return driver;
     storage::RecallSettings recall;
     recall.file = recall_file(settings, repository);
     recall.takes = repo::tells_of_repository;
     return storage::with_recall(std::move(driver), std::move(recall));
-  });
+  };
+  return make_wrapped(settings, stop, patience, remember);
 }
 
 std::vector<engine::NamedPlace> other_places(const Settings& settings) {

@@ -16,9 +16,16 @@ namespace pgcairn::command {
 /// Touches no store.
 std::vector<repo::Repository> make_repositories(const Settings& settings, std::stop_token stop);
 
+/// How long a store that does not answer is waited for.
+enum class Patience {
+  usual,  // of each store's settings
+  brief,  // some seconds: who asks has another way, or asks again
+};
+
 /// The same for programs that PostgreSQL runs for each WAL segment: what a store across the network
 /// said of itself in the last minute is remembered in state-path, and not asked again.
-std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop);
+std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_token stop,
+                                            Patience patience = Patience::usual);
 
 /// Makes this host forget what it remembers of its repositories, after they were changed by hand.
 void forget_repositories(const Settings& settings);

@@ -27,7 +27,7 @@ ExitCode exit_code_of(const std::exception_ptr& thrown) {
   }
 }
 
-int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool on_standby,
+int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool unknown_is_absent,
                       int signal, bool nagios) {
   if (nagios) {
     if (code == ExitCode::done) return 0;
@@ -38,7 +38,7 @@ int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool o
   if (verb == "archive-get") {
     if (code == ExitCode::done) return 0;
     if (signal != 0) return 128 + signal;
-    return certain || on_standby ? 1 : 200;
+    return certain || unknown_is_absent ? 1 : 200;
   }
   return static_cast<int>(code);
 }

@@ -31,13 +31,13 @@ inline constexpr ExitCode kAbsent = ExitCode::failed;
 ///
 /// - archive-push: 0 or 1. Above 125 the archiver would take it for a crash and restart itself
 ///   without counting the failure (pgarch.c, shell_archive.c).
-/// - archive-get: with recovery.signal, 1 to 125 means "no such file" and *ends the recovery*;
-///   126 and above stops the server (xlogarchive.c). So 1 is said only when it is certain
-///   (`certain`), everything else is 200. On a standby 1 means "ask again later" and 200 would stop
-///   the server because an archive is out of reach: there it is 1. `signal` (0: none) that ended
-///   the run gives 128 + signal, which is how a shell reports a child that a signal ended:
+/// - archive-get: 1 to 125 means "no such file", which *ends* the recovery of a server with
+///   recovery.signal; 126 and above stops the server (xlogarchive.c). So 1 is said only when it is
+///   certain (`certain`), or where engine::taken_for_absent() finds 1 the safe answer for what
+///   could not be found out (`unknown_is_absent`); everything else is 200. `signal` (0: none) that
+///   ended the run gives 128 + signal, which is how a shell reports a child that a signal ended:
 ///   PostgreSQL takes 143 (SIGTERM) as its own fast shutdown and leaves recovery cleanly.
-int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool on_standby,
+int process_exit_code(std::string_view verb, ExitCode code, bool certain, bool unknown_is_absent,
                       int signal, bool nagios = false);
 
 }  // namespace pgcairn::command

@@ -7,9 +7,25 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/engine/expire.hpp>
 
+#include <algorithm>
 #include <exception>
 
 namespace pgcairn::command {
+
+namespace {
+
+/// Does a backup stay whose marker cannot be read? Then more stays than the rules keep.
+bool in_doubt(const std::vector<ExpiredRepository>& expired) {
+  return std::any_of(expired.begin(), expired.end(), [](const ExpiredRepository& one) {
+    if (!one.result) return false;
+    const auto& backups = one.result->plan.backups;
+    return std::any_of(backups.begin(), backups.end(), [](const engine::ExpiredBackup& backup) {
+      return backup.keep && !backup.type;
+    });
+  });
+}
+
+}  // namespace
 
 ExitCode expire(const Session& session) {
   const Settings& settings = session.settings;
@@ -20,6 +36,7 @@ ExitCode expire(const Session& session) {
     options.back().policy = retention_of(repository);
     options.back().set = settings.set;
     options.back().dry_run = settings.dry_run;
+    options.back().keep_interrupted = settings.resume;
     options.back().allow_mass_removal = settings.allow_mass_removal;
   }
   ProgressLine progress(session.console);
@@ -50,7 +67,7 @@ ExitCode expire(const Session& session) {
                : expire_text(expired, settings.dry_run));
   }
   if (failure) std::rethrow_exception(failure);
-  return ExitCode::done;
+  return in_doubt(expired) ? ExitCode::warnings : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

@@ -27,6 +27,7 @@ std::vector<StanzaHealth> look(const Session& session) {
     one.facts = engine::read_health(watched.stanza, repositories, directories, session.stop);
     one.facts.stopped_here = stopped_here(settings.state_path, watched.stanza.name);
     one.findings = engine::evaluate_health(one.facts, watched.limits);
+    one.verdict = engine::verdict_of(engine::judge_all(one.facts, watched.limits));
     stanzas.push_back(std::move(one));
   }
   return stanzas;

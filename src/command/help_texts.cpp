@@ -32,7 +32,7 @@ constexpr HelpText kTexts[] = {
      "pgcairn --stanza=main archive-get 000000010000000000000003 /tmp/segment\n",
      "    0  fetched\n"
      "    1  certainly in no repository; on a standby (standby.signal) also: ask again later\n"
-     "  200  could not find out: recovery must stop, not end early\n"
+     "  200  could not find out, or a hole in the archive: recovery must stop, not end early\n"
      "  143  ended by SIGTERM (128 + the signal's number)\n"},
     {"backup",
      "Copies the cluster while it runs, checks its pages, and waits for the WAL that makes the "
@@ -195,7 +195,7 @@ constexpr HelpText kTexts[] = {
      "pgcairn expire --dry-run\n"
      "pgcairn expire --keep-daily=7 --keep-weekly=4 --keep-monthly=12 --dry-run\n"
      "pgcairn --stanza=main --set=20261121-010203F expire\n",
-     "    4  a marker or a hold is damaged: nothing was removed\n"
+     "    4  a hold or a verdict is damaged: nothing was removed\n"
      "   11  a backup is running: it says where and since when\n"},
     {"hold",
      "Keeps a backup whatever the retention says, in every repository that has it, until it is\n"

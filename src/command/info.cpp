@@ -49,6 +49,8 @@ std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
   engine::InfoOptions options;
   options.set = settings.set;
   options.and_found = settings.stanza.empty();
+  options.limits = settings.health_limits;
+  options.default_limits = settings.default_health_limits;
   if (options.and_found) {
     options.stanzas = {settings.configured_stanzas.begin(), settings.configured_stanzas.end()};
   } else {

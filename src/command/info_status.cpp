@@ -7,8 +7,21 @@
 namespace pgcairn::command {
 
 bool has_stanza(const engine::RepositoryInfo& repository) {
-  return !repository.clusters.empty() || !repository.backups.empty();
+  return !repository.clusters.empty() || !repository.backups.empty() ||
+         !repository.unreadable.empty();
 }
+
+namespace {
+
+/// The verdict's words, and its code unless there is another one.
+Status judged(std::span<const engine::HealthFinding> findings, StatusCode code) {
+  const engine::Verdict verdict = engine::verdict_of(findings);
+  if (code == kOk && verdict.level != engine::HealthLevel::ok)
+    code = verdict.level == engine::HealthLevel::critical ? kCritical : kWarning;
+  return {code, engine::words_of(verdict)};
+}
+
+}  // namespace
 
 Status status_of(const engine::RepositoryInfo& repository) {
   if (repository.missing) return {kMissing, "there is no repository yet"};
@@ -18,20 +31,30 @@ Status status_of(const engine::RepositoryInfo& repository) {
             "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
   }
   if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};
-  if (repository.backups.empty()) return {kNoBackup, "no backup yet"};
-  return {};
+  StatusCode code = repository.backups.empty() ? kNoBackup : kOk;
+  if (!repository.unreadable.empty()) code = kUnreadable;
+  return judged(repository.findings, code);
+}
+
+engine::Verdict verdict_of(const engine::StanzaInfo& stanza) {
+  std::vector<engine::HealthFinding> all;
+  for (const engine::RepositoryInfo& repository : stanza.repositories)
+    all.insert(all.end(), repository.findings.begin(), repository.findings.end());
+  return engine::verdict_of(all);
 }
 
 Status status_of(const engine::StanzaInfo& stanza) {
   std::optional<Status> worst;
   for (const engine::RepositoryInfo& repository : stanza.repositories) {
     Status status = status_of(repository);
-    status.message = format("repository \"{}\": {}", repository.name, status.message);
+    if (status.code == kUnreadable || status.code == kMissing)
+      status.message = format("repository \"{}\": {}", repository.name, status.message);
     if (status.code == kUnreadable) return status;
     if (!worst || status.code > worst->code) worst = status;
   }
   if (!worst) return {kMissing, "the stanza is in no repository"};
-  return worst->code == kOk ? Status{} : *worst;
+  if (worst->code != kMissing) worst->message = engine::words_of(verdict_of(stanza));
+  return *worst;
 }
 
 std::string end_of_window(const engine::RestorableWindow& window) {

@@ -11,6 +11,8 @@ enum StatusCode : int {
   kOk = 0,
   kUnreadable = 1,
   kNoBackup = 2,
+  kWarning = 3,
+  kCritical = 4,
   kMissing = 10,  // the stanza is not in the repository
 };
 
@@ -21,6 +23,8 @@ struct Status {
 
 bool has_stanza(const engine::RepositoryInfo& repository);
 Status status_of(const engine::RepositoryInfo& repository);
+/// What info, report and health say of a stanza first.
+engine::Verdict verdict_of(const engine::StanzaInfo& stanza);
 /// What a monitor should know first: what could not be read, then where nothing is.
 Status status_of(const engine::StanzaInfo& stanza);
 

@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/recovery.hpp>
 
 #include <algorithm>
 
@@ -64,7 +65,7 @@ void read_target(Settings& settings) {
   }
 }
 
-void check_recovery_option(const std::string& name) {
+void check_recovery_option(const std::string& name, const Settings& settings) {
   const bool word = std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   });
@@ -72,9 +73,22 @@ void check_recovery_option(const std::string& name) {
     throw UsageError(format("option --recovery-option: \"{}\" is no name of a setting", name),
                      "write it like --recovery-option=primary_conninfo=\"host=primary\"");
   }
+  const bool has_own_target = is_named(settings.type) || settings.type == "immediate";
+  if (has_own_target && postgres::is_target_setting(name)) {
+    throw UsageError(
+        format("option --recovery-option: {} would be a second target beside --type={}", name,
+               settings.type),
+        "name one target, with --type and --target");
+  }
   if (name != "data_directory") return;
   throw UsageError("option --recovery-option: data_directory would make the server run elsewhere",
                    "name the directory with --pg-path");
+}
+
+std::string gap_of(const Value& gap) {
+  if (wal_file_kind(gap.text) == WalFileKind::segment) return gap.text;
+  throw UsageError(format("{} must be the name of a WAL segment, not \"{}\"", gap.origin, gap.text),
+                   "write it like --accept-gap=000000010000000000000006, as the error names it");
 }
 
 void read_guard(const Value& guard, Settings& settings) {

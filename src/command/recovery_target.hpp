@@ -9,8 +9,12 @@ namespace pgcairn::command {
 /// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
 void read_target(Settings& settings);
 
-/// Throws UsageError unless `name` is a setting that --recovery-option may write.
-void check_recovery_option(const std::string& name);
+/// Throws UsageError unless `name` is a setting that --recovery-option may write beside the target
+/// of `settings`.
+void check_recovery_option(const std::string& name, const Settings& settings);
+
+/// The segment of --accept-gap. Throws UsageError.
+std::string gap_of(const Value& gap);
 
 /// Reads archive-get's --guard: an LSN, or two with a comma. Throws UsageError.
 void read_guard(const Value& guard, Settings& settings);

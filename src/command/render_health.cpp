@@ -14,11 +14,6 @@ namespace {
 using engine::HealthFinding;
 using engine::HealthLevel;
 
-std::string_view shouted(HealthLevel level) {
-  static constexpr std::string_view words[] = {"ok", "WARNING", "UNKNOWN", "CRITICAL"};
-  return words[static_cast<std::size_t>(level)];
-}
-
 /// "backup-age", or "backup-age in local".
 std::string subject_of(const HealthFinding& finding) {
   return finding.repository.empty() ? finding.check
@@ -28,19 +23,6 @@ std::string subject_of(const HealthFinding& finding) {
 void number_or_null(JsonWriter& json, std::string_view name, double number) {
   json.key(name);
   number == 0 ? json.null() : json.value(number);
-}
-
-void write_finding(JsonWriter& json, const HealthFinding& finding) {
-  json.begin_object().member("check", finding.check).key("repository");
-  finding.repository.empty() ? json.null() : json.value(finding.repository);
-  json.member("level", name_of(finding.level)).member("message", as_utf8(finding.message));
-  json.key("value");
-  finding.value ? json.value(*finding.value) : json.null();
-  json.key("unit");
-  finding.unit.empty() ? json.null() : json.value(finding.unit);
-  number_or_null(json, "warn", finding.limit.warn);
-  number_or_null(json, "critical", finding.limit.critical);
-  json.end_object();
 }
 
 /// A plain number: monitoring systems do not read exponents.
@@ -73,6 +55,24 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
+void write_finding(JsonWriter& json, const HealthFinding& finding) {
+  json.begin_object().member("check", finding.check).key("repository");
+  finding.repository.empty() ? json.null() : json.value(finding.repository);
+  json.member("level", name_of(finding.level)).member("message", as_utf8(finding.message));
+  json.key("value");
+  finding.value ? json.value(*finding.value) : json.null();
+  json.key("unit");
+  finding.unit.empty() ? json.null() : json.value(finding.unit);
+  number_or_null(json, "warn", finding.limit.warn);
+  number_or_null(json, "critical", finding.limit.critical);
+  json.end_object();
+}
+
+void write_verdict(JsonWriter& json, const engine::Verdict& verdict) {
+  json.key("verdict").begin_object().member("level", name_of(verdict.level));
+  json.member("message", as_utf8(verdict.message)).end_object();
+}
+
 HealthLevel worst_of(std::span<const StanzaHealth> stanzas) {
   HealthLevel worst = HealthLevel::ok;
   for (const StanzaHealth& stanza : stanzas)
@@ -83,8 +83,10 @@ HealthLevel worst_of(std::span<const StanzaHealth> stanzas) {
 std::string health_text(std::span<const StanzaHealth> stanzas) {
   std::string text;
   for (const StanzaHealth& stanza : stanzas) {
-    text +=
-        format("stanza {}: {}\n", stanza.facts.stanza, name_of(engine::worst_of(stanza.findings)));
+    text += format("stanza {}: {}\n", stanza.facts.stanza, engine::words_of(stanza.verdict));
+    const HealthLevel all = engine::worst_of(stanza.findings);
+    if (all > stanza.verdict.level)
+      text += format("  with the server and the runs: {}\n", shouted(all));
     for (const HealthFinding& finding : stanza.findings) {
       text += format("  {:<8}  {}: {}\n", shouted(finding.level), subject_of(finding),
                      as_utf8(one_line(finding.message)));
@@ -100,6 +102,7 @@ std::string health_json(std::span<const StanzaHealth> stanzas) {
     json.begin_object().member("name", stanza.facts.stanza);
     json.member("time", format_utc(stanza.facts.when));
     json.member("level", name_of(engine::worst_of(stanza.findings)));
+    write_verdict(json, stanza.verdict);
     json.key("findings").begin_array();
     for (const HealthFinding& finding : stanza.findings) write_finding(json, finding);
     json.end_array().end_object();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
 #include <pgcairn/engine/health.hpp>
 
 #include <span>
@@ -16,7 +17,12 @@ namespace pgcairn::command {
 struct StanzaHealth {
   engine::HealthFacts facts;
   std::vector<engine::HealthFinding> findings;
+  engine::Verdict verdict;  // on the repositories alone, as info and report have it
 };
+
+void write_finding(JsonWriter& json, const engine::HealthFinding& finding);
+/// "verdict": {...}
+void write_verdict(JsonWriter& json, const engine::Verdict& verdict);
 
 engine::HealthLevel worst_of(std::span<const StanzaHealth> stanzas);
 

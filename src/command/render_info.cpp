@@ -73,6 +73,7 @@ std::string backups_table(const engine::RepositoryInfo& repository) {
   std::size_t width = 5;
   for (const repo::BackupInfo& backup : repository.backups)
     width = std::max(width, backup.label.size());
+  for (const auto& [label, cause] : repository.unreadable) width = std::max(width, label.size());
   std::string text = format("    {:<{}}  {:<4}  {:<22}  {:>7}  {:>8}  {:>8}  {:>8}  {}\n", "label",
                             width, "type", "started", "took", "cluster", "stored", "frees", "wal");
   for (const repo::BackupInfo& backup : repository.backups) {
@@ -90,6 +91,8 @@ std::string backups_table(const engine::RepositoryInfo& repository) {
     text += page_errors_text(backup, "      ") + unreadable_text(backup, "      ");
     text += standing_text(repository, backup.label, "      ");
   }
+  for (const auto& [label, cause] : repository.unreadable)
+    text += format("    {:<{}}  UNREADABLE: {}\n", label, width, escape_bytes(cause));
   return text;
 }
 
@@ -158,6 +161,11 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
   std::string text =
       format("  repository {} ({}): {}\n", repository.name, repository.type, status.message);
   if (!has_stanza(repository)) return text;
+  for (const engine::HealthFinding& finding : repository.findings) {
+    const bool is_said = status.message.ends_with(finding.message);
+    if (finding.level != engine::HealthLevel::ok && !is_said)
+      text += format("    {}: {}\n", shouted(finding.level), escape_bytes(finding.message));
+  }
   for (const std::string& note : repository.notes) text += format("    note: {}\n", note);
   for (const repo::Cluster& cluster : repository.clusters) {
     text += format("    cluster: PostgreSQL {}, system identifier {}\n", cluster.pg_version,
@@ -181,7 +189,8 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
   text += windows_text(repository) + branches_text(repository) + runs_text(repository, when);
   const std::string bar = timeline_bar(repository, columns, "    ");
   if (!bar.empty()) text += "\n" + bar;
-  if (!repository.backups.empty()) text += "\n" + backups_table(repository);
+  if (!repository.backups.empty() || !repository.unreadable.empty())
+    text += "\n" + backups_table(repository);
   return text;
 }
 
@@ -225,6 +234,7 @@ InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInf
   for (const engine::StanzaInfo& stanza : stanzas) {
     for (const engine::RepositoryInfo& repository : stanza.repositories) {
       if (!repository.error.empty() && !repository.missing) return InfoStatus::unreadable;
+      if (!repository.unreadable.empty()) return InfoStatus::unreadable;
       found = found || has_stanza(repository);
     }
   }
@@ -250,6 +260,11 @@ std::string info_set_text(std::span<const engine::StanzaInfo> stanzas, std::stri
     for (const engine::RepositoryInfo& repository : stanza.repositories) {
       for (const repo::BackupInfo& backup : repository.backups)
         if (backup.label == label) text += set_text(repository, backup);
+      if (const auto found = repository.unreadable.find(std::string(label));
+          found != repository.unreadable.end()) {
+        text += format("backup {} in repository {}: UNREADABLE: {}\n", label, repository.name,
+                       escape_bytes(found->second));
+      }
       if (!repository.error.empty()) {
         text += format("repository {} ({}): {}\n", repository.name, repository.type,
                        status_of(repository).message);

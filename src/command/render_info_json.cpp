@@ -1,6 +1,7 @@
 #include "console.hpp"
 #include "info_status.hpp"
 #include "render.hpp"
+#include "render_health.hpp"
 
 #include <pgcairn/common/text.hpp>
 
@@ -201,6 +202,11 @@ void write_repository(JsonWriter& json, const engine::RepositoryInfo& repository
   json.end_array().key("backups").begin_array();
   for (const repo::BackupInfo& backup : repository.backups)
     write_listed_backup(json, repository, backup);
+  json.end_array().key("unreadable-backups").begin_array();
+  for (const auto& [label, cause] : repository.unreadable) {
+    json.begin_object().member("label", label).member("cause", as_utf8(cause));
+    json.end_object();
+  }
   json.end_array();
   std::optional<Timestamp> newest;
   if (!repository.backups.empty()) newest = repository.backups.back().stop_time;
@@ -236,6 +242,11 @@ std::string info_json(std::span<const engine::StanzaInfo> stanzas) {
   for (const engine::StanzaInfo& stanza : stanzas) {
     json.begin_object().member("name", stanza.name).member("time", format_utc(stanza.when));
     write_status(json, status_of(stanza));
+    write_verdict(json, verdict_of(stanza));
+    json.key("findings").begin_array();
+    for (const engine::RepositoryInfo& repository : stanza.repositories)
+      for (const engine::HealthFinding& finding : repository.findings) write_finding(json, finding);
+    json.end_array();
     json.key("repositories").begin_array();
     for (const engine::RepositoryInfo& repository : stanza.repositories)
       write_repository(json, repository, stanza.when);

@@ -89,6 +89,16 @@ const RepositoryMetric kRepositoryMetrics[] = {
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
        return newest(one) == nullptr ? Value() : of(newest(one)->stored_bytes);
      }},
+    {"pgcairn_restorable", "1: the newest archived moment can be restored; 0: it cannot.",
+     [](const HealthFacts&, const RepositoryFacts& one) -> Value {
+       if (!one.outlook || one.outlook->beyond) return std::nullopt;
+       return !one.outlook->backup.empty() && !one.outlook->ends_at;
+     }},
+    {"pgcairn_wal_holes", "Holes in the archived WAL that was looked at.",
+     [](const HealthFacts&, const RepositoryFacts& one) -> Value {
+       if (!one.outlook || one.outlook->beyond) return std::nullopt;
+       return of(one.outlook->holes.size() + (one.outlook->ends_at ? 1 : 0));
+     }},
     {"pgcairn_backup_page_errors", "Damaged pages of the cluster in the newest backup.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
        return newest(one) == nullptr ? Value() : of(newest(one)->page_error_count());

@@ -112,6 +112,10 @@ class Report {
     std::string text =
         format("<dt>State</dt><dd{}>{}</dd>\n", status.code == kOk ? "" : " class=\"bad\"",
                html_text(status.message));
+    for (const engine::HealthFinding& finding : repository_.findings) {
+      if (finding.level != engine::HealthLevel::ok)
+        text += item(engine::shouted(finding.level), finding.message);
+    }
     for (const std::string& note : repository_.notes) text += item("Note", note);
     for (const repo::Cluster& cluster : repository_.clusters) {
       text += item("Cluster", format("PostgreSQL {}, system identifier {}", cluster.pg_version,

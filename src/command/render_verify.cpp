@@ -42,9 +42,12 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
         one.damages.empty() ? "good" : format("{} DAMAGED", one.damages.size());
     text += format("repository {}: {}: {} backups, {} packs, {} WAL segments", one.name, verdict,
                    one.backups, one.packs, one.wal_segments);
-    if (full)
+    if (full) {
       text += format("; opened {} packs and {} WAL segments, {}", one.packs_opened, one.wal_opened,
                      format_size(one.bytes_read));
+    } else {
+      text += "; looked at names, sizes and manifests, opened none (--level=full opens them)";
+    }
     text += "\n";
     if (!one.next.empty())
       text += format("time was up after {}; the next run goes on at {}\n",

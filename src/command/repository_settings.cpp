@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -12,6 +13,12 @@ namespace pgcairn::command {
 namespace {
 
 namespace fs = std::filesystem;
+
+template <class StoreSettings>
+StoreSettings at_most_silent(StoreSettings settings, milliseconds silence) {
+  settings.network.io_timeout = std::min(settings.network.io_timeout, silence);
+  return settings;
+}
 
 class Section {
  public:
@@ -27,21 +34,21 @@ class Section {
     repository.is_remote = repository.type != "posix";
     repository.has_secrets = has_secrets();
     if (repository.type == "s3") {
-      repository.make_driver = [s3 = s3()](const fs::path& kept) {
-        return storage::make_s3(s3, kept);
+      repository.make_driver = [s3 = s3()](const fs::path& kept, milliseconds silence) {
+        return storage::make_s3(at_most_silent(s3, silence), kept);
       };
     } else if (repository.type == "gcs") {
-      repository.make_driver = [gcs = gcs()](const fs::path& kept) {
-        return storage::make_gcs(gcs, kept);
+      repository.make_driver = [gcs = gcs()](const fs::path& kept, milliseconds silence) {
+        return storage::make_gcs(at_most_silent(gcs, silence), kept);
       };
     } else if (repository.type == "azure") {
-      repository.make_driver = [azure = azure()](const fs::path& kept) {
-        return storage::make_azure(azure, kept);
+      repository.make_driver = [azure = azure()](const fs::path& kept, milliseconds silence) {
+        return storage::make_azure(at_most_silent(azure, silence), kept);
       };
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
-      repository.make_driver = [path = repository.path](const fs::path&) {
-        return storage::make_posix(path);
+      repository.make_driver = [path = repository.path](const fs::path&, milliseconds) {
+        return storage::make_posix(path, repo::is_lease);
       };
     }
     load_key(repository);

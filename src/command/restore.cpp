@@ -35,6 +35,7 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   options.target_action = settings.target_action;
   options.archive_off = settings.archive_off;
   options.archive_kept = settings.archive_kept;
+  options.accept_gap = settings.accept_gap;
   options.recovery_options = settings.recovery_options;
   options.tablespace_map = settings.tablespace_map;
   options.db_include = settings.db_include;

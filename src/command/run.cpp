@@ -13,6 +13,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
+#include <pgcairn/engine/archive.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -54,11 +55,14 @@ std::string archive_verb(std::span<const std::string> words) {
   return {};
 }
 
-/// restore_command runs in the data directory.
-bool on_standby(const std::filesystem::path& pg_path) {
-  std::error_code unknown;
-  return std::filesystem::exists("standby.signal", unknown) ||
-         (!pg_path.empty() && std::filesystem::exists(pg_path / "standby.signal", unknown));
+/// What archive-get is asked for, and where it runs, known even when the command line is wrong.
+engine::WalRequest wal_request(std::span<const std::string> words) {
+  const auto name = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+    return wal_file_kind(word).has_value();
+  });
+  if (name == words.end()) return engine::wal_request({}, {});
+  const auto destination = std::next(name);
+  return engine::wal_request(*name, destination == words.end() ? "" : *destination);
 }
 
 /// Does health answer a monitoring system? Known even when the command line is wrong, since a usage
@@ -84,7 +88,9 @@ class Run {
       : words_(words),
         environment_(own_environment()),
         nagios_(answers_nagios(words_, environment_)),
-        verb_(archive_verb(words)) {}
+        verb_(archive_verb(words)) {
+    if (verb_ == "archive-get") unknown_is_absent_ = engine::taken_for_absent(wal_request(words_));
+  }
 
   int execute() {
     ExitCode code = ExitCode::failed;
@@ -97,7 +103,7 @@ class Run {
       report(std::current_exception());
     }
     const int signal = watch_ ? watch_->received() : 0;
-    return process_exit_code(verb_, code, certain, on_standby(settings_.pg_path), signal, nagios_);
+    return process_exit_code(verb_, code, certain, unknown_is_absent_, signal, nagios_);
   }
 
  private:
@@ -136,9 +142,8 @@ class Run {
     // A reader that went away is an error of write(), not the end of the process.
     std::signal(SIGPIPE, SIG_IGN);
     const bool archives = verb_.starts_with("archive-");
-    const bool standby = verb_ == "archive-get" && on_standby(settings_.pg_path);
-    const auto hasty_code = [verb = verb_, standby](int signal) {
-      return process_exit_code(verb, ExitCode::interrupted, false, standby, signal);
+    const auto hasty_code = [verb = verb_, absent = unknown_is_absent_](int signal) {
+      return process_exit_code(verb, ExitCode::interrupted, false, absent, signal);
     };
     watch_ = std::make_unique<SignalWatch>(hasty_code, milliseconds(archives ? 2000 : 0));
   }
@@ -195,6 +200,7 @@ class Run {
   std::map<std::string, std::string> environment_;
   bool nagios_;
   std::string verb_;
+  bool unknown_is_absent_ = false;  // of archive-get, see process_exit_code()
   Settings settings_;
   std::optional<Account> acting_as_;  // when root started this and is root no more
   std::unique_ptr<Console> console_;

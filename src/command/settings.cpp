@@ -49,6 +49,7 @@ class Loader {
     load_report();
     load_repository_verbs();
     load_watched();
+    load_health_limits();
     load_data_directories();
     settings_.read_files = read_files(said_.file);
     return std::move(settings_);
@@ -338,9 +339,10 @@ class Loader {
     settings_.replace = is_true(said_.text_of("replace", "false"));
     if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
+    load_accepted_gap();
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
-      check_recovery_option(key);
+      check_recovery_option(key, settings_);
       settings_.recovery_options.emplace_back(key, value);
     }
     for (const auto& [name, value] : arguments_.options) {
@@ -385,6 +387,11 @@ class Loader {
     if (arguments_.verb != "archive-get") return;
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
     if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
+    load_accepted_gap();
+  }
+
+  void load_accepted_gap() {
+    if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
   }
 
   void load_drill() {
@@ -474,6 +481,7 @@ class Loader {
     if (arguments_.verb == "expire") {
       settings_.set = said_.text_of("set");
       settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+      settings_.resume = is_true(said_.text_of("resume", "true"));
       settings_.allow_mass_removal = is_true(said_.text_of("allow-mass-removal", "false"));
     }
     settings_.until = said_.text_of("until");
@@ -536,6 +544,19 @@ class Loader {
       if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
         settings_.data_directories.emplace_back(entry->value);
     }
+  }
+
+  /// What info and report judge by.
+  void load_health_limits() {
+    if (arguments_.verb != "info" && arguments_.verb != "report") return;
+    const std::string asked = said_.stanza;
+    for (const std::string& name : said_.file.stanzas) {
+      said_.stanza = name;
+      settings_.health_limits[name] = health_limits(said_);
+    }
+    said_.stanza.clear();
+    settings_.default_health_limits = health_limits(said_);
+    said_.stanza = asked;
   }
 
   void load_target() {

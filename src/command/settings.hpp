@@ -46,8 +46,11 @@ struct RepositorySettings {
   std::string name;
   std::string type;            // "posix", "s3"
   std::filesystem::path path;  // posix: its directory
-  /// Given the file for credentials that a service lends; see storage/drivers.hpp.
-  std::function<std::unique_ptr<storage::Driver>(const std::filesystem::path& kept)> make_driver;
+  /// Given the file for credentials that a service lends (see storage/drivers.hpp), and how long
+  /// the store may say nothing at most, whatever is configured.
+  std::function<std::unique_ptr<storage::Driver>(const std::filesystem::path& kept,
+                                                 milliseconds silence)>
+      make_driver;
   bool is_remote = false;              // across a network
   std::uint64_t bytes_per_second = 0;  // in each direction; 0: no limit
   bool has_secrets = false;            // in the configuration file
@@ -137,6 +140,7 @@ struct Settings {
   // archive-get
   std::optional<Lsn> guard_from;
   std::optional<Lsn> guard_until;
+  std::string accept_gap;  // of restore, too: a segment
 
   // hold; `reason` as well
   std::string until;  // as it was written; empty: until released
@@ -150,6 +154,9 @@ struct Settings {
   bool index = false;
   // health, metrics: the stanza that was named, or all of the configuration
   std::vector<WatchedStanza> watched;
+  // info, report: by stanza, and of those that are not configured
+  std::map<std::string, engine::HealthLimits> health_limits;
+  engine::HealthLimits default_health_limits;
 
   // key-add, key-rotate
   KeyChoice new_key;  // none: asked for at the terminal

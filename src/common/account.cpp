@@ -78,15 +78,17 @@ bool give_to_owner_of(const fs::path& directory, const Fd& made, const fs::path&
     if (errno == ENOENT) return false;
     throw SystemError(format("cannot examine \"{}\"", directory.native()), errno);
   }
-  const struct stat ours = stat_of(made, path);
-  if (owner.st_uid == ours.st_uid) return true;
-  if (::fchown(made.get(), owner.st_uid, owner.st_gid) != 0) {
-    throw SystemError(format("cannot give \"{}\" to the owner of its directory", path.native()),
-                      errno,
-                      format("run pgcairn as {}, not as root",
-                             account_of(owner.st_uid, owner.st_gid).describe()));
-  }
+  give_to_owner(owner, made, path);
   return true;
+}
+
+void give_to_owner(const struct stat& directory, const Fd& made, const fs::path& path) {
+  if (::geteuid() != 0 || directory.st_uid == stat_of(made, path).st_uid) return;
+  if (::fchown(made.get(), directory.st_uid, directory.st_gid) == 0) return;
+  throw SystemError(format("cannot give \"{}\" to the owner of its directory", path.native()),
+                    errno,
+                    format("run pgcairn as {}, not as root",
+                           account_of(directory.st_uid, directory.st_gid).describe()));
 }
 
 void make_directory_for(const Account& account, const fs::path& path) {

@@ -1,4 +1,5 @@
 #include <pgcairn/common/beneath.hpp>
+#include <pgcairn/common/durable.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -355,7 +356,7 @@ void Beneath::replace(std::string_view path, Bytes content, mode_t mode,
 }
 
 void Beneath::sync(std::string_view path) const {
-  fsync_file(open(path, kDirectory), whole(path));
+  sync_directory(open(path, kDirectory), whole(path));
 }
 
 TreeSize Beneath::size_of_tree(std::string_view path) const {

@@ -1,3 +1,4 @@
+#include <pgcairn/common/durable.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -94,8 +95,7 @@ void fsync_file(const Fd& fd, const fs::path& path) {
 }
 
 void fsync_directory(const fs::path& path) {
-  const Fd fd = open_file(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
-  fsync_file(fd, path);
+  sync_directory(open_file(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY), path);
 }
 
 namespace {

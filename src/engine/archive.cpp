@@ -1,6 +1,7 @@
 #include "cluster.hpp"
 #include "page_before.hpp"
 #include "wal_guard.hpp"
+#include "wal_hole.hpp"
 #include "wal_source.hpp"
 #include "wal_store.hpp"
 
@@ -11,6 +12,7 @@
 #include <pgcairn/engine/archive.hpp>
 #include <pgcairn/engine/stop.hpp>
 #include <pgcairn/postgres/wal_file.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +21,8 @@
 namespace pgcairn::engine {
 
 namespace {
+
+constexpr std::size_t kPageAddressAt = 8;  // XLogPageHeaderData, xlog_internal.h
 
 void require_wal_name(const std::string& name) {
   if (wal_file_kind(name)) return;
@@ -181,23 +185,24 @@ class GuardedFile {
 };
 
 /// What archive_get asks of each repository.
-struct Request {
+struct Question {
   const StanzaSettings& stanza;
   std::span<repo::Repository> repositories;
   repo::Cluster cluster;
-  const std::string& name;
-  fs::path destination;
-  const std::optional<WalGuard>& guard;
+  std::uint64_t segment_bytes;
+  const WalRequest& request;
+  const WalConditions& conditions;
 };
 
 /// One repository's answer, written to the destination when it has the file.
-Fetched fetch_from(repo::Repository& repository, const Request& request) {
-  const auto& [stanza, repositories, cluster, name, destination, guard] = request;
+Fetched fetch_from(repo::Repository& repository, const Question& question) {
+  const auto& [stanza, repositories, cluster, segment_bytes, request, conditions] = question;
   repository.open();
-  AtomicFile file(destination, 0600);
-  const PageBefore before(stanza.name, repositories, cluster, destination.parent_path());
-  GuardedFile guarded(file, name, guard, before);
-  if (!repository.get_wal(stanza.name, cluster, name, [&](Bytes piece) { guarded.write(piece); })) {
+  AtomicFile file(request.destination, 0600);
+  const PageBefore before(stanza.name, repositories, cluster, request.destination.parent_path());
+  GuardedFile guarded(file, request.name, conditions.guard, before);
+  if (!repository.get_wal(stanza.name, cluster, request.name,
+                          [&](Bytes piece) { guarded.write(piece); })) {
     // Certain only when this stanza is the cluster's: otherwise the question was put to the wrong
     // place.
     require_cluster(repository, stanza, cluster);
@@ -209,31 +214,74 @@ Fetched fetch_from(repo::Repository& repository, const Request& request) {
   return Fetched::yes;
 }
 
+/// Has the server the whole segment itself? What it reserved for later, or has not received to its
+/// end, has other pages there, or zeros.
+bool is_in_pg_wal(const Question& question, const WalSegment& segment) {
+  const fs::path path = question.request.destination.parent_path() / question.request.name;
+  const std::uint64_t segment_bytes = question.segment_bytes;
+  const auto source = WalSource::open_if_exists(path);
+  if (!source || source->content().size_bytes != segment_bytes) return false;
+  const std::uint64_t begin = segment.number * segment_bytes;
+  Buffer page(postgres::kWalPageBytes);
+  for (const std::uint64_t at : {std::uint64_t{0}, segment_bytes - page.size()}) {
+    source->content().read(at, page.writable());
+    if (load_le<std::uint64_t>(page.data() + kPageAddressAt) != begin + at) return false;
+  }
+  return true;
+}
+
+/// To a server, the first segment that is absent is the end of the log. Where the log is known to
+/// have gone on, that would be a loss that nobody hears of.
+void require_no_hole(const Question& question) {
+  const std::string& name = question.request.name;
+  const std::uint64_t segment_bytes = question.segment_bytes;
+  if (wal_file_kind(name) != WalFileKind::segment) return;
+  const auto segment = parse_wal_segment_name(name, segment_bytes);
+  if (!segment || is_in_pg_wal(question, *segment)) return;
+  // The server asks for the same place on each timeline of its way.
+  constexpr std::size_t kTimelineDigits = 8;
+  const std::string& accepted = question.conditions.accepted_gap;
+  if (!accepted.empty() && accepted.substr(kTimelineDigits) == name.substr(kTimelineDigits)) return;
+  const std::string later =
+      wal_after(question.repositories, question.stanza.name, question.cluster, name, segment_bytes);
+  if (later.empty()) return;
+  throw WalHole(
+      format("{} is missing in the archive, while {} is there: it is a hole, and recovery must not "
+             "end at it as if the archive ended there",
+             name, later),
+      format("bring the segment back; or plan the restore again, which names what can be reached; "
+             "or accept the loss of all that comes after it: --accept-gap={} in restore_command",
+             name));
+}
+
 }  // namespace
 
 Fetched archive_get(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                    const std::string& name, const std::filesystem::path& destination,
-                    const std::optional<WalGuard>& guard) {
-  require_wal_name(name);
-  return archive_get(stanza, local_cluster(stanza), repositories, name, destination, guard);
+                    const WalRequest& request, const WalConditions& conditions) {
+  require_wal_name(request.name);
+  if (is_known_absent(request)) return Fetched::absent;
+  const postgres::ControlFile control = local_control(stanza);
+  return archive_get(stanza, {control.system_id, control.major}, control.wal_segment_bytes,
+                     repositories, request, conditions);
 }
 
 Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
-                    std::span<repo::Repository> repositories, const std::string& name,
-                    const std::filesystem::path& destination,
-                    const std::optional<WalGuard>& guard) {
-  require_wal_name(name);
-  const Request request{stanza, repositories, cluster, name, fs::absolute(destination), guard};
+                    std::uint64_t segment_bytes, std::span<repo::Repository> repositories,
+                    const WalRequest& request, const WalConditions& conditions) {
+  require_wal_name(request.name);
+  if (is_known_absent(request)) return Fetched::absent;
+  const Question question{stanza, repositories, cluster, segment_bytes, request, conditions};
   std::vector<std::string> failures;
   std::vector<std::string> without;
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
-      if (fetch_from(repository, request) == Fetched::yes) {
+      if (fetch_from(repository, question) == Fetched::yes) {
         for (const std::string& failure : failures) log_warn("passed over " + failure);
         for (const std::string& other : without)
-          log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
-        log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
+          log_warn(
+              format("passed over repository \"{}\": it does not have {}", other, request.name));
+        log_detail(format("{} is fetched from repository \"{}\"", request.name, repository.name()));
         return Fetched::yes;
       }
       without.push_back(repository.name());
@@ -244,9 +292,12 @@ Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
       failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
     }
   }
-  if (failures.empty()) return Fetched::absent;
+  if (failures.empty()) {
+    require_no_hole(question);
+    return Fetched::absent;
+  }
   if (repositories.size() == 1) std::rethrow_exception(first);
-  throw combined(format("cannot find out whether {} is archived", name), failures,
+  throw combined(format("cannot find out whether {} is archived", request.name), failures,
                  "make the repositories named above readable; recovery goes on when they answer");
 }
 

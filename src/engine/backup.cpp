@@ -52,26 +52,21 @@ constexpr milliseconds kWatchPause{1000};
 // Of the pages that WAL summaries do not name: so many are read all the same, to be sure of them.
 constexpr double kSampledShare = 0.01;
 
-/// "3, 7", and how many more when there are many: for a line of the log.
-std::string some_blocks(const repo::PageErrors& errors) {
-  constexpr std::size_t most_named = 8;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(errors.blocks.size(), most_named); ++i)
-    text += format("{}{}", i == 0 ? "" : ", ", errors.blocks[i]);
-  if (errors.count > most_named) text += format(" and {} more", errors.count - most_named);
-  return text;
-}
-
 /// One run of `backup`: the cluster it reads, and what it has learned so far.
 class BackupRun {
  public:
+  /// `met`: what runs before this one could not read of backups that they built on.
   BackupRun(const StanzaSettings& stanza, const BackupOptions& options, Targets& targets,
-            Progress& progress, std::stop_token stop)
+            std::span<const DamagedError> met, Progress& progress, std::stop_token stop)
       : stanza_(stanza),
         options_(options),
         targets_(targets),
+        met_(met),
         progress_(progress),
         stop_(std::move(stop)) {}
+
+  /// The backup that this one builds on; empty: none.
+  const std::string& prior() const { return info_.prior; }
 
   repo::BackupInfo run() {
     open();
@@ -118,6 +113,7 @@ class BackupRun {
   const StanzaSettings& stanza_;
   const BackupOptions& options_;
   Targets& targets_;
+  std::span<const DamagedError> met_;
   repo::Repository* repository_ = nullptr;  // of the targets, the one that is read from
   CountedProgress progress_;
   std::stop_token stop_;
@@ -193,7 +189,11 @@ void BackupRun::judge_prior() {
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupInfo> backups;
-  if (options_.type != repo::BackupType::full) backups = repository_->backups(stanza_.name);
+  const auto unreadable = [](const DamagedError& error) {
+    log_warn(format("a backup is not built on: {}", error.message()));
+  };
+  if (options_.type != repo::BackupType::full)
+    backups = repository_->backups(stanza_.name, unreadable);
   const RecordedDamage damages = recorded_damage(*repository_, stanza_.name);
   for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
     if (backup->cluster != info_.cluster) continue;
@@ -206,6 +206,10 @@ void BackupRun::choose_prior() {
     }
     if (const auto damage = damages.of(backup->label)) {
       log_warn(format("backup {} is not built on: {}", backup->label, *damage));
+      continue;
+    }
+    if (const auto reason = needs_one_of(*backup, stanza_.name, met_)) {
+      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
       continue;
     }
     if (const auto reason = why_not_everywhere(*backup)) {
@@ -310,7 +314,7 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
   }
   if (file.errors.count > 0) {
     log_warn(format("\"{}\" has pages that fail their checksum: block {}", file.errors.path,
-                    some_blocks(file.errors)));
+                    blocks_text(file.errors)));
     info_.page_errors.push_back(std::move(file.errors));
   }
   for (const repo::Extent& extent : file.entry.map) {
@@ -550,12 +554,20 @@ repo::BackupInfo BackupRun::publish(const Leases& leases) {
 /// Then the backup begins again with those that answer, and names what is stored there already.
 repo::BackupInfo take_into(const StanzaSettings& stanza, const BackupOptions& options,
                            Targets& targets, Progress& progress, const std::stop_token& stop) {
+  std::vector<DamagedError> met;
   for (;;) {
     const std::vector<repo::Repository*> before = targets.good();
+    BackupRun run(stanza, options, targets, met, progress, stop);
     try {
-      return BackupRun(stanza, options, targets, progress, stop).run();
+      return run.run();
     } catch (const PostgresError&) {
       throw;
+    } catch (const DamagedError& error) {
+      if (!is_news_of_prior(error, run.prior(), stanza.name, met)) throw;
+      log_warn(
+          format("the backup begins again, and builds on nothing that needs what is damaged: {}",
+                 error.render()));
+      met.push_back(error);
     } catch (const Error& error) {
       if (before.size() == 1 || targets.good().empty()) throw;
       const bool source_failed = targets.good().front() != before.front();

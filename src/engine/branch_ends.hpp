@@ -1,14 +1,19 @@
 #pragma once
 
 #include "branches.hpp"
+#include "windows.hpp"
 
 #include <pgcairn/common/bytes.hpp>
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace pgcairn::engine {
+
+/// What the branches of a cluster follow from, of which `backups` are all.
+BranchSources branch_sources(const ArchivedWal& wal, std::span<const repo::BackupInfo> backups);
 
 /// The branches of a cluster, the newest first; where there are several, each with its last
 /// transaction if a look into its last segments finds one: a few segments of a few branches,

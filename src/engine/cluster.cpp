@@ -8,7 +8,7 @@
 
 namespace pgcairn::engine {
 
-repo::Cluster local_cluster(const StanzaSettings& stanza) {
+postgres::ControlFile local_control(const StanzaSettings& stanza) {
   if (stanza.data_directory.empty()) {
     throw UsageError(
         format("stanza \"{}\" has no pg-path", stanza.name),
@@ -20,7 +20,11 @@ repo::Cluster local_cluster(const StanzaSettings& stanza) {
                                stanza.data_directory.native()),
                         format("check pg-path of stanza \"{}\"", stanza.name));
   }
-  const postgres::ControlFile control = postgres::read_control_file(stanza.data_directory);
+  return postgres::read_control_file(stanza.data_directory);
+}
+
+repo::Cluster local_cluster(const StanzaSettings& stanza) {
+  const postgres::ControlFile control = local_control(stanza);
   return {control.system_id, control.major};
 }
 

@@ -11,6 +11,8 @@ namespace pgcairn::engine {
 /// The identity that the data directory's pg_control shows. Throws UsageError when no pg-path is
 /// configured.
 repo::Cluster local_cluster(const StanzaSettings& stanza);
+/// All that it shows.
+postgres::ControlFile local_control(const StanzaSettings& stanza);
 
 /// Throws MissingError when the stanza does not exist in the repository, PostgresError when it
 /// exists and `cluster` is not one of its clusters.

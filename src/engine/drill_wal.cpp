@@ -1,5 +1,7 @@
 #include "drill_wal.hpp"
 
+#include "recovery_settings.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -42,10 +44,12 @@ postgres::WalAnswer DrillWal::give(const std::string& name, const std::string& p
     const fs::path below = place;
     // The directory that is open, not the one that has its name by the time of writing.
     const Fd folder = data_.open(below.parent_path().native(), O_RDONLY | O_DIRECTORY);
-    const fs::path destination =
-        fs::path(format("/proc/self/fd/{}", folder.get())) / below.filename();
+    const WalRequest request{name,
+                             fs::path(format("/proc/self/fd/{}", folder.get())) / below.filename(),
+                             plan_.data_directory, postgres::RecoveryState::recovering};
     const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
-    Fetched fetched = archive_get(stanza, cluster, repositories_, name, destination);
+    Fetched fetched = archive_get(stanza, cluster, plan_.backup.wal_segment_bytes, repositories_,
+                                  request, {{}, accepted_gap(plan_)});
     if (wal_file_kind(name) == WalFileKind::segment) {
       // What the restore has put there comes next.
       const std::string file = fetched == Fetched::absent ? "pg_wal/" + name : place;

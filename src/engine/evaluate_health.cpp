@@ -1,7 +1,10 @@
+#include "health_measure.hpp"
+
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/health.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace pgcairn::engine {
 
@@ -10,31 +13,6 @@ namespace {
 constexpr std::size_t kLeastLikeBackups = 4;
 // Below it, sizes jump for no reason: an incremental backup of a quiet night.
 constexpr double kSmallBytes = kMiB;
-// The server's clock against ours; more is not a matter of clocks that nobody set.
-constexpr std::chrono::minutes kClocksDiffer{10};
-
-double seconds_between(Timestamp from, Timestamp to) {
-  return std::max(0.0, std::chrono::duration<double>(to - from).count());
-}
-
-std::string words_of_age(double seconds) {
-  return format_duration(milliseconds(static_cast<std::int64_t>(seconds * 1000)));
-}
-
-enum class Worse { above, below };
-
-HealthLevel level_of(double value, const HealthLimit& limit, Worse worse) {
-  const auto passed = [&](double end) {
-    return end != 0 && (worse == Worse::above ? value > end : value < end);
-  };
-  if (passed(limit.critical)) return HealthLevel::critical;
-  return passed(limit.warn) ? HealthLevel::warning : HealthLevel::ok;
-}
-
-bool looked_at(const HealthLimit& limit) {
-  return limit.warn != 0 || limit.critical != 0;
-}
-
 double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;
@@ -48,6 +26,22 @@ double change_percent(double value, double median) {
   return 100 * std::max(a, b) / std::min(a, b);
 }
 
+RepositoryState state_of(const HealthFacts& facts, const RepositoryFacts& repository) {
+  RepositoryState state;
+  state.repository = repository.name;
+  state.when = facts.when;
+  state.labels = repository.labels;
+  state.oldest_backup = repository.oldest_backup;
+  if (!repository.newest.empty()) state.newest = &repository.newest.back();
+  state.unreadable = repository.unreadable;
+  if (repository.standing) state.standing = &*repository.standing;
+  if (repository.outlook) state.outlook = &*repository.outlook;
+  state.kept_elsewhere = std::any_of(
+      facts.repositories.begin(), facts.repositories.end(),
+      [&](const RepositoryFacts& one) { return &one != &repository && !one.labels.empty(); });
+  return state;
+}
+
 /// Looks at one repository; the findings come in the order of the page.
 class Evaluation {
  public:
@@ -59,7 +53,7 @@ class Evaluation {
     for (const RepositoryFacts& repository : facts_.repositories) {
       repository_ = repository.name;
       if (!repository.error.empty()) {
-        add("repository", HealthLevel::unknown, "cannot be read: " + repository.error);
+        findings_.push_back(unread_finding(repository.name, repository.error));
         continue;
       }
       look_at_repository(repository);
@@ -109,11 +103,10 @@ class Evaluation {
 
   void look_at_repository(const RepositoryFacts& repository) {
     add("repository", HealthLevel::ok, "can be read");
-    for (const std::string& unreadable : repository.unreadable)
-      add("repository", HealthLevel::critical, unreadable);
-    look_at_backups(repository);
+    for (HealthFinding& finding : judge(state_of(facts_, repository), limits_))
+      findings_.push_back(std::move(finding));
+    if (!repository.newest.empty()) look_at_size(repository, repository.newest.back());
     look_at_wal(repository);
-    look_at_proofs(repository);
     look_at_lease(repository);
     for (const repo::Record* stop : repository.standing->stops()) {
       add("stop", HealthLevel::warning,
@@ -123,41 +116,8 @@ class Evaluation {
     if (!repository.directory.empty()) add_space("free-space", "the repository", repository.space);
   }
 
-  bool others_have_backups(const RepositoryFacts& repository) const {
-    return std::any_of(
-        facts_.repositories.begin(), facts_.repositories.end(),
-        [&](const RepositoryFacts& one) { return &one != &repository && !one.labels.empty(); });
-  }
-
-  void look_at_backups(const RepositoryFacts& repository) {
-    if (repository.labels.empty() && others_have_backups(repository)) {
-      add("backup-age", HealthLevel::ok, "no backup is kept here, but in another repository");
-      return;
-    }
-    add_measured(
-        "backup-count", static_cast<double>(repository.labels.size()), "", limits_.backup_count,
-        Worse::below,
-        format("{} backup{}", repository.labels.size(), repository.labels.size() == 1 ? "" : "s"));
-    if (repository.newest.empty()) {
-      add("backup-age", HealthLevel::critical,
-          repository.labels.empty() ? "there is no backup" : "no backup can be read");
-      return;
-    }
-    const repo::BackupInfo& newest = repository.newest.back();
-    if (newest.stop_time > facts_.when + kClocksDiffer) {
-      add("backup-age", HealthLevel::unknown,
-          format("the newest backup, {}, ended at {}, which is later than now: a clock is wrong",
-                 newest.label, format_local(newest.stop_time)));
-      return;
-    }
-    const double age = seconds_between(newest.stop_time, facts_.when);
-    add_measured("backup-age", age, "s", limits_.backup_age_seconds, Worse::above,
-                 format("the newest backup, {}, ended {} ago", newest.label, words_of_age(age)));
-    look_at_size(repository, newest);
-  }
-
   void look_at_size(const RepositoryFacts& repository, const repo::BackupInfo& newest) {
-    if (!looked_at(limits_.size_change_percent)) return;
+    if (!is_set(limits_.size_change_percent)) return;
     std::vector<double> stored;
     std::vector<double> cluster;
     for (const repo::BackupInfo& backup : repository.newest) {
@@ -193,44 +153,6 @@ class Evaluation {
                         format_size(*lag), repository.wal_last));
   }
 
-  void look_at_proofs(const RepositoryFacts& repository) {
-    if (repository.labels.empty()) return;
-    const repo::Standing& standing = *repository.standing;
-    const std::vector<std::string> damaged = damaged_backups(repository);
-    for (const std::string& label : damaged)
-      add("verify", HealthLevel::critical, format("backup {} is damaged", label));
-    if (damaged.empty()) {
-      add_proof("verify", "verified", last_verify_time(standing), repository,
-                limits_.verify_age_seconds);
-    }
-    const repo::Record* const drill = last_drill(standing);
-    if (drill != nullptr && !std::get<repo::DrillRecord>(drill->content).good) {
-      add("drill", HealthLevel::critical,
-          format("backup {} did not come back good at {}",
-                 std::get<repo::DrillRecord>(drill->content).backup, format_local(drill->time)));
-      return;
-    }
-    add_proof("drill", "drilled", last_drill_time(standing), repository, limits_.drill_age_seconds);
-  }
-
-  /// What was never proved counts from the oldest backup on: a new repository has time for it.
-  void add_proof(std::string check, std::string_view done, std::optional<Timestamp> last,
-                 const RepositoryFacts& repository, const HealthLimit& limit) {
-    if (!looked_at(limit)) return;
-    const Timestamp since = last ? *last : repository.oldest_backup.value_or(facts_.when);
-    const double age = seconds_between(since, facts_.when);
-    add_measured(std::move(check), age, "s", limit, Worse::above,
-                 last ? format("last {} {} ago", done, words_of_age(age))
-                      : format("never {}; the oldest backup is {} old", done, words_of_age(age)));
-  }
-
-  static const repo::Record* last_drill(const repo::Standing& standing) {
-    const repo::Record* last = nullptr;
-    for (const repo::Record& record : standing.records())
-      if (std::holds_alternative<repo::DrillRecord>(record.content)) last = &record;
-    return last;
-  }
-
   void look_at_lease(const RepositoryFacts& repository) {
     if (!repository.lease || !repository.lease->held) return;
     const repo::LeaseState& lease = *repository.lease;
@@ -244,7 +166,7 @@ class Evaluation {
   }
 
   void add_space(std::string check, std::string_view what, const std::optional<Space>& space) {
-    if (!looked_at(limits_.free_space_percent)) return;
+    if (!is_set(limits_.free_space_percent)) return;
     if (!space || space->size_bytes == 0) {
       add(std::move(check), HealthLevel::unknown,
           format("the free space of {} is not known", what));
@@ -265,19 +187,21 @@ class Evaluation {
 
 }  // namespace
 
-std::string_view name_of(HealthLevel level) {
-  static constexpr std::string_view names[] = {"ok", "warning", "unknown", "critical"};
-  return names[static_cast<std::size_t>(level)];
-}
-
 std::vector<HealthFinding> evaluate_health(const HealthFacts& facts, const HealthLimits& limits) {
   return Evaluation(facts, limits).run();
 }
 
-HealthLevel worst_of(std::span<const HealthFinding> findings) {
-  HealthLevel worst = HealthLevel::ok;
-  for (const HealthFinding& finding : findings) worst = std::max(worst, finding.level);
-  return worst;
+std::vector<HealthFinding> judge_all(const HealthFacts& facts, const HealthLimits& limits) {
+  std::vector<HealthFinding> all;
+  for (const RepositoryFacts& repository : facts.repositories) {
+    if (!repository.error.empty()) {
+      all.push_back(unread_finding(repository.name, repository.error));
+      continue;
+    }
+    auto findings = judge(state_of(facts, repository), limits);
+    std::move(findings.begin(), findings.end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
@@ -288,32 +212,9 @@ std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
   return server.current.value > end ? server.current.value - end : 0;
 }
 
-namespace {
-
-template <class Content>
-std::optional<Timestamp> last_time(const repo::Standing& standing) {
-  std::optional<Timestamp> last;
-  for (const repo::Record& record : standing.records())
-    if (std::holds_alternative<Content>(record.content)) last = record.time;
-  return last;
-}
-
-}  // namespace
-
-std::optional<Timestamp> last_verify_time(const repo::Standing& standing) {
-  return last_time<repo::VerifyRecord>(standing);
-}
-
-std::optional<Timestamp> last_drill_time(const repo::Standing& standing) {
-  return last_time<repo::DrillRecord>(standing);
-}
-
 std::vector<std::string> damaged_backups(const RepositoryFacts& repository) {
-  std::vector<std::string> labels;
-  for (const std::string& label : repository.labels)
-    if (repository.standing && repository.standing->damage(label) != nullptr)
-      labels.push_back(label);
-  return labels;
+  if (!repository.standing) return {};
+  return damaged_of(*repository.standing, repository.labels);
 }
 
 }  // namespace pgcairn::engine

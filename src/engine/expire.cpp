@@ -110,7 +110,7 @@ class ExpireRun {
 
   ExpireResult run() {
     open();
-    if (options_.policy.empty() && options_.set.empty()) {
+    if (is_idle() && options_.keep_interrupted) {
       plan_.notes.push_back("no retention is set: nothing is removed");
       return std::move(result_);
     }
@@ -127,9 +127,11 @@ class ExpireRun {
   }
 
  private:
+  /// Does no rule and no word remove a backup or WAL?
+  bool is_idle() const { return options_.policy.empty() && options_.set.empty(); }
   void open();
   void read();
-  void refuse_doubt();
+  void note_doubt();
   void judge();
   void judge_one();
   void judge_by_rules(const repo::RetentionPolicy& policy);
@@ -164,7 +166,7 @@ class ExpireRun {
   Catalog catalog_;
   std::optional<ExpireBranches> branches_;
   std::optional<repo::Standing> standing_;
-  bool in_doubt_ = false;  // a marker stays that cannot be read: only markers may go
+  std::set<std::string> doubtful_;  // backups that stay, and whose markers cannot be read
   std::optional<NamedPacks> named_;
   std::set<std::string> swept_;               // labels whose unnamed objects go
   std::map<std::string, WalRule> wal_rules_;  // by cluster
@@ -185,43 +187,29 @@ void ExpireRun::open() {
 void ExpireRun::read() {
   progress_.phase("reading the catalog", 0);
   catalog_ = read_catalog(repository_, stanza_, stop_);
-  try {
-    standing_.emplace(repo::read_records(repository_, stanza_), options_.when);
-  } catch (DamagedError& error) {
-    error.set_hint(
-        "nothing was removed: it may say that a backup is held, or damaged. When that no longer "
-        "matters, remove this object from the repository");
-    throw;
-  }
+  standing_.emplace(read_deciding_records(repository_, stanza_, plan_.notes), options_.when);
   for (CatalogBackup& backup : catalog_.backups) {
     repo::RetentionBackup& one = backup.judged;
     one.damaged = standing_->damage(one.label) != nullptr;
     for (const repo::Record* record : standing_->holds(one.label))
       one.holds.push_back(std::get<repo::HoldRecord>(record->content).reason);
   }
-  refuse_doubt();
+  note_doubt();
   branches_.emplace(repository_, stanza_, clusters_, catalog_, plan_.notes);
 }
 
-/// Nobody knows what a backup needs whose marker cannot be read.
-void ExpireRun::refuse_doubt() {
+/// Nobody knows what a backup needs whose marker cannot be read, but for what it cannot need: see
+/// doubtful_owner(). All that it may need stays.
+void ExpireRun::note_doubt() {
   for (const UnreadableMarker& marker : catalog_.unreadable) {
     if (marker.label == options_.set) continue;
-    in_doubt_ = true;
-    const bool asked_for_another =
-        std::any_of(catalog_.unreadable.begin(), catalog_.unreadable.end(),
-                    [&](const UnreadableMarker& other) { return other.label == options_.set; });
-    if (asked_for_another) continue;
-    DamagedError error = marker.error;
-    error.set_hint(
-        format("nothing was removed, as this backup may need any of it. If it cannot be brought "
-               "back from a copy, give it up with \"pgcairn expire --set={}\"",
-               marker.label));
-    throw error;
-  }
-  if (in_doubt_) {
+    doubtful_.insert(marker.label);
     plan_.notes.push_back(
-        "another marker cannot be read: no packs and no WAL are removed, as it may need them");
+        format("nobody knows what backup {} needs, so that its packs, what it may have of others', "
+               "and all WAL stay: {}; if it cannot be brought back from a copy, give it up with "
+               "\"pgcairn expire --set={}\"",
+               marker.label, marker.error.message(), marker.label));
+    log_warn(plan_.notes.back());
   }
 }
 
@@ -359,7 +347,6 @@ void ExpireRun::plan_objects() {
   plan_.records.clear();
   swept_.clear();
   wal_rules_.clear();
-  if (in_doubt_) return;
   progress_.phase("looking for what no backup needs", 0);
   plan_data();
   plan_wal();
@@ -379,8 +366,10 @@ void ExpireRun::plan_data() {
   named_.emplace(catalog_);
   const std::set<std::string> kept = kept_labels();
   std::set<std::string> removed;
+  std::set<std::string> all = kept;
   for (const ExpiredBackup& backup : plan_.backups) {
     if (!backup.keep) removed.insert(backup.label);
+    all.insert(backup.label);
   }
   const std::vector<std::string> stored = driver_.folders(repo::backups_data_prefix(stanza_));
   const std::vector<std::string> listed(kept.begin(), kept.end());
@@ -389,13 +378,16 @@ void ExpireRun::plan_data() {
   for (const std::string& label : stored) {
     if (!repo::is_backup_label(label) || kept.contains(label)) continue;
     const bool left = !removed.contains(label);
-    const bool stays = left && repo::label_time(label) > oldest_kept &&
+    const std::string doubtful = may_name_packs_of(label, doubtful_, all);
+    const bool waits = options_.keep_interrupted && left && repo::label_time(label) > oldest_kept &&
                        std::find(resume.begin(), resume.end(), label) != resume.end();
-    if (!stays) swept_.insert(label);
+    if (!waits && doubtful.empty()) swept_.insert(label);
     ExpiredData data;
     data.label = label;
-    data.reason = !left   ? "the backup is removed"
-                  : stays ? "left by an interrupted backup, and the next one may go on from it"
+    data.reason = !doubtful.empty()
+                      ? format("backup {}, whose marker cannot be read, may need them", doubtful)
+                  : !left ? "the backup is removed"
+                  : waits ? "left by an interrupted backup, and the next one may go on from it"
                           : "no backup lists it: one was interrupted, or removed before";
     plan_.data.push_back(std::move(data));
   }
@@ -451,7 +443,11 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
   }
   WalRule rule;
   rule.removed_because = "no kept backup needs it";
-  if (sizes.size() > 1) {
+  if (is_idle()) {
+    rule.all = "no retention is set";
+  } else if (!doubtful_.empty()) {
+    rule.all = format("backup {}, whose marker cannot be read, may need it", *doubtful_.begin());
+  } else if (sizes.size() > 1) {
     rule.all = "the cluster's WAL segments changed their size";
   } else if (!claims.empty()) {
     rule.needs.emplace(std::move(claims), branches_->timelines(id), *sizes.begin(),
@@ -527,7 +523,7 @@ void ExpireRun::keep_after_all(const std::string& label, const std::string& reas
     if (backup.label != label) continue;
     backup.keep = true;
     backup.reasons = {reason};
-    in_doubt_ |= !backup.type;
+    if (!backup.type) doubtful_.insert(label);
   }
   for (CatalogBackup& backup : catalog_.backups) {
     if (backup.judged.label != label) continue;

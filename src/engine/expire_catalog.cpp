@@ -116,4 +116,15 @@ std::vector<std::string> resumable(std::span<const std::string> listed,
   return {found.begin(), found.end()};
 }
 
+std::string may_name_packs_of(const std::string& label, const std::set<std::string>& doubtful,
+                              const std::set<std::string>& listed) {
+  const auto full_of = [](const std::string& one) { return one.substr(0, one.find('_')); };
+  for (const std::string& one : doubtful) {
+    if (repo::label_time(label) > repo::label_time(one)) continue;
+    const bool same_family = one != full_of(one) && full_of(one) == full_of(label);
+    if (same_family || one == label || !listed.contains(label)) return one;
+  }
+  return {};
+}
+
 }  // namespace pgcairn::engine

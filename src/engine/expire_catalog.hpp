@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -74,5 +75,12 @@ class NamedPacks {
 /// go on from, whatever its kind: what `leftovers_for` gives it. Pure.
 std::vector<std::string> resumable(std::span<const std::string> listed,
                                    std::span<const std::string> stored);
+
+/// The backup of `doubtful`, whose markers cannot be read, that may name packs of `label`; empty:
+/// none. A full backup names its own packs, and those of interrupted backups before it; another one
+/// also those of its full backup and of what builds on that; none names what is later than itself.
+/// `listed`: all labels that have a marker, or had one when this run began. Pure.
+std::string may_name_packs_of(const std::string& label, const std::set<std::string>& doubtful,
+                              const std::set<std::string>& listed);
 
 }  // namespace pgcairn::engine

@@ -1,5 +1,9 @@
 #include "expire_records.hpp"
 
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
+
 #include <algorithm>
 
 namespace pgcairn::engine {
@@ -71,6 +75,23 @@ std::vector<std::string> records_to_remove(const repo::Standing& standing,
     if (!needed) going.push_back(record.name);
   }
   return going;
+}
+
+std::vector<repo::Record> read_deciding_records(repo::Repository& repository,
+                                                const std::string& stanza,
+                                                std::vector<std::string>& notes) {
+  return repo::read_records(repository, stanza, {}, [&](DamagedError error) {
+    const std::string name = repo::document_name(error.object(), repo::record_prefix(stanza));
+    const std::string_view kind = repo::record_kind(name);
+    if (kind == "drill" || kind == "note" || kind == "stop") {
+      notes.push_back(format("a record is passed over: {}", error.message()));
+      return;
+    }
+    error.set_hint(
+        "nothing was removed: it may say that a backup is held, or damaged. When that no longer "
+        "matters, remove this object from the repository");
+    throw error;
+  });
 }
 
 }  // namespace pgcairn::engine

@@ -1,3 +1,5 @@
+#include "recent_wal.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/parallel.hpp>
@@ -54,13 +56,6 @@ ServerFacts read_server(const StanzaSettings& stanza) {
   return facts;
 }
 
-/// When a backup began, by its label, which is in UTC.
-std::optional<Timestamp> time_of(std::string_view label) {
-  const std::string_view t = repo::label_time(label);
-  return parse_utc(format("{}-{}-{}T{}:{}:{}Z", t.substr(0, 4), t.substr(4, 2), t.substr(6, 2),
-                          t.substr(9, 2), t.substr(11, 2), t.substr(13, 2)));
-}
-
 class RepositoryReader {
  public:
   RepositoryReader(std::string stanza, repo::Repository& repository, const ServerFacts& server,
@@ -80,12 +75,16 @@ class RepositoryReader {
             format("stanza \"{}\" is not in repository \"{}\"", stanza_, repository_.name()));
       }
       read_backups();
-      read_newest_wal();
       const auto unreadable = [&](const DamagedError& error) {
         facts_.unreadable.push_back(error.message());
       };
       facts_.standing.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
-      facts_.lease = repo::read_lease(repository_, stanza_);
+      read_archive();
+      try {
+        facts_.lease = repo::read_lease(repository_, stanza_);
+      } catch (const DamagedError& error) {
+        unreadable(error);
+      }
     } catch (const Error& error) {
       facts_.error = error.message();
     }
@@ -100,7 +99,7 @@ class RepositoryReader {
     });
     facts_.labels = labels;
     if (labels.empty()) return;
-    facts_.oldest_backup = time_of(labels.front());
+    facts_.oldest_backup = oldest_backup(labels);
     if (labels.size() > kBackupsLookedAt)
       labels.erase(labels.begin(), labels.end() - kBackupsLookedAt);
     std::mutex mutex;
@@ -119,23 +118,25 @@ class RepositoryReader {
               [](const auto& a, const auto& b) { return a.stop_time < b.stop_time; });
   }
 
-  /// Two requests, however much is archived: folders are named by timeline and log.
-  void read_newest_wal() {
-    std::string cluster;
-    if (!facts_.newest.empty()) cluster = facts_.newest.back().cluster;
-    if (server_.error.empty()) cluster = repo::cluster_id({server_.system_id, server_.pg_version});
-    if (cluster.empty()) return;
-    const std::string prefix = repo::wal_prefix(stanza_, cluster);
-    const std::vector<std::string> folders = repository_.driver().folders(prefix);
-    for (auto folder = folders.rbegin(); folder != folders.rend() && facts_.wal_last.empty();
-         ++folder) {
-      repository_.driver().list(prefix + *folder + "/", [&](const storage::Object& object) {
-        const std::string file = object.key.substr(object.key.rfind('/') + 1);
-        if (wal_file_kind(file) != WalFileKind::segment) return;
-        facts_.wal_last = file;
-        facts_.wal_time = object.modified;
-      });
-    }
+  /// The outlook by the WAL of the newest backup's cluster, and the newest segment of the server's,
+  /// which is another one after an upgrade.
+  void read_archive() {
+    repo::Cluster of_backups{server_.system_id, server_.pg_version};
+    if (!facts_.newest.empty())
+      of_backups = {facts_.newest.back().system_id, facts_.newest.back().pg_version};
+    if (of_backups.system_id == 0) return;
+    const repo::Standing* const standing = facts_.standing ? &*facts_.standing : nullptr;
+    RecentWal recent =
+        read_recent_wal(repository_, stanza_, of_backups, first_needed(facts_.newest, standing));
+    facts_.unreadable.insert(facts_.unreadable.end(), recent.unreadable.begin(),
+                             recent.unreadable.end());
+    facts_.outlook = outlook_of(facts_.newest, standing, recent.wal, recent.looked_from);
+    const repo::Cluster of_server{server_.system_id, server_.pg_version};
+    if (server_.error.empty() && of_server != of_backups)
+      recent = read_recent_wal(repository_, stanza_, of_server, {});
+    if (recent.wal.segments.empty()) return;
+    facts_.wal_last = recent.wal.segments.back().first;
+    facts_.wal_time = recent.wal.segments.back().second;
   }
 
   std::string stanza_;

@@ -1,4 +1,5 @@
 #include "branch_ends.hpp"
+#include "outlook.hpp"
 #include "sizes.hpp"
 #include "windows.hpp"
 
@@ -26,32 +27,59 @@ class InfoReader {
     info_.name = repository.name();
   }
 
-  RepositoryInfo read() {
+  void read() {
     try {
       repository_.open();
     } catch (const MissingError& error) {
-      info_.error = error.render();
+      info_.error = why_unread_ = error.render();
       info_.missing = true;
-      return std::move(info_);
+      return;
     } catch (const repo::KeyError& error) {
-      info_.error = error.render();
+      info_.error = why_unread_ = error.render();
       info_.locked = true;
-      return std::move(info_);
+      return;
     } catch (const Error& error) {
-      info_.error = error.render();
-      return std::move(info_);
+      info_.error = why_unread_ = error.render();
+      return;
     }
     try {
       info_.clusters = repository_.clusters(stanza_);
       read_backups();
-      for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
       read_records();
-      info_.lease = repo::read_lease(repository_, stanza_);
+      for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
+      read_lease();
     } catch (const Error& error) {
+      why_unread_ = error.message();
       note_error(error);
     }
     info_.growth = growth_of(info_, first_wal_);
     info_.sizes = sizes_of(info_.backups, estimated_pack_bytes(info_.backups));
+  }
+
+  bool has_backups() const { return !labels_.empty(); }
+
+  /// The state by which judge() goes, as health has it.
+  void judge(Timestamp when, bool kept_elsewhere, const HealthLimits& limits) {
+    if (why_unread_.empty() && info_.clusters.empty())
+      why_unread_ = format("stanza \"{}\" is not in repository \"{}\"", stanza_, info_.name);
+    if (!why_unread_.empty()) {
+      info_.findings = {unread_finding(info_.name, why_unread_)};
+      return;
+    }
+    RepositoryState state;
+    state.repository = info_.name;
+    state.when = when;
+    state.labels = labels_;
+    state.oldest_backup = oldest_backup(labels_);
+    if (!info_.backups.empty()) state.newest = &info_.backups.back();
+    state.unreadable = unreadable_;
+    if (info_.standing) state.standing = &*info_.standing;
+    if (info_.outlook) state.outlook = &*info_.outlook;
+    state.kept_elsewhere = kept_elsewhere;
+    info_.findings = engine::judge(state, limits);
+  }
+
+  RepositoryInfo finish() {
     if (!set_.empty()) keep_one();
     return std::move(info_);
   }
@@ -62,7 +90,7 @@ class InfoReader {
   }
 
   void read_backups() {
-    const std::vector<std::string> labels = repository_.backup_labels(stanza_);
+    const std::vector<std::string> labels = labels_ = repository_.backup_labels(stanza_);
     std::mutex mutex;
     for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
       try {
@@ -72,7 +100,8 @@ class InfoReader {
         info_.backups.push_back(std::move(*backup));
       } catch (const DamagedError& error) {
         std::lock_guard lock(mutex);
-        note_error(error);
+        unreadable_.push_back(error.message());
+        info_.unreadable[labels[i]] = error.message();
       }
     });
     std::sort(info_.backups.begin(), info_.backups.end(), [](const auto& a, const auto& b) {
@@ -103,29 +132,21 @@ class InfoReader {
       if (backup.cluster == id) backups.push_back(backup);
     for (RestorableWindow& window : find_windows(backups, wal))
       info_.windows.push_back(std::move(window));
+    if (!info_.backups.empty() && info_.backups.back().cluster == id)
+      info_.outlook = outlook_of(info_.backups, info_.standing ? &*info_.standing : nullptr, wal);
     read_branches(cluster, backups, wal);
   }
 
   void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupInfo> backups,
                      const ArchivedWal& wal) {
-    BranchSources sources;
-    sources.timelines = wal.timelines;
-    for (const auto& [timeline, time] : wal.histories) sources.unread.insert(timeline);
-    for (const Timeline timeline : wal.timelines.known()) sources.unread.erase(timeline);
-    for (const auto& [name, time] : wal.segments) note_archived(sources.wal, name);
-    for (const std::string& name : wal.partials) note_archived(sources.wal, name);
-    for (const repo::BackupInfo& backup : backups) {
-      sources.backups.push_back({backup.timeline, backup.stop_lsn});
-      sources.segment_bytes = backup.wal_segment_bytes;
-    }
     const auto read = [&](const std::string& file) {
       Buffer content;
       if (!repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); }))
         throw Error(format("{} is not there any more", file));
       return content;
     };
-    for (Branch& branch :
-         read_branch_ends(Branches(std::move(sources)), repo::cluster_id(cluster), read))
+    const Branches branches(branch_sources(wal, backups));
+    for (Branch& branch : read_branch_ends(branches, repo::cluster_id(cluster), read))
       info_.branches.push_back(std::move(branch));
   }
 
@@ -151,16 +172,27 @@ class InfoReader {
         const auto timeline = parse_u64(name.substr(0, 8), 16);
         if (there && timeline) wal.timelines.add(static_cast<Timeline>(*timeline), content, name);
       } catch (const DamagedError& error) {
+        unreadable_.push_back(error.message());
         info_.notes.push_back(format("{} could not be read: {}", name, error.message()));
       }
     }
   }
 
   void read_records() {
-    std::vector<repo::Record> records = repo::read_records(
-        repository_, stanza_, {},
-        [&](const DamagedError& error) { info_.notes.push_back(error.message()); });
+    std::vector<repo::Record> records =
+        repo::read_records(repository_, stanza_, {}, [&](const DamagedError& error) {
+          unreadable_.push_back(error.message());
+          info_.notes.push_back(error.message());
+        });
     info_.standing.emplace(std::move(records), now());
+  }
+
+  void read_lease() {
+    try {
+      info_.lease = repo::read_lease(repository_, stanza_);
+    } catch (const DamagedError& error) {
+      info_.notes.push_back(format("whether anything runs is not known: {}", error.message()));
+    }
   }
 
   /// The one backup that was asked for, with the sizes that its packs have.
@@ -181,6 +213,7 @@ class InfoReader {
     };
     const auto exact = sizes_of(info_.backups, listed);
     std::erase_if(info_.backups, [&](const auto& backup) { return backup.label != set_; });
+    std::erase_if(info_.unreadable, [&](const auto& backup) { return backup.first != set_; });
     std::erase_if(info_.sizes, [&](const auto& size) { return size.first != set_; });
     for (auto& [label, size] : info_.sizes) {
       size = exact.at(label);
@@ -207,6 +240,9 @@ class InfoReader {
   const std::string& set_;
   std::stop_token stop_;
   RepositoryInfo info_;
+  std::string why_unread_;  // all of it
+  std::vector<std::string> labels_;
+  std::vector<std::string> unreadable_;
   Timestamp first_wal_{};
 };
 
@@ -245,8 +281,18 @@ std::vector<StanzaInfo> read_info(const InfoOptions& options,
   std::vector<StanzaInfo> infos;
   for (const std::string& name : names) {
     StanzaInfo info{name, {}, now()};
+    std::vector<InfoReader> readers;
     for (repo::Repository& repository : repositories)
-      info.repositories.push_back(InfoReader(name, repository, options.set, stop).read());
+      readers.emplace_back(name, repository, options.set, stop).read();
+    const auto limits = options.limits.find(name);
+    for (InfoReader& reader : readers) {
+      const bool elsewhere = std::any_of(readers.begin(), readers.end(), [&](const auto& other) {
+        return &other != &reader && other.has_backups();
+      });
+      reader.judge(info.when, elsewhere,
+                   limits == options.limits.end() ? options.default_limits : limits->second);
+      info.repositories.push_back(reader.finish());
+    }
     infos.push_back(std::move(info));
   }
   return infos;

@@ -1,5 +1,6 @@
 #include "page_reader.hpp"
 
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/files.hpp>
 
 #include <chrono>
@@ -64,6 +65,15 @@ void check_pages(PageRules& rules, const Fd& fd, const fs::path& path, std::uint
     if (errors.blocks.size() < kMostBlocksNamed) errors.blocks.push_back(block);
     ++errors.count;
   }
+}
+
+std::string blocks_text(const repo::PageErrors& errors) {
+  constexpr std::size_t most_named = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(errors.blocks.size(), most_named); ++i)
+    text += format("{}{}", i == 0 ? "" : ", ", errors.blocks[i]);
+  if (errors.count > most_named) text += format(" and {} more", errors.count - most_named);
+  return text;
 }
 
 }  // namespace pgcairn::engine

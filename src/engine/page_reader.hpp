@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <string>
 
 namespace pgcairn::engine {
 
@@ -37,6 +38,9 @@ class PageRules {
 };
 
 inline constexpr std::size_t kMostBlocksNamed = 1000;  // of one file, in manifest and marker
+
+/// "3, 7", and how many more when there are many: for a line of the log.
+std::string blocks_text(const repo::PageErrors& errors);
 
 /// Judges the whole pages in `content`, which was read from `offset_bytes` of the file; a page that
 /// looks bad is read again a few times, since a server that writes it at the same moment makes it

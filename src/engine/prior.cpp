@@ -139,4 +139,36 @@ std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stan
   }
 }
 
+namespace {
+
+bool needs(const repo::BackupInfo& backup, const std::string& stanza, const std::string& key) {
+  if (key == repo::marker_key(stanza, backup.label)) return true;
+  const auto object = repo::parse_key(key);
+  if (!object || object->stanza != stanza) return false;
+  if (object->kind == repo::ObjectKind::manifest) return object->owner == backup.label;
+  return object->kind == repo::ObjectKind::pack &&
+         std::any_of(backup.packs.begin(), backup.packs.end(), [&](const repo::PackRange& range) {
+           return range.backup == object->owner && range.first <= object->number &&
+                  object->number <= range.last;
+         });
+}
+
+}  // namespace
+
+std::optional<std::string> needs_one_of(const repo::BackupInfo& backup, const std::string& stanza,
+                                        std::span<const DamagedError> damaged) {
+  for (const DamagedError& error : damaged) {
+    if (needs(backup, stanza, error.object())) return error.message();
+  }
+  return std::nullopt;
+}
+
+bool is_news_of_prior(const DamagedError& error, const std::string& prior,
+                      const std::string& stanza, std::span<const DamagedError> met) {
+  const bool known = std::any_of(met.begin(), met.end(), [&](const DamagedError& one) {
+    return one.object() == error.object();
+  });
+  return !prior.empty() && !known && error.object().starts_with(repo::stanza_prefix(stanza));
+}
+
 }  // namespace pgcairn::engine

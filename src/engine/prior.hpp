@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/file_map.hpp>
 #include <pgcairn/repo/manifest.hpp>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,5 +63,15 @@ class PriorBackup {
 
 /// The size of the newest backup's cluster, for information: a full backup copies about as much.
 std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stanza);
+
+/// Why nothing can build on `backup`: it needs one of the objects that could not be read. Nothing
+/// when it needs none of them.
+std::optional<std::string> needs_one_of(const repo::BackupInfo& backup, const std::string& stanza,
+                                        std::span<const DamagedError> damaged);
+
+/// Is it about the backup `prior` (empty: none), and about no object that is in `met` already? Then
+/// it helps to build on another one.
+bool is_news_of_prior(const DamagedError& error, const std::string& prior,
+                      const std::string& stanza, std::span<const DamagedError> met);
 
 }  // namespace pgcairn::engine

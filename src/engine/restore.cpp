@@ -296,7 +296,19 @@ RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop
         return format("restoring backup {} to \"{}\"", plan.backup.label,
                       plan.data_directory.native());
       },
-      [&] { return RestoreRun(plan, progress, std::move(stop)).run(); });
+      [&] {
+        try {
+          return RestoreRun(plan, progress, std::move(stop)).run();
+        } catch (DamagedError& error) {
+          error.set_hint(
+              format("backup {} cannot be restored whole from repository \"{}\": restore another "
+                     "one with --set, or from another repository with --repo; \"pgcairn verify "
+                     "--level=full\" finds all that is damaged, and restores pass over it from "
+                     "then on",
+                     plan.backup.label, plan.repository->name()));
+          throw;
+        }
+      });
 }
 
 }  // namespace pgcairn::engine

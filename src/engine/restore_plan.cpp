@@ -193,7 +193,9 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
       check_directories(plan);
       freed.clear();
       return count(plan, freed, stop);
-    } catch (const DamagedError& error) {
+    } catch (DamagedError& error) {
+      if (error.hint().empty())
+        error.set_hint("restore another backup with --set; nothing was touched");
       if (!first) {
         first = std::current_exception();
         of_first = plan;

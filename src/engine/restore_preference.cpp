@@ -1,6 +1,7 @@
 #include "restore_preference.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>

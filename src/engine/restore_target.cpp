@@ -4,6 +4,7 @@
 #include "recovery_settings.hpp"
 #include "restore_preference.hpp"
 #include "wal_archive.hpp"
+#include "wal_trace.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -287,21 +288,66 @@ void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& a
   }
 }
 
-void add_notes(RestorePlan& plan, const WalArchive& archive,
-               std::span<const repo::BackupInfo> backups) {
+/// Is WAL missing that the archive was to have? Not so between backups that bring their own WAL, or
+/// where expire left only that.
+bool has_gap(const RestorePlan& plan) {
+  if (plan.wal.after_gap.empty()) return false;
+  bool unknown = false;
+  const auto backups =
+      plan.repository->backups(plan.stanza, [&](const DamagedError&) { unknown = true; });
+  return is_gap_of_archive(plan.wal, backups, unknown);
+}
+
+/// Recovery to the end of the archive would end at a gap in it, or rather, be stopped there by
+/// archive-get.
+void check_gap(RestorePlan& plan, bool gap) {
+  const WalReach& wal = plan.wal;
+  if (plan.options.type != RestoreType::latest || wal.after_gap.empty() ||
+      !accepted_gap(plan).empty())
+    return;
+  if (!gap) {
+    plan.options.accept_gap = wal.missing;
+    return;
+  }
+  throw UsageError(
+      format("the archive has a gap: {} is missing while {} is there, so recovery from backup {} "
+             "cannot go to the end",
+             wal.missing, wal.after_gap, plan.backup.label),
+      format("bring the segment back, from pg_wal of a server or another archive; or end before it "
+             "and give up what came after: --accept-gap={}; or restore a backup that was begun "
+             "after it",
+             wal.missing));
+}
+
+/// The server notices that it is consistent when it has read one more record, unless the last one
+/// was a transaction's (recoveryStopsAfter, recoveryStopsBefore, xlogrecovery.c). A backup of a
+/// standby may end where the archive ends; then recovery has to end at its last record by its LSN.
+void settle_immediate(RestorePlan& plan, WalArchive& archive) {
+  const repo::BackupInfo& backup = plan.backup;
+  const EndOfBackup end = archive.look_at_backup_end(plan.wal, backup);
+  if (end.is_followed) return;
+  if (end.last_record <= backup.start_lsn) {
+    throw UsageError(
+        format("the archive ends with backup {}, and no record follows at which recovery with "
+               "--type=immediate could end",
+               backup.label),
+        format("{}--type=default leads to the same state", kSwitchHint));
+  }
+  plan.way.stop_after = end.last_record;
+}
+
+void add_notes(RestorePlan& plan, const WalArchive& archive, bool gap) {
   const WalReach& wal = plan.wal;
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
-  const bool to_the_end =
-      plan.options.type == RestoreType::latest || plan.options.type == RestoreType::standby;
-  if (to_the_end && !wal.after_gap.empty() &&
-      !is_gap_of_archive(wal, backups, !plan.options.set.empty())) {
-    plan.notes.push_back(format("no WAL is kept from {} to before {}: recovery ends before it",
-                                wal.missing, wal.after_gap));
-  } else if (to_the_end && !wal.after_gap.empty()) {
+  const bool waits = plan.options.type == RestoreType::standby;
+  if ((waits || plan.options.type == RestoreType::latest) && !wal.after_gap.empty()) {
     plan.notes.push_back(
-        format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; recovery ends before it, "
-               "and what came after is lost to it",
-               wal.missing, wal.after_gap));
+        gap ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
+                     wal.after_gap,
+                     waits ? "the standby waits before it until it gets the segment, or streams"
+                           : "recovery ends before it, and what came after is lost to it")
+            : format("no WAL is kept from {} to before {}: recovery ends before it", wal.missing,
+                     wal.after_gap));
   }
   if (plan.options.type == RestoreType::none && !plan.options.isolated) {
     plan.notes.push_back(
@@ -339,7 +385,7 @@ void follow_way(RestorePlan& plan, WalArchive& archive, Progress& progress) {
         format("tablespaces made after the backup are looked for in the first {} of {} segments",
                names.size(), all));
   }
-  plan.way = {way.created(), way.before_created(), way.end(), {}};
+  plan.way = {way.created(), way.before_created(), way.end(), plan.way.stop_after};
   // A guarded copy cannot read the record that it would stop before.
   if (plan.options.isolated && plan.options.type == RestoreType::lsn &&
       way.stops_before_created() && way.last_record() >= backup.stop_lsn)
@@ -388,7 +434,10 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   if (type == RestoreType::time) check_time(plan, archives, found.backups);
   if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
   compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
-  add_notes(plan, archive, found.backups);
+  const bool gap = has_gap(plan);
+  check_gap(plan, gap);
+  if (type == RestoreType::immediate) settle_immediate(plan, archive);
+  add_notes(plan, archive, gap);
   doing([&] { return format("reading the WAL that leads to the target"); },
         [&] { follow_way(plan, archive, progress); });
   plan.all_repositories = repositories;

@@ -5,6 +5,7 @@
 #include "restore_databases.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/pack.hpp>
@@ -201,12 +202,47 @@ const repo::ManifestPack& RestoreWriter::pack_of(const RestoreBatch::Part& part)
   return *found;
 }
 
+/// Another repository whose marker is the same has the same manifest, and packs of the same bytes.
+bool RestoreWriter::has_same_backup(repo::Repository& repository) {
+  std::lock_guard lock(mutex_);
+  const auto [known, is_new] = same_.try_emplace(&repository, false);
+  if (!is_new) return known->second;
+  try {
+    repository.open();
+    const auto theirs = repository.find_backup(plan_.stanza, plan_.backup.label);
+    known->second = theirs && write_backup_info(*theirs) == write_backup_info(plan_.backup);
+  } catch (const Error& error) {
+    log_warn(format("repository \"{}\" is of no help: {}", repository.name(), error.message()));
+  }
+  return known->second;
+}
+
 /// `parts` are those of one pack.
 void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFiles& files,
                                Buffer& body, std::stop_token stop) {
+  try {
+    return write_pack_from(*plan_.repository, parts, files, body, stop);
+  } catch (const DamagedError& first) {
+    for (repo::Repository& other : plan_.all_repositories) {
+      if (&other == plan_.repository || !has_same_backup(other)) continue;
+      try {
+        write_pack_from(other, parts, files, body, stop);
+        log_warn(format("taken from repository \"{}\" instead: {}", other.name(), first.message()));
+        return;
+      } catch (const Error& error) {
+        log_warn(format("repository \"{}\" is of no help: {}", other.name(), error.message()));
+      }
+    }
+    throw;
+  }
+}
+
+void RestoreWriter::write_pack_from(repo::Repository& repository,
+                                    std::span<const RestoreBatch::Part> parts, OpenFiles& files,
+                                    Buffer& body, std::stop_token stop) {
   const repo::ManifestRef& ref = refs_[parts.front().ref];
   const repo::ManifestPack& pack = pack_of(parts.front());
-  PackFetcher fetcher(plan_.repository->driver(), plan_.repository->vault(),
+  PackFetcher fetcher(repository.driver(), repository.vault(),
                       repo::pack_key(plan_.stanza, ref.backup, pack.pack), pack, body);
   std::vector<FramePart> wanted = frame_parts(parts, ref.frame_bytes);
   const std::uint64_t all_bytes = total_bytes(wanted);

@@ -24,6 +24,7 @@ inline constexpr std::string_view kControlPath = "global/pg_control";
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
 /// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
 /// stands in its place; LocalTree has been there before, so that all of it is of the right type.
+/// A pack that is damaged is taken from another repository that has the same backup, aloud.
 class RestoreWriter {
  public:
   /// `refs` are the manifest's. All must outlive this.
@@ -52,6 +53,9 @@ class RestoreWriter {
   void write_batch();
   void write_pack(std::span<const RestoreBatch::Part> parts, OpenFiles& files, Buffer& body,
                   std::stop_token stop);
+  void write_pack_from(repo::Repository& repository, std::span<const RestoreBatch::Part> parts,
+                       OpenFiles& files, Buffer& body, std::stop_token stop);
+  bool has_same_backup(repo::Repository& repository);
   const repo::ManifestPack& pack_of(const RestoreBatch::Part& part) const;
 
   const RestorePlan& plan_;
@@ -64,6 +68,7 @@ class RestoreWriter {
   std::map<dev_t, Fd> file_systems_;
   std::mutex mutex_;  // of what follows
   RestoreResult result_;
+  std::map<const repo::Repository*, bool> same_;  // of those that were asked for the backup
 };
 
 }  // namespace pgcairn::engine

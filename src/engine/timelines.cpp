@@ -67,6 +67,16 @@ std::string Timelines::why_not(Timeline from, Lsn stop, Timeline to) const {
                 from, history->second.back().timeline, to_string(history->second.back().end));
 }
 
+Timeline Timelines::left_after(Timeline timeline, Lsn at) const {
+  for (const auto& [other, ancestors] : histories_) {
+    const bool went_on = std::any_of(
+        ancestors.begin(), ancestors.end(),
+        [&](const TimelineSpan& span) { return span.timeline == timeline && span.end >= at; });
+    if (went_on) return other;
+  }
+  return 0;
+}
+
 Timeline Timelines::latest_of_server(Timeline from) const {
   Timeline newest = from;
   while (histories_.contains(newest + 1)) ++newest;

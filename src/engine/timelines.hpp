@@ -29,6 +29,9 @@ class Timelines {
   /// Why `to` cannot be reached from there, as a sentence: "timeline 3 left timeline 1 at
   /// 0/5000060, before ...".
   std::string why_not(Timeline from, Lsn stop, Timeline to) const;
+  /// A timeline that left `timeline` at `at` or later, so that the log of `timeline` went on to
+  /// there; 0: none is known.
+  Timeline left_after(Timeline timeline, Lsn at) const;
   /// What a server looks for that is told "latest": the number after `from` are tried one by one
   /// (findNewestTimeLine, timeline.c), whether they descend from it or not.
   Timeline latest_of_server(Timeline from) const;

@@ -1,6 +1,7 @@
 #include "restore_roots.hpp"
 #include "verify_objects.hpp"
 #include "wal_archive.hpp"
+#include "wal_trace.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -28,10 +29,6 @@ bool contains(const std::vector<std::string>& labels, const std::string& label) 
   return std::find(labels.begin(), labels.end(), label) != labels.end();
 }
 
-void add_once(std::vector<std::string>& labels, const std::string& label) {
-  if (!contains(labels, label)) labels.push_back(label);
-}
-
 /// One run over one repository, step by step; what is wrong is collected, and ends nothing.
 class Verification {
  public:
@@ -48,6 +45,7 @@ class Verification {
   /// Level quick, and the objects of level full.
   void run() {
     if (!open()) return;
+    require_stanza();
     read_markers();
     read_clusters();
     read_records();
@@ -68,6 +66,8 @@ class Verification {
   using Histories = std::map<std::string, std::string>;  // content by key
   const Histories& histories() const { return histories_; }
   void compare_histories(const Verification& other);
+  /// There is no backup, and what else there is is not damaged.
+  bool is_empty() const { return result_.labels.empty() && result_.damages.empty(); }
   VerifiedRepository finish();
 
  private:
@@ -85,6 +85,7 @@ class Verification {
   };
 
   bool open();
+  void require_stanza();
   void read_markers();
   void read_clusters();
   void read_records();
@@ -146,6 +147,19 @@ bool Verification::open() {
     damaged(error, {});
     return false;
   }
+}
+
+/// Where nothing is, nothing can be good.
+void Verification::require_stanza() {
+  bool found = !repository_.backup_labels(stanza_).empty();
+  if (!found) {
+    repository_.driver().list(repo::cluster_prefix(stanza_),
+                              [&](const storage::Object&) { found = true; });
+  }
+  if (found) return;
+  throw MissingError(
+      format("there is no stanza \"{}\" in repository \"{}\"", stanza_, repository_.name()),
+      "check --stanza; \"pgcairn info\" lists the stanzas");
 }
 
 void Verification::read_markers() {
@@ -318,6 +332,13 @@ void Verification::follow_wal(const repo::BackupInfo& backup,
   const bool needed = missing->number <= last->number;
   if (!needed && reach.after_gap.empty()) return;
   if (!missing_.insert(reach.missing + (needed ? backup.label : "")).second) return;
+  if (!needed && !is_gap_of_archive(reach, backups_, !options_.set.empty())) {
+    result_.notes.push_back(
+        format("no WAL is kept from {} to before {}, where one backup ends and another begins: no "
+               "moment between them can be restored",
+               reach.missing, reach.after_gap));
+    return;
+  }
   if (needed) {
     damaged(key_of(reach.missing), "the WAL segment is missing, and the backup needs it",
             {backup.label});
@@ -500,36 +521,6 @@ VerifiedRepository Verification::finish() {
 
 }  // namespace
 
-std::string first_object(std::span<const repo::Record> records, std::size_t backups) {
-  for (auto record = records.rbegin(); record != records.rend(); ++record) {
-    const auto* const run = std::get_if<repo::VerifyRecord>(&record->content);
-    if (run == nullptr || run->level != "full") continue;
-    if (!run->next.empty()) return run->next;
-    // All were opened, and not those of one backup alone.
-    if (run->all && (run->backups.size() > 1 || backups <= 1)) return {};
-  }
-  return {};
-}
-
-repo::VerifyRecord record_of(const VerifiedRepository& result, const VerifyOptions& options) {
-  repo::VerifyRecord record;
-  record.level = options.level == VerifyLevel::full ? "full" : "quick";
-  record.all = options.sample_percent >= 100 && result.next.empty();
-  record.backups = result.labels;
-  record.damage_count = result.damages.size();
-  for (const Damage& damage : result.damages) {
-    for (const std::string& label : damage.backups) add_once(record.damaged, label);
-    if (record.damages.size() < repo::kMostDamagesRecorded)
-      record.damages.push_back(
-          format("{} at {}: {}", damage.object, damage.offset_bytes, damage.cause));
-  }
-  std::sort(record.damaged.begin(), record.damaged.end());
-  record.bytes_read = result.bytes_read;
-  record.seconds = result.seconds;
-  record.next = result.next;
-  return record;
-}
-
 bool VerifyResult::damaged() const {
   return std::any_of(repositories.begin(), repositories.end(),
                      [](const VerifiedRepository& one) { return !one.damages.empty(); });
@@ -572,6 +563,13 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
       std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run == nullptr; });
   if (locked && none) std::rethrow_exception(locked);
   if (missing && missing_in == repositories.size()) std::rethrow_exception(missing);
+  const bool nothing = std::all_of(
+      runs.begin(), runs.end(), [](const auto& run) { return run == nullptr || run->is_empty(); });
+  if (nothing && !none) {
+    throw MissingError(
+        format("there is nothing to verify: no repository has a backup of stanza \"{}\"", stanza),
+        "\"pgcairn info\" tells what is there; where backups should be, they are gone");
+  }
   for (const auto& one : runs) {
     for (const auto& other : runs) {
       if (one && other && one != other) one->compare_histories(*other);

@@ -22,6 +22,10 @@ bool contains(const std::vector<std::string>& sorted, const std::string& name) {
   return std::binary_search(sorted.begin(), sorted.end(), name);
 }
 
+Timeline timeline_of(const std::string& segment) {
+  return static_cast<Timeline>(parse_u64(segment.substr(0, 8), 16).value_or(0));
+}
+
 Lsn start_of(const std::string& name, std::uint64_t segment_bytes) {
   return Lsn{parse_wal_segment_name(name.substr(0, 24), segment_bytes)->number * segment_bytes};
 }
@@ -127,11 +131,24 @@ ArchivedNames WalArchive::names() const {
           }};
 }
 
+/// A timeline that goes on from the missing segment's end shows that there is a gap, though it is
+/// not followed. Its first segment; empty for none.
+std::string WalArchive::first_of(Timeline timeline, std::uint64_t segment_bytes) const {
+  if (timeline == 0) return {};
+  return names().first(wal_segment_name({timeline, 0}, segment_bytes),
+                       wal_segment_name({timeline + 1, 0}, segment_bytes));
+}
+
 WalReach WalArchive::reach(const repo::BackupInfo& backup,
                            const std::vector<TimelineSpan>& path) const {
   const std::uint64_t bytes = backup.wal_segment_bytes;
   WalReach reach = trace_wal(names(), path, number_of(backup.wal_start, bytes), bytes);
   // The restore puts it into pg_wal.
+  if (reach.after_gap.empty()) {
+    const Lsn end{start_of(reach.missing, bytes).value + bytes};
+    reach.after_gap = first_of(timelines_.left_after(timeline_of(reach.missing), end), bytes);
+    if (!reach.after_gap.empty()) reach.partial.clear();
+  }
   if (!reach.partial.empty()) reach.end = Lsn{start_of(reach.missing, bytes).value + bytes};
   return reach;
 }
@@ -155,6 +172,30 @@ std::map<Timeline, TimelineWal> WalArchive::timeline_wal() const {
     for (const std::string& name : one.wal.partials) note_archived(wal, name);
   }
   return wal;
+}
+
+EndOfBackup WalArchive::look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup) {
+  EndOfBackup end;
+  postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
+    if (record.start >= reach.end) return;
+    if (record.start >= backup.stop_lsn) {
+      end.is_followed = true;
+    } else {
+      end.last_record = std::max(end.last_record, record.start);
+    }
+  });
+  const std::uint64_t bytes = backup.wal_segment_bytes;
+  std::vector<std::string> names = segments_of(reach, bytes);
+  if (!reach.partial.empty()) names.push_back(reach.partial);
+  std::size_t looked_at = 0;
+  for (const std::string& name : names) {
+    const Lsn start = start_of(name, bytes);
+    // The record may have begun in the segment before.
+    if (start.value + 2 * bytes < backup.stop_lsn.value) continue;
+    if (end.is_followed || ++looked_at > kMostLookedAt) break;
+    reader.read(read(name), start);
+  }
+  return end;
 }
 
 Found WalArchive::search(const RestoreOptions& options, const repo::BackupInfo& backup,

@@ -16,6 +16,12 @@
 
 namespace pgcairn::engine {
 
+/// Where the WAL that makes a backup consistent ends.
+struct EndOfBackup {
+  Lsn last_record;           // begins there; 0: not found
+  bool is_followed = false;  // by another whole record
+};
+
 /// The archived WAL of one cluster, in all repositories together.
 class WalArchive {
  public:
@@ -42,6 +48,8 @@ class WalArchive {
                    const std::function<bool(std::size_t)>& go_on);
   /// What is archived of each timeline, in all repositories together.
   std::map<Timeline, TimelineWal> timeline_wal() const;
+  /// Looks at the record that ends the backup, and for one after it.
+  EndOfBackup look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup);
   /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?
   Found search(const RestoreOptions& options, const repo::BackupInfo& backup,
                const std::vector<TimelineSpan>& path);
@@ -58,6 +66,7 @@ class WalArchive {
     repo::WalListing wal;
   };
   std::vector<std::string> holders(const std::string& file) const;
+  std::string first_of(Timeline timeline, std::uint64_t segment_bytes) const;
   void read_histories();
 
   std::string stanza_;

@@ -13,9 +13,10 @@ const char* const kOtherLifeHint =
     "state without a new timeline (a volume or snapshot that was rolled back, restore "
     "--type=none), or a copy of it archives here too, or an old primary came back after a "
     "promotion. A copy takes archive_mode=off or a stanza of its own; an old primary is rebuilt as "
-    "a standby (restore --type=standby, or pg_rewind); a cluster that went back and is to go on "
-    "needs a stanza of its own, or a new timeline (stop it, create standby.signal, start it, "
-    "pg_ctl promote), and then a full backup";
+    "a standby (restore --type=standby, or pg_rewind). A cluster that went back and is to go on "
+    "takes a stanza of its own (stanza-create, then a full backup), or goes on in a new timeline: "
+    "stop it, rename what is left of the old one in pg_wal/archive_status from .ready to .done, "
+    "create standby.signal, start it, pg_ctl promote, and back up";
 
 namespace {
 

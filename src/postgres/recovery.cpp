@@ -15,6 +15,10 @@ constexpr std::string_view kRecoverySettings[] = {
     "primary_slot_name", "recovery_min_apply_delay", "promote_trigger_file",
 };
 
+constexpr std::string_view kTargetSettings[] = {"recovery_target", "recovery_target_lsn",
+                                                "recovery_target_name", "recovery_target_time",
+                                                "recovery_target_xid"};
+
 bool is_recovery_setting(std::string_view name) {
   if (name.starts_with("recovery_target")) return true;
   return std::find(std::begin(kRecoverySettings), std::end(kRecoverySettings), name) !=
@@ -57,6 +61,15 @@ std::string quote(std::string_view value) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> target_settings() {
+  return kTargetSettings;
+}
+
+bool is_target_setting(std::string_view name) {
+  return std::find(std::begin(kTargetSettings), std::end(kTargetSettings), name) !=
+         std::end(kTargetSettings);
+}
 
 std::string recovery_auto_conf(std::string_view existing, const Settings& settings,
                                std::string_view comment) {

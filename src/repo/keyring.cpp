@@ -114,13 +114,19 @@ DataKey new_data_key() {
   return std::make_shared<const crypto::SecretBytes>(std::move(key));
 }
 
-std::vector<KeySlot> read_slots(storage::Driver& driver, std::string_view repository_id) {
+std::vector<KeySlot> read_slots(storage::Driver& driver, std::string_view repository_id,
+                                const std::function<void(const DamagedError&)>& damaged) {
   std::vector<std::string> keys;
   driver.list(kSlotsPrefix, [&](const storage::Object& object) { keys.push_back(object.key); });
   std::vector<KeySlot> slots;
   for (const std::string& key : keys) {
-    if (const auto json = get_document(driver, Vault(repository_id), key))
-      slots.push_back(read_slot(*json, key));
+    try {
+      if (const auto json = get_document(driver, Vault(repository_id), key))
+        slots.push_back(read_slot(*json, key));
+    } catch (const DamagedError& error) {
+      if (!damaged) throw;
+      damaged(error);
+    }
   }
   return slots;
 }

@@ -80,7 +80,11 @@ std::string wal_prefix(std::string_view stanza, std::string_view cluster) {
 
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file) {
   if (file.ends_with(".history")) return format("{}{}", wal_prefix(stanza, cluster), file);
-  return format("{}{}/{}", wal_prefix(stanza, cluster), file.substr(0, 16), file);
+  return format("{}{}/{}", wal_prefix(stanza, cluster), wal_folder(file), file);
+}
+
+std::string_view wal_folder(std::string_view file) {
+  return file.substr(0, 16);
 }
 
 std::string lease_prefix(std::string_view stanza) {
@@ -106,6 +110,10 @@ std::string record_key(std::string_view stanza, std::string_view name) {
 bool tells_of_repository(std::string_view key) {
   return key == kRepositoryKey || key.starts_with(kClustersPrefix) ||
          key.starts_with(kRecordsPrefix) || key.starts_with(kSlotsPrefix);
+}
+
+bool is_lease(std::string_view key) {
+  return key.starts_with(kLeasesPrefix);
 }
 
 bool is_document(std::string_view key) {

@@ -27,13 +27,28 @@ std::string holder_in(std::string_view json, const std::string& key) {
 
 }  // namespace
 
+namespace {
+
+std::string last_document(Repository& repository, const std::string& stanza) {
+  std::string key;
+  repository.driver().list(lease_prefix(stanza),
+                           [&](const storage::Object& object) { key = object.key; });
+  return key;
+}
+
+std::optional<std::uint32_t> number_of(const std::string& key, const std::string& stanza) {
+  const auto number = parse_u64(document_name(key, lease_prefix(stanza)));
+  if (!number || *number >= kMostNumber) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
+}  // namespace
+
 std::optional<LeaseState> read_lease(Repository& repository, const std::string& stanza) {
   std::string last_key;
   std::optional<std::string> json;
   for (int attempt = 0; !json; ++attempt) {
-    last_key.clear();
-    repository.driver().list(lease_prefix(stanza),
-                             [&](const storage::Object& object) { last_key = object.key; });
+    last_key = last_document(repository, stanza);
     if (last_key.empty()) return std::nullopt;
     json = get_document(repository.driver(), repository.vault(), last_key);
     // Its holder has written a newer one in between: that one is listed now.
@@ -43,16 +58,15 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   JsonDocument document(last_key);
   const JsonValue root = document.parse(*json);
   LeaseState state;
-  const auto number = parse_u64(document_name(last_key, lease_prefix(stanza)));
+  const auto number = number_of(last_key, stanza);
   const auto since = parse_utc(root["since"].string());
   const auto time = parse_utc(root["time"].string());
   const std::uint64_t seconds = root["seconds"].u64();
-  if (!number || *number >= kMostNumber || !since || !time || seconds < 1 ||
-      seconds > kMostSeconds) {
+  if (!number || !since || !time || seconds < 1 || seconds > kMostSeconds) {
     throw DamagedError(last_key, 0, "the lease is not understood",
                        "no run of this program wrote it: find out who did, then remove it");
   }
-  state.number = static_cast<std::uint32_t>(*number);
+  state.number = *number;
   state.holder = root["holder"].string();
   state.held = root["state"].string() == "held";
   state.operation = root["operation"].string();
@@ -103,7 +117,12 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
 
 /// The last document of a lease that may be taken.
 std::optional<LeaseState> Lease::wait_until_free(Clock& clock, const std::stop_token& stop) {
-  const auto state = read_lease(repository_, stanza_);
+  std::optional<LeaseState> state;
+  try {
+    state = read_lease(repository_, stanza_);
+  } catch (const storage::UnreadableError& error) {
+    return watch_unreadable(error, clock, stop);
+  }
   // A process that has ended will not write again: no need to wait until its lease runs out.
   if (!state || !state->held || has_ended(state->process)) return state;
   const auto age = clock.now() - state->time;
@@ -132,6 +151,28 @@ std::optional<LeaseState> Lease::watch(const LeaseState& seen, Clock& clock,
     throw error;
   }
   return seen;
+}
+
+/// A holder that lives writes the next document; one that was given back stays the last.
+std::optional<LeaseState> Lease::watch_unreadable(const storage::UnreadableError& error,
+                                                  Clock& clock, const std::stop_token& stop) {
+  const milliseconds enough = std::chrono::duration_cast<milliseconds>(valid_for_) / 2;
+  const milliseconds pause = std::min(enough / 4, milliseconds(5000)) + milliseconds(1);
+  const auto number = number_of(error.object(), stanza_);
+  if (!number) throw error;
+  log_warn(format("{}; watching the lease for {} s to see whether somebody holds it",
+                  error.message(),
+                  std::chrono::duration_cast<std::chrono::seconds>(enough).count()));
+  for (milliseconds watched{0}; watched < enough; watched += pause) {
+    clock.sleep(pause, stop);
+    if (last_document(repository_, stanza_) == error.object()) continue;
+    const auto state = read_lease(repository_, stanza_);
+    if (state && state->held) throw held_by(*state);
+    return state;
+  }
+  LeaseState dead;
+  dead.number = *number;
+  return dead;
 }
 
 LockedError Lease::held_by(const LeaseState& state) const {

@@ -23,15 +23,6 @@ bool is_cluster_wal(const std::string& folder) {
   return parts.size() == 4 && parts[1] == "wal";  // the last one is empty
 }
 
-std::optional<Cluster> parse_cluster(std::string_view id) {
-  const std::size_t dash = id.find('-');
-  if (dash == std::string_view::npos) return std::nullopt;
-  const auto version = parse_u64(id.substr(0, dash));
-  const auto system_id = parse_u64(id.substr(dash + 1));
-  if (!version || *version > 1000 || !system_id) return std::nullopt;
-  return Cluster{*system_id, static_cast<int>(*version)};
-}
-
 bool read_document(Repository& repository, const std::string& key, const Sink& sink) {
   // The repository's own document is not bound to the id that it tells.
   const auto json = key == kRepositoryKey
@@ -123,7 +114,7 @@ bool read_content(Repository& repository, const std::string& key, const Sink& si
     case ObjectKind::wal:
       break;
   }
-  const auto cluster = parse_cluster(parsed->owner);
+  const auto cluster = parse_cluster_id(parsed->owner);
   return cluster && repository.get_wal(parsed->stanza, *cluster, parsed->file, sink);
 }
 

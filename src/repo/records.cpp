@@ -153,6 +153,11 @@ std::string_view kind_of(const RecordContent& content) {
   return kKinds[content.index()];
 }
 
+std::string_view record_kind(std::string_view name) {
+  const std::string_view kind = kind_in(name);
+  return is_kind(kind) ? kind : std::string_view();
+}
+
 std::string add_record(Repository& repository, const std::string& stanza,
                        const RecordContent& content) {
   const Timestamp time = now();

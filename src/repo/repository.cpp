@@ -1,5 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/document.hpp>
@@ -7,6 +8,7 @@
 #include <pgcairn/repo/key_cache.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/repository.hpp>
+#include <pgcairn/storage/unreadable_error.hpp>
 
 #include <algorithm>
 
@@ -31,6 +33,15 @@ std::string cluster_id(const Cluster& cluster) {
   return format("{}-{}", cluster.pg_version, cluster.system_id);
 }
 
+std::optional<Cluster> parse_cluster_id(std::string_view id) {
+  const std::size_t dash = id.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const auto version = parse_u64(id.substr(0, dash));
+  const auto system_id = parse_u64(id.substr(dash + 1));
+  if (!version || *version > 1000 || !system_id) return std::nullopt;
+  return Cluster{*system_id, static_cast<int>(*version)};
+}
+
 Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver, KeySettings keys,
                        std::shared_ptr<storage::Fence> fence)
     : name_(std::move(name)),
@@ -48,6 +59,29 @@ void Repository::open() {
                "settings out of [repo.{}] and write encryption = \"none\"",
                name_));
   }
+}
+
+std::optional<std::string> Repository::replaced_by() {
+  const auto json = get_document(*driver_, Vault(""), std::string(kRepositoryKey));
+  if (!json) return "";
+  JsonDocument document{std::string(kRepositoryKey)};
+  std::string now_there(document.parse(*json)["id"].string());
+  if (now_there == id()) return std::nullopt;
+  return now_there;
+}
+
+void Repository::refuse_replaced(const std::string& other) const {
+  if (other.empty()) {
+    throw Error(format("the repository in {}, with id {}, is gone", driver_->describe(), id()),
+                "bring it back, or make a new one with \"pgcairn stanza-create\"");
+  }
+  throw Error(format("the repository in {} was made again: its id was {}, and is {}",
+                     driver_->describe(), id(), other),
+              "try again: what is stored from now on is for the new one");
+}
+
+void Repository::require_unchanged() {
+  if (const auto other = replaced_by()) refuse_replaced(*other);
 }
 
 bool Repository::identify() {
@@ -91,8 +125,12 @@ DataKey Repository::unlock() {
   if (!keys_.cache.empty()) {
     if (DataKey key = cache.find(id(), secret)) return key;
   }
-  const auto slots = read_slots(*driver_, id());
+  // One slot that is damaged is no reason not to use another.
+  std::optional<DamagedError> unread;
+  const auto slots = read_slots(*driver_, id(), [&](const DamagedError& error) { unread = error; });
   const auto opened = open_slots(slots, id(), secret);
+  if (unread && opened) log_warn(format("a key slot is passed over: {}", unread->message()));
+  if (unread && !opened) throw *unread;
   if (!opened) {
     throw KeyError(format("repository \"{}\" is encrypted, and what {} gives opens none of its key "
                           "slots, which are {}",
@@ -174,7 +212,15 @@ std::vector<Cluster> Repository::clusters(const std::string& stanza) {
                 [&](const storage::Object& object) { keys.push_back(object.key); });
   std::vector<Cluster> clusters;
   for (const std::string& key : keys) {
-    const auto json = get_document(*driver_, vault_, key);
+    std::optional<std::string> json;
+    try {
+      json = get_document(*driver_, vault_, key);
+    } catch (const storage::UnreadableError&) {
+      const auto named = parse_cluster_id(document_name(key, cluster_prefix(stanza)));
+      if (!named) throw;
+      clusters.push_back(*named);  // the name says all that the document would
+      continue;
+    }
     if (!json) continue;  // removed since it was listed
     JsonDocument document(key);
     const JsonValue root = document.parse(*json);
@@ -246,6 +292,7 @@ std::vector<BackupInfo> Repository::backups(
 }
 
 void Repository::write_backup(const std::string& stanza, const BackupInfo& info) {
+  require_unchanged();
   put_document(*driver_, vault_, marker_key(stanza, info.label), write_backup_info(info),
                storage::IfExists::fail);
 }
@@ -302,18 +349,47 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
     frames.append(raw, as_bytes(about), body);
     about.clear();
   }
-  if (driver_->put(key, body, storage::IfExists::keep)) return true;
+  if (driver_->put(key, body, storage::IfExists::keep)) {
+    require_kept(key);
+    return true;
+  }
 
   SameBytes compare(content);
-  if (!get_wal(stanza, cluster, file, [&](Bytes piece) { compare.add(piece); })) {
-    throw TransientError(format("\"{}\" was in the way and is gone", key));
+  try {
+    if (!get_wal(stanza, cluster, file, [&](Bytes piece) { compare.add(piece); }))
+      throw TransientError(format("\"{}\" was in the way and is gone", key));
+  } catch (const storage::UnreadableError&) {
+    throw;  // it may be whole, and needed
+  } catch (DamagedError& error) {
+    error.set_hint(
+        format("this object stands where {} belongs, and this repository cannot read it: a "
+               "repository that was here before stored it, or it has changed since. Nobody needs "
+               "it as it is: remove \"{}\" from {}, and the next try stores the segment; where "
+               "the store keeps it for a time, make a new repository at another place",
+               file, key, driver_->describe()));
+    throw;
   }
-  if (compare.same()) return false;
+  if (compare.same()) {
+    require_unchanged();  // else it is the same only for the repository that was here before
+    return false;
+  }
   throw ConflictError(
       format("\"{}\" is archived already with other content; it was not touched", file),
       "two clusters archive into this stanza (a clone, or an old primary that came back): give "
       "each a stanza of its "
       "own, or take archive_command from the one that is not the primary");
+}
+
+/// What was stored just now for a repository that is another one by now would stand in the way of
+/// its owner. It is nobody's yet: nobody was told that it is there.
+void Repository::require_kept(const std::string& key) {
+  const auto other = replaced_by();
+  if (!other) return;
+  doing([&] { return format("removing \"{}\" again, which was stored meanwhile", key); },
+        [&] {
+          driver_->remove({&key, 1});
+        });
+  refuse_replaced(*other);
 }
 
 bool Repository::get_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
@@ -364,6 +440,40 @@ WalListing Repository::list_wal(const std::string& stanza, const Cluster& cluste
     if (kind == WalFileKind::partial) listing.partials.push_back(std::move(file));
   });
   return listing;
+}
+
+namespace {
+
+constexpr std::size_t kTimelineDigits = 8;  // of the name of a segment, or a folder of segments
+
+}  // namespace
+
+std::string Repository::next_wal(const std::string& stanza, const Cluster& cluster,
+                                 const std::string& segment) {
+  const std::string prefix = wal_prefix(stanza, cluster_id(cluster));
+  const std::string timeline = segment.substr(0, kTimelineDigits);
+  const std::string_view own = wal_folder(segment);
+  std::string first;
+  for (const std::string& folder : driver_->folders(prefix)) {
+    if (!folder.starts_with(timeline) || folder < own) continue;
+    driver_->list(format("{}{}/", prefix, folder), [&](const storage::Object& object) {
+      std::string file = object.key.substr(object.key.rfind('/') + 1);
+      if (!first.empty() || file <= segment || wal_file_kind(file) != WalFileKind::segment) return;
+      first = std::move(file);
+    });
+    if (!first.empty()) break;
+  }
+  return first;
+}
+
+Timeline Repository::newest_wal_timeline(const std::string& stanza, const Cluster& cluster) {
+  Timeline newest = 0;
+  for (const std::string& folder : driver_->folders(wal_prefix(stanza, cluster_id(cluster)))) {
+    const auto timeline = parse_u64(folder.substr(0, kTimelineDigits), 16);
+    if (timeline && *timeline <= UINT32_MAX)
+      newest = std::max(newest, static_cast<Timeline>(*timeline));
+  }
+  return newest;
 }
 
 }  // namespace pgcairn::repo

@@ -1,3 +1,4 @@
+#include "posix_reserve.hpp"
 #include "posix_system.hpp"
 
 #include <pgcairn/common/account.hpp>
@@ -5,6 +6,7 @@
 #include <pgcairn/storage/drivers.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <set>
@@ -24,9 +26,14 @@ constexpr std::size_t kMostReadyDirectories = 4096;
 
 class Posix final : public Driver {
  public:
-  explicit Posix(const fs::path& root) : root_(root.has_filename() ? root : root.parent_path()) {}
+  Posix(const fs::path& root, const UsesReserve& uses_reserve)
+      : root_(root.has_filename() ? root : root.parent_path()),
+        reserve_(root_),
+        uses_reserve_(uses_reserve) {}
 
-  std::string describe() const override { return format("directory \"{}\"", root_.native()); }
+  std::string describe() const override {
+    return format("directory \"{}\"", root_.path().native());
+  }
   Features features() const override {
     return {.create_only = true, .strong_listing = true, .connections = 8};
   }
@@ -43,17 +50,17 @@ class Posix final : public Driver {
   decltype(auto) at_border(Action&& action);
   [[noreturn]] void rethrow(const SystemError& error) const;
 
-  fs::path path_of(std::string_view key) const { return root_ / key; }
-  void note_root();
-  void check_root();
-  [[noreturn]] void blocked(std::string_view verb, const fs::path& path) const;
-  std::optional<struct stat> examine(const fs::path& path, int flags = 0) const;
+  [[noreturn]] void blocked(std::string_view verb, const fs::path& below) const;
+  bool hold_root();
+  std::optional<struct stat> examine(const fs::path& below, int flags = 0) const;
 
   void make_ready(const fs::path& directory);
   bool make_one_ready(const fs::path& directory);
   void forget_ready();
   bool is_taken(const fs::path& target) const;
+  void make_root();
   bool publish(const fs::path& target, Bytes body);
+  bool publish_with_reserve(std::string_view key, Bytes body);
   std::optional<bool> try_publish(const fs::path& target, Bytes body);
 
   std::optional<std::vector<Entry>> entries_of(const fs::path& directory);
@@ -62,11 +69,14 @@ class Posix final : public Driver {
   void remove_one(const std::string& key, std::set<fs::path>& touched);
   fs::path prune(const fs::path& directory);
 
-  fs::path root_;
+  // Paths are those below the root.
+  Root root_;
+  Reserve reserve_;
+  const UsesReserve uses_reserve_;
   std::mutex ready_mutex_;    // held while directories are made and synced: others wait for that
   std::set<fs::path> ready_;  // directories whose names are durable
-  std::mutex seen_mutex_;
-  std::optional<std::pair<dev_t, ino_t>> seen_;  // the root, once it was there
+  // Once the medium has failed, what is asked for is read from it, and not from memory.
+  std::atomic<bool> medium_failed_ = false;
 };
 
 /// Turns what the system says into what the contract says.
@@ -83,12 +93,12 @@ void Posix::rethrow(const SystemError& error) const {
   const int number = error.error_number();
   std::string hint = error.hint();
   if (number == ENOSPC || number == EDQUOT) {
-    hint = format("free space under \"{}\" or keep fewer backups", root_.native());
+    hint = format("free space under \"{}\" or keep fewer backups", root_.path().native());
   } else if (number == EACCES || number == EPERM) {
     hint = format("the user that runs pgcairn needs to read and write everything below \"{}\"",
-                  root_.native());
+                  root_.path().native());
   } else if (number == EROFS) {
-    hint = format("mount the file system of \"{}\" for writing", root_.native());
+    hint = format("mount the file system of \"{}\" for writing", root_.path().native());
   }
   const auto with_context = [&](auto changed) {
     for (const std::string& line : error.context()) changed.add_context(line);
@@ -100,41 +110,33 @@ void Posix::rethrow(const SystemError& error) const {
   throw changed;
 }
 
-/// Remembers which directory the root is, so that check_root() can tell.
-void Posix::note_root() {
-  std::lock_guard lock(seen_mutex_);
-  if (seen_) return;
-  if (const auto status = status_of(root_)) seen_.emplace(status->st_dev, status->st_ino);
-}
-
-/// Absent is certain only in the directory that we know.
-void Posix::check_root() {
-  std::lock_guard lock(seen_mutex_);
-  if (!seen_) return;
-  const auto status = status_of(root_);
-  if (status && std::pair(status->st_dev, status->st_ino) == *seen_) return;
-  throw Error(
-      format("cannot rely on \"{}\": it is no longer the directory that it was", root_.native()),
-      "mount the file system of the repository again");
-}
-
-void Posix::blocked(std::string_view verb, const fs::path& path) const {
-  fs::path part = root_;
-  const fs::path rest = path.lexically_relative(root_);
-  for (auto name = rest.begin(); name != rest.end(); ++name) {
-    const auto status = status_of(part);
+/// `below` is in the way of a longer path, or a part of it is.
+void Posix::blocked(std::string_view verb, const fs::path& below) const {
+  fs::path part;
+  for (const fs::path& name : below) {
+    const auto status = status_of(root_, part);
     if (status && !S_ISDIR(status->st_mode)) break;
-    part /= *name;
+    part /= name;
   }
-  throw Error(
-      format("cannot {} \"{}\": \"{}\" is not a directory", verb, path.native(), part.native()));
+  throw Error(format("cannot {} \"{}\": \"{}\" is not a directory", verb,
+                     root_.whole(below).native(), root_.whole(part).native()));
 }
 
-std::optional<struct stat> Posix::examine(const fs::path& path, int flags) const {
+/// False: there is no root, and so there is nothing.
+bool Posix::hold_root() {
   try {
-    return status_of(path, flags);
+    return root_.hold();
   } catch (const SystemError& error) {
-    if (error.error_number() == ENOTDIR) blocked("examine", path);
+    if (error.error_number() != ENOTDIR) throw;
+    throw Error(format("cannot use \"{}\": it is not a directory", root_.path().native()));
+  }
+}
+
+std::optional<struct stat> Posix::examine(const fs::path& below, int flags) const {
+  try {
+    return status_of(root_, below, flags);
+  } catch (const SystemError& error) {
+    if (error.error_number() == ENOTDIR) blocked("examine", below);
     throw;
   }
 }
@@ -142,50 +144,57 @@ std::optional<struct stat> Posix::examine(const fs::path& path, int flags) const
 // --- put
 // ------------------------------------------------------------------------------------------
 
+/// The root alone is reached by its name, until it is held.
+void Posix::make_root() {
+  const fs::path& root = root_.path();
+  const fs::path parent = root.has_parent_path() ? root.parent_path() : fs::path(".");
+  while (!hold_root()) {
+    if (::mkdir(root.c_str(), kDirectoryMode) == 0) {
+      fsync_directory(parent);
+    } else if (errno != EEXIST || !hold_root()) {  // a link to nothing exists, and is no directory
+      const int error_number = errno;
+      throw SystemError(
+          format("cannot create \"{}\"", root.native()), error_number,
+          error_number == ENOENT
+              ? format("make \"{}\" first, or mount what belongs there", parent.native())
+              : std::string());
+    }
+  }
+}
+
 /// Makes `directory` and what is missing above it up to the root, all durable.
 void Posix::make_ready(const fs::path& directory) {
   std::lock_guard lock(ready_mutex_);
-  if (ready_.contains(directory)) return;
+  make_root();
   if (ready_.size() >= kMostReadyDirectories) ready_.clear();
-  std::vector<fs::path> missing;
-  for (fs::path at = directory; !ready_.contains(at); at = at.parent_path()) {
-    missing.push_back(at);
-    if (at == root_) break;
-  }
-  for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+  fs::path at;
+  for (const fs::path& name : directory) {
+    at /= name;
+    if (ready_.contains(at)) continue;
     // False: what is above it was pruned meanwhile. The caller finds no directory and comes again.
-    if (!make_one_ready(*at)) {
-      ready_.clear();
-      return;
-    }
-    ready_.insert(*at);
+    if (!make_one_ready(at)) return ready_.clear();
+    ready_.insert(at);
   }
 }
 
 bool Posix::make_one_ready(const fs::path& directory) {
-  const fs::path parent = directory.has_parent_path() ? directory.parent_path() : fs::path(".");
-  const bool is_root = directory == root_;
+  const fs::path parent = directory.parent_path();
   if (const auto status = examine(directory)) {
     if (!S_ISDIR(status->st_mode)) blocked("write below", directory / "");
-    // An old root belongs to the administrator, whose directory above it may be closed to us.
-    if (!is_young_directory(directory) || is_root) return true;
-  } else if (::mkdir(directory.c_str(), kDirectoryMode) == 0) {
-    // Above the root is no directory of a repository, whose owner would say anything.
-    if (!is_root) {
-      const auto made = open_if_exists(directory, O_RDONLY | O_DIRECTORY);
-      if (!made || !give_to_owner_of(parent, *made, directory)) return false;
-    }
+    if (!is_young_directory(root_, directory)) return true;
+  } else if (::mkdirat(root_.fd(), directory.c_str(), kDirectoryMode) == 0) {
+    const auto made = open_if_exists(root_, directory, O_RDONLY | O_DIRECTORY);
+    const auto above = status_of(root_, parent);
+    if (!made || !above) return false;
+    give_to_owner(*above, *made, root_.whole(directory));
   } else if (errno != EEXIST) {
     const int error_number = errno;
-    if (error_number == ENOENT && !is_root) return false;
+    if (error_number == ENOENT) return false;
     if (error_number == ENOTDIR) blocked("create", directory);
-    throw SystemError(
-        format("cannot create \"{}\"", directory.native()), error_number,
-        error_number == ENOENT
-            ? format("make \"{}\" first, or mount what belongs there", parent.native())
-            : std::string());
+    throw SystemError(format("cannot create \"{}\"", root_.whole(directory).native()),
+                      error_number);
   }
-  return sync_directory_if_exists(parent);
+  return sync_directory_if_exists(root_, parent);
 }
 
 void Posix::forget_ready() {
@@ -198,9 +207,11 @@ bool Posix::is_taken(const fs::path& target) const {
   const auto status = examine(target, AT_SYMLINK_NOFOLLOW);
   if (!status) return false;
   const auto behind = S_ISLNK(status->st_mode) ? examine(target) : status;
-  if (!behind) throw Error(format("cannot write \"{}\": it is a link to nothing", target.native()));
+  if (!behind)
+    throw Error(
+        format("cannot write \"{}\": it is a link to nothing", root_.whole(target).native()));
   if (S_ISDIR(behind->st_mode))
-    throw Error(format("cannot write \"{}\": it is a directory", target.native()));
+    throw Error(format("cannot write \"{}\": it is a directory", root_.whole(target).native()));
   return true;
 }
 
@@ -211,18 +222,19 @@ std::optional<bool> Posix::try_publish(const fs::path& target, Bytes body) {
   // Who made an object may have died before its name was durable. Whoever relies on it (a WAL
   // segment pushed again) syncs it once more.
   const auto exists = [&]() -> std::optional<bool> {
-    return sync_directory_if_exists(directory) ? std::optional(false) : std::nullopt;
+    return sync_directory_if_exists(root_, directory) ? std::optional(false) : std::nullopt;
   };
   if (is_taken(target)) return exists();
 
-  auto file = Unfinished::create(directory, kFileMode);
+  auto file = Unfinished::create(root_, directory, kFileMode);
   if (!file) return std::nullopt;
-  write_all(file->fd(), body, target);
-  fsync_file(file->fd(), target);
-  file->fd().close(target);
+  const fs::path whole = root_.whole(target);
+  write_all(file->fd(), body, whole);
+  fsync_file(file->fd(), whole);
+  file->fd().close(whole);
   switch (file->publish(target)) {
     case Unfinished::Outcome::published:
-      sync_directory_if_exists(directory);
+      sync_directory_if_exists(root_, directory);
       return true;
     case Unfinished::Outcome::exists:
       if (is_taken(target)) return exists();
@@ -232,26 +244,43 @@ std::optional<bool> Posix::try_publish(const fs::path& target, Bytes body) {
   }
   throw Error(format("cannot store objects in \"{}\": its file system ({}) has neither "
                      "renameat2(RENAME_NOREPLACE) nor hard links",
-                     root_.native(), file_system_name(root_)),
+                     root_.path().native(), file_system_name(root_)),
               "put the repository on a file system that has one of them");
 }
 
 bool Posix::publish(const fs::path& target, Bytes body) {
   for (int i = 0; i < kMostVanishings; ++i) {
-    if (const auto created = try_publish(target, body)) return *created;
+    if (const auto created = try_publish(target, body)) {
+      // Durable in a directory that nobody finds any more is not stored.
+      root_.require_in_place();
+      return *created;
+    }
+    root_.require_in_place();
     forget_ready();
   }
-  throw TransientError(
-      format("cannot write \"{}\": its directory is removed again and again", target.native()));
+  throw TransientError(format("cannot write \"{}\": its directory is removed again and again",
+                              root_.whole(target).native()));
+}
+
+/// What a full file system has no room for finds it where the reserve was.
+bool Posix::publish_with_reserve(std::string_view key, Bytes body) {
+  for (;;) {
+    try {
+      const bool created = publish(key, body);
+      if (uses_reserve_) reserve_.fill();
+      return created;
+    } catch (const SystemError& error) {
+      const bool full = error.error_number() == ENOSPC || error.error_number() == EDQUOT;
+      if (!full || !uses_reserve_ || !uses_reserve_(key) || !reserve_.give_up_some()) throw;
+    }
+  }
 }
 
 bool Posix::put(std::string_view key, Bytes body, IfExists if_exists) {
   check_key(key);
-  const fs::path target = path_of(key);
-  note_root();
-  if (at_border([&] { return publish(target, body); })) return true;
+  if (at_border([&] { return publish_with_reserve(key, body); })) return true;
   if (if_exists == IfExists::keep) return false;
-  throw ConflictError(format("cannot create \"{}\": it exists already", target.native()));
+  throw ConflictError(format("cannot create \"{}\": it exists already", root_.whole(key).native()));
 }
 
 // --- get, stat
@@ -261,15 +290,15 @@ bool Posix::get(std::string_view key, Range range, Buffer& out) {
   check_key(key);
   out.clear();
   return at_border([&] {
-    note_root();
-    const fs::path path = path_of(key);
-    const auto status = examine(path);
+    if (!hold_root()) return false;
+    const fs::path path = root_.whole(key);
+    const auto status = examine(key);
     // O_NONBLOCK: opening a pipe that somebody left here must not wait for a writer.
     const auto fd = status && !S_ISDIR(status->st_mode)
-                        ? open_if_exists(path, O_RDONLY | O_NONBLOCK)
+                        ? open_if_exists(root_, key, O_RDONLY | O_NONBLOCK)
                         : std::nullopt;
     if (!fd) {
-      check_root();
+      root_.require_in_place();
       return false;
     }
     const struct stat opened = stat_of(*fd, path);
@@ -277,8 +306,14 @@ bool Posix::get(std::string_view key, Range range, Buffer& out) {
       throw Error(format("cannot read \"{}\": it is not a regular file", path.native()));
     const auto size = static_cast<std::uint64_t>(opened.st_size);
     if (range.offset_bytes >= size) return true;
+    if (medium_failed_) ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED);
     out.resize(std::min(range.length_bytes, size - range.offset_bytes));
-    out.resize(read_at(*fd, out.writable(), range.offset_bytes, path));
+    try {
+      out.resize(read_at(*fd, out.writable(), range.offset_bytes, path));
+    } catch (const SystemError&) {
+      medium_failed_ = true;
+      throw;
+    }
     return true;
   });
 }
@@ -286,10 +321,9 @@ bool Posix::get(std::string_view key, Range range, Buffer& out) {
 std::optional<Object> Posix::stat(std::string_view key) {
   check_key(key);
   return at_border([&]() -> std::optional<Object> {
-    note_root();
-    const auto status = examine(path_of(key));
+    const auto status = hold_root() ? examine(key) : std::nullopt;
     if (!status || S_ISDIR(status->st_mode)) {
-      check_root();
+      root_.require_in_place();
       return std::nullopt;
     }
     const auto modified = std::chrono::seconds(status->st_mtim.tv_sec) +
@@ -304,23 +338,23 @@ std::optional<Object> Posix::stat(std::string_view key) {
 
 void Posix::list(std::string_view prefix, const std::function<void(const Object&)>& visit) {
   check_prefix(prefix);
-  at_border([&] { note_root(); });
+  if (!at_border([&] { return hold_root(); })) return;
   const std::size_t slash = prefix.rfind('/');
   const std::size_t cut = slash == std::string_view::npos ? 0 : slash + 1;
   walk(std::string(prefix.substr(0, cut)), prefix.substr(cut), visit);
-  at_border([&] { check_root(); });
+  at_border([&] { root_.require_in_place(); });
 }
 
 std::vector<std::string> Posix::folders(std::string_view prefix) {
   check_folder(prefix);
-  at_border([&] { note_root(); });
+  if (!at_border([&] { return hold_root(); })) return {};
   std::vector<std::string> names;
-  for (Entry& entry : entries_of(root_ / prefix).value_or(std::vector<Entry>())) {
+  for (Entry& entry : entries_of(prefix).value_or(std::vector<Entry>())) {
     if (!entry.ends_with('/')) continue;
     entry.pop_back();
     names.push_back(std::move(entry));
   }
-  at_border([&] { check_root(); });
+  at_border([&] { root_.require_in_place(); });
   return names;
 }
 
@@ -328,7 +362,7 @@ std::vector<std::string> Posix::folders(std::string_view prefix) {
 std::optional<std::vector<Entry>> Posix::entries_of(const fs::path& directory) {
   return at_border([&] {
     try {
-      return scan_directory(directory);
+      return scan_directory(root_, directory);
     } catch (const SystemError& error) {
       if (error.error_number() == ENOTDIR) blocked("list", directory);
       throw;
@@ -340,7 +374,7 @@ std::optional<std::vector<Entry>> Posix::entries_of(const fs::path& directory) {
 /// no more.
 void Posix::walk(const std::string& directory_key, std::string_view name_prefix,
                  const std::function<void(const Object&)>& visit) {
-  const auto entries = entries_of(root_ / directory_key);
+  const auto entries = entries_of(directory_key);
   if (!entries) return;
   for (const Entry& entry : *entries) {
     if (!entry.starts_with(name_prefix)) continue;
@@ -357,13 +391,13 @@ void Posix::walk(const std::string& directory_key, std::string_view name_prefix,
 // ---------------------------------------------------------------------------------------
 
 void Posix::remove_one(const std::string& key, std::set<fs::path>& touched) {
-  const fs::path path = path_of(key);
-  if (::unlink(path.c_str()) != 0) {
+  const fs::path path = key;
+  if (::unlinkat(root_.fd(), path.c_str(), 0) != 0) {
     const int error_number = errno;
     if (error_number == ENOTDIR) blocked("remove", path);
     // A directory is no object: absent.
     if (error_number != ENOENT && error_number != EISDIR)
-      throw SystemError(format("cannot remove \"{}\"", path.native()), error_number);
+      throw SystemError(format("cannot remove \"{}\"", root_.whole(path).native()), error_number);
   }
   touched.insert(path.parent_path());
 }
@@ -371,17 +405,18 @@ void Posix::remove_one(const std::string& key, std::set<fs::path>& touched) {
 /// Removes `directory` and those above it, up to the root, as far as they are empty; the first that
 /// stays. Only that one is to be made durable: what was in the others is gone with their names.
 fs::path Posix::prune(const fs::path& directory) {
-  sweep_unfinished(directory);
+  sweep_unfinished(root_, directory);
   fs::path at = directory;
   // A put may have come first, or another run: both are well. That an emptied directory stays
   // because it may not be removed harms nobody either.
-  while (at != root_ && (::rmdir(at.c_str()) == 0 || errno == ENOENT)) at = at.parent_path();
+  while (!at.empty() && (::unlinkat(root_.fd(), at.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT))
+    at = at.parent_path();
   return at;
 }
 
 void Posix::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) check_key(key);
-  at_border([&] { note_root(); });
+  if (!at_border([&] { return hold_root(); })) return;
   std::set<fs::path> touched;
   std::exception_ptr first;
   std::size_t failures = 0;
@@ -401,10 +436,10 @@ void Posix::remove(std::span<const std::string> keys) {
     attempt([&] { left.insert(prune(directory)); });
   }
   for (const fs::path& directory : left) {
-    attempt([&] { sync_directory_if_exists(directory); });
+    attempt([&] { sync_directory_if_exists(root_, directory); });
   }
   forget_ready();
-  attempt([&] { check_root(); });
+  attempt([&] { root_.require_in_place(); });
   if (!first) return;
   if (keys.size() == 1) std::rethrow_exception(first);
   doing([&] { return format("removing {} objects, of which {} failed", keys.size(), failures); },
@@ -413,8 +448,8 @@ void Posix::remove(std::span<const std::string> keys) {
 
 }  // namespace
 
-std::unique_ptr<Driver> make_posix(fs::path root) {
-  return std::make_unique<Posix>(root);
+std::unique_ptr<Driver> make_posix(fs::path root, UsesReserve uses_reserve) {
+  return std::make_unique<Posix>(root, uses_reserve);
 }
 
 }  // namespace pgcairn::storage

@@ -1,5 +1,8 @@
 """No space left: a clear error, nothing listed that is not whole, and the next run works."""
+import contextlib
 import os
+
+import pytest
 
 from support import damage, system
 from support.stanza import assert_cannot_start
@@ -48,6 +51,31 @@ def test_archive_push_into_a_full_repository(make_stanza):
         stanza.cairn.ok("archive-push", path)
         stanza.cairn.ok("archive-get", path.name, got)
         assert got.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["blocks", "inodes"])
+def test_a_full_repository_can_be_expired(make_stanza, kind):
+    """The lease, without which nothing may be removed, finds room in the reserve; so does giving up what a backup left
+    that filled the disk."""
+    stanza = make_stanza(15)
+    stanza.cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    with system.small_filesystem(stanza.repo, 400, files=300):
+        stanza.create()
+        made = [stanza.backup("--no-expire-auto")["label"] for _ in range(2)]
+        left = system.make_dir(stanza.repo / "main/data" / f"2099{made[-1][4:]}", 0o750)
+        system.write(system.make_dir(left / "pack", 0o750) / "00000000", b"left")
+        stanza.cluster.rows("ALTER SYSTEM SET archive_command = 'false'")
+        stanza.cluster.rows("SELECT pg_reload_conf()")
+        if kind == "blocks":
+            system.fill(stanza.repo)
+        else:
+            with contextlib.suppress(OSError):
+                for i in range(300):
+                    (stanza.repo / f"b{i}").touch()
+        result = stanza.cairn.run("expire", "--keep-last=1", "--no-resume")
+        assert result.code == 0 and stanza.labels() == made[1:], result
+        assert not left.exists() and not (stanza.repo / "main/data" / made[0]).exists()
+        assert stanza.cairn.run("verify", "--level=full").code == 0
 
 
 def test_postgresql_keeps_what_a_full_repository_did_not_take(make_stanza):

@@ -44,14 +44,14 @@ def watched(stanza15):
 
 def test_a_stanza_from_its_first_day_on(watched):
     cluster = watched.cluster
-    assert health(watched) == {("backup-count", "local"): "critical", ("backup-age", "local"): "critical",
-                               ("wal-lag", "local"): "unknown"}
+    assert health(watched) == {("restorable", "local"): "critical", ("backup-count", "local"): "critical",
+                               ("backup-age", "local"): "critical", ("wal-lag", "local"): "unknown"}
     cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
     label = watched.backup()["label"]
     cluster.wait_for_archived()
     assert health(watched) == {}
     before = {path: path.stat().st_mtime_ns for path in watched.repo.rglob("*")}
-    assert watched.cairn.ok("health").out.startswith("stanza main: ok\n")
+    assert watched.cairn.ok("health").out.startswith("stanza main: ok: to ")
     line = watched.cairn.ok("health", "--output=nagios").out
     assert re.fullmatch(r"PGCAIRN OK - main is well \| .*'main/local backup-age'=[0-9.]+s;93600;180000 .*\n", line), line
     assert {path: path.stat().st_mtime_ns for path in watched.repo.rglob("*")} == before  # it only looks
@@ -77,7 +77,8 @@ def test_a_stanza_from_its_first_day_on(watched):
     records.verify(watched, [label], damaged=[label], days_ago=9)
     records.drill(watched, label, days_ago=40)
     stop = records.add(watched, "stop", reason="moving")
-    assert health(watched) == {("verify", "local"): "critical", ("drill", "local"): "warning", ("stop", "local"): "warning"}
+    assert health(watched) == {("restorable", "local"): "critical", ("verify", "local"): "critical",
+                               ("drill", "local"): "warning", ("stop", "local"): "warning"}
     records.add(watched, "release", records=[stop])
     records.verify(watched, [label], days_ago=8.5)
     records.drill(watched, label)

@@ -1,5 +1,6 @@
 """Incremental and differential backups, case by case: where ways of telling what changed are known to go wrong. Each backup is
 restored to its own end and compared with what was true there; PostgreSQL checks the rest."""
+import random
 import signal
 import time
 
@@ -100,7 +101,7 @@ def test_truncation_by_vacuum_then_regrowth(case, checkpoints):
 @pytest.mark.slow
 def test_truncation_regrowth_and_promotion_in_between(make_case, postgres):
     """The standby takes the primary's place; what was cut off on timeline 1 grows again on timeline 2."""
-    case = make_case(postgres.version, archive_timeout=1)
+    case = make_case(postgres.version, archive_timeout=1, wal_keep_size="1GB")  # that proves the older backup
     stanza = case.stanza
     standby = stanza.track(case.cluster.make_standby(stanza.home / "standby"))
     case.full()
@@ -302,6 +303,57 @@ def test_checksums_switched_on_between(make_case, postgres):
     assert "checksums were switched" in case.said
     case.fill("t", 6000, 6500)
     case.check(case.backup("incr"))
+
+
+@pytest.mark.slow
+def test_checksums_switched_off_and_on_between(case):
+    """Both times the server is stopped and no WAL tells of it; hint bits that were set meanwhile are in no WAL either."""
+    case.full()
+    tool = case.stanza.install.tool("pg_checksums")
+    for flag, change in (("--disable", "UPDATE t SET s = 'without' WHERE i % 7 = 0"), ("--enable", "UPDATE t SET s = 'with' WHERE i % 9 = 0")):
+        case.cluster.stop()
+        system.run([tool, flag, "-D", case.cluster.data])
+        case.cluster.must_start()
+        case.sql(change, "SELECT count(*) FROM t", "CHECKPOINT", "SELECT count(*) FROM t")
+    case.check(case.backup("incr"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("postgres", (17, 18, 19), indirect=True, ids=lambda version: f"pg{version}")
+def test_summaries_that_touch_or_cross_the_switch_of_timelines(make_case, postgres):
+    """Truncations, growth and all-visible pages on either side of a promotion, with and without checkpoints between them."""
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    chance = random.Random(seed)
+    case = make_case(postgres.version)
+    case.full()
+    methods = []
+    rows = 5000
+
+    def changes():
+        nonlocal rows
+        for _ in range(chance.randrange(3)):
+            left = chance.randrange(10, rows)
+            case.shrink("t", left)
+            rows = left + chance.randrange(1, 4000)
+            case.fill("t", left + 1, rows)
+            if chance.random() < 0.5:
+                case.sql("VACUUM (FREEZE) t")
+            if chance.random() < 0.4:
+                case.sql("CHECKPOINT")
+    for timeline in (2, 3, 4):
+        changes()
+        case.cluster.stop()
+        system.write(case.cluster.data / "standby.signal", b"")
+        case.cluster.must_start()
+        case.sql("SELECT pg_promote()")
+        case.cluster.wait_ready()
+        changes()
+        backup = case.stanza.backup(type="incr")
+        assert backup["timeline"] == timeline, (seed, backup)
+        methods.append((backup["method"], backup["method-reason"]))
+        case.check(backup)
+    assert ("summaries", None) in methods, (seed, methods)
 
 
 @pytest.mark.slow

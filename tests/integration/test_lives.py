@@ -79,6 +79,8 @@ class Life:
         """A timeline of its own: the way out that the hint names."""
         self.story.append("promote")
         self.cluster.stop()
+        for status in (self.cluster.data / "pg_wal/archive_status").glob("*.ready"):
+            status.rename(status.with_suffix(".done"))
         system.write(self.cluster.data / "standby.signal", b"")
         assert self.cluster.start(), self.cluster.log_text()[-2000:]
         self.cluster.rows("SELECT pg_promote()")

@@ -107,10 +107,11 @@ def gap_after_a_backup(stanza):
 
 
 def test_a_segment_on_the_way_to_the_target_is_missing(backed_up, target):
-    """Recovery would end at the gap: refused for a target behind it, told aloud on the way to the end of the archive."""
+    """Recovery would end at the gap: refused for a target behind it, and for the end of the archive unless it is accepted."""
     segment, now = gap_after_a_backup(backed_up)
     refused(backed_up, target, "--type=time", f"--target={now}", saying=[segment, "target time"])
-    plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}").out
+    refused(backed_up, target, saying=[f"--accept-gap={segment}"])
+    plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", f"--accept-gap={segment}").out
     assert "THE ARCHIVE HAS A GAP" in plan and segment in plan
 
 

@@ -173,8 +173,10 @@ def test_a_gap_in_the_archive_is_named(history15):
     there = cluster.wait_for_archived()
     lsn = cluster.sql("SELECT pg_current_wal_insert_lsn()")
     stanza.wal_object(gone).unlink()
-    plan = stanza.try_restore(stanza.home / "target", "--dry-run", "--output=json").json["restore"]
+    assert f"--accept-gap={gone}" in refusal(stanza)
+    accepted = f"--accept-gap={gone}"
+    plan = stanza.try_restore(stanza.home / "target", "--dry-run", "--output=json", accepted).json["restore"]
     assert (plan["wal"]["missing"], plan["wal"]["after-gap"]) == (gone, there)
     assert any("GAP" in note and gone in note for note in plan["notes"])
     assert f"({gone} is missing, {there} is there)" in refusal(stanza, "--type=lsn", f"--target={lsn}")
-    assert history15.restored("before-the-gap") == "12345"
+    assert history15.restored("before-the-gap", accepted) == "12345"

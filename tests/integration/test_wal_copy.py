@@ -54,3 +54,31 @@ def test_wal_that_is_gone_is_named(make_stanza):
     assert process.returncode == 1 and "there is no replication slot to hold it" in err
     assert f"has recycled WAL segment {started_in}" in err and "wal_keep_size" in err, err
     assert stanza.labels() == []
+
+
+def test_no_wal_was_promised_between_two_backups(make_stanza):
+    """Without an archive, what must be there is from each backup's start to its stop: verify and the verdict know."""
+    stanza = make_stanza(15, archiving=False).create()
+    first = stanza.backup("--wal=copy")
+    for _ in range(3):
+        stanza.cluster.switch_wal()
+    second = stanza.backup("--wal=copy", type="incr")
+    verified = stanza.cairn.ok("verify")
+    assert "note: no WAL is kept from " in verified.out and first["wal-stop"] < second["wal-start"]
+    assert stanza.cairn.ok("info").out.startswith("stanza main: ok: to ")
+    # What a backup needs itself is another matter.
+    stanza.wal_object(first["wal-stop"]).unlink()
+    assert stanza.cairn.run("verify").code == 4
+
+
+def test_where_nothing_is_nothing_is_good(make_stanza):
+    stanza = make_stanza(15, archiving=False).create()
+    empty = stanza.cairn.run("verify")
+    assert empty.code == 10 and "there is nothing to verify" in empty.err, empty
+    stanza.backup("--wal=copy")
+    assert "opened none (--level=full opens them)" in stanza.cairn.ok("verify").out
+    for path in [*stanza.repo.glob("main/**/*"), *stanza.repo.glob("cluster/**/*")]:
+        if path.is_file():
+            path.unlink()
+    gone = stanza.cairn.run("verify")
+    assert gone.code == 10 and 'there is no stanza "main" in repository' in gone.err, gone

@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <stdexcept>
 
 #include <catch2/catch.hpp>
 #include <sys/resource.h>
@@ -229,14 +230,23 @@ TEST_CASE("hostile packs are errors or answers") {
               writer.append(as_bytes("raw"), {}, body);
               const std::uint64_t offset = body.size();
               // Sums that come out at the pack's size, and sizes that nothing has.
-              const std::uint32_t frames = 1 + static_cast<std::uint32_t>(below(own, 16'384));
-              std::string about(4 + std::size_t{frames} * 8 + below(own, 3) * 8, '\0');
+              // Or hashes that are 2^32 in all, which a sum of 32 bits takes for none.
+              const bool wraps = below(own, 3) == 0;
+              const bool strays = below(own, 3) == 0;
+              const std::uint32_t frames =
+                  wraps ? 8192 : 1 + static_cast<std::uint32_t>(below(own, 16'384));
+              std::string about(4 + std::size_t{frames} * 8 + (wraps ? 0 : below(own, 3) * 8),
+                                '\0');
               std::memcpy(about.data(), &frames, 4);
               for (std::uint32_t n = 0; n < frames; ++n) {
-                const std::uint32_t whole = n == 0 ? static_cast<std::uint32_t>(offset) : 0;
+                const std::uint32_t whole =
+                    n == 0 ? static_cast<std::uint32_t>(offset) : (strays ? 1U : 0U);
                 const std::uint32_t raw =
-                    below(own, 2) == 0 ? UINT32_MAX - static_cast<std::uint32_t>(below(own, 9000))
-                                       : 256 * 1024;
+                    wraps    ? UINT32_MAX
+                    : strays ? 0
+                             : (below(own, 2) == 0
+                                    ? UINT32_MAX - static_cast<std::uint32_t>(below(own, 9000))
+                                    : 256 * 1024);
                 std::memcpy(about.data() + 4 + n * 8, &whole, 4);
                 std::memcpy(about.data() + 8 + n * 8, &raw, 4);
               }
@@ -252,7 +262,12 @@ TEST_CASE("hostile packs are errors or answers") {
               store_le(footer.data() + 24, crypto::hash64(Bytes(footer).first(24)));
               body.append(footer);
               try {
-                repo::PackIndex::parse(body, vault, key);
+                const auto index_of = repo::PackIndex::parse(body, vault, key);
+                for (std::uint32_t frame = 0; frame < index_of.frames(); ++frame) {
+                  if (index_of.raw_bytes(frame) > repo::kMostFrameBytes ||
+                      index_of.end(frame) > offset)
+                    throw std::runtime_error("an impossible index was taken for one");
+                }
               } catch (const DamagedError&) {
               }
             }

@@ -2,10 +2,13 @@
 #include "engine/prior.hpp"
 #include "engine/restore_batch.hpp"
 #include "support/repository.hpp"
+#include "support/small_cluster.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/expire.hpp>
 #include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/verify.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
@@ -151,5 +154,60 @@ TEST_CASE("what a restore keeps of a million files in fifty million pieces", "[.
     work_off();
     CHECK(handed_out == std::uint64_t{kFiles} * kPieces);
     std::cout << "batches: " << batches << "\n";
+  });
+}
+
+TEST_CASE("what verify, expire and the plan of a restore keep of a hundred thousand packs",
+          "[.million]") {
+  constexpr std::uint32_t kPacks = 100'000;  // 1.5 TiB of packs in their usual size
+  TempDir folder;
+  repo::Repository repository("million", storage::make_posix(folder.path()));
+  SmallCluster small;
+  small.store(repository);
+  repo::BackupInfo info = small.info;
+  info.label = "20261122-010203F";
+  info.start_time += std::chrono::hours(24);
+  info.stop_time += std::chrono::hours(24);
+  repo::ManifestHeader header;
+  header.label = info.label;
+  header.refs = {{info.label, 128 * kKiB}};
+  header.user = header.group = "nobody";
+  repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
+  for (std::uint32_t pack = 0; pack < kPacks; ++pack) {
+    repo::ManifestEntry entry = entry_of(pack);
+    entry.user = entry.group = "nobody";
+    entry.map = {{postgres::kPageBytes, 0, pack, 0, 0}};
+    writer.add(entry);
+    repository.driver().put(repo::pack_key("main", info.label, pack), as_bytes("some pack"),
+                            storage::IfExists::fail);
+  }
+  for (std::uint32_t pack = 0; pack < kPacks; ++pack) writer.add({0, pack, 9, 4, 5});
+  info.manifest_parts = writer.finish();
+  info.manifest_seals = writer.seals();
+  info.packs = {{info.label, 0, kPacks - 1}};
+  repository.write_backup("main", info);
+
+  NoProgress progress;
+  measured("nothing", [] {});
+  measured("verify, quick", [&] {
+    VerifyOptions options;
+    options.record = false;
+    const auto result = verify("main", std::span(&repository, 1), options, progress, {});
+    CHECK(result.repositories[0].error.empty());
+    CHECK(result.repositories[0].damages.empty());
+  });
+  measured("expire, dry run", [&] {
+    ExpireOptions options;
+    options.policy.keep_last = 1;
+    options.dry_run = true;
+    CHECK(expire("main", repository, options, progress, {}).plan.backups.size() == 2);
+  });
+  measured("plan of a restore", [&] {
+    RestoreOptions options;
+    options.type = RestoreType::immediate;
+    TempDir target;
+    const RestorePlan plan = plan_restore({"main", target / "data", {}}, std::span(&repository, 1),
+                                          options, progress, {});
+    CHECK(plan.packs.size() == kPacks);
   });
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <initializer_list>
@@ -20,6 +21,19 @@ using FailingCall = std::pair<long, int>;
 /// Runs `action` while the system calls fail as said, on this thread only. False: not possible
 /// here, and nothing was run.
 bool with_failing_calls(std::initializer_list<FailingCall> calls,
+                        const std::function<void()>& action);
+
+/// One of the system calls that are watched, before it happens: its number and arguments.
+struct WatchedCall {
+  long number = 0;
+  std::uint64_t arguments[6] = {};
+};
+
+/// Runs `action` on a thread of its own; before each of the system calls `calls` of that thread
+/// `look` is asked, on another thread: 0 lets it happen, an errno makes it fail. False: not
+/// possible here, and nothing was run.
+bool with_watched_calls(std::initializer_list<long> calls,
+                        const std::function<int(const WatchedCall&)>& look,
                         const std::function<void()>& action);
 
 }  // namespace pgcairn::test

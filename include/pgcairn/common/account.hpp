@@ -35,6 +35,8 @@ void become(const Account& account);
 /// the directory is gone. Throws SystemError: a file that its directory's owner cannot read must
 /// not get its name.
 bool give_to_owner_of(const fs::path& directory, const Fd& made, const fs::path& path);
+/// The same, of a directory whose status is known.
+void give_to_owner(const struct stat& directory, const Fd& made, const fs::path& path);
 
 /// Makes a directory of mode 0750 that belongs to the account, and what is missing above it
 /// (0755, root's). Nothing happens when it is there. Throws SystemError.

@@ -18,6 +18,9 @@ struct ExpireOptions {
   repo::RetentionPolicy policy;
   std::string set;       // label of the one backup to remove; empty: those that no rule keeps
   bool dry_run = false;  // plans, and touches nothing: not even a lease is taken
+  /// What interrupted backups left, and the next one may go on from, stays. Otherwise that goes
+  /// even where no retention is set.
+  bool keep_interrupted = true;
   bool allow_mass_removal = false;  // what repo::find_mass_removal() says is meant
   Timestamp when = now();
 };
@@ -84,9 +87,11 @@ struct ExpireResult {
 /// gone. Holds the stanza's lease meanwhile. Whatever interrupts it, every listed backup is whole,
 /// and the next run finishes the work.
 ///
+/// A backup whose marker cannot be read stays, with all that it may need; the rest goes on.
+///
 /// Throws LockedError when another run holds the lease; DamagedError, and removes nothing, when a
-/// marker or a hold cannot be read; UsageError when the backup that was asked for has to stay, or
-/// when the rules remove most of what is stored and that was not allowed.
+/// hold, a release or a verdict cannot be read; UsageError when the backup that was asked for has
+/// to stay, or when the rules remove most of what is stored and that was not allowed.
 ExpireResult expire(const std::string& stanza, repo::Repository& repository,
                     const ExpireOptions& options, Progress& progress, std::stop_token stop);
 

@@ -3,6 +3,7 @@
 #include <pgcairn/engine/health_limits.hpp>
 #include <pgcairn/engine/info.hpp>
 #include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/verdict.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -27,6 +28,7 @@ struct RepositoryFacts {
   std::string wal_last;                      // of the newest timeline
   std::optional<Timestamp> wal_time{};       // when it was archived, by the store's clock
   std::optional<repo::Standing> standing{};
+  std::optional<Outlook> outlook{};
   std::optional<repo::LeaseState> lease{};
   std::filesystem::path directory;  // empty: a store that cannot be full
   std::optional<Space> space{};
@@ -62,32 +64,17 @@ struct HealthFacts {
 HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                         std::span<const std::filesystem::path> directories, std::stop_token stop);
 
-/// From best to worst: a critical state is certain, an unknown one may be anything.
-enum class HealthLevel { ok, warning, unknown, critical };
-std::string_view name_of(HealthLevel level);
-
-struct HealthFinding {
-  std::string check;       // "backup-age"
-  std::string repository;  // empty: about the server
-  HealthLevel level = HealthLevel::ok;
-  std::string message;
-  std::optional<double> value{};  // what was measured, where there is a number
-  std::string unit;               // "s", "B", "%" or none
-  HealthLimit limit{};
-};
-
 /// What the facts come to, in the order of the table in pgcairn-health(1); what could not be found
 /// out is unknown, never ok. Pure.
 std::vector<HealthFinding> evaluate_health(const HealthFacts& facts, const HealthLimits& limits);
-HealthLevel worst_of(std::span<const HealthFinding> findings);
+
+/// What the repositories alone come to, and what info and report show as well. Pure.
+std::vector<HealthFinding> judge_all(const HealthFacts& facts, const HealthLimits& limits);
 
 /// What is behind in the archive: bytes of WAL that the server has written and the repository has
 /// not; none where it is not known.
 std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
                                            const ServerFacts& server);
-/// When a backup of the stanza was last verified, or drilled; none: never.
-std::optional<Timestamp> last_verify_time(const repo::Standing& standing);
-std::optional<Timestamp> last_drill_time(const repo::Standing& standing);
 /// Of all backups, those that a verify run found damaged.
 std::vector<std::string> damaged_backups(const RepositoryFacts& repository);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pgcairn/engine/branch.hpp>
+#include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -66,7 +67,9 @@ struct RepositoryInfo {
   bool missing = false;  // `error` says that there is no such repository, which is certain
   std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
   std::vector<repo::Cluster> clusters;
-  std::vector<repo::BackupInfo> backups;     // oldest first
+  std::vector<repo::BackupInfo> backups;  // oldest first
+  /// Backups whose markers cannot be read, and why: what they hold, nobody knows.
+  std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
   std::vector<RestorableWindow> windows;
   std::vector<Branch> branches{};  // of each cluster the newest first; times where it has several
@@ -77,6 +80,8 @@ struct RepositoryInfo {
   std::optional<Timestamp>
       wal_time{};  // when the newest segment was archived, by the store's clock
   std::optional<Growth> growth{};
+  std::optional<Outlook> outlook{};          // none: there is no backup, or it is not known
+  std::vector<HealthFinding> findings;       // of judge(), by the stanza's limits
   std::optional<repo::Standing> standing{};  // none: the records could not be read
   std::optional<repo::LeaseState> lease{};   // the last that was written
   std::optional<Space> space{};              // of a directory; the caller's
@@ -92,8 +97,10 @@ struct StanzaInfo {
 
 struct InfoOptions {
   std::set<std::string> stanzas;
-  bool and_found = false;  // and all stanzas that the repositories hold
-  std::string set;         // only this backup; its sizes are exact
+  bool and_found = false;                      // and all stanzas that the repositories hold
+  std::string set;                             // only this backup; its sizes are exact
+  std::map<std::string, HealthLimits> limits;  // by stanza
+  HealthLimits default_limits;                 // of stanzas that have none of their own
 };
 
 /// Looks at stanzas. A repository that cannot be read is reported as such, never as empty; when no

@@ -57,9 +57,11 @@ struct RestoreOptions {
   bool target_exclusive = false;  // time, xid, lsn: stop before it
   std::string target_action;      // pause | promote | shutdown; empty: PostgreSQL's default
   TimelineChoice timeline;
-  bool archive_off = false;             // the restored server does not archive
-  bool archive_kept = false;            // an isolated copy archives as its original does
-  postgres::Settings recovery_options;  // of the operator, stronger than ours
+  bool archive_off = false;   // the restored server does not archive
+  bool archive_kept = false;  // an isolated copy archives as its original does
+  std::string
+      accept_gap;  // a missing segment at which recovery may end though later ones are there
+  postgres::Settings recovery_options;                // of the operator, stronger than ours
   std::map<std::string, std::string> tablespace_map;  // oid, name or old location -> new directory
   std::vector<std::string> db_include;                // names; empty: all
   std::vector<std::string> db_exclude;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,12 @@ std::string recovery_auto_conf(std::string_view existing, const Settings& settin
 /// `existing` as it is, with `settings` added at the end under the comment: the last one counts.
 std::string added_to_auto_conf(std::string_view existing, const Settings& settings,
                                std::string_view comment);
+
+/// The settings of a recovery target, of which only one may be set. The server reads them in the
+/// order of the file, and any of the others after the one that is set ends it, even '' ("multiple
+/// recovery targets specified", xlogrecovery.c).
+std::span<const std::string_view> target_settings();
+bool is_target_setting(std::string_view name);
 
 /// One word of restore_command, in which the server replaces what follows a %.
 std::string restore_command_word(std::string_view text);

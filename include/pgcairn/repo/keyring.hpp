@@ -7,6 +7,7 @@
 #include <pgcairn/storage/driver.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,7 +53,8 @@ using DataKey = std::shared_ptr<const crypto::SecretBytes>;
 DataKey new_data_key();
 
 /// All slots, by number.
-std::vector<KeySlot> read_slots(storage::Driver& driver, std::string_view repository_id);
+std::vector<KeySlot> read_slots(storage::Driver& driver, std::string_view repository_id,
+                                const std::function<void(const DamagedError&)>& damaged = {});
 
 /// The slot of these that the secret opens, and what is in it; nothing when it opens none.
 struct OpenedSlot {

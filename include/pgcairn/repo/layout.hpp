@@ -31,6 +31,8 @@ std::string pack_prefix(std::string_view stanza, std::string_view label);
 std::string pack_key(std::string_view stanza, std::string_view label, std::uint32_t pack);
 std::string wal_prefix(std::string_view stanza, std::string_view cluster);
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
+/// The folder of a segment's key: the digits of its timeline and of the upper half of its LSN.
+std::string_view wal_folder(std::string_view file);
 std::string lease_prefix(std::string_view stanza);
 std::string lease_key(std::string_view stanza, std::uint32_t number);
 /// "key/00000000.json": pgcairn-repository(5), KEY SLOTS.
@@ -42,6 +44,9 @@ std::string record_key(std::string_view stanza, std::string_view name);
 /// holding backups or WAL: what archive-push and archive-get look at each time before they do their
 /// work.
 bool tells_of_repository(std::string_view key);
+
+/// Leases: what removes anything needs one first, even where the file system is full.
+bool is_lease(std::string_view key);
 
 /// Small objects on which others rely in time: leases, records, markers and the like. They do not
 /// wait where the rate is limited.

@@ -4,6 +4,7 @@
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/repository.hpp>
+#include <pgcairn/storage/unreadable_error.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -78,6 +79,8 @@ class Lease {
   std::optional<LeaseState> wait_until_free(Clock& clock, const std::stop_token& stop);
   std::optional<LeaseState> watch(const LeaseState& seen, Clock& clock,
                                   const std::stop_token& stop);
+  std::optional<LeaseState> watch_unreadable(const storage::UnreadableError& error, Clock& clock,
+                                             const std::stop_token& stop);
   LockedError held_by(const LeaseState& state) const;
   bool write(bool held);
   void give_back() noexcept;

@@ -88,6 +88,9 @@ struct Record {
 /// The word in a record's name: "verify", "drill", "hold", "note", "stop", "release".
 std::string_view kind_of(const RecordContent& content);
 
+/// The word in the name of a record that is not read: "hold"; empty when the name is none of ours.
+std::string_view record_kind(std::string_view name);
+
 /// Writes a new record; its name.
 std::string add_record(Repository& repository, const std::string& stanza,
                        const RecordContent& content);
@@ -115,6 +118,9 @@ class Standing {
   /// The newest verify or drill record of a backup, whatever it found.
   const Record* last_verify(std::string_view label) const;
   const Record* last_drill(std::string_view label) const;
+
+  /// Is the record of this name named by a release?
+  bool is_released(const std::string& name) const { return released_.contains(name); }
 
   const std::vector<Record>& records() const { return records_; }
 

@@ -29,6 +29,8 @@ struct Cluster {
 };
 /// "15-7412345678901234567": names the cluster's object and its WAL directory.
 std::string cluster_id(const Cluster& cluster);
+/// Nothing when it is none.
+std::optional<Cluster> parse_cluster_id(std::string_view id);
 
 /// A segment of 1 GiB that cannot be compressed, and its frames' headers: no object is longer.
 inline constexpr std::uint64_t kMostWalObjectBytes = kGiB + 64 * kMiB;
@@ -83,6 +85,9 @@ class Repository {
   /// Reads pgcairn.json and no more, for what is done to keys; true when the repository is sealed.
   bool identify();
   const std::string& id() const { return vault_.repository_id(); }
+  /// Throws Error when another repository has taken this one's place since it was opened: what was
+  /// stored for this one, nobody can read there. Costs a request where none is remembered.
+  void require_unchanged();
   /// What its objects are read and written with.
   const Vault& vault() const { return vault_; }
 
@@ -107,7 +112,9 @@ class Repository {
 
   // WAL: one object a file of pg_wal.
   /// True when stored now, false when the same bytes were there. Throws ConflictError when other
-  /// bytes stand under the name.
+  /// bytes stand under the name, and DamagedError with the way out when an object does that this
+  /// repository cannot read. When another repository has taken this one's place meanwhile, throws
+  /// as require_unchanged() does, and leaves nothing there.
   bool put_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
                const WalContent& content, compress::Codec& codec);
   /// Opens the object and gives its pieces in order; false when there is certainly none. Throws
@@ -116,10 +123,20 @@ class Repository {
                const std::function<void(Bytes)>& sink);
   bool has_wal(const std::string& stanza, const Cluster& cluster, const std::string& file);
   WalListing list_wal(const std::string& stanza, const Cluster& cluster);
+  /// The first segment after `segment` on its timeline; empty: none. Lists names of folders, and
+  /// one or few of them.
+  std::string next_wal(const std::string& stanza, const Cluster& cluster,
+                       const std::string& segment);
+  /// Of the segments that are there; 0: none. Lists names of folders only.
+  Timeline newest_wal_timeline(const std::string& stanza, const Cluster& cluster);
 
  private:
   DataKey unlock();
   bool write_identity();
+  /// The id of the repository that has taken this one's place; empty: there is none any more.
+  std::optional<std::string> replaced_by();
+  [[noreturn]] void refuse_replaced(const std::string& other) const;
+  void require_kept(const std::string& key);
 
   std::string name_;
   std::unique_ptr<storage::Driver> driver_;

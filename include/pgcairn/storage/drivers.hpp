@@ -24,12 +24,19 @@ namespace pgcairn::storage {
 /// `root` (not its parents) is made by the first put; until then there are no objects. So a disk
 /// that is not mounted looks like a repository without objects: the caller that must know
 /// first reads an object that has to exist (pgcairn.json). From the first time that the driver sees
-/// `root` on, it throws where it would answer "absent" while another directory, or none, stands
-/// there.
+/// `root` on, it holds it open and works in it, whatever becomes of its name; and it throws where
+/// it would answer "absent", "stored" or "removed" while another directory, or none, stands there:
+/// a file system that was unmounted (lazily, too) or mounted over, a repository that was made
+/// again.
+///
+/// `uses_reserve`: which keys find room on a full file system, where a reserve (a megabyte below
+/// ".reserve") is given up for them; the first put of a process makes what is missing of it.
+/// Without it there is no reserve.
 ///
 /// A name below `root` that could not be part of a key ("lost+found") is passed over. An object
 /// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
-std::unique_ptr<Driver> make_posix(std::filesystem::path root);
+using UsesReserve = std::function<bool(std::string_view key)>;
+std::unique_ptr<Driver> make_posix(std::filesystem::path root, UsesReserve uses_reserve = {});
 
 // Drivers of stores across a network keep the credentials that a service lent them in the file
 // `kept_credentials`, for the next command; empty: nowhere.
@@ -150,6 +157,13 @@ std::unique_ptr<Driver> with_throttle(std::unique_ptr<Driver> inner, std::uint64
                                       std::stop_token stop,
                                       std::function<bool(std::string_view)> is_urgent = {},
                                       Clock& clock = system_clock());
+
+/// Tells one object that cannot be read from a store that does not answer. When a get or a stat
+/// fails, the object `always_there` is read, and the failing one asked for once more: when that one
+/// is given and this one is not, it throws UnreadableError (unreadable_error.hpp), which is damage
+/// of the one object. All else passes through as it is; so does what may pass (TransientError), and
+/// what this machine lacks.
+std::unique_ptr<Driver> with_unreadable(std::unique_ptr<Driver> inner, std::string always_there);
 
 /// Asks `fence` before each remove, and before each put, of keys that are `fenced`. To be wrapped
 /// around the store itself: what a retry sends later is asked for again.

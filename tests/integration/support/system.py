@@ -131,11 +131,11 @@ def mount(*arguments):
 
 
 @contextlib.contextmanager
-def small_filesystem(path, mebibytes):
-    """A tmpfs of that size at path, which is made unless it is there."""
+def small_filesystem(path, mebibytes, files=100000):
+    """A tmpfs of that size, and for so many files, at path, which is made unless it is there."""
     path = path if path.exists() else make_dir(path)
     user = server_user()
-    mount("-t", "tmpfs", "-o", f"size={mebibytes}m,mode=750,uid={user.pw_uid},gid={user.pw_gid}", "tmpfs", path)
+    mount("-t", "tmpfs", "-o", f"size={mebibytes}m,nr_inodes={files},mode=750,uid={user.pw_uid},gid={user.pw_gid}", "tmpfs", path)
     try:
         yield path
     finally:

@@ -28,6 +28,7 @@ StanzaHealth made_up() {
       {"free-space", "local", HealthLevel::ok, "enough", 55.0, "%", {20, 10}},
       {"lease", "local", HealthLevel::ok, "free", {}, {}, {}},
   };
+  stanza.verdict = engine::verdict_of(stanza.findings);
   return stanza;
 }
 
@@ -36,7 +37,7 @@ StanzaHealth made_up() {
 TEST_CASE("health as text and as JSON") {
   const std::vector<StanzaHealth> stanzas = {made_up()};
   CHECK(health_text(stanzas) ==
-        "stanza main: warning\n"
+        "stanza main: WARNING: old\n"
         "  ok        server: PostgreSQL 15\n"
         "  WARNING   backup-age in local: old\n"
         "  ok        free-space in local: enough\n"

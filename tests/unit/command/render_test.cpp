@@ -172,13 +172,14 @@ TEST_CASE("info as JSON") {
       info_json(std::vector{stanza}) ==
       R"({"stanzas":[{"name":"main","time":"2026-11-21T03:10:00Z","status":{"code":1,"message":)"
       R"("repository \"away\": cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
+      R"("verdict":{"level":"ok","message":""},"findings":[],)"
       R"("repositories":[{"name":"local","type":"posix","status":{"code":0,"message":"ok"},)"
       R"("notes":[],"clusters":[{"id":"15-7412345678901234567","system-id":"7412345678901234567",)"
       R"("pg-version":15}],"backups":[)" +
           kBackupJson.substr(0, kBackupJson.size() - 1) +
           R"(,"restorable":true,"sizes":{"packs-bytes":430000000,"shared-bytes":30000000,)"
           R"("freed-bytes":400000000,"exact":false},"holds":[],"annotations":[],"verify":null,)"
-          R"("damage":null,"drill":null}],"newest-backup-age-seconds":7491,"windows":[{)"
+          R"("damage":null,"drill":null}],"unreadable-backups":[],"newest-backup-age-seconds":7491,"windows":[{)"
           R"("cluster":"15-7412345678901234567","timeline":1,"from-lsn":"0/5000100",)"
           R"("from-time":"2026-11-21T01:05:08.500000Z","from-clock":"server",)"
           R"("to-lsn":"0/A4000000","to-time":"2026-11-21T03:00:00Z",)"
@@ -190,7 +191,8 @@ TEST_CASE("info as JSON") {
           R"("space":null,"running":null,"left-behind":null,"stops":[]},)"
           R"({"name":"away","type":"posix","status":{"code":1,)"
           R"("message":"cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
-          R"("notes":[],"clusters":[],"backups":[],"newest-backup-age-seconds":null,"windows":[],"branches":[],)"
+          R"("notes":[],"clusters":[],"backups":[],"unreadable-backups":[],)"
+          R"("newest-backup-age-seconds":null,"windows":[],"branches":[],)"
           R"("wal":{"segments":0,"first":null,"last":null,"stored-bytes":0,"newest-time":null,)"
           R"("newest-age-seconds":null},"growth":null,"space":null,"running":null,)"
           R"("left-behind":null,"stops":null}]}]})"

@@ -278,6 +278,9 @@ TEST_CASE("restore's targets are read and checked") {
       {{"restore", "--target-timeline=1F"}, "a number, current or latest"},
       {{"restore", "--target-timeline=newest"}, "a number, current or latest"},
       {{"restore", "--recovery-option=Primary Conninfo=x"}, "no name of a setting"},
+      {{"restore", "--type=immediate", "--recovery-option=recovery_target_lsn=0/1"},
+       "second target"},
+      {{"restore", "--accept-gap=0/5000000"}, "the name of a WAL segment"},
       {{"restore", "--recovery-option=a=x", "--recovery-option=a=y"}, "twice"},
   };
   for (const Row& row : rows) check_says(refusal(row.words), {row.says});

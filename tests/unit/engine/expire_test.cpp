@@ -217,42 +217,66 @@ TEST_CASE("packs of an interrupted backup that were taken over stay") {
         std::vector<std::string>{repo::pack_key("main", left, 1), repo::pack_key("main", left, 2)});
 }
 
-TEST_CASE("a damaged marker or hold stops expire before anything is removed") {
+TEST_CASE("a damaged marker keeps what its backup may need until it is given up") {
   Days days(4);
+  const std::string left = repo::full_backup_label(kFirst + std::chrono::hours(12));
+  days.stanza.put_data(left, 2);
   damage(*days.store.store, repo::marker_key("main", days.labels[1]));
-  const auto before = without_leases(*days.store.store);
-  CHECK_THAT(error_of<DamagedError>([&] { days.expire(keep_last(1)); }),
-             Says({repo::marker_key("main", days.labels[1]), "nothing was removed",
-                   "pgcairn expire --set=" + days.labels[1]}));
-  CHECK_THAT(error_of<DamagedError>([&] { days.expire(only(days.labels[0])); }),
-             Says({"nothing was removed"}));
-  CHECK(without_leases(*days.store.store) == before);
+  const ExpireResult result = days.expire(keep_last(1));
+  CHECK(days.listed() == std::vector<std::string>{days.labels[1], days.labels[3]});
+  CHECK(days.packs(days.labels[0]) == 0);
+  CHECK(days.packs(days.labels[1]) == 2);
+  CHECK(days.packs(days.labels[2]) == 0);
+  CHECK(days.packs(left) == 2);
+  for (std::uint64_t segment = 1; segment < days.segment; ++segment)
+    CHECK(days.has(days.stanza.wal_key(1, segment)));
+  REQUIRE(result.plan.notes.size() == 1);
+  CHECK_THAT(result.plan.notes[0], Says({repo::marker_key("main", days.labels[1]),
+                                         "pgcairn expire --set=" + days.labels[1]}));
 
-  // Given up, it goes with its packs, and expire works again.
+  // Given up, it goes with its packs.
   days.expire(only(days.labels[1]));
-  CHECK(days.listed() == std::vector<std::string>{days.labels[0], days.labels[2], days.labels[3]});
+  CHECK(days.listed() == std::vector<std::string>{days.labels[3]});
   CHECK(days.packs(days.labels[1]) == 0);
-  CHECK(days.packs(days.labels[0]) == 2);
+  CHECK(days.packs(left) == 0);
+  CHECK_FALSE(days.has(days.stanza.wal_key(1, 1)));
 
   const std::string hold = repo::add_record(days.store.repository, "main",
-                                            repo::HoldRecord{days.labels[0], "audit", {}});
+                                            repo::HoldRecord{days.labels[3], "audit", {}});
   damage(*days.store.store, repo::record_key("main", hold));
+  const auto before = without_leases(*days.store.store);
   CHECK_THAT(error_of<DamagedError>([&] { days.expire(keep_last(1)); }),
              Says({repo::record_key("main", hold), "nothing was removed"}));
-  CHECK(days.listed().size() == 3);
+  CHECK(without_leases(*days.store.store) == before);
 }
 
-TEST_CASE("of two damaged markers one can be given up, and no pack goes while one is left") {
+TEST_CASE("of two damaged markers one can be given up") {
   Days days(4);
   for (const int i : {0, 1}) damage(*days.store.store, repo::marker_key("main", days.labels[i]));
   const ExpireResult first = days.expire(only(days.labels[0]));
   CHECK(days.listed().size() == 3);
-  CHECK(days.packs(days.labels[0]) == 2);
-  CHECK(first.removed_objects == 1);
+  CHECK(days.packs(days.labels[0]) == 0);
+  CHECK(days.packs(days.labels[1]) == 2);
   CHECK(first.plan.notes.size() == 1);
   days.expire(only(days.labels[1]));
-  CHECK(days.packs(days.labels[0]) == 0);
   CHECK(days.packs(days.labels[1]) == 0);
+  CHECK(days.listed().size() == 2);
+}
+
+TEST_CASE("what interrupted backups left can be given up, also where nothing is to be kept") {
+  Days days(2);
+  const std::string left = repo::full_backup_label(kFirst + std::chrono::hours(36));
+  days.stanza.put_data(left, 2);
+  ExpireOptions options;
+  options.when = kFirst + 3 * kDay;
+  const auto before = without_leases(*days.store.store);
+  days.expire(options);
+  CHECK(without_leases(*days.store.store) == before);
+  options.keep_interrupted = false;
+  days.expire(options);
+  CHECK(keys(*days.store.store, repo::data_prefix("main", left)).empty());
+  auto after = without_leases(*days.store.store);
+  CHECK(after.size() + 3 == before.size());
   CHECK(days.listed().size() == 2);
 }
 

@@ -54,6 +54,12 @@ HealthFacts well() {
   for (const auto& known : one.newest) one.labels.push_back(known.label);
   one.oldest_backup = kWhen - 500s;
   one.wal_last = "000000010000000000000004";
+  Outlook outlook;
+  outlook.backup = one.labels.back();
+  outlook.timeline = 1;
+  outlook.to = {0x5000000};
+  outlook.first = outlook.last = one.wal_last;
+  one.outlook = outlook;
   one.directory = "/repo";
   one.space = Space{1000, 500};
   one.standing.emplace(std::vector<repo::Record>(), kWhen);
@@ -89,12 +95,12 @@ TEST_CASE("health of a stanza where all is well") {
   std::string checks;
   for (const HealthFinding& finding : findings) checks += finding.check + " ";
   CHECK(checks ==
-        "server archiver pg-wal-space repository backup-count backup-age backup-size wal-lag "
-        "verify drill free-space ");
+        "server archiver pg-wal-space repository restorable backup-count backup-age verify drill "
+        "backup-size wal-lag free-space ");
   CHECK(worst_of(findings) == HealthLevel::ok);
-  CHECK(findings[5].value == 50.0);
-  CHECK(findings[5].unit == "s");
-  CHECK(findings[5].repository == "local");
+  CHECK(findings[6].value == 50.0);
+  CHECK(findings[6].unit == "s");
+  CHECK(findings[6].repository == "local");
 }
 
 TEST_CASE("what was measured is compared with both limits") {

@@ -97,7 +97,9 @@ TEST_CASE("a damaged marker or record hides nothing else") {
   CHECK(info.backups.size() == 3);
   replace(*memory.store, repo::marker_key("main", "20240102-000000F"), "{}\n{}\n");
   info = read(memory.repository).front().repositories.front();
-  CHECK_THAT(info.error, Says({"20240102-000000F"}));
+  CHECK(info.error.empty());
+  REQUIRE(info.unreadable.size() == 1);
+  CHECK_THAT(info.unreadable.at("20240102-000000F"), Says({"damaged"}));
   CHECK(info.backups.size() == 2);
   CHECK(info.windows.size() == 1);
 }

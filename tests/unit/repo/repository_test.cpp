@@ -9,6 +9,7 @@
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
 
+#include <cerrno>
 #include <chrono>
 
 #include <catch2/catch.hpp>
@@ -112,6 +113,22 @@ TEST_CASE(
     CHECK_THAT(error_of<ConflictError>([&] { repository.create(); }),
                Says({"at the same time", others}));
   }
+}
+
+TEST_CASE("a repository that another run makes between two questions is not left of one") {
+  const auto store = storage::make_memory();
+  bool once = false;
+  std::string others;
+  const storage::Fault meanwhile = [&](std::string_view operation, std::string_view) {
+    if (operation != "list" || std::exchange(once, true)) return;
+    Repository faster("faster", shared(*store));
+    faster.create();
+    faster.add_cluster("main", {7710454570926170144u, 15});
+    others = faster.id();
+  };
+  Repository repository("slow", shared(*store, {meanwhile, {}, false, false}));
+  CHECK_FALSE(repository.create());
+  CHECK(repository.id() == others);
 }
 
 TEST_CASE("no repository is made over what is left of one") {
@@ -369,4 +386,115 @@ TEST_CASE("what cannot be found out is never absent") {
 
   // The object is in the way, and cannot be compared: that is no success.
   CHECK_THROWS_AS(put(blind, kSegment, "wal"), TransientError);
+}
+
+TEST_CASE(
+    "what is acknowledged is in the repository that is there, when it is made again meanwhile") {
+  const bool sealed = GENERATE(false, true);
+  const bool emptied = GENERATE(false, true);  // or made again at once
+  INFO((sealed ? "sealed, " : "") << (emptied ? "emptied" : "made again"));
+  KeySettings keys;
+  keys.required = sealed;
+  if (sealed) {
+    keys.secret = [] {
+      return KeySecret{KeyKind::passphrase, "the test",
+                       crypto::SecretBytes(as_bytes("open sesame and more"))};
+    };
+  }
+  int steps = 0;
+  int all_steps = 1;
+  for (int at = -1; at < all_steps; ++at) {  // at first undisturbed
+    INFO("before operation " << at);
+    const auto store = storage::make_memory();
+    const auto make = [&] {
+      Repository made("made", shared(*store), keys);
+      made.create();
+      made.add_cluster("main", kCluster);
+    };
+    make();
+    steps = 0;
+    const auto happen = [&](std::string_view, std::string_view) {
+      if (steps++ != at) return;
+      const auto all = test::keys(*store);
+      store->remove(all);
+      if (!emptied) make();
+    };
+    Repository pusher("pusher", shared(*store, {happen, {}}), keys);
+    bool stored = false;
+    try {
+      pusher.open();
+      put(pusher, kSegment, "content");
+      stored = true;
+    } catch (const Error&) {
+    }
+    if (at < 0) {
+      all_steps = steps;
+      CHECK(stored);
+      continue;
+    }
+    if (emptied) {
+      // What is left of the old one must not stand in the way of a new one.
+      CHECK_FALSE(store->stat(key_of(kSegment)));
+      CHECK_FALSE(stored);
+      continue;
+    }
+    Repository now_there("now", shared(*store), keys);
+    now_there.open();
+    if (stored) CHECK(got(now_there, kSegment) == "content");
+    // Whatever came of it, the next try stores it.
+    CHECK_NOTHROW(put(now_there, kSegment, "content"));
+    CHECK(got(now_there, kSegment) == "content");
+  }
+  CHECK(all_steps >= 3);
+}
+
+TEST_CASE("an object that another repository left where WAL belongs is named with the way out") {
+  MemoryRepository memory;
+  put(memory.repository, kSegment, "content");
+  const std::string wal = object(*memory.store, key_of(kSegment));
+  memory.store->remove({{std::string(kRepositoryKey), key_of(kSegment)}});
+  Repository other("other", shared(*memory.store));
+  other.create();
+  memory.store->put(key_of(kSegment), as_bytes(wal), IfExists::fail);
+  CHECK_THAT(error_of<DamagedError>([&] { put(other, kSegment, "content"); }),
+             Says({key_of(kSegment), "another repository", "remove \"" + key_of(kSegment)}));
+  CHECK(object(*memory.store, key_of(kSegment)) == wal);
+  // Who still takes it for the old one finds the same bytes, and must not be content.
+  CHECK_THAT(error_of([&] { put(memory.repository, kSegment, "content"); }),
+             Says({"was made again", other.id()}));
+}
+
+TEST_CASE("one key slot, and one cluster's document, that cannot be read") {
+  MemoryRepository memory;
+  memory.repository.add_cluster("main", kCluster);
+  const auto blind_to = [](storage::Driver& store, std::string key) {
+    return storage::with_unreadable(
+        shared(store, {[key](std::string_view operation, std::string_view asked) {
+                         if (operation == "get" && asked == key)
+                           throw SystemError("cannot read", EIO);
+                       },
+                       {}}),
+        std::string(kRepositoryKey));
+  };
+  Repository blind("blind", blind_to(*memory.store, cluster_key("main", cluster_id(kCluster))));
+  blind.open();
+  CHECK(blind.clusters("main") == std::vector<Cluster>{kCluster});
+
+  const auto with = [](std::string_view passphrase) {
+    KeySettings keys;
+    keys.required = true;
+    keys.secret = [passphrase] {
+      return KeySecret{KeyKind::passphrase, "the test", crypto::SecretBytes(as_bytes(passphrase))};
+    };
+    return keys;
+  };
+  const auto store = storage::make_memory();
+  Repository sealed("sealed", shared(*store), with("the first passphrase"));
+  sealed.create();
+  put_slot(*store, sealed.id(), 1, *sealed.vault().data_key(),
+           with("the second passphrase").secret(), "second");
+  Repository second("second", blind_to(*store, slot_key(0)), with("the second passphrase"));
+  CHECK_NOTHROW(second.open());
+  Repository first("first", blind_to(*store, slot_key(0)), with("the first passphrase"));
+  CHECK_THAT(error_of<DamagedError>([&] { first.open(); }), Says({slot_key(0)}));
 }

@@ -1,0 +1,106 @@
+#include "outlook.hpp"
+
+#include "branch_ends.hpp"
+#include "recorded_damage.hpp"
+#include "restore_preference.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+Flaws recorded_flaws(std::span<const repo::BackupInfo> backups, const repo::Standing* standing) {
+  Flaws flaws;
+  if (standing == nullptr) return flaws;
+  std::vector<std::string> labels;
+  for (const repo::BackupInfo& backup : backups) labels.push_back(backup.label);
+  const RecordedDamage damages(*standing);
+  for (const std::string& label : damaged_of(*standing, labels))
+    flaws[label] = {Flaw::Kind::damaged, *damages.of(label)};
+  return flaws;
+}
+
+/// The holes on the way to the chosen backup's place, from the oldest backup on.
+std::vector<Outlook::Hole> holes_before(const repo::BackupInfo& chosen,
+                                        std::span<const repo::BackupInfo> backups,
+                                        const ArchivedWal& wal, Timeline timeline) {
+  const std::uint64_t bytes = chosen.wal_segment_bytes;
+  std::uint64_t oldest = UINT64_MAX;
+  for (const repo::BackupInfo& backup : backups)
+    oldest = std::min(oldest, number_of(backup.wal_start, bytes));
+  std::vector<Outlook::Hole> holes;
+  const WalPieces pieces(names_of(wal), wal.timelines.whole_path(timeline), bytes);
+  for (const WalPieces::Piece& piece : pieces.all()) {
+    const WalReach& reach = piece.reach;
+    if (!is_gap_of_archive(reach, backups)) continue;
+    const std::uint64_t missing = number_of(reach.missing, bytes);
+    if (missing < oldest || missing >= number_of(chosen.wal_start, bytes)) continue;
+    holes.push_back({reach.missing, reach.after_gap});
+  }
+  return holes;
+}
+
+}  // namespace
+
+std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
+                                  const repo::Standing* standing, const ArchivedWal& wal,
+                                  const std::string& looked_from) {
+  if (all.empty()) return std::nullopt;
+  std::vector<repo::BackupInfo> backups;
+  for (const repo::BackupInfo& backup : all)
+    if (backup.cluster == all.back().cluster) backups.push_back(backup);
+  const ArchivedNames names = names_of(wal);
+  const ReachOf reach_of = [&](const repo::BackupInfo& backup,
+                               const std::vector<TimelineSpan>& path) {
+    const std::uint64_t bytes = backup.wal_segment_bytes;
+    return trace_wal(names, path, number_of(backup.wal_start, bytes), bytes);
+  };
+  const Branches branches(branch_sources(wal, backups));
+  const ChoiceSources sources{
+      [&](const repo::BackupInfo&) -> const Branches& { return branches; },
+      [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::unknown; }};
+  Outlook outlook;
+  outlook.looked_from = looked_from;
+  Preferred best;
+  try {
+    best = prefer_whole(backups, recorded_flaws(backups, standing), {}, sources, reach_of);
+  } catch (const Error& error) {
+    outlook.why_not = error.message();
+    return outlook;
+  }
+  const repo::BackupInfo& backup = *best.choice.backup;
+  const WalReach reach = reach_of(backup, best.choice.path);
+  outlook.timeline = best.choice.path.back().timeline;
+  if (best.flaw.kind >= Flaw::Kind::damaged) {
+    outlook.why_not = format("backup {} is damaged, and no whole one leads to the same place: {}",
+                             backup.label, best.flaw.reason);
+  } else if (reach.end < backup.stop_lsn) {
+    outlook.why_not = format("backup {} needs WAL {} to {}, and the archive lacks {}", backup.label,
+                             backup.wal_start, backup.wal_stop, reach.missing);
+  } else {
+    outlook.backup = backup.label;
+  }
+  outlook.first = backup.wal_start;
+  if (!looked_from.empty() && backup.wal_start < looked_from) {
+    outlook.beyond = true;
+    return outlook;
+  }
+  outlook.to = reach.end;
+  outlook.last = reach.last;
+  const auto segment =
+      std::lower_bound(wal.segments.begin(), wal.segments.end(), reach.last,
+                       [](const auto& one, const std::string& name) { return one.first < name; });
+  if (segment != wal.segments.end() && segment->first == reach.last)
+    outlook.to_time = segment->second;
+  outlook.damaged_pages = backup.page_error_count();
+  outlook.passed_over = std::move(best.passed_over);
+  if (is_gap_of_archive(reach, backups)) outlook.ends_at = {reach.missing, reach.after_gap};
+  outlook.holes = holes_before(backup, backups, wal, outlook.timeline);
+  return outlook;
+}
+
+}  // namespace pgcairn::engine
