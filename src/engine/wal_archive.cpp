@@ -16,6 +16,7 @@ namespace {
 
 // Segments that are opened to find a target or the last transaction: some seconds of work.
 constexpr std::size_t kMostSearched = 256;
+constexpr std::size_t kMostLookedAt = 16;
 constexpr std::uint64_t kMostFollowedBytes = 256 * kMiB;  // in memory at once
 
 bool contains(const std::vector<std::string>& sorted, const std::string& name) {
