@@ -7,6 +7,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/backup.hpp>
+#include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/expire.hpp>
 
 #include <algorithm>
@@ -50,6 +51,23 @@ ExitCode expire_after(const Session& session, repo::Repository& repository,
   return ExitCode::warnings;
 }
 
+/// A backup on a branch that was left is one that no restore takes unless it is told, and its
+/// cluster is perhaps an old primary: it must not cost a backup of the newest branch. Empty: it is
+/// on the way to that, in each repository.
+std::string why_left(std::span<repo::Repository> repositories, const std::string& stanza,
+                     const engine::TakenBackup& taken) {
+  for (repo::Repository& repository : repositories) {
+    const auto& has = taken.repositories;
+    if (std::find(has.begin(), has.end(), repository.name()) == has.end()) continue;
+    try {
+      if (const auto why = engine::why_left(repository, stanza, taken.info)) return *why;
+    } catch (const Error& error) {
+      return format("it was not found out which branch is the newest: {}", error.message());
+    }
+  }
+  return {};
+}
+
 Error not_everywhere(const engine::TakenBackup& taken) {
   std::string message = format("backup {} is not in every repository", taken.info.label);
   for (const engine::FailedRepository& one : taken.failed)
@@ -71,15 +89,25 @@ ExitCode backup(const Session& session) {
                     targets.front().name(), repositories.size()));
   }
   ProgressLine progress(session.console);
-  const engine::TakenBackup taken = engine::take_backup(
-      cluster_of(settings), backup_options(settings), targets, progress, session.stop);
+  engine::TakenBackup taken = engine::take_backup(cluster_of(settings), backup_options(settings),
+                                                  targets, progress, session.stop);
   session.console.progress("");
+  const std::string& left = taken.left_branch = why_left(targets, settings.stanza, taken);
   print(settings.output == Form::json ? backup_json(taken) : backup_text(taken));
   ExitCode code = taken.info.page_errors.empty() ? ExitCode::done : ExitCode::warnings;
+  if (!left.empty()) {
+    log_warn(format(
+        "backup {} is on a branch that was left, on timeline {}: {}. No restore uses it "
+        "unless --target-timeline={} or --set names it, and nothing was expired. If this "
+        "server is an old primary, stop it. If it is the one to keep, a promotion (a "
+        "switchover) gives it a timeline that is newer",
+        taken.info.label, engine::timeline_text(taken.info.timeline), left, taken.info.timeline));
+    code = ExitCode::warnings;
+  }
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const std::string& name = targets[i].name();
     const auto& has = taken.repositories;
-    if (std::find(has.begin(), has.end(), name) == has.end()) continue;
+    if (!left.empty() || std::find(has.begin(), has.end(), name) == has.end()) continue;
     const repo::RetentionPolicy retention = retention_of(settings.repositories[i]);
     if (expire_after(session, targets[i], retention, progress) != ExitCode::done)
       code = ExitCode::warnings;

@@ -158,7 +158,7 @@ constexpr Option kOptions[] = {
     {"target-action", ValueKind::choice, kShell, "restore", "ACTION", "", "pause|promote|shutdown",
      0, 0, "what the server does at the target (default: its own, pause)"},
     {"target-timeline", ValueKind::text, kShell, "restore drill", "TIMELINE", "latest", "", 0, 0,
-     "the branch of history to follow: a number, current, or latest"},
+     "the branch of history to follow: a timeline's number, current, or latest"},
     {"archive-mode", ValueKind::choice, kShell, "restore", "MODE", "preserve", "preserve|off", 0, 0,
      "off: the restored server does not archive its WAL"},
     {"replace", ValueKind::flag, on_command_line, "restore", "", "false", "", 0, 0,

@@ -33,6 +33,11 @@ void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup);
 std::string backup_text(const engine::TakenBackup& taken);
 std::string backup_json(const engine::TakenBackup& taken);
 
+/// What tells branches apart, a line each, the one that is followed first.
+std::vector<std::string> branch_lines(std::span<const engine::Branch> branches, Timeline followed);
+/// "branches": an array of them.
+void write_branches(JsonWriter& json, std::span<const engine::Branch> branches);
+
 /// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
 std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent);
 /// One line a file: "NOT IN THE BACKUP: /etc/pg_hba.conf (Permission denied)".

@@ -108,6 +108,20 @@ std::string windows_text(const engine::RepositoryInfo& repository) {
   return text;
 }
 
+/// Where there are several, which one a restore follows, and what the others are.
+std::string branches_text(const engine::RepositoryInfo& repository) {
+  std::string text;
+  for (const repo::Cluster& cluster : repository.clusters) {
+    std::vector<engine::Branch> branches = repository.branches;
+    std::erase_if(branches,
+                  [&](const auto& one) { return one.cluster != repo::cluster_id(cluster); });
+    if (branches.size() < 2) continue;
+    for (const std::string& line : branch_lines(branches, branches.front().timeline))
+      text += format("    branch: {}\n", line);
+  }
+  return text;
+}
+
 std::string runs_text(const engine::RepositoryInfo& repository, Timestamp when) {
   std::string text;
   if (const repo::LeaseState* const lease = running(repository, when)) {
@@ -172,7 +186,7 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
                    age_text(repository.backups.back().stop_time, when));
   }
   if (repository.growth) text += growth_text(*repository.growth);
-  text += windows_text(repository) + runs_text(repository, when);
+  text += windows_text(repository) + branches_text(repository) + runs_text(repository, when);
   const std::string bar = timeline_bar(repository, columns, "    ");
   if (!bar.empty()) text += "\n" + bar;
   if (!repository.backups.empty() || !repository.unreadable.empty())

@@ -212,6 +212,7 @@ void write_repository(JsonWriter& json, const engine::RepositoryInfo& repository
   if (!repository.backups.empty()) newest = repository.backups.back().stop_time;
   age_or_null(json, "newest-backup-age-seconds", newest, when);
   write_windows(json, repository);
+  write_branches(json, repository.branches);
   json.key("wal").begin_object().member("segments", repository.wal_segments);
   text_or_null(json, "first", repository.wal_first);
   text_or_null(json, "last", repository.wal_last);

@@ -62,7 +62,7 @@ std::string target_text(const engine::RestorePlan& plan, const std::optional<Tar
 std::string path_text(const std::vector<engine::TimelineSpan>& path) {
   std::string text;
   for (const engine::TimelineSpan& span : path) {
-    text += format("{}{}", text.empty() ? "" : ", then ", span.timeline);
+    text += format("{}{}", text.empty() ? "" : ", then ", engine::timeline_text(span.timeline));
     if (span.end.value != 0) text += format(" to {}", to_string(span.end));
   }
   return text;
@@ -79,13 +79,17 @@ std::string range_text(const engine::WalRange& range) {
 
 std::string reach_text(const engine::WalReach& wal) {
   if (!wal.last_commit) return wal.last;
-  return format("{} ({}), the last transaction in {}", format_utc(*wal.last_commit),
+  return format("{} ({}), the last transaction up to {}", format_utc(*wal.last_commit),
                 format_local(*wal.last_commit), wal.last);
 }
 
 std::string wal_text(const engine::RestorePlan& plan) {
   std::string text;
   if (!plan.path.empty()) text += row("timeline", path_text(plan.path));
+  if (!plan.path.empty()) {
+    for (const std::string& line : branch_lines(plan.branches, plan.path.back().timeline))
+      text += row("branch", line);
+  }
   if (!plan.wal_needed.empty()) {
     text += row("wal needed", format("{} to {}", plan.wal_needed.front(), plan.wal_needed.back()));
   }
@@ -308,7 +312,9 @@ void write_wal(JsonWriter& json, const engine::RestorePlan& plan) {
     span.end.value == 0 ? json.null() : json.value(to_string(span.end));
     json.end_object();
   }
-  json.end_array().key("wal").begin_object().key("needed").begin_array();
+  json.end_array();
+  write_branches(json, plan.branches);
+  json.key("wal").begin_object().key("needed").begin_array();
   for (const std::string& segment : plan.wal_needed) json.value(segment);
   json.end_array().key("ranges").begin_array();
   for (const engine::WalRange& range : plan.wal.ranges) {

@@ -136,6 +136,8 @@ std::string backup_text(const engine::TakenBackup& taken) {
   text += row("wal", backup.wal_start == backup.wal_stop
                          ? backup.wal_start
                          : format("{} to {}", backup.wal_start, backup.wal_stop));
+  if (!taken.left_branch.empty())
+    text += row("LEFT", format("on a branch that was left: {}", taken.left_branch));
   if (!backup.page_errors.empty()) {
     text += page_errors_text(backup, "  ");
     text += "  these pages were damaged in the cluster itself when they were copied\n";
@@ -154,7 +156,9 @@ std::string backup_json(const engine::TakenBackup& taken) {
     json.begin_object().member("name", one.name);
     json.member("error", as_utf8(one.reason)).end_object();
   }
-  json.end_array().end_object();
+  json.end_array().key("left-branch");
+  taken.left_branch.empty() ? json.null() : json.value(as_utf8(taken.left_branch));
+  json.end_object();
   return json.take() + "\n";
 }
 

@@ -1,5 +1,7 @@
 #include "restore_goal.hpp"
 
+#include "values.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -18,7 +20,7 @@ engine::TimelineChoice timeline_choice(const std::string& text) {
   using Kind = engine::TimelineChoice::Kind;
   if (text == "latest") return {Kind::latest, 0};
   if (text == "current") return {Kind::current, 0};
-  return {Kind::number, static_cast<Timeline>(parse_u64(text).value_or(0))};
+  return {Kind::number, parse_timeline(text).value_or(0)};
 }
 
 }  // namespace

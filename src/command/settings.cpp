@@ -577,10 +577,10 @@ class Loader {
     }
     settings_.target_timeline = timeline->text;
     if (timeline->text == "latest" || timeline->text == "current") return;
-    const auto number = parse_u64(timeline->text);
-    if (!number || *number == 0 || *number > UINT32_MAX) {
+    if (!parse_timeline(timeline->text)) {
       throw UsageError(format("{} must be a number, current or latest, not \"{}\"",
                               timeline->origin, timeline->text),
+                       "timeline 18 is 18, 0x12, or 00000012 as in the names of its WAL files; "
                        "\"pgcairn info\" shows the timelines of backups");
     }
   }

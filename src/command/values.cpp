@@ -126,6 +126,17 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return negative ? -number : number;
 }
 
+std::optional<Timeline> parse_timeline(std::string_view text) {
+  constexpr std::size_t kDigits = 8;  // of a timeline, in the name of a WAL file
+  const bool prefixed = text.starts_with("0x") || text.starts_with("0X");
+  const std::string_view digits = text.substr(prefixed ? 2 : 0);
+  const bool hexadecimal = prefixed || digits.size() == kDigits;
+  if (!hexadecimal && digits.starts_with('0')) return std::nullopt;
+  const auto number = parse_u64(digits, hexadecimal ? 16 : 10);
+  if (!number || *number == 0 || *number > UINT32_MAX) return std::nullopt;
+  return static_cast<Timeline>(*number);
+}
+
 std::optional<std::int64_t> parse_percent(std::string_view text) {
   if (!text.ends_with('%')) return std::nullopt;
   return parse_number(text.substr(0, text.size() - 1));

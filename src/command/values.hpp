@@ -3,6 +3,7 @@
 #include "options.hpp"
 
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/wal.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -29,6 +30,10 @@ void check_value(const Option& option, const Value& value);
 
 /// The whole text as a whole number, with a sign if any; nothing when it is anything else.
 std::optional<std::int64_t> parse_number(std::string_view text);
+/// A timeline's number, above 0: in decimal, in hexadecimal after "0x", or as the eight hexadecimal
+/// digits that names of WAL files begin with. Nothing for any other number with a leading zero,
+/// which PostgreSQL takes for octal.
+std::optional<Timeline> parse_timeline(std::string_view text);
 /// "5%" as 5.
 std::optional<std::int64_t> parse_percent(std::string_view text);
 /// For texts that check_value() let pass: true, yes, on, 1.

@@ -1,3 +1,4 @@
+#include "expire_branches.hpp"
 #include "expire_catalog.hpp"
 #include "expire_records.hpp"
 #include "expire_wal.hpp"
@@ -142,7 +143,6 @@ class ExpireRun {
   void plan_wal();
   void plan_records();
   WalRule wal_rule(const repo::Cluster& cluster);
-  Timelines read_timelines(const repo::Cluster& cluster);
   void add_to_plan(const std::string& cluster, const std::string& file, std::uint64_t bytes,
                    const std::string& why_kept, const std::string& removed_because);
   void act(repo::Lease& lease);
@@ -164,6 +164,7 @@ class ExpireRun {
 
   std::vector<repo::Cluster> clusters_;
   Catalog catalog_;
+  std::optional<ExpireBranches> branches_;
   std::optional<repo::Standing> standing_;
   std::set<std::string> doubtful_;  // backups that stay, and whose markers cannot be read
   std::optional<NamedPacks> named_;
@@ -194,6 +195,7 @@ void ExpireRun::read() {
       one.holds.push_back(std::get<repo::HoldRecord>(record->content).reason);
   }
   note_doubt();
+  branches_.emplace(repository_, stanza_, clusters_, catalog_, plan_.notes);
 }
 
 /// Nobody knows what a backup needs whose marker cannot be read, but for what it cannot need: see
@@ -323,6 +325,7 @@ void ExpireRun::judge_by_rules(const repo::RetentionPolicy& policy) {
       if (!options_.set.empty()) one.reasons = {"only another one was asked for"};
       backup.keep = verdict->keep;
       backup.continuous_wal = verdict->continuous_wal;
+      backup.way_to = verdict->way_to;
       ++verdict;
     }
     one.keep = backup.keep;
@@ -412,30 +415,6 @@ void ExpireRun::count(ExpiredData& data) const {
   data.kept_reason = swept && !namers.empty() ? format("named by {}", namers) : data.reason;
 }
 
-/// Histories of the timelines that have segments. One that is not there, or cannot be understood,
-/// leaves its timeline unknown, which keeps what is on it.
-Timelines ExpireRun::read_timelines(const repo::Cluster& cluster) {
-  std::set<Timeline> seen;
-  for (const std::string& folder :
-       driver_.folders(repo::wal_prefix(stanza_, repo::cluster_id(cluster)))) {
-    if (const auto number = parse_u64(std::string_view(folder).substr(0, 8), 16))
-      seen.insert(static_cast<Timeline>(*number));
-  }
-  Timelines timelines;
-  for (const Timeline timeline : seen) {
-    const std::string name = format("{:08X}.history", timeline);
-    Buffer content;
-    try {
-      const bool found =
-          repository_.get_wal(stanza_, cluster, name, [&](Bytes piece) { content.append(piece); });
-      if (found) timelines.add(timeline, content, name);
-    } catch (const DamagedError& error) {
-      plan_.notes.push_back(format("all WAL of timeline {} stays: {}", timeline, error.message()));
-    }
-  }
-  return timelines;
-}
-
 WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
   const std::string id = repo::cluster_id(cluster);
   std::vector<WalClaim> claims;
@@ -460,7 +439,7 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
     }
     sizes.insert(backup.wal_segment_bytes);
     claims.push_back({one.label, backup.timeline, first->number, last->number, backup.stop_lsn,
-                      backup.continuous_wal});
+                      backup.continuous_wal, backup.way_to});
   }
   WalRule rule;
   rule.removed_because = "no kept backup needs it";
@@ -471,7 +450,8 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
   } else if (sizes.size() > 1) {
     rule.all = "the cluster's WAL segments changed their size";
   } else if (!claims.empty()) {
-    rule.needs.emplace(std::move(claims), read_timelines(cluster), *sizes.begin());
+    rule.needs.emplace(std::move(claims), branches_->timelines(id), *sizes.begin(),
+                       branches_->without_way(id));
   } else if (later_one_has_backups) {
     rule.removed_because =
         "no backup of its cluster is left, and one of a later version has backups";
@@ -549,6 +529,7 @@ void ExpireRun::keep_after_all(const std::string& label, const std::string& reas
     if (backup.judged.label != label) continue;
     backup.keep = true;
     backup.continuous_wal = false;
+    backup.way_to.clear();
   }
 }
 

@@ -19,7 +19,7 @@ constexpr std::string_view kLastTime = "99991231-235959";
 CatalogBackup small(const repo::BackupInfo& info, std::vector<std::string>& owners,
                     std::map<std::string, std::uint32_t>& positions) {
   CatalogBackup backup;
-  backup.judged = {info.label, info.type, info.cluster, info.stop_time, false, {}};
+  backup.judged = {info.label, info.type, info.cluster, info.stop_time, false, {}, {}, false};
   backup.stored_bytes = info.stored_bytes;
   backup.timeline = info.timeline;
   backup.stop_lsn = info.stop_lsn;

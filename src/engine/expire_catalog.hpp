@@ -27,6 +27,7 @@ struct CatalogBackup {
   std::uint64_t wal_segment_bytes = 0;
   bool keep = true;
   bool continuous_wal = true;
+  std::vector<Timeline> way_to;  // ends of branches that it is kept as the way to
 
   struct Packs {
     std::uint32_t owner = 0;  // position in Catalog::owners

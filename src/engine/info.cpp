@@ -1,3 +1,4 @@
+#include "branch_ends.hpp"
 #include "outlook.hpp"
 #include "sizes.hpp"
 #include "windows.hpp"
@@ -133,6 +134,20 @@ class InfoReader {
       info_.windows.push_back(std::move(window));
     if (!info_.backups.empty() && info_.backups.back().cluster == id)
       info_.outlook = outlook_of(info_.backups, info_.standing ? &*info_.standing : nullptr, wal);
+    read_branches(cluster, backups, wal);
+  }
+
+  void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupInfo> backups,
+                     const ArchivedWal& wal) {
+    const auto read = [&](const std::string& file) {
+      Buffer content;
+      if (!repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); }))
+        throw Error(format("{} is not there any more", file));
+      return content;
+    };
+    const Branches branches(branch_sources(wal, backups));
+    for (Branch& branch : read_branch_ends(branches, repo::cluster_id(cluster), read))
+      info_.branches.push_back(std::move(branch));
   }
 
   void count_segments(const ArchivedWal& wal) {

@@ -1,5 +1,6 @@
 #include "outlook.hpp"
 
+#include "branch_ends.hpp"
 #include "recorded_damage.hpp"
 #include "restore_preference.hpp"
 
@@ -58,8 +59,9 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
     const std::uint64_t bytes = backup.wal_segment_bytes;
     return trace_wal(names, path, number_of(backup.wal_start, bytes), bytes);
   };
+  const Branches branches(branch_sources(wal, backups));
   const ChoiceSources sources{
-      [&](const repo::BackupInfo&) -> const Timelines& { return wal.timelines; },
+      [&](const repo::BackupInfo&) -> const Branches& { return branches; },
       [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::unknown; }};
   Outlook outlook;
   outlook.looked_from = looked_from;

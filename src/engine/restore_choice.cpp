@@ -46,44 +46,80 @@ bool reaches(const repo::BackupInfo& backup, const RestoreOptions& options) {
 /// The timelines that recovery goes through from a backup on.
 struct Way {
   std::vector<TimelineSpan> path;
-  std::string why_not;  // when there is none
-  std::vector<std::string> notes;
+  Leads leads = Leads::yes;
+  std::string why_not;  // when it does not, or nobody knows
 };
 
-Way way_from(const repo::BackupInfo& backup, const Timelines& timelines,
-             const RestoreOptions& options) {
-  // A backup's own end lies on its own timeline, whatever became of the cluster later.
-  const bool stays = options.type == RestoreType::immediate || options.type == RestoreType::none ||
-                     options.type == RestoreType::preserve ||
-                     options.timeline.kind == TimelineChoice::Kind::current;
+/// A backup's own end lies on its own timeline, whatever became of the cluster later.
+bool stays_on_its_timeline(const RestoreOptions& options) {
+  return options.type == RestoreType::immediate || options.type == RestoreType::none ||
+         options.type == RestoreType::preserve ||
+         options.timeline.kind == TimelineChoice::Kind::current;
+}
+
+/// The way from a backup on the branch that ends with `to`.
+Way way_to(const repo::BackupInfo& backup, const Branches& branches, Timeline to,
+           const RestoreOptions& options) {
   const Timeline from = backup.timeline;
-  if (stays) return {timelines.path(from, from), {}, {}};
-  if (options.timeline.kind == TimelineChoice::Kind::number) {
-    const Timeline to = options.timeline.number;
-    if (to == from) return {timelines.path(from, from), {}, {}};
-    Way way;
-    way.why_not = timelines.why_not(from, backup.stop_lsn, to);
-    if (way.why_not.empty()) way.path = timelines.path(from, to);
+  Way way;
+  way.leads = branches.leads(from, backup.stop_lsn, to);
+  if (way.leads != Leads::yes) {
+    way.why_not = branches.why_not(from, backup.stop_lsn, to);
     return way;
   }
-  const auto reachable = timelines.descendants(from, backup.stop_lsn);
-  Way way{timelines.path(from, reachable.back()), {}, {}};
-  for (const Timeline other : timelines.known()) {
-    if (other <= reachable.back()) continue;
-    way.notes.push_back(format("timeline {} is not followed: {}", other,
-                               timelines.why_not(from, backup.stop_lsn, other)));
-  }
+  way.path = branches.timelines().path(from, stays_on_its_timeline(options) ? from : to);
   return way;
 }
 
-/// Timelines that some backup can reach, for hints.
-std::string reachable_words(std::span<const repo::BackupInfo> backups,
-                            const ChoiceSources& sources) {
-  const repo::BackupInfo& newest = backups.back();
-  std::string words;
-  for (const Timeline one : sources.timelines(newest).descendants(newest.timeline, newest.stop_lsn))
-    words += format("{}{}", words.empty() ? "" : ", ", one);
-  return format("backup {} can be recovered on timeline {}", newest.label, words);
+/// The branch that was named, or the newest one of the backup's cluster.
+Timeline wanted_branch(const repo::BackupInfo& backup, const Branches& branches,
+                       const RestoreOptions& options) {
+  if (options.timeline.kind == TimelineChoice::Kind::number) return options.timeline.number;
+  return branches.newest().value_or(backup.timeline);
+}
+
+/// The newest branch that a backup is on the way to, when it is not on the way to the newest of
+/// all.
+Timeline newest_from(const repo::BackupInfo& backup, const Branches& branches) {
+  for (const Timeline tip : branches.tips()) {
+    if (branches.leads(backup.timeline, backup.stop_lsn, tip) == Leads::yes) return tip;
+  }
+  return backup.timeline;
+}
+
+/// Histories that no server of this archive wrote WAL after: a server's own "latest" would follow
+/// them.
+void note_lone_histories(const Branches& branches, const RestoreOptions& options,
+                         const std::vector<TimelineSpan>& path, std::vector<std::string>& notes) {
+  if (options.timeline.kind != TimelineChoice::Kind::latest || stays_on_its_timeline(options))
+    return;
+  for (const Timeline other : branches.only_histories()) {
+    if (other <= path.back().timeline) continue;
+    const std::string left = left_words(branches.describe(other));
+    notes.push_back(format(
+        "timeline {} has a history in the archive{}, and neither WAL nor a backup: it is not "
+        "followed; --target-timeline={} would",
+        timeline_text(other), left.empty() ? "" : format(" ({})", left), other));
+  }
+}
+
+/// "--target-timeline=1 follows timeline 1", for each other branch that a backup leads to.
+std::string other_branches_hint(std::span<const repo::BackupInfo> backups, const Branches& branches,
+                                Timeline wanted, const RestoreOptions& options) {
+  std::string hint;
+  for (const Timeline tip : branches.tips()) {
+    if (tip == wanted) continue;
+    const auto newest = std::find_if(backups.rbegin(), backups.rend(), [&](const auto& backup) {
+      return backup.cluster == backups.back().cluster &&
+             branches.leads(backup.timeline, backup.stop_lsn, tip) == Leads::yes;
+    });
+    if (newest == backups.rend()) continue;
+    hint += format("{}{} leads to timeline {}, with backup {}", hint.empty() ? "" : "; ",
+                   stays_on_its_timeline(options) ? format("--set={}", newest->label)
+                                                  : format("--target-timeline={}", tip),
+                   timeline_text(tip), newest->label);
+  }
+  return hint;
 }
 
 Choice choose_named(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
@@ -95,10 +131,20 @@ Choice choose_named(std::span<const repo::BackupInfo> backups, const RestoreOpti
     throw MissingError(format("there is no backup \"{}\"", options.set),
                        "\"pgcairn info\" lists the backups");
   }
-  Way way = way_from(*found, sources.timelines(*found), options);
-  if (!way.why_not.empty()) {
+  const Branches& branches = sources.branches(*found);
+  const bool free = options.timeline.kind != TimelineChoice::Kind::number;
+  const Timeline wanted = wanted_branch(*found, branches, options);
+  std::vector<std::string> notes;
+  Way way = way_to(*found, branches, wanted, options);
+  if (free && way.leads != Leads::yes) {
+    notes.push_back(format("backup {} is not on the way to timeline {}, the newest branch: {}",
+                           found->label, timeline_text(wanted), way.why_not));
+    way = way_to(*found, branches, newest_from(*found, branches), options);
+  }
+  if (way.leads != Leads::yes) {
     throw UsageError(
-        format("backup {} is on timeline {}, and {}", found->label, found->timeline, way.why_not),
+        format("backup {} is on timeline {}, and {}", found->label, timeline_text(found->timeline),
+               way.why_not),
         "leave --set out, and a backup on the way to that timeline is chosen; or leave "
         "--target-timeline out");
   }
@@ -117,16 +163,17 @@ Choice choose_named(std::span<const repo::BackupInfo> backups, const RestoreOpti
                        "may be on another timeline (--target-timeline)");
     }
     if (there == Found::unknown)
-      way.notes.push_back(
+      notes.push_back(
           format("it was not found out whether {} is in the archive", target_words(options)));
   }
-  return {&*found, std::move(way.path), "it was named with --set", std::move(way.notes)};
+  note_lone_histories(branches, options, way.path, notes);
+  return {&*found, std::move(way.path), "it was named with --set", std::move(notes)};
 }
 
-std::string reason_of(const RestoreOptions& options, bool newest) {
+std::string reason_of(const RestoreOptions& options, Timeline branch, bool only_one, bool newest) {
   const bool number = options.timeline.kind == TimelineChoice::Kind::number;
   const std::string on =
-      number ? format(" on the way to timeline {}", options.timeline.number) : "";
+      number || !only_one ? format(" on the way to timeline {}", timeline_text(branch)) : "";
   switch (options.type) {
     case RestoreType::time:
       return format("it is the newest one{} that ended before the target time", on);
@@ -139,29 +186,62 @@ std::string reason_of(const RestoreOptions& options, bool newest) {
       return format("restore point \"{}\" was made after it: it was found in the archived WAL",
                     options.target_name);
     default:
-      return newest ? "it is the newest one" : format("it is the newest one{}", on);
+      return newest && only_one ? "it is the newest one" : format("it is the newest one{}", on);
   }
 }
 
+/// What the look at one backup after the other came to.
+struct Looked {
+  const repo::BackupInfo* oldest = nullptr;  // of those on the way
+  std::string off_way;                       // why the newest that is not is not
+  bool unknown = false;                      // of some it cannot be told
+};
+
+/// The branch on which a transaction or a restore point is, for a hint.
+std::string searched_elsewhere(std::span<const repo::BackupInfo> backups,
+                               const RestoreOptions& options, const ChoiceSources& sources) {
+  const Branches& branches = sources.branches(backups.back());
+  const Timeline wanted = wanted_branch(backups.back(), branches, options);
+  for (const Timeline tip : branches.tips()) {
+    if (tip == wanted) continue;
+    for (std::size_t i = backups.size(); i-- > 0;) {
+      if (backups[i].cluster != backups.back().cluster) continue;
+      const Way way = way_to(backups[i], branches, tip, options);
+      if (way.leads == Leads::yes && sources.search(backups[i], way.path) == Found::yes) {
+        return format("timeline {} reaches it: try --target-timeline={}; ", timeline_text(tip),
+                      tip);
+      }
+    }
+  }
+  return {};
+}
+
 [[noreturn]] void refuse(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
-                         const ChoiceSources& sources, const repo::BackupInfo* oldest,
-                         const std::string& off_path) {
-  if (oldest == nullptr) {
-    throw UsageError(
-        format("no backup is on the way to timeline {}: {}", options.timeline.number, off_path),
-        reachable_words(backups, sources));
+                         const ChoiceSources& sources, const Looked& looked) {
+  if (looked.oldest == nullptr) {
+    const Branches& branches = sources.branches(backups.back());
+    const Timeline wanted = wanted_branch(backups.back(), branches, options);
+    const bool number = options.timeline.kind == TimelineChoice::Kind::number;
+    const std::string message = format("no backup is {}on the way to timeline {}{}: {}",
+                                       looked.unknown ? "known to be " : "", timeline_text(wanted),
+                                       number ? "" : ", the newest branch", looked.off_way);
+    const std::string hint = other_branches_hint(backups, branches, wanted, options);
+    if (looked.unknown && !number) throw Error(message, hint);
+    throw UsageError(message, hint);
   }
   if (must_be_searched(options.type)) {
     throw UsageError(
-        format("{} is not in the archived WAL after any backup", target_words(options)),
-        "check the target; \"pg_waldump\" shows what WAL holds, and --target-timeline follows "
-        "another branch; what is archived is restored with --type=default");
+        format("{} is not in the archived WAL after any backup{}", target_words(options),
+               looked.off_way.empty() ? "" : " on the way to the branch"),
+        format("{}check the target; \"pg_waldump\" shows what WAL holds, and --target-timeline "
+               "follows another branch; what is archived is restored with --type=default",
+               searched_elsewhere(backups, options, sources)));
   }
   const bool lsn = options.type == RestoreType::lsn;
   throw UsageError(format("{} is before the end of the oldest backup{}, {}", target_words(options),
-                          off_path.empty() ? "" : " on the way to it", oldest->label),
+                          looked.off_way.empty() ? "" : " on the way to it", looked.oldest->label),
                    format("the earliest {} that can be restored is {}", lsn ? "LSN" : "time",
-                          end_words(*oldest, options.type)));
+                          end_words(*looked.oldest, options.type)));
 }
 
 }  // namespace
@@ -176,20 +256,24 @@ Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOpt
   }
   if (!options.set.empty() && options.set != "latest")
     return choose_named(backups, options, sources);
-  const repo::BackupInfo* oldest = nullptr;  // of those on the way
-  std::string off_path;
+  Looked looked;
   for (std::size_t i = backups.size(); i-- > 0;) {
     const repo::BackupInfo& backup = backups[i];
     // An LSN, a transaction and a timeline mean nothing in another cluster of the stanza.
     if (options.type != RestoreType::time && backup.cluster != backups.back().cluster) continue;
-    Way way = way_from(backup, sources.timelines(backup), options);
-    if (!way.why_not.empty()) {
-      if (off_path.empty()) off_path = format("of backup {}, {}", backup.label, way.why_not);
+    const Branches& branches = sources.branches(backup);
+    const Timeline branch = wanted_branch(backup, branches, options);
+    Way way = way_to(backup, branches, branch, options);
+    if (way.leads != Leads::yes) {
+      looked.unknown |= way.leads == Leads::unknown;
+      if (looked.off_way.empty())
+        looked.off_way = format("of backup {}, {}", backup.label, way.why_not);
       continue;
     }
-    oldest = &backup;
+    looked.oldest = &backup;
     if (!reaches(backup, options)) continue;
-    std::string reason = reason_of(options, i + 1 == backups.size());
+    const bool newest = i + 1 == backups.size();
+    std::string reason = reason_of(options, branch, branches.tips().size() < 2, newest);
     if (must_be_searched(options.type)) {
       const Found there = sources.search(backup, way.path);
       if (there == Found::no) continue;
@@ -200,9 +284,11 @@ Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOpt
             target_words(options));
       }
     }
-    return {&backup, std::move(way.path), std::move(reason), std::move(way.notes)};
+    Choice choice{&backup, std::move(way.path), std::move(reason), {}};
+    note_lone_histories(branches, options, choice.path, choice.notes);
+    return choice;
   }
-  refuse(backups, options, sources, oldest, off_path);
+  refuse(backups, options, sources, looked);
 }
 
 }  // namespace pgcairn::engine

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "timelines.hpp"
+#include "branches.hpp"
 
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/backup_info.hpp>
@@ -23,15 +23,17 @@ enum class Found { yes, no, unknown };
 
 /// What choose_backup() asks of the world.
 struct ChoiceSources {
-  /// The history of the cluster that a backup is of.
-  std::function<const Timelines&(const repo::BackupInfo&)> timelines;
+  /// The branches of the cluster that a backup is of.
+  std::function<const Branches&(const repo::BackupInfo&)> branches;
   /// Is the target (xid, name) in the WAL after this backup, on this path?
   std::function<Found(const repo::BackupInfo&, const std::vector<TimelineSpan>&)> search;
 };
 
-/// Which of `backups` (oldest first) a restore begins with, and by which timelines it goes on. Pure
+/// Which of `backups` (oldest first) a restore begins with, and by which timelines it goes on:
+/// first the branch, the newest one unless another was named, then a backup on the way to it. Pure
 /// but for its sources. Throws UsageError when none can reach the target, naming the nearest that
-/// can be reached, and MissingError when there is none at all or none named options.set.
+/// can be reached, or the option that follows the branch that reaches it; MissingError when there
+/// is none at all or none named options.set; Error when it cannot be told what leads to the branch.
 Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
                      const ChoiceSources& sources);
 

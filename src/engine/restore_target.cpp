@@ -1,5 +1,6 @@
 #include "restore_target.hpp"
 
+#include "branch_ends.hpp"
 #include "recovery_settings.hpp"
 #include "replay_needs.hpp"
 #include "restore_preference.hpp"
@@ -39,12 +40,37 @@ constexpr const char* kSwitchHint =
     "archive: then try again; ";
 
 constexpr std::size_t kMostProved = 64;  // segments
+// Segments at the end of the WAL that are opened for the last transaction; what decides whether a
+// target can be reached is looked for at least so long.
+constexpr std::size_t kMostLookedAt = 16;
+constexpr std::chrono::seconds kLongestLook{60};
 
-/// The archives of the stanza's clusters, each listed when it is asked for.
+/// The archives of the stanza's clusters, each listed when it is asked for, and their branches.
 class Archives {
  public:
   Archives(std::string stanza, std::span<repo::Repository> repositories, std::stop_token stop)
       : stanza_(std::move(stanza)), repositories_(repositories), stop_(std::move(stop)) {}
+
+  /// The backups among which is chosen: branches follow from them, too.
+  void know(std::span<const repo::BackupInfo> backups) {
+    for (const repo::BackupInfo& backup : backups)
+      backups_[backup.cluster].push_back({backup.timeline, backup.stop_lsn});
+    branches_.clear();
+  }
+  const Branches& branches_of(const repo::BackupInfo& backup) {
+    auto found = branches_.find(backup.cluster);
+    if (found == branches_.end()) {
+      const WalArchive& archive = of(backup);
+      const auto& unread = archive.unread_histories();
+      BranchSources sources{archive.timelines(),
+                            {unread.begin(), unread.end()},
+                            archive.timeline_wal(),
+                            backups_[backup.cluster],
+                            backup.wal_segment_bytes};
+      found = branches_.emplace(backup.cluster, Branches(std::move(sources))).first;
+    }
+    return found->second;
+  }
 
   WalArchive& of(const repo::BackupInfo& backup) {
     auto& archive = archives_[backup.cluster];
@@ -60,11 +86,13 @@ class Archives {
   std::span<repo::Repository> repositories_;
   std::stop_token stop_;
   std::map<std::string, std::unique_ptr<WalArchive>> archives_;
+  std::map<std::string, std::vector<BranchSources::Backup>> backups_;
+  std::map<std::string, Branches> branches_;
 };
 
 ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
-  return {[&](const repo::BackupInfo& backup) -> const Timelines& {
-            return archives.of(backup).timelines();
+  return {[&](const repo::BackupInfo& backup) -> const Branches& {
+            return archives.branches_of(backup);
           },
           [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
             return archives.of(backup).search(options, backup, path);
@@ -94,6 +122,7 @@ void refuse_damaged(const RestorePlan& plan, const Preferred& best) {
 Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
                   const PassedOver& passed_over, Archives& archives) {
   Candidates found = find_candidates(repositories, plan.stanza, plan.options, passed_over);
+  archives.know(found.backups);
   Preferred best =
       prefer_whole(found.backups, found.flaws, plan.options, sources_of(archives, plan.options),
                    [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
@@ -156,24 +185,37 @@ bool is_reached(const WalReach& wal, const RestoreOptions& options) {
                                   : *wal.last_commit > *options.target_time;
 }
 
+/// A few segments: enough for what is only shown.
+bool a_few(std::size_t looked_at) {
+  return looked_at < kMostLookedAt;
+}
+
+/// What decides whether a target can be reached is looked for longer.
+std::function<bool(std::size_t)> patiently() {
+  const auto until = std::chrono::steady_clock::now() + kLongestLook;
+  return [until](std::size_t looked_at) {
+    return a_few(looked_at) || std::chrono::steady_clock::now() < until;
+  };
+}
+
 /// The branch on which a target is reached that is not on the wanted one, for a hint; empty when
 /// there is none, or none that could be looked at.
 std::string other_branch(const RestorePlan& plan, Archives& archives,
                          std::span<const repo::BackupInfo> backups) {
   WalArchive& archive = archives.of(plan.backup);
-  const std::vector<Timeline> known = archive.timelines().known();
-  std::set<Timeline, std::greater<>> others(known.begin(), known.end());
-  for (const repo::BackupInfo& backup : backups) others.insert(backup.timeline);
-  others.erase(plan.path.back().timeline);
+  std::vector<Timeline> others = archives.branches_of(plan.backup).tips();
+  std::erase(others, plan.path.back().timeline);
   for (const Timeline other : others) {
     RestoreOptions options = plan.options;
     options.timeline = {TimelineChoice::Kind::number, other};
     try {
       const Choice choice = choose_backup(backups, options, sources_of(archives, options));
       WalReach wal = archive.reach(*choice.backup, choice.path);
-      archive.look_at_end(wal, *choice.backup);
-      if (is_reached(wal, options))
-        return format("timeline {} reaches it: try --target-timeline={}; ", other, other);
+      archive.look_at_end(wal, *choice.backup, options.workers, a_few);
+      if (is_reached(wal, options)) {
+        return format("timeline {} reaches it: try --target-timeline={}; ", timeline_text(other),
+                      other);
+      }
     } catch (const Error& error) {
       log_detail(format("timeline {} does not help: {}", other, error.message()));
     }
@@ -181,26 +223,18 @@ std::string other_branch(const RestorePlan& plan, Archives& archives,
   return {};
 }
 
-/// The newest branch is not known while the history of a later one cannot be read.
-void check_branches(const RestorePlan& plan, const WalArchive& archive) {
-  if (plan.options.timeline.kind != TimelineChoice::Kind::latest) return;
-  const Timeline to = plan.path.back().timeline;
-  for (const Timeline other : archive.unread_histories()) {
-    if (other <= to) continue;
-    throw Error(format("the history of timeline {} is in the archive and cannot be read, so it is "
-                       "not known whether the newest WAL is on it",
-                       other),
-                format("name the branch: --target-timeline={} goes to the newest that can be read; "
-                       "\"pgcairn verify\" tells what is damaged",
-                       to));
-  }
-}
-
-void check_time(const RestorePlan& plan, Archives& archives,
-                std::span<const repo::BackupInfo> backups) {
+void check_time(RestorePlan& plan, Archives& archives, std::span<const repo::BackupInfo> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, plan.options)) return;
   const Timestamp target = *plan.options.target_time;
+  if (!wal.end_is_known) {
+    plan.notes.push_back(
+        format("WHETHER THE TARGET TIME IS REACHED WAS NOT FOUND OUT: the end of the archived WAL "
+               "holds no transaction for longer than was looked ({} s); when none ended after the "
+               "target time, the server says so at the end of the WAL, and stops",
+               std::chrono::duration_cast<std::chrono::seconds>(kLongestLook).count()));
+    return;
+  }
   if (!wal.last_commit) {
     throw UsageError(
         format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
@@ -225,6 +259,32 @@ void check_lsn(const RestorePlan& plan, Archives& archives,
              to_string(*plan.options.target_lsn), gap_words(wal)),
       format("{}{}restore to that with --type=lsn --target={}",
              other_branch(plan, archives, backups), kSwitchHint, to_string(wal.last_record)));
+}
+
+/// Tells the branches from each other where there are several, by the last transaction of each.
+void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& archive,
+                      bool end_was_read) {
+  if (branches.tips().size() < 2) return;
+  plan.branches = read_branch_ends(branches, plan.backup.cluster,
+                                   [&](const std::string& file) { return archive.read(file); });
+  const Timeline to = plan.path.back().timeline;
+  const auto chosen = std::find_if(plan.branches.begin(), plan.branches.end(),
+                                   [&](const Branch& one) { return one.timeline == to; });
+  if (chosen == plan.branches.end()) return;
+  // It may have no transaction of its own yet, and those before it are its own, too.
+  if (end_was_read && !chosen->last_commit) chosen->last_commit = plan.wal.last_commit;
+  const bool is_default = plan.options.timeline.kind != TimelineChoice::Kind::number;
+  if (!is_default || !plan.options.set.empty()) return;
+  for (const Branch& other : plan.branches) {
+    if (!other.last_commit || !chosen->last_commit || *other.last_commit <= *chosen->last_commit)
+      continue;
+    plan.notes.push_back(
+        format("TIMELINE {} HAS A LATER LAST TRANSACTION ({}) than timeline {} ({}), which this "
+               "restore follows because it is the newest: is that the life you want? {}",
+               timeline_text(other.timeline), format_utc(*other.last_commit), timeline_text(to),
+               format_utc(*chosen->last_commit),
+               format("--target-timeline={} follows the other", other.timeline)));
+  }
 }
 
 /// Is WAL missing that the archive was to have? Not so between backups that bring their own WAL, or
@@ -323,17 +383,20 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   const Candidates found = choose(plan, repositories, passed_over, archives);
   WalArchive& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
-  plan.server_latest = archive.timelines().latest_of_server(plan.backup.timeline);
+  plan.server_latest = archive.latest_of_server(plan.backup.timeline);
   plan.wal_needed = {plan.backup.wal_start, plan.backup.wal_stop};
   check_needed(plan);
   prove_needed(plan, archive);
   const RestoreType type = plan.options.type;
   const bool whole =
       type != RestoreType::immediate && type != RestoreType::none && type != RestoreType::preserve;
-  if (whole) check_branches(plan, archive);
-  if (whole) archive.look_at_end(plan.wal, plan.backup);
+  if (whole) {
+    archive.look_at_end(plan.wal, plan.backup, plan.options.workers,
+                        type == RestoreType::time ? patiently() : a_few);
+  }
   if (type == RestoreType::time) check_time(plan, archives, found.backups);
   if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
+  compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
   const bool gap = has_gap(plan);
   check_gap(plan, gap);
   if (type == RestoreType::immediate) settle_immediate(plan, archive);

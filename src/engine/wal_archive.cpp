@@ -1,5 +1,7 @@
 #include "wal_archive.hpp"
 
+#include "wal_end.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
@@ -104,6 +106,13 @@ void WalArchive::follow(WalWay& way, const std::vector<std::string>& names,
   }
 }
 
+Timeline WalArchive::latest_of_server(Timeline from) const {
+  Timeline newest = timelines_.latest_of_server(from);
+  while (std::find(unread_.begin(), unread_.end(), newest + 1) != unread_.end())
+    newest = timelines_.latest_of_server(newest + 1);
+  return newest;
+}
+
 ArchivedNames WalArchive::names() const {
   return {[this](const std::string& segment) { return holders(segment); },
           [this](const std::string& from, const std::string& limit) {
@@ -145,27 +154,25 @@ WalReach WalArchive::reach(const repo::BackupInfo& backup,
   return reach;
 }
 
-void WalArchive::look_at_end(WalReach& reach, const repo::BackupInfo& backup) {
-  std::vector<std::string> names = segments_of(reach, backup.wal_segment_bytes);
-  if (!reach.partial.empty()) names.push_back(reach.partial);
-  const auto look = [&](const std::string& name) {
-    postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
-      if (record.start >= reach.end) return;
-      reach.last_record = std::max(reach.last_record, record.start);
-      if (record.kind != postgres::WalRecord::Kind::commit &&
-          record.kind != postgres::WalRecord::Kind::abort)
-        return;
-      if (record.start < backup.stop_lsn) return;
-      if (!reach.last_commit || *record.time > *reach.last_commit) reach.last_commit = record.time;
-    });
-    reader.read(read(name), start_of(name, backup.wal_segment_bytes));
-  };
-  std::size_t looked_at = 0;
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    // A last segment may hold no record that is whole; a quiet cluster commits nothing for long.
-    if (reach.last_commit || ++looked_at > kMostLookedAt) return;
-    look(*name);
+void WalArchive::look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,
+                             const std::function<bool(std::size_t)>& go_on) {
+  WalStretch stretch{segments_of(reach, backup.wal_segment_bytes), backup.wal_segment_bytes,
+                     backup.stop_lsn, reach.end};
+  if (!reach.partial.empty()) stretch.names.push_back(reach.partial);
+  const WalEnd end =
+      find_wal_end(stretch, workers, go_on, [&](const std::string& name) { return read(name); });
+  reach.last_record = end.last_record;
+  reach.last_commit = end.last_commit;
+  reach.end_is_known = end.last_commit || end.whole;
+}
+
+std::map<Timeline, TimelineWal> WalArchive::timeline_wal() const {
+  std::map<Timeline, TimelineWal> wal;
+  for (const Listed& one : listed_) {
+    for (const std::string& name : one.wal.segments) note_archived(wal, name);
+    for (const std::string& name : one.wal.partials) note_archived(wal, name);
   }
+  return wal;
 }
 
 EndOfBackup WalArchive::look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "branches.hpp"
 #include "restore_choice.hpp"
 #include "wal_trace.hpp"
 #include "wal_way.hpp"
@@ -34,12 +35,19 @@ class WalArchive {
   /// Timelines whose history is archived, and of which no copy could be read.
   const std::vector<Timeline>& unread_histories() const { return unread_; }
 
+  /// Where "latest" would lead a server: histories that it cannot read would stop it.
+  Timeline latest_of_server(Timeline from) const;
+
   /// What is archived, for a trace; the archive must outlive it.
   ArchivedNames names() const;
   /// From the backup's first segment along `path`.
   WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const;
-  /// Looks into the end of what `reach` reaches for its last record and last transaction.
-  void look_at_end(WalReach& reach, const repo::BackupInfo& backup);
+  /// Looks into the end of what `reach` reaches for its last record and last transaction, segment
+  /// by segment backwards for as long as `go_on`, given how many were read, says yes.
+  void look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,
+                   const std::function<bool(std::size_t)>& go_on);
+  /// What is archived of each timeline, in all repositories together.
+  std::map<Timeline, TimelineWal> timeline_wal() const;
   /// Looks at the record that ends the backup, and for one after it.
   EndOfBackup look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup);
   /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?

@@ -23,7 +23,8 @@ WalSource::WalSource(Fd fd, fs::path path)
       size_bytes_(static_cast<std::uint64_t>(stat_of(fd_, path_).st_size)) {}
 
 std::optional<WalSource> WalSource::open_if_exists(const fs::path& path) {
-  auto fd = pgcairn::open_if_exists(path, O_RDONLY | O_NONBLOCK);  // a pipe would wait for its writer
+  auto fd =
+      pgcairn::open_if_exists(path, O_RDONLY | O_NONBLOCK);  // a pipe would wait for its writer
   if (!fd) return std::nullopt;
   if (!S_ISREG(stat_of(*fd, path).st_mode))
     throw Error(format("\"{}\" is no regular file", path.native()));

@@ -2,6 +2,7 @@
 #include <pgcairn/repo/retention.hpp>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace pgcairn::repo {
@@ -66,7 +67,11 @@ constexpr CalendarRule kCalendarRules[] = {
 class Retention {
  public:
   Retention(std::span<const RetentionBackup> backups, const RetentionPolicy& policy, Timestamp now)
-      : backups_(backups), policy_(policy), now_(now), verdicts_(backups.size()) {
+      : backups_(backups),
+        policy_(policy),
+        now_(now),
+        verdicts_(backups.size()),
+        only_way_(backups.size()) {
     for (RetentionVerdict& verdict : verdicts_) verdict.keep = false;
     for (std::size_t i = 0; i < size(); ++i) {
       if (counts(i)) newest_ = backups_[i].stop_time;
@@ -83,6 +88,7 @@ class Retention {
     } else {
       for (std::size_t i = 0; i < size(); ++i) keep(i, "no rule removes backups");
     }
+    keep_ways();
     for (RetentionVerdict& verdict : verdicts_) {
       if (!verdict.keep) verdict.reasons = {"no rule keeps it"};
     }
@@ -93,7 +99,8 @@ class Retention {
  private:
   std::size_t size() const { return backups_.size(); }
   bool is_future(std::size_t i) const { return backups_[i].stop_time > now_; }
-  bool counts(std::size_t i) const { return !backups_[i].damaged && !is_future(i); }
+  bool is_good(std::size_t i) const { return !backups_[i].damaged && !is_future(i); }
+  bool counts(std::size_t i) const { return is_good(i) && !backups_[i].left; }
 
   void keep(std::size_t i, std::string reason) {
     verdicts_[i].keep = true;
@@ -165,12 +172,20 @@ class Retention {
     const RetentionPolicy::Count count = policy_.*rule.count;
     if (!count) return;
     std::set<std::string> periods;
+    std::set<std::string> left_periods;  // with the last of a branch that was left
     for (std::size_t i = size(); i-- > 0 && periods.size() < *count;) {
-      if (!counts(i)) continue;
+      if (!is_good(i)) continue;
       const std::chrono::seconds offset = policy_.offset_at(backups_[i].stop_time);
       const std::string period = rule.period({backups_[i].stop_time + offset, offset});
-      if (periods.insert(period).second) keep(i, format("{} {}", rule.name, period));
+      const bool is_new = counts(i) ? periods.insert(period).second
+                                    : left_periods.insert(branch_of(i) + period).second;
+      if (is_new) keep(i, format("{} {}", rule.name, period));
     }
+  }
+
+  std::string branch_of(std::size_t i) const {
+    const auto& ends = backups_[i].leads_to;
+    return format("{} {} ", backups_[i].cluster, ends.empty() ? 0 : ends.front());
   }
 
   /// What stays whatever the rules say.
@@ -179,7 +194,7 @@ class Retention {
     for (std::size_t i = size(); i-- > 0;) {
       if (i + 1 == size()) keep(i, "the newest backup");
       if (is_future(i)) keep(i, "its time lies in the future");
-      if (counts(i) && clusters.insert(backups_[i].cluster).second)
+      if (is_good(i) && clusters.insert(backups_[i].cluster).second)
         keep(i, "the last good backup of its cluster");
       for (const std::string& reason : backups_[i].holds) keep(i, format("hold '{}'", reason));
     }
@@ -194,6 +209,30 @@ class Retention {
       if (!counts(i) || verdicts_[i].keep) continue;
       keep(i, format("keep-min {}", *policy_.keep_min));
       ++kept;
+    }
+  }
+
+  /// For each branch the newest good backup on the way to it: of those that stay, where there is
+  /// one.
+  void keep_ways() {
+    struct Way {
+      std::optional<std::size_t> kept, good, any;
+    };
+    std::map<std::pair<std::string, Timeline>, Way> ways;
+    for (std::size_t i = 0; i < size(); ++i) {
+      for (const Timeline end : backups_[i].leads_to) {
+        Way& way = ways[{backups_[i].cluster, end}];
+        way.any = i;
+        if (is_good(i)) way.good = i;
+        if (is_good(i) && verdicts_[i].keep) way.kept = i;
+      }
+    }
+    for (const auto& [end, way] : ways) {
+      const std::size_t i = way.kept ? *way.kept : way.good.value_or(*way.any);
+      verdicts_[i].way_to.push_back(end.second);
+      if (way.kept) continue;
+      only_way_[i] = !verdicts_[i].keep || only_way_[i];
+      keep(i, format("the last one on the way to timeline {}", end.second));
     }
   }
 
@@ -217,7 +256,9 @@ class Retention {
                  ? before_span(days(*policy_.archive), is_counted)
                  : nth_newest(*policy_.archive, is_counted);
     }
-    for (std::size_t i = from; i < size(); ++i) verdicts_[i].continuous_wal = verdicts_[i].keep;
+    // The way to a branch that was left would otherwise keep the WAL of all the others, too.
+    for (std::size_t i = from; i < size(); ++i)
+      verdicts_[i].continuous_wal = verdicts_[i].keep && !only_way_[i];
   }
 
   std::span<const RetentionBackup> backups_;
@@ -225,6 +266,7 @@ class Retention {
   Timestamp now_;
   Timestamp newest_{};  // of those that count
   std::vector<RetentionVerdict> verdicts_;
+  std::vector<bool> only_way_;  // kept for nothing but the way to a branch
 };
 
 }  // namespace
@@ -264,13 +306,16 @@ std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> ba
 }
 
 std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now) {
+  std::optional<std::size_t> left;
   std::optional<std::size_t> future;
   for (std::size_t i = backups.size(); i-- > 0;) {
     if (backups[i].damaged) continue;
-    if (backups[i].stop_time <= now) return i;
+    const bool is_future = backups[i].stop_time > now;
+    if (!is_future && !backups[i].left) return i;
+    if (!is_future && !left) left = i;
     if (!future) future = i;
   }
-  return future;
+  return left ? left : future;
 }
 
 }  // namespace pgcairn::repo

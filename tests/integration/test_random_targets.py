@@ -162,11 +162,12 @@ class Model:
         """The timeline that recovery goes to from a backup, None when it cannot."""
         ways, wanted = self.history.ways, self.target.timeline
         own, end = backup["timeline"], oracle.lsn(backup["stop-lsn"])
-        if wanted == "current":
-            return own
         if isinstance(wanted, int):
             return wanted if wanted in ways.by_timeline and ways.descends(wanted, own, end) else None
-        return max(t for t in ways.by_timeline if ways.descends(t, own, end))
+        newest = max(ways.by_timeline)  # the branch comes before the backup
+        if not ways.descends(newest, own, end):
+            return None
+        return own if wanted == "current" else newest
 
     def ends(self, backup):
         """(the records of the way, how many are replayed), None when the target is not met or comes too early."""

@@ -100,26 +100,38 @@ def test_a_second_promotion_from_the_same_backup_is_another_branch(branches):
 
 
 @pytest.mark.slow
-def test_latest_does_not_follow_a_branch_that_left_before_the_backup(branches):
-    """PostgreSQL's own latest would take timeline 2, and stop: it is not a child of the new backup's history."""
+def test_the_newest_branch_is_followed_and_one_with_a_later_transaction_is_pointed_out(branches):
+    """A clone archived into its original's stanza, which goes on and is backed up."""
     stanza = branches.stanza
     clone = branches.promoted("clone", "--type=name", "--target=two", PROMOTE)
     clone.rows("INSERT INTO t VALUES (20)")
     clone.wait_for_archived()
     clone.stop()
-    newer = stanza.backup()["label"]
+    stanza.cairn.tables["global"]["retention-full"] = 1
+    stanza.cairn.save()
+    made, said = stanza.backup_aloud(code=3)
+    assert "a branch that was left" in said and "nothing was expired" in said
+    assert "the archive has WAL of timeline 2, and timeline 2 left timeline 1 at" in said
+    newer = made["label"]
+    assert stanza.labels() == [branches.backup, newer]
     branches.primary.rows("INSERT INTO t VALUES (4)")
     branches.primary.wait_for_archived()
 
     plan = branches.plan()
-    assert plan["backup"]["label"] == newer and [span["timeline"] for span in plan["path"]] == [1]
-    assert any("timeline 2 is not followed" in note and "left timeline 1 at" in note for note in plan["notes"])
-    assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,3,4"
+    assert plan["backup"]["label"] == branches.backup and [span["timeline"] for span in plan["path"]] == [1, 2]
+    assert any("TIMELINE 1 HAS A LATER LAST TRANSACTION" in note and "--target-timeline=1" in note
+               for note in plan["notes"]), plan["notes"]
+    assert [(branch["timeline"], branch["newest"]) for branch in plan["branches"]] == [(2, True), (1, False)]
+    assert plan["branches"][0]["last-time"] < plan["branches"][1]["last-time"]
+    assert stanza.info()["repositories"][0]["branches"] == plan["branches"]
+    assert "LATER" in stanza.cairn.ok("info").out
+    assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,20"
+    assert branches.plan("--target-timeline=1")["backup"]["label"] == newer
+    assert branches.rows(branches.promoted("original", "--target-timeline=1", archives=False)) == "1,2,3,4"
     err = refusal(stanza, "--target-timeline=2", f"--set={newer}")
     assert "before the backup's end" in err and "leave --set out" in err
-    assert branches.plan("--target-timeline=2")["backup"]["label"] == branches.backup
-    # A standby is told the timeline, as its own "latest" would end it.
-    standby = stanza.restore("standby", "--type=standby").must_start()
+    # A standby is told the timeline: its own "latest" would lead it to the clone's.
+    standby = stanza.restore("standby", "--type=standby", "--target-timeline=1").must_start()
     assert branches.rows(standby) == "1,2,3,4"
     assert standby.sql("SHOW recovery_target_timeline") == "current"
 
@@ -220,7 +232,11 @@ def test_an_unreadable_history_keeps_latest_from_being_a_guess(branches):
     history = branches.stanza.repo / "main" / "wal"
     folder = next(history.iterdir())
     system.write(folder / "00000002.history", b"not an object")
+    # Without WAL it is no branch.
+    plan = branches.plan()
+    assert any("timeline 2 has a history in the archive" in note and "not followed" in note for note in plan["notes"])
+    system.write(system.make_dir(folder / "0000000200000000") / "000000020000000000000042", b"not an object either")
     refused(branches.stanza, branches.stanza.home / "dry", "--dry-run", codes=[1],
-            saying=["the history of timeline 2", "cannot be read", "--target-timeline="])
+            saying=["the history of timeline 2", "cannot be read", "--target-timeline=1"])
     plan = branches.plan("--target-timeline=1")
     assert any("00000002.history could not be read" in note for note in plan["notes"])

@@ -37,6 +37,7 @@ struct TakenBackup {
   repo::BackupInfo info;
   std::vector<std::string> repositories;  // that have it, with the same label
   std::vector<FailedRepository> failed;   // that were to have it: it is not listed there
+  std::string left_branch{};  // why it is on a branch that was left (branch.hpp); empty: it is not
 };
 
 /// Takes a backup into all of `repositories` with one read of the cluster: incremental ones build

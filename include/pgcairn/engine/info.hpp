@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/lease.hpp>
@@ -71,6 +72,7 @@ struct RepositoryInfo {
   std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
   std::vector<RestorableWindow> windows;
+  std::vector<Branch> branches{};  // of each cluster the newest first; times where it has several
   std::uint64_t wal_segments = 0;
   std::uint64_t wal_bytes = 0;  // stored, with histories
   std::string wal_first;

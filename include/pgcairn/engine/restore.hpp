@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
+#include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza.hpp>
 #include <pgcairn/postgres/recovery.hpp>
@@ -39,7 +40,7 @@ enum class RestoreType {
 /// Can recovery stop before the end of the WAL?
 bool has_target(RestoreType type);
 
-/// Which branch of the history recovery follows.
+/// Which branch of the history recovery follows; latest: the newest of the archive.
 struct TimelineChoice {
   enum class Kind { latest, current, number } kind = Kind::latest;
   Timeline number = 0;
@@ -107,6 +108,7 @@ struct WalReach {
   std::string partial;           // "....partial" that holds what is left of `missing`
   Lsn last_record;               // where the last whole record begins; 0: not looked at
   std::optional<Timestamp> last_commit;  // time of the last transaction; none: not found
+  bool end_is_known = false;             // what of the last two was not found is not there
 };
 
 struct TablespacePlan {
@@ -184,6 +186,7 @@ struct RestorePlan {
   std::vector<std::string> wal_needed;    // first and last segment to become consistent
   std::vector<TimelineSpan> path;         // from the backup's timeline to the target's
   Timeline server_latest = 0;             // where "latest" would lead a server
+  std::vector<Branch> branches;           // of the cluster, when there are several; newest first
   WalReach wal;
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for

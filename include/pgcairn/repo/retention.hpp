@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/time.hpp>
+#include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <chrono>
@@ -23,8 +24,10 @@ struct RetentionBackup {
   BackupType type = BackupType::full;
   std::string cluster;  // its id
   Timestamp stop_time{};
-  bool damaged = false;            // then it counts for no rule, and for no last good one
-  std::vector<std::string> holds;  // the reasons of those that count
+  bool damaged = false;              // then it counts for no rule, and for no last good one
+  std::vector<std::string> holds;    // the reasons of those that count
+  std::vector<Timeline> leads_to{};  // ends of branches that it is on the way to, newest first
+  bool left = false;  // not on the way to the newest branch: then it counts for no rule, either
 };
 
 /// What retention-archive counts.
@@ -67,6 +70,8 @@ struct RetentionVerdict {
   /// Kept, and recovery can go on from it to any later time: WAL is kept from its start on, not
   /// only what makes it consistent.
   bool continuous_wal = false;
+  /// Ends of branches that it is kept as the way to: the WAL that leads there stays, too.
+  std::vector<Timeline> way_to;
 };
 
 /// A verdict for each backup. `backups`: in the order in which they were made, which their labels
@@ -76,7 +81,11 @@ struct RetentionVerdict {
 ///   that was set forward nor weeks without a backup make anything go.
 /// - A backup whose time is later than `now` stays, and counts for no rule: it makes none go.
 /// - A damaged backup counts for no rule.
-/// - The newest backup stays, and of each cluster the newest good one.
+/// - A backup on a branch that was left counts for no rule: it stays as long as a rule reaches back
+///   behind it, and makes none go that leads to the newest branch.
+/// - The newest backup stays, and of each cluster the newest good one, and for each branch a good
+/// one
+///   on the way to it.
 std::vector<RetentionVerdict> apply_retention(std::span<const RetentionBackup> backups,
                                               const RetentionPolicy& policy, Timestamp now);
 
@@ -95,8 +104,9 @@ struct MassRemoval {
 std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
                                              const RetentionPolicy& policy, Timestamp now);
 
-/// The newest that is not damaged, and not from the future unless all are: what not even the
-/// operator's own word removes. Nothing when all are damaged.
+/// The newest that is not damaged, on the way to the newest branch unless none is, and not from the
+/// future unless all are: what not even the operator's own word removes. Nothing when all are
+/// damaged.
 std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now);
 
 }  // namespace pgcairn::repo

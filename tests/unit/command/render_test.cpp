@@ -185,14 +185,14 @@ TEST_CASE("info as JSON") {
           R"("to-lsn":"0/A4000000","to-time":"2026-11-21T03:00:00Z",)"
           R"("last":"0000000100000000000000A3","missing":"0000000100000000000000A4",)"
           R"("after-gap":null,"partial":null,"backups":["20261121-010203F"]}],)"
-          R"("wal":{"segments":163,"first":"000000010000000000000001",)"
+          R"("branches":[],"wal":{"segments":163,"first":"000000010000000000000001",)"
           R"("last":"0000000100000000000000A3","stored-bytes":1000000000,)"
           R"("newest-time":"2026-11-21T03:00:00Z","newest-age-seconds":600},"growth":null,)"
           R"("space":null,"running":null,"left-behind":null,"stops":[]},)"
           R"({"name":"away","type":"posix","status":{"code":1,)"
           R"("message":"cannot be read: cannot open \"/mnt/away\": Input/output error"},)"
           R"("notes":[],"clusters":[],"backups":[],"unreadable-backups":[],)"
-          R"("newest-backup-age-seconds":null,"windows":[],)"
+          R"("newest-backup-age-seconds":null,"windows":[],"branches":[],)"
           R"("wal":{"segments":0,"first":null,"last":null,"stored-bytes":0,"newest-time":null,)"
           R"("newest-age-seconds":null},"growth":null,"space":null,"running":null,)"
           R"("left-behind":null,"stops":null}]}]})"
@@ -221,14 +221,17 @@ TEST_CASE("info tells unreadable from missing from empty") {
 
 TEST_CASE("backup's result") {
   const InUtc utc;
-  CHECK(backup_json({made_up_backup(), {"local"}, {}}) ==
-        R"({"backup":)" + kBackupJson +
-            R"(,"repository":"local","repositories":[{"name":"local","error":null}]})" + "\n");
+  CHECK(
+      backup_json({made_up_backup(), {"local"}, {}}) ==
+      R"({"backup":)" + kBackupJson +
+          R"(,"repository":"local","repositories":[{"name":"local","error":null}],"left-branch":null})" +
+          "\n");
   const engine::TakenBackup partly{made_up_backup(), {"local", "far"}, {{"away", "it is full"}}};
   CHECK(backup_json(partly) ==
         R"({"backup":)" + kBackupJson +
             R"(,"repository":"local","repositories":[{"name":"local","error":null},)"
-            R"({"name":"far","error":null},{"name":"away","error":"it is full"}]})" +
+            R"({"name":"far","error":null},{"name":"away","error":"it is full"}],)"
+            R"("left-branch":null})" +
             "\n");
   CHECK(
       backup_text(partly).starts_with("backup 20261121-010203F is in repositories local, far\n"
@@ -265,7 +268,7 @@ TEST_CASE("restore's plan shows all that will be done") {
         "000000010000000000000003 to 000000010000000000000005", "fast (16385) in /srv/fast",
         "2.2 GiB needed, 8.4 GiB free in the file system of /pg/main, /srv/fast", "1234 files",
         "1 to 0/5000060, then 2", "to 0000000100000000000000A3 (161 segments) in local, offsite",
-        "reaches     2026-11-21T03:00:00Z (2026-11-21 03:00:00+00), the last transaction in",
+        "reaches     2026-11-21T03:00:00Z (2026-11-21 03:00:00+00), the last transaction up to",
         "note        read this"}) {
     INFO(part << "\n" << text);
     CHECK(text.find(part) != std::string::npos);

@@ -270,6 +270,12 @@ TEST_CASE("restore's targets are read and checked") {
       {{"restore", "--type=standby", "--target-action=pause"}, "takes no --target-action"},
       {{"restore", "--type=immediate", "--target-timeline=2"}, "takes no --target-timeline"},
       {{"restore", "--target-timeline=0"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=012"}, "18, 0x12, or 00000012"},
+      {{"restore", "--target-timeline=000000012"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=00000000"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=0x"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=0x100000000"}, "a number, current or latest"},
+      {{"restore", "--target-timeline=1F"}, "a number, current or latest"},
       {{"restore", "--target-timeline=newest"}, "a number, current or latest"},
       {{"restore", "--recovery-option=Primary Conninfo=x"}, "no name of a setting"},
       {{"restore", "--type=immediate", "--recovery-option=recovery_target_lsn=0/1"},
@@ -460,6 +466,19 @@ TEST_CASE("a variable whose values depend on the verb is not held against other 
   CHECK(load({"health"}, {{"PGCAIRN_OUTPUT", "prometheus"}}).output == Form::prometheus);
   CHECK_NOTHROW(load({"archive-push", "x"}, {{"PGCAIRN_OUTPUT", "nagios"}}));
   CHECK_THROWS_AS(load({"info"}, {{"PGCAIRN_OUTPUT", "nagios"}}), UsageError);
+}
+
+TEST_CASE("a timeline's number is read as PostgreSQL and its file names write it") {
+  CHECK(parse_timeline("12") == 12U);
+  CHECK(parse_timeline("00000012") == 18U);
+  CHECK(parse_timeline("0000000a") == 10U);
+  CHECK(parse_timeline("FFFFFFFF") == 4294967295U);
+  CHECK(parse_timeline("0x12") == 18U);
+  CHECK(parse_timeline("0X1f") == 31U);
+  CHECK(parse_timeline("4294967295") == 4294967295U);
+  for (const char* const text : {"", "0", "012", "0000012", "000000012", "00000000", "0x", "0x0",
+                                 "4294967296", "1F", "-1", "+1", " 1", "1 "})
+    CHECK_FALSE(parse_timeline(text));
 }
 
 namespace {

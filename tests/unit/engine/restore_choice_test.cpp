@@ -5,6 +5,9 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <map>
+#include <set>
+
 #include <catch2/catch.hpp>
 
 using namespace pgcairn;
@@ -44,10 +47,18 @@ std::vector<repo::BackupInfo> four_backups() {
 
 struct World {
   std::vector<repo::BackupInfo> backups = four_backups();
-  Timelines timelines = three_branches();
   std::map<std::string, Found> found;  // by label
+  std::vector<std::string> wal;        // archived segments; backups alone make timelines, too
+  std::set<Timeline> unread;
+  std::optional<Branches> branches;
   ChoiceSources sources() {
-    return {[this](const repo::BackupInfo&) -> const Timelines& { return timelines; },
+    BranchSources of;
+    of.timelines = three_branches();
+    of.unread = unread;
+    for (const std::string& name : wal) note_archived(of.wal, name);
+    for (const repo::BackupInfo& one : backups) of.backups.push_back({one.timeline, one.stop_lsn});
+    branches.emplace(std::move(of));
+    return {[this](const repo::BackupInfo&) -> const Branches& { return *branches; },
             [this](const repo::BackupInfo& one, const std::vector<TimelineSpan>&) {
               return found.contains(one.label) ? found[one.label] : Found::no;
             }};
@@ -146,7 +157,7 @@ TEST_CASE("what no backup can reach is refused with the nearest that one can") {
   CHECK_THAT(world.refusal(low), Says({"LSN 0/1000000", "earliest LSN", "0/2000000"}));
   CHECK_THAT(world.refusal(options_of(RestoreType::latest, number(9))),
              Says({"no backup is on the way to timeline 9", "no history in the archive",
-                   "can be recovered on timeline 3"}));
+                   "--target-timeline=3 leads to timeline 3, with backup D"}));
   RestoreOptions named = options_of(RestoreType::latest, number(4));
   named.set = "B";
   CHECK_THAT(world.refusal(named),
@@ -160,13 +171,59 @@ TEST_CASE("what no backup can reach is refused with the nearest that one can") {
   CHECK_THAT(world.refusal(early), Says({"backup C ended at 2026-11-21T03:00:00Z"}));
 }
 
-TEST_CASE("branches that latest does not follow are explained") {
+TEST_CASE("a history without WAL is named and not followed") {
   World world;
   const Choice choice = world.choose(options_of(RestoreType::latest));
   REQUIRE(choice.notes.size() == 1);
   CHECK_THAT(choice.notes[0],
-             Says({"timeline 4 is not followed", "does not descend from timeline 3",
-                   "left timeline 1 at 0/3000000"}));
+             Says({"timeline 4 has a history in the archive", "it left timeline 1 at 0/3000000",
+                   "neither WAL nor a backup", "--target-timeline=4"}));
+}
+
+TEST_CASE("the branch is chosen before the backup") {
+  World world;
+  world.wal = {wal_segment_name({4, 3}, kDefaultWalSegmentBytes)};
+  // Only A is from before timeline 4 left; that D is newer decides nothing.
+  for (const RestoreType type : {RestoreType::latest, RestoreType::standby}) {
+    const Choice choice = world.choose(options_of(type));
+    CHECK(path_of(choice) == "A 1-0/3000000 4");
+    CHECK_THAT(choice.reason, Says({"the newest one on the way to timeline 4"}));
+    CHECK(choice.notes.empty());
+  }
+  CHECK(path_of(world.choose(options_of(RestoreType::immediate))) == "A 1");
+  CHECK(path_of(world.choose(options_of(RestoreType::latest, current))) == "A 1");
+  CHECK(path_of(world.choose(options_of(RestoreType::latest, number(3)))) == "D 3");
+  // A named one goes on where it can, and the plan says that this is another branch.
+  RestoreOptions named = options_of(RestoreType::latest);
+  named.set = "B";
+  const Choice choice = world.choose(named);
+  CHECK(path_of(choice) == "B 1-0/5000000 2-0/8000000 3");
+  REQUIRE(choice.notes.size() == 1);
+  CHECK_THAT(choice.notes[0], Says({"backup B is not on the way to timeline 4, the newest branch",
+                                    "left timeline 1 at 0/3000000"}));
+  // A transaction that only another branch has is not restored silently.
+  RestoreOptions xid = options_of(RestoreType::xid);
+  xid.target_xid = 777;
+  world.found["C"] = Found::yes;
+  CHECK_THAT(world.refusal(xid),
+             Says({"transaction 777 is not in the archived WAL after any backup on the way",
+                   "timeline 3 reaches it: try --target-timeline=3"}));
+  world.backups.erase(world.backups.begin());
+  CHECK_THAT(world.refusal(options_of(RestoreType::latest)),
+             Says({"no backup is on the way to timeline 4, the newest branch",
+                   "--target-timeline=3 leads to timeline 3, with backup D"}));
+  CHECK_THAT(world.refusal(options_of(RestoreType::immediate)), Says({"--set=D leads to"}));
+}
+
+TEST_CASE("what leads to a branch whose history cannot be read is not guessed") {
+  World world;
+  world.wal = {wal_segment_name({9, 10}, kDefaultWalSegmentBytes)};
+  world.unread = {9};
+  CHECK_THAT(world.refusal(options_of(RestoreType::latest)),
+             Says({"no backup is known to be on the way to timeline 9",
+                   "the history of timeline 9 is in the archive and cannot be read",
+                   "--target-timeline=3"}));
+  CHECK(path_of(world.choose(options_of(RestoreType::latest, number(3)))) == "D 3");
 }
 
 TEST_CASE("transactions and restore points are looked for from the newest backup on") {

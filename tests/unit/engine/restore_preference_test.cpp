@@ -19,7 +19,6 @@ constexpr std::uint64_t kBytes = kDefaultWalSegmentBytes;
 
 /// Backups in segments of one timeline, and what is archived of it.
 struct World {
-  Timelines timelines;
   std::vector<repo::BackupInfo> backups;
   std::set<std::uint64_t> archived;
   Flaws flaws;
@@ -59,8 +58,11 @@ struct World {
   }
 
   Preferred choose(const RestoreOptions& options) {
+    BranchSources of;
+    for (const repo::BackupInfo& one : backups) of.backups.push_back({one.timeline, one.stop_lsn});
+    const Branches branches(std::move(of));
     const ChoiceSources sources{
-        [this](const repo::BackupInfo&) -> const Timelines& { return timelines; },
+        [&](const repo::BackupInfo&) -> const Branches& { return branches; },
         [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::yes; }};
     return prefer_whole(
         backups, flaws, options, sources,

@@ -375,3 +375,53 @@ TEST_CASE("retention-archive says from which backup on recovery can go anywhere"
   policy.full = 1;
   CHECK(kept(backups, policy) == "--KKK");
 }
+
+TEST_CASE("backups on a branch that was left count for no rule, and one stays as the way to it") {
+  // Two before timeline 2 left 1, three on 1 after that, and the newest branch's own.
+  const auto made_of = [](int own) {
+    std::vector<RetentionBackup> backups = daily(5 + own);
+    for (std::size_t i = 0; i < backups.size(); ++i) {
+      backups[i].left = i >= 2 && i < 5;
+      backups[i].leads_to = i < 2   ? std::vector<Timeline>{2, 1}
+                            : i < 5 ? std::vector<Timeline>{1}
+                                    : std::vector<Timeline>{2};
+    }
+    return backups;
+  };
+  struct Row {
+    RetentionPolicy policy;
+    int own;
+    const char* kept;
+  };
+  const auto last = policy_with([](auto& policy) { policy.keep_last = 2; });
+  const auto full = policy_with([](auto& policy) { policy.full = 1; });
+  const auto of_days = policy_with([](auto& policy) { policy.keep_daily = 2; });
+  const Row rows[] = {
+      // An old primary goes on: nothing that leads to the newest branch goes for what it takes.
+      {last, 0, "KKKKK"},
+      {full, 0, "-KKKK"},
+      {of_days, 0, "KKKKK"},
+      // The newest branch has some of its own: the others go, but for the way to the end of 1.
+      {last, 1, "-KKKKK"},
+      {last, 2, "----kKK"},
+      {full, 1, "----kK"},
+      {of_days, 3, "----k-KK"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.own << " " << row.kept);
+    CHECK(kept(made_of(row.own), row.policy) == row.kept);
+  }
+  auto backups = made_of(2);
+  auto verdicts = apply_retention(backups, last, at("2026-11-21T13:00:00"));
+  CHECK(reasons(verdicts[4]) == "the last one on the way to timeline 1");
+  CHECK(verdicts[4].way_to == std::vector<Timeline>{1});
+  CHECK(verdicts[6].way_to == std::vector<Timeline>{2});
+  // A damaged one is no way while there is a good one; not even the operator's word removes the
+  // last good one that leads to the newest branch.
+  backups[4].damaged = true;
+  CHECK(kept(backups, last) == "---k-KK");
+  backups = made_of(0);
+  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 1U);
+  backups[0].damaged = backups[1].damaged = true;
+  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 4U);
+}
