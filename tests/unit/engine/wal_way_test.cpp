@@ -109,7 +109,7 @@ TEST_CASE("the record before the first tablespace is told, and a stop just befor
 TEST_CASE("what the server needs on the way is told, up to where recovery ends") {
   std::vector<std::uint64_t> starts;
   const std::string bytes =
-      wal({limits(100, 8, 1), filler(20), running(50), init_fork(1663, 5, 1),          // 0 1 2 3
+      wal({limits(100, 8, 1), filler(20), running(70), init_fork(1663, 5, 1),          // 0 1 2 3
            limits(300, 4, 1), commit(10, 1'000'000), init_fork(1663, 5, 2),            // 4 5 6
            running(60), init_fork(1663, 5, 3), limits(50, 20, 0), limits(999, 1, 1)},  // 7 8 9 10
           kStart, 0xD110, &starts);
