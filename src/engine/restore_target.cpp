@@ -134,6 +134,7 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
   plan.reason = std::move(best.choice.reason);
   plan.path = std::move(best.choice.path);
   plan.notes = std::move(best.choice.notes);
+  for (const std::string& one : best.passed_over) log_warn(one);
   for (const auto* const more : {&best.passed_over, &found.worse[plan.backup.label], &found.notes})
     plan.notes.insert(plan.notes.end(), more->begin(), more->end());
   if (best.flaw.kind == Flaw::Kind::pages) {

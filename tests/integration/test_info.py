@@ -175,7 +175,7 @@ def test_the_bar_is_as_wide_as_the_terminal(backed_up):
                 said += piece
         os.close(main)
         assert process.returncode == 0, said
-        return next(line for line in said.decode().splitlines() if "timeline 1" in line and "restorable" not in line)
+        return next(line for line in said.decode().splitlines() if line.startswith("    timeline 1  "))
     assert (len(bar(120)), len(bar(60))) == (120, 60)
     piped = next(line for line in backed_up.cairn.ok("info").out.splitlines() if line.startswith("    timeline 1  "))
     assert len(piped) == 80

@@ -49,9 +49,11 @@ def drill_badly(stanza, _chance):
 def copy_a_damaged_page(stanza, _chance):
     _, path = stanza.cluster.relation_path("victim")
     data = bytearray(path.read_bytes())
+    whole = bytes(data)
     data[8192 + 5000] ^= 0xFF
     path.write_bytes(data)
     stanza.backup(code=3)
+    path.write_bytes(whole)
 
 
 FAULTS = {"ok": lambda *_: None, "hole": lose_a_segment, "old hole": lose_and_back_up, "damage": find_damage,
@@ -87,7 +89,8 @@ def test_three_verbs_and_a_restore_agree(stanza15, turn):
     if faults == ["ok"]:
         assert code == 0 and said["info"].startswith("ok: to "), (told, said)
     else:
-        assert code == (4 if set(faults) - {"ok", "old hole", "pages"} else 3), (told, said)
+        led_past = faults == ["hole", "old hole"]
+        assert code == (4 if set(faults) - {"ok", "old hole", "pages"} and not led_past else 3), (told, said)
     plan = stanza.try_restore(stanza.home / "plan", "--dry-run", "--output=json")
     good = "newest moment cannot be restored" not in said["info"]
     if plan.code == 0:
