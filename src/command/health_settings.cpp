@@ -36,4 +36,13 @@ engine::HealthLimits health_limits(const Said& said) {
   return all;
 }
 
+void load_health_limits(Said said, Settings& settings) {
+  for (const std::string& name : said.file.stanzas) {
+    said.stanza = name;
+    settings.health_limits[name] = health_limits(said);
+  }
+  said.stanza.clear();
+  settings.default_health_limits = health_limits(said);
+}
+
 }  // namespace pgcairn::command

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "said.hpp"
+#include "settings.hpp"
 
 #include <pgcairn/engine/health_limits.hpp>
 
@@ -8,5 +9,8 @@ namespace pgcairn::command {
 
 /// Where good ends for the stanza whose section counts, by the configuration file or the defaults.
 engine::HealthLimits health_limits(const Said& said);
+
+/// What info and report judge each stanza by, and one that has no section.
+void load_health_limits(Said said, Settings& settings);
 
 }  // namespace pgcairn::command

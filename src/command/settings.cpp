@@ -49,7 +49,8 @@ class Loader {
     load_report();
     load_repository_verbs();
     load_watched();
-    load_health_limits();
+    if (arguments_.verb == "info" || arguments_.verb == "report")
+      load_health_limits(said_, settings_);
     load_data_directories();
     settings_.read_files = read_files(said_.file);
     return std::move(settings_);
@@ -339,7 +340,7 @@ class Loader {
     settings_.replace = is_true(said_.text_of("replace", "false"));
     if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
-    load_accepted_gap();
+    if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       check_recovery_option(key, settings_);
@@ -387,10 +388,6 @@ class Loader {
     if (arguments_.verb != "archive-get") return;
     settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
     if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
-    load_accepted_gap();
-  }
-
-  void load_accepted_gap() {
     if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
   }
 
@@ -544,19 +541,6 @@ class Loader {
       if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
         settings_.data_directories.emplace_back(entry->value);
     }
-  }
-
-  /// What info and report judge by.
-  void load_health_limits() {
-    if (arguments_.verb != "info" && arguments_.verb != "report") return;
-    const std::string asked = said_.stanza;
-    for (const std::string& name : said_.file.stanzas) {
-      said_.stanza = name;
-      settings_.health_limits[name] = health_limits(said_);
-    }
-    said_.stanza.clear();
-    settings_.default_health_limits = health_limits(said_);
-    said_.stanza = asked;
   }
 
   void load_target() {

@@ -19,7 +19,6 @@
 #include "recorded_damage.hpp"
 #include "targets.hpp"
 #include "unlogged_relations.hpp"
-#include "wal_copy.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -384,33 +383,22 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
       if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
     }
   }
-  for (const repo::ManifestPack& pack : leftovers_->packs()) {
+  for (const repo::ManifestPack& pack : leftovers_->packs())
     if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
-  }
   if (packs.size() != own.size() + named_packs_.size()) {
     throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
                        "its manifest's maps name packs that its list of packs lacks");
   }
-  std::sort(packs.begin(), packs.end(),
-            [](const repo::ManifestPack& a, const repo::ManifestPack& b) {
-              return std::tie(a.ref, a.pack) < std::tie(b.ref, b.pack);
-            });
-  info_.packs.clear();
+  sort_by_place(packs);
+  info_.packs = ranges_of(packs, refs_);
   info_.resumed.clear();
   for (const repo::ManifestPack& pack : packs) {
     manifest.add(pack);
+    if (pack.ref < first_leftover_) continue;
     const std::string& label = refs_[pack.ref].backup;
-    if (pack.ref >= first_leftover_) {
-      if (info_.resumed.empty() || info_.resumed.back().backup != label)
-        info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
-      ++info_.resumed.back().packs;
-    }
-    if (!info_.packs.empty() && info_.packs.back().backup == label &&
-        info_.packs.back().last + 1 == pack.pack) {
-      info_.packs.back().last = pack.pack;
-    } else {
-      info_.packs.push_back({label, pack.pack, pack.pack});
-    }
+    if (info_.resumed.empty() || info_.resumed.back().backup != label)
+      info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
+    ++info_.resumed.back().packs;
   }
 }
 
