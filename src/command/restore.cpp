@@ -4,6 +4,8 @@
 #include "restore_goal.hpp"
 #include "verbs.hpp"
 
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/restore.hpp>
 
@@ -59,12 +61,29 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
   return options;
 }
 
-engine::RestorePlan make_plan(const Session& session, const RestoreGoal& goal,
+engine::RestorePlan make_plan(const Session& session, const engine::RestoreOptions& options,
                               std::span<repo::Repository> repositories) {
   ProgressLine progress(session.console);
-  return engine::plan_restore(cluster_of(session.settings), repositories,
-                              restore_options(session.settings, goal.options), progress,
+  return engine::plan_restore(cluster_of(session.settings), repositories, options, progress,
                               session.stop);
+}
+
+/// The plan without the backup that `damage` was met in; throws that damage where no other leads to
+/// the same place.
+engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& options,
+                              const engine::RestorePlan& plan,
+                              std::span<repo::Repository> repositories,
+                              const DamagedError& damage) {
+  options.broken.emplace(plan.backup.label, damage.message());
+  try {
+    engine::RestorePlan next = make_plan(session, options, repositories);
+    log_warn(format("backup {} is passed over, and the restore begins again from another one: {}",
+                    plan.backup.label, damage.render()));
+    return next;
+  } catch (const Error& error) {
+    log_warn(format("no other backup leads to the same place: {}", error.message()));
+    throw damage;
+  }
 }
 
 }  // namespace
@@ -73,13 +92,20 @@ ExitCode restore(const Session& session) {
   const Settings& settings = session.settings;
   const RestoreGoal goal = restore_goal(settings);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  const engine::RestorePlan plan = make_plan(session, goal, repositories);
+  engine::RestoreOptions options = restore_options(settings, goal.options);
+  engine::RestorePlan plan = make_plan(session, options, repositories);
   const bool json = settings.output == Form::json;
-  if (!json) print(restore_plan_text(plan, goal.target));
   std::optional<engine::RestoreResult> result;
-  if (!settings.dry_run) {
-    ProgressLine progress(session.console);
-    result = engine::run_restore(plan, progress, session.stop);
+  while (!result) {
+    if (!json) print(restore_plan_text(plan, goal.target));
+    if (settings.dry_run) break;
+    try {
+      ProgressLine progress(session.console);
+      result = engine::run_restore(plan, progress, session.stop);
+    } catch (const DamagedError& damage) {
+      if (!engine::may_pass_over(plan, damage)) throw;
+      plan = next_plan(session, options, plan, repositories, damage);
+    }
   }
   print(json ? restore_json(plan, result)
              : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));

@@ -102,8 +102,8 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
       repository.open();
       require_cluster(repository, stanza, cluster);
       refuse_when_stopped(repository, stanza.name);
-      const bool stored = store_wal(repository, stanza, cluster, name, source->content(), *codec);
       record_limits(repository, stanza.name, cluster, name, limits);
+      const bool stored = store_wal(repository, stanza, cluster, name, source->content(), *codec);
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));
     } catch (const Error& error) {
@@ -233,28 +233,50 @@ bool is_in_pg_wal(const Question& question, const WalSegment& segment) {
   return true;
 }
 
-/// To a server, the first segment that is absent is the end of the log. Where the log is known to
-/// have gone on, that would be a loss that nobody hears of.
-void require_no_hole(const Question& question) {
+/// Asks the repositories in order. Throws when none has it and one could not answer.
+Fetched ask_all(const Question& question) {
   const std::string& name = question.request.name;
-  const std::uint64_t segment_bytes = question.segment_bytes;
-  if (wal_file_kind(name) != WalFileKind::segment) return;
-  const auto segment = parse_wal_segment_name(name, segment_bytes);
-  if (!segment || is_in_pg_wal(question, *segment)) return;
+  std::vector<std::string> failures;
+  std::vector<std::string> without;
+  std::exception_ptr first;
+  for (repo::Repository& repository : question.repositories) {
+    try {
+      if (fetch_from(repository, question) == Fetched::yes) {
+        for (const std::string& failure : failures) log_warn("passed over " + failure);
+        for (const std::string& other : without)
+          log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
+        log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
+        return Fetched::yes;
+      }
+      without.push_back(repository.name());
+    } catch (const ForbiddenPlace&) {
+      throw;  // what another repository has of it is the same
+    } catch (const Error& error) {
+      if (!first) first = std::current_exception();
+      failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
+    }
+  }
+  if (failures.empty()) return Fetched::absent;
+  if (question.repositories.size() == 1) std::rethrow_exception(first);
+  throw combined(format("cannot find out whether {} is archived", name), failures,
+                 "make the repositories named above readable; recovery goes on when they answer");
+}
+
+/// What shows that the log went on after an absent segment; empty: nothing, or its loss is
+/// accepted, or the server has the segment itself. To a server, the first segment that is absent is
+/// the end of the log: where it is none, that would be a loss that nobody hears of.
+std::string what_follows_absent(const Question& question) {
+  const std::string& name = question.request.name;
+  if (wal_file_kind(name) != WalFileKind::segment) return {};
+  const auto segment = parse_wal_segment_name(name, question.segment_bytes);
+  if (!segment || is_in_pg_wal(question, *segment)) return {};
   // The server asks for the same place on each timeline of its way.
   constexpr std::size_t kTimelineDigits = 8;
   const std::string& accepted = question.conditions.accepted_gap;
-  if (!accepted.empty() && accepted.substr(kTimelineDigits) == name.substr(kTimelineDigits)) return;
-  const std::string later =
-      wal_after(question.repositories, question.stanza.name, question.cluster, name, segment_bytes);
-  if (later.empty()) return;
-  throw WalHole(
-      format("{} is missing in the archive, while {} is there: it is a hole, and recovery must not "
-             "end at it as if the archive ended there",
-             name, later),
-      format("bring the segment back; or plan the restore again, which names what can be reached; "
-             "or accept the loss of all that comes after it: --accept-gap={} in restore_command",
-             name));
+  if (!accepted.empty() && accepted.substr(kTimelineDigits) == name.substr(kTimelineDigits))
+    return {};
+  return wal_after(question.repositories, question.stanza.name, question.cluster, name,
+                   question.segment_bytes);
 }
 
 }  // namespace
@@ -274,34 +296,18 @@ Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
   require_wal_name(request.name);
   if (is_known_absent(request)) return Fetched::absent;
   const Question question{stanza, repositories, cluster, segment_bytes, request, conditions};
-  std::vector<std::string> failures;
-  std::vector<std::string> without;
-  std::exception_ptr first;
-  for (repo::Repository& repository : repositories) {
-    try {
-      if (fetch_from(repository, question) == Fetched::yes) {
-        for (const std::string& failure : failures) log_warn("passed over " + failure);
-        for (const std::string& other : without)
-          log_warn(
-              format("passed over repository \"{}\": it does not have {}", other, request.name));
-        log_detail(format("{} is fetched from repository \"{}\"", request.name, repository.name()));
-        return Fetched::yes;
-      }
-      without.push_back(repository.name());
-    } catch (const ForbiddenPlace&) {
-      throw;  // what another repository has of it is the same
-    } catch (const Error& error) {
-      if (!first) first = std::current_exception();
-      failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
-    }
-  }
-  if (failures.empty()) {
-    require_no_hole(question);
-    return Fetched::absent;
-  }
-  if (repositories.size() == 1) std::rethrow_exception(first);
-  throw combined(format("cannot find out whether {} is archived", request.name), failures,
-                 "make the repositories named above readable; recovery goes on when they answer");
+  if (ask_all(question) == Fetched::yes) return Fetched::yes;
+  const std::string later = what_follows_absent(question);
+  if (later.empty()) return Fetched::absent;
+  // A live server may have archived it and the next ones between the question and the look.
+  if (ask_all(question) == Fetched::yes) return Fetched::yes;
+  throw WalHole(
+      format("{} is missing in the archive, while {} is there: it is a hole, and recovery must not "
+             "end at it as if the archive ended there",
+             request.name, later),
+      format("bring the segment back; or plan the restore again, which names what can be reached; "
+             "or accept the loss of all that comes after it: --accept-gap={} in restore_command",
+             request.name));
 }
 
 }  // namespace pgcairn::engine

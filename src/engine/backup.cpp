@@ -19,6 +19,7 @@
 #include "recorded_damage.hpp"
 #include "targets.hpp"
 #include "unlogged_relations.hpp"
+#include "wal_copy.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -36,7 +37,6 @@
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack_table.hpp>
 
-#include <algorithm>
 #include <map>
 #include <mutex>
 #include <random>

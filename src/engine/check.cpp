@@ -70,20 +70,28 @@ std::string text_of(const std::vector<postgres::Row>& rows, std::size_t column =
   return !rows.empty() && rows[0].size() > column && rows[0][column] ? *rows[0][column] : "";
 }
 
-/// Ends the segment that is being written, with a restore point of that name in it.
-std::string switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server,
-                           const std::string& restore_point) {
+struct Switched {
+  std::string segment;  // that was ended
+  Lsn point;            // end of the restore point, in it or before
+};
+
+/// Ends the segment that is being written, with a restore point of that name.
+Switched switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server,
+                        const std::string& restore_point) {
   return doing(
       [] { return "writing a restore point and switching WAL"; },
       [&] {
-        connection.query("SELECT pg_create_restore_point($1)", {restore_point});
+        const auto point = parse_lsn(
+            text_of(connection.query("SELECT pg_create_restore_point($1)", {restore_point})));
         const auto rows = connection.query(
             "SELECT pg_switch_wal(), pg_walfile_name(pg_current_wal_insert_lsn())");
         const auto end = parse_lsn(text_of(rows));
         const auto now_in = parse_wal_segment_name(text_of(rows, 1), server.wal_segment_bytes);
-        if (!end || !now_in) throw PostgresError("the server's answer is not understood");
-        return wal_segment_name(segment_before(*end, now_in->timeline, server.wal_segment_bytes),
-                                server.wal_segment_bytes);
+        if (!point || !end || !now_in) throw PostgresError("the server's answer is not understood");
+        return Switched{
+            wal_segment_name(segment_before(*end, now_in->timeline, server.wal_segment_bytes),
+                             server.wal_segment_bytes),
+            *point};
       });
 }
 
@@ -120,17 +128,25 @@ std::string archiver_words(postgres::Connection& connection, const CheckResult& 
          "configuration or repository, or be slow (raise archive-timeout)";
 }
 
+/// Is the restore point of that name, which ends at `end`, in the archive? It may begin in the
+/// segment before.
 bool has_restore_point(repo::Repository& repository, const std::string& stanza,
-                       const repo::Cluster& cluster, const std::string& segment,
-                       const std::string& name) {
+                       const repo::Cluster& cluster, const std::string& name, Timeline timeline,
+                       Lsn end, std::uint64_t segment_bytes) {
+  constexpr std::uint64_t kMostBytes = 256;  // of the record, with the header of a page
   bool found = false;
   postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
     found |= record.kind == postgres::WalRecord::Kind::restore_point && record.name == name;
   });
-  Buffer content;
-  repository.get_wal(stanza, cluster, segment, [&](Bytes piece) { content.append(piece); });
-  const auto parsed = parse_wal_segment_name(segment, content.size());
-  if (parsed) reader.read(content, Lsn{parsed->number * content.size()});
+  WalSegment segment =
+      segment_of({end.value - std::min(end.value, kMostBytes)}, timeline, segment_bytes);
+  const WalSegment last = segment_before(end, timeline, segment_bytes);
+  for (; segment.number <= last.number; ++segment.number) {
+    Buffer content;
+    repository.get_wal(stanza, cluster, wal_segment_name(segment, segment_bytes),
+                       [&](Bytes piece) { content.append(piece); });
+    reader.read(content, Lsn{segment.number * segment_bytes});
+  }
   return found;
 }
 
@@ -138,8 +154,10 @@ bool has_restore_point(repo::Repository& repository, const std::string& stanza,
 /// arrived nor, when it has not, why the archiver is refused.
 void require_own_content(CheckResult& result, const StanzaSettings& stanza,
                          std::span<repo::Repository> repositories, const repo::Cluster& cluster,
-                         const std::string& restore_point, postgres::Connection& connection,
-                         const postgres::ServerInfo& server, const std::stop_token& stop) {
+                         const std::string& restore_point, Lsn point,
+                         postgres::Connection& connection, const postgres::ServerInfo& server,
+                         const std::stop_token& stop) {
+  const auto ended = parse_wal_segment_name(result.segment, server.wal_segment_bytes);
   for (std::size_t i = 0; i < repositories.size(); ++i) {
     repo::Repository& repository = repositories[i];
     const bool arrived = result.repositories[i].error.empty();
@@ -149,7 +167,8 @@ void require_own_content(CheckResult& result, const StanzaSettings& stanza,
       if (restore_point.empty())
         require_own_wal(stanza, repository, cluster, {result.segment}, server.wal_segment_bytes, {},
                         stop);
-      else if (!has_restore_point(repository, stanza.name, cluster, result.segment, restore_point))
+      else if (!has_restore_point(repository, stanza.name, cluster, restore_point, ended->timeline,
+                                  point, server.wal_segment_bytes))
         throw of_another_life(repository, result.segment);
     } catch (const Error& error) {
       result.repositories[i].error = error.render();
@@ -206,16 +225,18 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  check_archiving(stanza, server, result);
                  const std::string point =
                      server.in_recovery ? "" : "pgcairn check " + random_id().substr(0, 16);
-                 result.segment = server.in_recovery ? restartpoint_segment(connection, server)
-                                                     : switch_segment(connection, server, point);
+                 const Switched switched =
+                     server.in_recovery ? Switched{restartpoint_segment(connection, server), {}}
+                                        : switch_segment(connection, server, point);
+                 result.segment = switched.segment;
                  progress.phase(format("waiting for {}", result.segment), 0);
                  wait_for_segment(result, stanza, repositories, cluster, timeout, stop);
                  for (CheckedRepository& repository : result.repositories) {
                    if (!repository.error.empty())
                      repository.error = archiver_words(connection, result, repository.name);
                  }
-                 require_own_content(result, stanza, repositories, cluster, point, connection,
-                                     server, stop);
+                 require_own_content(result, stanza, repositories, cluster, point, switched.point,
+                                     connection, server, stop);
                  return result;
                });
 }

@@ -99,7 +99,7 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool 
                "be replayed",
                to_string(result.end), to_string(plan.wal.last_record), plan.wal.last));
   }
-  if (to_the_end && !plan.wal.after_gap.empty()) {
+  if (to_the_end && plan.has_gap) {
     result.findings.push_back(
         format("WAL segment {} is missing in the archive, while {} is there: recovery ends before "
                "it, and what came after is lost to it",

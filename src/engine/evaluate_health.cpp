@@ -1,6 +1,7 @@
 #include "health_measure.hpp"
 
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/health.hpp>
 
 #include <algorithm>
@@ -106,6 +107,7 @@ class Evaluation {
     for (HealthFinding& finding : judge(state_of(facts_, repository), limits_))
       findings_.push_back(std::move(finding));
     if (!repository.newest.empty()) look_at_size(repository, repository.newest.back());
+    look_at_life(repository);
     look_at_wal(repository);
     look_at_lease(repository);
     for (const repo::Record* stop : repository.standing->stops()) {
@@ -137,6 +139,29 @@ class Evaluation {
                format_size(static_cast<std::uint64_t>(usual_stored)),
                format_size(newest.cluster_bytes),
                format_size(static_cast<std::uint64_t>(usual_cluster))));
+  }
+
+  /// Is the archive's newest life the one that the primary lives?
+  void look_at_life(const RepositoryFacts& repository) {
+    const ServerFacts& server = facts_.server;
+    if (server.timeline == 0) return;
+    if (repository.outlook && repository.outlook->timeline > server.timeline) {
+      add("branch", HealthLevel::critical,
+          format("a restore follows timeline {}, and the server is on timeline {}: another one "
+                 "archives here, or this server is an old primary; \"pgcairn info\" shows both",
+                 timeline_text(repository.outlook->timeline), timeline_text(server.timeline)));
+      return;
+    }
+    const auto last = parse_wal_segment_name(repository.wal_last, server.wal_segment_bytes);
+    const bool ahead = last && last->timeline == server.timeline &&
+                       last->number > server.current.value / server.wal_segment_bytes;
+    // The server was asked first, and may have gone on.
+    if (!ahead || !repository.wal_time || *repository.wal_time + kClocksDiffer > facts_.when)
+      return;
+    add("branch", HealthLevel::critical,
+        format("{} is archived, and the server has come to {} only: it went back to an earlier "
+               "state, or another one archives here; see \"pgcairn check\"",
+               repository.wal_last, to_string(server.current)));
   }
 
   void look_at_wal(const RepositoryFacts& repository) {

@@ -37,6 +37,13 @@ void read_archiver(postgres::Connection& connection, ServerFacts& server) {
   server.failing = text_of(rows[0], 2);
 }
 
+/// Of a primary.
+Timeline timeline_written(postgres::Connection& connection) {
+  const auto rows = connection.query("SELECT pg_walfile_name(pg_current_wal_lsn())");
+  const std::string segment = rows.empty() ? "" : text_of(rows[0], 0);
+  return static_cast<Timeline>(parse_u64(std::string_view(segment).substr(0, 8), 16).value_or(0));
+}
+
 ServerFacts read_server(const StanzaSettings& stanza) {
   ServerFacts facts;
   try {
@@ -49,6 +56,7 @@ ServerFacts read_server(const StanzaSettings& stanza) {
     const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
     facts.archives = server.archive_mode != "off" && (command || !server.archive_library.empty());
     facts.current = postgres::current_wal_lsn(connection, server);
+    if (!facts.in_recovery) facts.timeline = timeline_written(connection);
     read_archiver(connection, facts);
   } catch (const Error& error) {
     facts.error = error.message();
@@ -134,9 +142,15 @@ class RepositoryReader {
     const repo::Cluster of_server{server_.system_id, server_.pg_version};
     if (server_.error.empty() && of_server != of_backups)
       recent = read_recent_wal(repository_, stanza_, of_server, {});
-    if (recent.wal.segments.empty()) return;
-    facts_.wal_last = recent.wal.segments.back().first;
-    facts_.wal_time = recent.wal.segments.back().second;
+    // Newer timelines than the server's are others' lives.
+    const std::string limit = format("{:08X}", server_.timeline + 1);
+    for (auto segment = recent.wal.segments.rbegin(); segment != recent.wal.segments.rend();
+         ++segment) {
+      if (server_.timeline != 0 && segment->first >= limit) continue;
+      facts_.wal_last = segment->first;
+      facts_.wal_time = segment->second;
+      return;
+    }
   }
 
   std::string stanza_;

@@ -2,6 +2,7 @@
 
 #include "branch_ends.hpp"
 #include "recorded_damage.hpp"
+#include "recorded_limits.hpp"
 #include "restore_preference.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -44,6 +45,16 @@ std::vector<Outlook::Hole> holes_before(const repo::BackupInfo& chosen,
   return holes;
 }
 
+std::vector<repo::LimitsRecord> limits_of(const repo::Standing* standing) {
+  std::vector<repo::LimitsRecord> limits;
+  if (standing == nullptr) return limits;
+  for (const repo::Record& record : standing->records()) {
+    if (const auto* const one = std::get_if<repo::LimitsRecord>(&record.content))
+      limits.push_back(*one);
+  }
+  return limits;
+}
+
 }  // namespace
 
 std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
@@ -51,13 +62,20 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
                                   const std::string& looked_from) {
   if (all.empty()) return std::nullopt;
   std::vector<repo::BackupInfo> backups;
-  for (const repo::BackupInfo& backup : all)
-    if (backup.cluster == all.back().cluster) backups.push_back(backup);
+  for (const repo::BackupInfo& backup : all) {
+    // Names of segments of another size say nothing here.
+    if (backup.cluster == all.back().cluster &&
+        backup.wal_segment_bytes == all.back().wal_segment_bytes)
+      backups.push_back(backup);
+  }
   const ArchivedNames names = names_of(wal);
+  const std::vector<repo::LimitsRecord> limits = limits_of(standing);
   const ReachOf reach_of = [&](const repo::BackupInfo& backup,
                                const std::vector<TimelineSpan>& path) {
     const std::uint64_t bytes = backup.wal_segment_bytes;
-    return trace_wal(names, path, number_of(backup.wal_start, bytes), bytes);
+    WalReach reach = trace_wal(names, path, number_of(backup.wal_start, bytes), bytes);
+    reach.end = minimal_on_way(limits, backup, path, reach.end).value_or(reach.end);
+    return reach;
   };
   const Branches branches(branch_sources(wal, backups));
   const ChoiceSources sources{
@@ -98,6 +116,8 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
     outlook.to_time = segment->second;
   outlook.damaged_pages = backup.page_error_count();
   outlook.passed_over = std::move(best.passed_over);
+  if (minimal_on_way(limits, backup, best.choice.path, Lsn{reach.end.value + 1}))
+    outlook.minimal_at = reach.end;
   if (is_gap_of_archive(reach, backups)) outlook.ends_at = {reach.missing, reach.after_gap};
   outlook.holes = holes_before(backup, backups, wal, outlook.timeline);
   return outlook;

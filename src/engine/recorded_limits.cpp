@@ -32,6 +32,19 @@ Buffer page_before(const fs::path& file, const postgres::WalHeader& header) {
   return page;
 }
 
+/// Was it noted on the way from the backup's start through the timelines to `end`?
+bool is_on_way(const repo::LimitsRecord& limits, const repo::BackupInfo& backup,
+               std::span<const TimelineSpan> path, Lsn end) {
+  if (limits.cluster != backup.cluster || limits.lsn < backup.start_lsn || limits.lsn >= end)
+    return false;
+  return std::any_of(path.begin(), path.end(), [&](const TimelineSpan& span) {
+    // The first segment of a timeline begins with the end of the one before.
+    const std::uint64_t begin = span.begin.value - span.begin.value % backup.wal_segment_bytes;
+    return span.timeline == limits.timeline && limits.lsn.value >= begin &&
+           (span.end.value == 0 || limits.lsn < span.end);
+  });
+}
+
 }  // namespace
 
 std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std::string& name,
@@ -64,41 +77,55 @@ void record_limits(repo::Repository& repository, const std::string& stanza,
                    const repo::Cluster& cluster, const std::string& segment,
                    const std::vector<RecordedLimits>& limits) {
   const auto timeline = parse_u64(std::string_view(segment).substr(0, 8), 16);
-  for (const RecordedLimits& one : limits) {
-    repo::add_record(
-        repository, stanza,
-        repo::LimitsRecord{repo::cluster_id(cluster), static_cast<Timeline>(timeline.value_or(0)),
-                           one.at, one.limits});
+  if (limits.empty() || repository.has_wal(stanza, cluster, segment)) return;
+  try {
+    for (const RecordedLimits& one : limits) {
+      repo::add_record(
+          repository, stanza,
+          repo::LimitsRecord{repo::cluster_id(cluster), static_cast<Timeline>(timeline.value_or(0)),
+                             one.at, one.limits});
+    }
+  } catch (const Error& error) {
+    log_warn(format("the server's limits in {} are not recorded in repository \"{}\": {}", segment,
+                    repository.name(), error.message()));
   }
+}
+
+std::vector<repo::LimitsRecord> read_limits(const std::string& stanza,
+                                            std::span<repo::Repository> repositories) {
+  std::vector<repo::LimitsRecord> found;
+  for (repo::Repository& repository : repositories) {
+    try {
+      for (const repo::Record& record :
+           repo::read_records(repository, stanza, {"limits"}, [](const DamagedError& error) {
+             log_warn(format("a record is passed over: {}", error.message()));
+           }))
+        found.push_back(std::get<repo::LimitsRecord>(record.content));
+    } catch (const Error& error) {
+      log_detail(format("the records of repository \"{}\" are not read: {}", repository.name(),
+                        error.message()));
+    }
+  }
+  return found;
+}
+
+std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
+                                  const repo::BackupInfo& backup,
+                                  std::span<const TimelineSpan> path, Lsn end) {
+  std::optional<Lsn> first;
+  for (const repo::LimitsRecord& one : limits) {
+    if (one.limits.wal_level != kWalLevelMinimal || !is_on_way(one, backup, path, end)) continue;
+    if (!first || one.lsn < *first) first = one.lsn;
+  }
+  return first;
 }
 
 std::vector<RecordedLimits> recorded_limits(const RestorePlan& plan,
                                             std::span<repo::Repository> repositories) {
   std::vector<RecordedLimits> found;
-  const auto is_on_way = [&](const repo::LimitsRecord& one) {
-    return one.cluster == plan.backup.cluster && one.lsn >= plan.backup.start_lsn &&
-           one.lsn < plan.wal.end &&
-           std::any_of(plan.path.begin(), plan.path.end(), [&](const TimelineSpan& span) {
-             // The first segment of a timeline begins with the end of the one before.
-             const std::uint64_t begin =
-                 span.begin.value - span.begin.value % plan.backup.wal_segment_bytes;
-             return span.timeline == one.timeline && one.lsn.value >= begin &&
-                    (span.end.value == 0 || one.lsn < span.end);
-           });
-  };
-  for (repo::Repository& repository : repositories) {
-    try {
-      for (const repo::Record& record :
-           repo::read_records(repository, plan.stanza, {"limits"}, [](const DamagedError& error) {
-             log_warn(format("a record is passed over: {}", error.message()));
-           })) {
-        const auto& limits = std::get<repo::LimitsRecord>(record.content);
-        if (is_on_way(limits)) found.push_back({limits.lsn, limits.limits});
-      }
-    } catch (const Error& error) {
-      log_detail(format("the records of repository \"{}\" are not read: {}", repository.name(),
-                        error.message()));
-    }
+  for (const repo::LimitsRecord& one : read_limits(plan.stanza, repositories)) {
+    if (is_on_way(one, plan.backup, plan.path, plan.wal.end))
+      found.push_back({one.lsn, one.limits});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& one, const auto& other) { return one.at < other.at; });

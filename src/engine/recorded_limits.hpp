@@ -4,6 +4,7 @@
 #include <pgcairn/repo/records.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,10 +22,21 @@ struct RecordedLimits {
 std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std::string& name,
                                       const std::filesystem::path& file);
 
-/// Keeps them in the repository, for restores.
+/// Keeps them in the repository, for restores, before the segment is stored: with a segment that is
+/// there already they are kept. That it cannot be done is a warning: restores read WAL as well.
 void record_limits(repo::Repository& repository, const std::string& stanza,
                    const repo::Cluster& cluster, const std::string& segment,
                    const std::vector<RecordedLimits>& limits);
+
+/// All records of limits in the repositories that can be read.
+std::vector<repo::LimitsRecord> read_limits(const std::string& stanza,
+                                            std::span<repo::Repository> repositories);
+
+/// Where the server first ran with wal_level=minimal on the way from the backup's start through the
+/// timelines to `end`: no recovery goes past it. Pure.
+std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
+                                  const repo::BackupInfo& backup,
+                                  std::span<const TimelineSpan> path, Lsn end);
 
 /// Those on the plan's way through the timelines, after the backup's start and before the end of
 /// the archived WAL, from all repositories that can be read, by LSN.

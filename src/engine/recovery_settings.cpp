@@ -125,6 +125,8 @@ postgres::Settings recovery_settings(const RestorePlan& plan) {
 }
 
 std::string accepted_gap(const RestorePlan& plan) {
+  // The next backup that brings its own WAL would make a hole of the end.
+  if (plan.backup.wal_copied && plan.wal.last == plan.backup.wal_stop) return plan.wal.missing;
   if (plan.wal.after_gap.empty()) return {};
   const bool accepted = plan.options.sandboxed || plan.options.accept_gap == plan.wal.missing;
   return accepted || has_target(plan.options.type) ? plan.wal.missing : std::string();

@@ -5,6 +5,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -33,6 +34,15 @@ std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::str
   }
 }
 
+/// Is the backup whose marker is damaged, by its label, newer than all that can be read?
+bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupInfo> backups) {
+  const auto key = repo::parse_key(damaged.object());
+  if (!key || key->owner.empty()) return true;
+  return std::all_of(backups.begin(), backups.end(), [&](const repo::BackupInfo& backup) {
+    return repo::label_time(backup.label) < repo::label_time(key->owner);
+  });
+}
+
 /// A damaged marker keeps the others from being restored only where they would not lead to the same
 /// state: replay of WAL makes up for an older backup, unless the target is the end of the backup
 /// itself.
@@ -44,7 +54,10 @@ std::vector<repo::BackupInfo> all(repo::Repository& repository, const std::strin
   if (damaged.empty() && backups.empty()) require_stanza(repository, stanza);
   if (!damaged.empty()) {
     damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
-    if (backups.empty() || options.type == RestoreType::immediate) throw damaged.front();
+    if (backups.empty()) throw damaged.front();
+    for (const DamagedError& error : damaged) {
+      if (options.type == RestoreType::immediate && may_be_newest(error, backups)) throw error;
+    }
   }
   for (const DamagedError& error : damaged)
     notes.push_back(format("passed over: {}", error.message()));

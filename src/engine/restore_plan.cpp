@@ -177,6 +177,10 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
                       Progress& progress, const std::stop_token& stop) {
   const RestorePlan blank = plan;
   PassedOver passed_over;
+  for (const repo::Repository& repository : repositories) {
+    for (const auto& [label, why] : plan.options.broken)
+      passed_over.emplace(std::pair(&repository, label), why);
+  }
   std::exception_ptr first;
   RestorePlan of_first;  // what was chosen when it was thrown
   const auto give_up = [&] {
@@ -214,6 +218,10 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
 }
 
 }  // namespace
+
+bool may_pass_over(const RestorePlan& plan, const DamagedError& error) {
+  return plan.options.set.empty() && is_of_backup(error);
+}
 
 RestorePlan plan_restore(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const RestoreOptions& options, Progress& progress, std::stop_token stop) {

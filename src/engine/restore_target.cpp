@@ -1,6 +1,7 @@
 #include "restore_target.hpp"
 
 #include "branch_ends.hpp"
+#include "recorded_limits.hpp"
 #include "recovery_settings.hpp"
 #include "replay_needs.hpp"
 #include "restore_preference.hpp"
@@ -123,11 +124,14 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
                   const PassedOver& passed_over, Archives& archives) {
   Candidates found = find_candidates(repositories, plan.stanza, plan.options, passed_over);
   archives.know(found.backups);
-  Preferred best =
-      prefer_whole(found.backups, found.flaws, plan.options, sources_of(archives, plan.options),
-                   [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
-                     return archives.of(backup).reach(backup, path);
-                   });
+  const std::vector<repo::LimitsRecord> limits = read_limits(plan.stanza, repositories);
+  Preferred best = prefer_whole(
+      found.backups, found.flaws, plan.options, sources_of(archives, plan.options),
+      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+        WalReach reach = archives.of(backup).reach(backup, path);
+        reach.end = minimal_on_way(limits, backup, path, reach.end).value_or(reach.end);
+        return reach;
+      });
   refuse_damaged(plan, best);
   plan.backup = *best.choice.backup;
   plan.repository = found.where.at(plan.backup.label);
@@ -300,12 +304,12 @@ bool has_gap(const RestorePlan& plan) {
 
 /// Recovery to the end of the archive would end at a gap in it, or rather, be stopped there by
 /// archive-get.
-void check_gap(RestorePlan& plan, bool gap) {
+void check_gap(RestorePlan& plan) {
   const WalReach& wal = plan.wal;
   if (plan.options.type != RestoreType::latest || wal.after_gap.empty() ||
       !accepted_gap(plan).empty())
     return;
-  if (!gap) {
+  if (!plan.has_gap) {
     plan.options.accept_gap = wal.missing;
     return;
   }
@@ -336,13 +340,14 @@ void settle_immediate(RestorePlan& plan, WalArchive& archive) {
   plan.way.stop_after = end.last_record;
 }
 
-void add_notes(RestorePlan& plan, const WalArchive& archive, bool gap) {
+void add_notes(RestorePlan& plan, const WalArchive& archive) {
   const WalReach& wal = plan.wal;
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
   const bool waits = plan.options.type == RestoreType::standby;
   if ((waits || plan.options.type == RestoreType::latest) && !wal.after_gap.empty()) {
     plan.notes.push_back(
-        gap ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
+        plan.has_gap
+            ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
                      wal.after_gap,
                      waits ? "the standby waits before it until it gets the segment, or streams"
                            : "recovery ends before it, and what came after is lost to it")
@@ -375,6 +380,18 @@ void place_wal(RestorePlan& plan) {
   }
 }
 
+/// Where "latest" would lead a server. A timeline of which only the history is archived, and that
+/// begins where the archived WAL ends, is the new primary's after a failover: a standby gets there
+/// from the end of the plan's way by streaming.
+Timeline latest_for_server(const RestorePlan& plan, const WalArchive& archive) {
+  const Timeline latest = archive.latest_of_server(plan.backup.timeline);
+  const Timeline to = plan.path.back().timeline;
+  const auto way = archive.timelines().path(to, latest);
+  if (latest == to || way.empty()) return latest;
+  const std::uint64_t in_partial = plan.wal.partial.empty() ? 0 : plan.backup.wal_segment_bytes;
+  return way.front().end.value + in_partial >= plan.wal.end.value ? to : latest;
+}
+
 }  // namespace
 
 void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
@@ -384,7 +401,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   const Candidates found = choose(plan, repositories, passed_over, archives);
   WalArchive& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
-  plan.server_latest = archive.latest_of_server(plan.backup.timeline);
+  plan.server_latest = latest_for_server(plan, archive);
   plan.wal_needed = {plan.backup.wal_start, plan.backup.wal_stop};
   check_needed(plan);
   prove_needed(plan, archive);
@@ -398,10 +415,10 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   if (type == RestoreType::time) check_time(plan, archives, found.backups);
   if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
   compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
-  const bool gap = has_gap(plan);
-  check_gap(plan, gap);
+  plan.has_gap = has_gap(plan);
+  check_gap(plan);
   if (type == RestoreType::immediate) settle_immediate(plan, archive);
-  add_notes(plan, archive, gap);
+  add_notes(plan, archive);
   doing([&] { return format("reading the WAL that leads to the target"); },
         [&] { follow_way(plan, archive, repositories, progress); });
   plan.all_repositories = repositories;

@@ -67,6 +67,11 @@ class Judgement {
     } else if (outlook.backup.empty()) {
       add("restorable", HealthLevel::critical,
           "the newest moment cannot be restored: " + outlook.why_not);
+    } else if (outlook.minimal_at) {
+      add("restorable", HealthLevel::critical,
+          format("the newest moment cannot be restored: from backup {}, no recovery goes past {}, "
+                 "where the server began to run with wal_level=minimal; a new backup leads past it",
+                 outlook.backup, to_string(*outlook.minimal_at)));
     } else if (outlook.ends_at) {
       add("restorable", HealthLevel::critical,
           format("the newest moment cannot be restored: from backup {}, recovery ends at {} on "

@@ -43,9 +43,9 @@ void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
     }
     try {
       source->check(name, cluster);
-      store_wal(repository, stanza, cluster, name, source->content_while_named(), codec);
       record_limits(repository, stanza.name, cluster, name,
                     limits_in(source->content(), name, stanza.data_directory / "pg_wal" / name));
+      store_wal(repository, stanza, cluster, name, source->content_while_named(), codec);
     } catch (const RecycledError&) {
       // The server waits with that for the archiver, where there is one.
       if (!repository.has_wal(stanza.name, cluster, name)) throw;

@@ -53,7 +53,9 @@ std::optional<WalMark> mark_wal(const std::filesystem::path& data_directory,
 
   postgres::WalEndFinder finder(start);
   read_pieces(content, segment_bytes, [&](Bytes piece, std::uint64_t) { finder.add(piece); });
-  const Lsn written = finder.finish().records;
+  finder.finish();
+  // A server that writes it meanwhile may not have come to the end of a record that runs over.
+  const Lsn written = finder.whole_records();
   if (written <= start || (end && written < *end)) return std::nullopt;
 
   WalMark mark{segment, end.value_or(written).value - start.value, {}, false};

@@ -12,6 +12,21 @@ std::uint64_t number_of(const std::string& segment, std::uint64_t segment_bytes)
   return parsed->number;
 }
 
+namespace {
+
+/// The first name of those that is a segment's of that size: what is no segment, or one of another
+/// size (pg_resetwal --wal-segsize), is passed over.
+std::string first_segment(const ArchivedNames& names, std::string from, const std::string& limit,
+                          std::uint64_t segment_bytes) {
+  for (;;) {
+    std::string found = names.first(from, limit);
+    if (found.empty() || parse_wal_segment_name(found, segment_bytes)) return found;
+    from = found + "0";  // comes next
+  }
+}
+
+}  // namespace
+
 std::string next_on_path(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
                          std::uint64_t number, std::uint64_t segment_bytes) {
   std::string earliest;
@@ -22,8 +37,9 @@ std::string next_on_path(const ArchivedNames& names, const std::vector<TimelineS
         span.end.value == 0
             ? WalSegment{span.timeline + 1, 0}
             : WalSegment{span.timeline, (span.end.value + segment_bytes - 1) / segment_bytes};
-    const std::string found = names.first(wal_segment_name({span.timeline, from}, segment_bytes),
-                                          wal_segment_name(limit, segment_bytes));
+    const std::string found =
+        first_segment(names, wal_segment_name({span.timeline, from}, segment_bytes),
+                      wal_segment_name(limit, segment_bytes), segment_bytes);
     if (found.empty()) continue;
     if (earliest.empty() || number_of(found, segment_bytes) < number_of(earliest, segment_bytes))
       earliest = found;
@@ -109,7 +125,10 @@ const WalReach* WalPieces::at(std::uint64_t number) const {
 bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
                        bool some) {
   if (reach.after_gap.empty()) return false;
+  // Before the oldest backup that is kept on a timeline, expire leaves nothing of it.
+  const bool ends_with_timeline = reach.missing.substr(0, 8) != reach.last.substr(0, 8);
   const bool ends_with_backup =
+      ends_with_timeline ||
       std::any_of(backups.begin(), backups.end(),
                   [&](const repo::BackupInfo& backup) { return backup.wal_stop == reach.last; });
   const bool begins_with_backup =

@@ -58,15 +58,15 @@ class WalPieces {
 };
 
 /// Whether the archive was ever to have what is missing before reach.after_gap. Not so where one
-/// backup's own WAL ends and another's begins: there was no archive between (backup --wal=copy), or
-/// expire took it away. `backups` are all that are known; with `some`, there may be others.
+/// backup's own WAL, or a timeline, ends and another backup's begins: there was no archive between
+/// (backup --wal=copy), or expire took it away. `backups` are all that are known; with `some`, there may be others.
 bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
                        bool some = false);
 
 /// The names of all segments of `reach`, in order.
 std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);
 
-/// The number in a segment's name, which the archive's listing has checked.
+/// The number in the name of a segment of that size.
 std::uint64_t number_of(const std::string& segment, std::uint64_t segment_bytes);
 
 }  // namespace pgcairn::engine

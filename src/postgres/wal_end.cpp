@@ -132,7 +132,7 @@ void WalEndFinder::end_record(Lsn end) {
     return;
   }
   record_before_ = record_start_;
-  end_.records = end;
+  end_.records = whole_ = end;
   const auto info = load_le<std::uint8_t>(header_.data() + kRecordInfoAt);
   const auto manager = load_le<std::uint8_t>(header_.data() + kManagerAt);
   if (manager == kXlogManager && (info & 0xF0) == kSwitch) ended_ = true;

@@ -6,6 +6,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/health.hpp>
 #include <pgcairn/engine/info.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <set>
 
@@ -34,6 +35,7 @@ struct RandomStanza {
   std::set<std::string> archived;  // names
   std::uint64_t switched = 0;      // segment in which timeline 2 begins; 0: none
   std::uint64_t newest = 0;
+  Lsn minimal_at;  // the server ran with wal_level=minimal from there on
 
   explicit RandomStanza(test::Random& random) {
     newest = 6 + test::below(random, 12);
@@ -59,13 +61,25 @@ struct RandomStanza {
     for (std::uint64_t n = parse_wal_segment_name(backup.wal_start, stanza.kSegmentBytes)->number;
          n <= newest; ++n)
       if (!archived.contains(stanza.wal_name(timeline_of(n), n))) return false;
-    return true;
+    return minimal_at < backup.start_lsn;
   }
   bool is_whole(const repo::BackupInfo& backup) const {
     return !damaged.contains(backup.label) && backup.page_errors.empty();
   }
 
  private:
+  void add_minimal(test::Random& random) {
+    const std::uint64_t number = 3 + test::below(random, newest - 2);
+    if (number == switched) return;
+    minimal_at = {number * stanza.kSegmentBytes + 120};  // after the end of a backup in it
+    repo::LimitsRecord record;
+    record.cluster = repo::cluster_id(test::MadeStanza::kCluster);
+    record.timeline = timeline_of(number);
+    record.lsn = minimal_at;
+    record.limits.wal_level = kWalLevelMinimal;
+    repo::add_record(memory.repository, "main", record);
+  }
+
   void put(Timeline timeline, std::uint64_t number) {
     stanza.put_wal(timeline, number);
     archived.insert(stanza.wal_name(timeline, number));
@@ -91,6 +105,7 @@ struct RandomStanza {
     verify.damaged.assign(damaged.begin(), damaged.end());
     verify.damage_count = damaged.size();
     repo::add_record(memory.repository, "main", verify);
+    if (test::below(random, 3) == 0) add_minimal(random);
     if (test::below(random, 2) == 0) return;
     repo::DrillRecord drill;
     drill.backup = backups.front().label;
@@ -132,7 +147,8 @@ TEST_CASE("info and health say the same, and good only where a restore leads to 
     CHECK(brief(info.findings) == brief(judge_all(facts, limits())));
 
     REQUIRE(info.outlook);
-    const bool good = !info.outlook->backup.empty() && !info.outlook->ends_at;
+    const bool good =
+        !info.outlook->backup.empty() && !info.outlook->ends_at && !info.outlook->minimal_at;
     bool whole_leads = false;
     bool any_leads = false;  // with damaged pages at worst
     for (const repo::BackupInfo& backup : made.backups) {

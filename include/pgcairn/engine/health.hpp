@@ -25,7 +25,7 @@ struct RepositoryFacts {
   std::optional<Timestamp> oldest_backup{};  // by its label
   std::vector<repo::BackupInfo> newest;      // of all, at most kBackupsLookedAt; oldest first
   std::vector<std::string> unreadable;       // markers and records, with why
-  std::string wal_last;                      // of the newest timeline
+  std::string wal_last;                      // of the server's timeline, or what leads to it
   std::optional<Timestamp> wal_time{};       // when it was archived, by the store's clock
   std::optional<repo::Standing> standing{};
   std::optional<Outlook> outlook{};
@@ -43,7 +43,8 @@ struct ServerFacts {
   bool in_recovery = false;
   bool archives = false;
   std::uint64_t wal_segment_bytes = kDefaultWalSegmentBytes;
-  Lsn current;  // written, or on a standby replayed
+  Lsn current;            // written, or on a standby replayed
+  Timeline timeline = 0;  // that a primary writes; 0: not known
   std::uint64_t archived_count = 0;
   std::uint64_t failed_count = 0;
   std::string failing;  // the segment that the archiver fails with now; empty: it does not

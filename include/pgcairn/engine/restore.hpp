@@ -72,11 +72,12 @@ struct RestoreOptions {
   bool delta = false;               // what stands in the places may stay where it is right
   bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
-  bool copy = false;                // the data directory is not the stanza's own
-  bool replaces = false;            // a copy that takes the original's place, and its places
-  bool isolated = false;            // it is a copy that must not reach out, or to the original
-  bool sandboxed = false;           // something else keeps replay off other places: do not look
-  std::filesystem::path original;   // the stanza's own data directory on this host; empty: unknown
+  std::map<std::string, std::string> broken;  // labels that cannot be restored, and why
+  bool copy = false;                          // the data directory is not the stanza's own
+  bool replaces = false;           // a copy that takes the original's place, and its places
+  bool isolated = false;           // it is a copy that must not reach out, or to the original
+  bool sandboxed = false;          // something else keeps replay off other places: do not look
+  std::filesystem::path original;  // the stanza's own data directory on this host; empty: unknown
   std::vector<std::string> remove_tablespaces;  // not in the backup, and may be emptied
   std::vector<std::string> allow_tablespaces;   // locations that replay may create one in
   std::string restore_command;                  // for the restored server; %f and %p in it
@@ -185,8 +186,10 @@ struct RestorePlan {
   std::vector<repo::ManifestPack> packs;  // that the maps name, sorted by ref and number
   std::vector<std::string> wal_needed;    // first and last segment to become consistent
   std::vector<TimelineSpan> path;         // from the backup's timeline to the target's
-  Timeline server_latest = 0;             // where "latest" would lead a server
-  std::vector<Branch> branches;           // of the cluster, when there are several; newest first
+  bool has_gap = false;  // before wal.after_gap WAL is missing that the archive was to have
+  // Where "latest" would lead a server; what it could only get by streaming does not count.
+  Timeline server_latest = 0;
+  std::vector<Branch> branches;  // of the cluster, when there are several; newest first
   WalReach wal;
   std::vector<WalPlacement> wal_files;           // put into pg_wal
   std::span<repo::Repository> all_repositories;  // where they are looked for
@@ -241,6 +244,10 @@ postgres::Settings isolation_of(const RestorePlan& plan);
 std::optional<Lsn> guarded_end(const RestorePlan& plan);
 
 /// What a restore did.
+/// Was it damage of the plan's backup that ended its restore, so that another backup may do? Not
+/// where the operator has named it.
+bool may_pass_over(const RestorePlan& plan, const DamagedError& error);
+
 struct RestoreResult {
   std::uint64_t compared_bytes = 0;  // read in the directory
   std::uint64_t fetched_bytes = 0;   // of packs, as they are stored

@@ -46,10 +46,11 @@ struct Outlook {
     std::string missing;
     std::string after_gap;
   };
-  std::optional<Hole> ends_at{};  // recovery ends there, before the newest WAL
-  std::vector<Hole> holes;        // before the backup: no moment in them can be restored
-  std::string looked_from;        // the first segment that was looked at; empty: at all there is
-  bool beyond = false;            // the way begins before it: nothing else is known
+  std::optional<Hole> ends_at{};    // recovery ends there, before the newest WAL
+  std::optional<Lsn> minimal_at{};  // no recovery goes past it: wal_level was minimal from there on
+  std::vector<Hole> holes;          // before the backup: no moment in them can be restored
+  std::string looked_from;          // the first segment that was looked at; empty: at all there is
+  bool beyond = false;              // the way begins before it: nothing else is known
 };
 
 /// What is known of one repository's part of a stanza.

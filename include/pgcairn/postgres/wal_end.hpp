@@ -26,11 +26,14 @@ struct WalEnd {
 class WalEndFinder {
  public:
   /// `start`: of the segment.
-  explicit WalEndFinder(Lsn start) : at_(start), end_{start, false} {}
+  explicit WalEndFinder(Lsn start) : at_(start), whole_(start), end_{start, false} {}
 
   void add(Bytes piece);
   /// When all of the segment was added.
   WalEnd finish();
+  /// The end of the last record that ended in the segment: it was there as a whole, whatever is
+  /// being written behind it. The segment's start: none did.
+  Lsn whole_records() const { return whole_; }
 
  private:
   static constexpr std::size_t kPageBytes = 8192;
@@ -47,6 +50,7 @@ class WalEndFinder {
   std::array<std::byte, kPageBytes> page_{};
   std::size_t filled_ = 0;
   Lsn at_;  // of the page that is filled
+  Lsn whole_;
   WalEnd end_;
   std::uint16_t magic_ = 0;
   bool first_page_ = true;

@@ -1,4 +1,5 @@
-"""A storm of DDL and DML: several sessions, each with tables of its own, so that few statements fail."""
+"""A storm of DDL and DML: several sessions, each with tables of its own, so that few statements fail; and what an administrator
+does to the server meanwhile."""
 import contextlib
 import random
 import subprocess
@@ -11,7 +12,9 @@ COLUMNS = "(id bigserial PRIMARY KEY, a int, b text, c int[], p point, r int4ran
 INDEXES = ("btree (a)", "btree (b text_pattern_ops)", "hash (a)", "gin (c)", "gist (p)", "gist (r)", "spgist (p)", "spgist (r)",
            "spgist (b)", "brin (a)", "brin (id) WITH (pages_per_range = 4)")
 SPACES = ("pg_default", "space1", "space2")
-MOVE = "ALTER DATABASE"
+# What a standby, and so a recovery, needs as much of as its primary had.
+LIMITS = {"max_connections": (60, 120), "max_worker_processes": (8, 14), "max_wal_senders": (10, 16),
+          "max_prepared_transactions": (20, 40), "max_locks_per_transaction": (64, 100)}
 
 
 def fill(table, rows, wide):
@@ -29,6 +32,7 @@ class Session:
         self.number = number
         self.created = 0
         self.databases = []
+        self.prepared = []
 
     def statements(self):
         """The next few statements, as one script for psql."""
@@ -103,6 +107,26 @@ class Session:
         name = f"q{self.number}"
         return [f"CREATE SEQUENCE IF NOT EXISTS {name};", f"SELECT nextval('{name}') FROM generate_series(1, 70);"]
 
+    def prepare(self, _table):
+        """Transactions in two phases, in a table of their own: what they lock stays locked. Some outlast backups and the server."""
+        table = f"two_phases{self.number}"
+        if self.prepared and self.random.random() < 0.6:
+            name = self.prepared.pop(self.random.randrange(len(self.prepared)))
+            return [f"{self.random.choice(('COMMIT', 'COMMIT', 'ROLLBACK'))} PREPARED '{name}';"]
+        if len(self.prepared) == 4:
+            return ["CHECKPOINT;"]
+        self.created += 1
+        name = f"p{self.number}_{self.created}"
+        self.prepared.append(name)
+        return [f"CREATE TABLE IF NOT EXISTS {table} {COLUMNS};", f"BEGIN; {fill(table, 40, 1)} PREPARE TRANSACTION '{name}';"]
+
+    def index_unlogged(self, _table):
+        """An index of a table that stays unlogged: its init fork comes last."""
+        table = f"unlogged{self.number}"
+        return [f"CREATE UNLOGGED TABLE IF NOT EXISTS {table} {COLUMNS};", fill(table, self.rows(), 1),
+                f"DROP INDEX IF EXISTS {table}_x;", f"CREATE INDEX {table}_x ON {table} USING {self.random.choice(INDEXES)};",
+                f"ALTER INDEX {table}_x SET TABLESPACE {self.space()};"]
+
     def drop(self, table):
         return [f"DROP TABLE IF EXISTS {table};", *self.create(table)]
 
@@ -124,11 +148,12 @@ class Session:
             self.databases.remove(name)
             return [f"DROP DATABASE {name} WITH (FORCE);"]
         if choice < 0.88:
-            return [f"{MOVE} {name} SET TABLESPACE {self.space()};", f"\\c {name}", "INSERT INTO x SELECT 7;"]
+            back = [f"ALTER DATABASE {name} SET TABLESPACE {self.space()};"] if self.random.random() < 0.3 else []
+            return [f"ALTER DATABASE {name} SET TABLESPACE {self.space()};", *back, f"\\c {name}", "INSERT INTO x SELECT 7;"]
         return [f"\\c {name}", "DELETE FROM x WHERE i > 5;", "VACUUM x;", "INSERT INTO x SELECT i FROM generate_series(1, 500) i;"]
 
     CHOICES = (create, insert, insert, update, update, delete, shrink, shrink, shrink_between_checkpoints, truncate, rewrite, rewrite,
-               persistence, move, rollback, savepoint, large_objects, sequence, drop, checkpoint)
+               persistence, move, rollback, savepoint, large_objects, sequence, drop, checkpoint, prepare, prepare, index_unlogged)
 
 
 class Storm:
@@ -138,10 +163,7 @@ class Storm:
         self.cluster = cluster
         self.sessions = [Session(cluster.version, seed, number) for number in range(sessions)]
         self.stopped = threading.Event()
-        # Held by whoever takes a backup, and while a database is moved: a backup with ALTER DATABASE SET TABLESPACE in its middle
-        # fails. Replay of it copies the old directory once more, of which such a backup may have nothing; from pg_basebackup of
-        # 15 and 18 the database comes back without PG_VERSION.
-        self.backup_or_move = threading.Lock()
+        self.at_work = [threading.Lock() for _ in self.sessions]
         self.threads = []
         self.done = 0
         self.failed = []
@@ -167,9 +189,29 @@ class Storm:
 
     def work(self, session):
         while not self.stopped.is_set():
-            statements = session.statements()
-            with self.backup_or_move if statements[0].startswith(MOVE) else contextlib.nullcontext():
-                self.run(statements)
+            with self.at_work[session.number]:
+                self.run(session.statements())
+
+    def administer(self, chance):
+        """Something that happens to a server between backups, while nobody works; in words."""
+        what = chance.choice(("nothing", "nothing", "limits", "crash", "promotion"))
+        with contextlib.ExitStack() as paused:
+            for lock in self.at_work:
+                paused.enter_context(lock)
+            if what == "limits":
+                for name, values in LIMITS.items():
+                    self.cluster.rows(f"ALTER SYSTEM SET {name} = {chance.choice(values)}")
+                self.cluster.restart()
+            elif what == "crash":
+                self.cluster.crash()
+                self.cluster.must_start()
+            elif what == "promotion":
+                self.cluster.stop()
+                system.write(self.cluster.data / "standby.signal", "")
+                self.cluster.must_start()
+                self.cluster.rows("SELECT pg_promote()")
+            self.cluster.wait_ready()
+        return what
 
     def __enter__(self):
         self.threads = [threading.Thread(target=self.work, args=(session,)) for session in self.sessions]

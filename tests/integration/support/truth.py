@@ -48,10 +48,11 @@ def different(one, other):
 class Replay:
     """The first backup, and WAL alone: stops at one position after another and tells what is true there."""
 
-    def __init__(self, stanza, label, name="truth"):
+    def __init__(self, stanza, label, name="truth", **settings):
         self.stanza = stanza
         self.label = label
         self.name = name
+        self.settings = settings  # that it runs with, beside those that are restored
         self.cluster = None
 
     def at(self, lsn):
@@ -60,7 +61,7 @@ class Replay:
             self.cluster = self.stanza.restore(self.name, "--type=lsn", f"--target={lsn}", "--target-exclusive",
                                                "--target-action=pause", f"--set={self.label}",
                                                f"--tablespace-map-all={self.stanza.home / (self.name + '-spaces')}")
-            self.cluster.overrides["autovacuum"] = "off"
+            self.cluster.overrides.update(autovacuum="off", **self.settings)
         else:
             self.cluster.stop()
             self.cluster.overrides["recovery_target_lsn"] = lsn

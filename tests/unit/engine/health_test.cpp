@@ -103,6 +103,27 @@ TEST_CASE("health of a stanza where all is well") {
   CHECK(findings[6].repository == "local");
 }
 
+TEST_CASE("a primary that is not where a restore leads is a critical finding") {
+  const auto with = [](Timeline ours, Timeline followed, const std::string& last,
+                       std::chrono::minutes archived_ago) {
+    return found_after([&](HealthFacts& facts, RepositoryFacts& one) {
+      facts.server.timeline = ours;
+      one.outlook->timeline = followed;
+      one.wal_last = last;
+      one.wal_time = kWhen - archived_ago;
+    });
+  };
+  const std::string written = "000000020000000000000004";
+  const std::string later = "000000020000000000000006";  // the server has come to 0/5000000
+  using std::chrono::minutes;
+  CHECK(with(2, 2, written, minutes(60)).empty());
+  CHECK(with(2, 3, written, minutes(60)) == "critical branch");
+  CHECK(with(2, 1, written, minutes(60)).empty());  // promoted, and nothing archived since
+  CHECK(with(2, 2, later, minutes(60)) == "critical branch");
+  CHECK(with(2, 2, later, minutes(1)).empty());   // written after the server was asked
+  CHECK(with(0, 3, later, minutes(60)).empty());  // a standby, or not known
+}
+
 TEST_CASE("what was measured is compared with both limits") {
   struct Case {
     std::function<void(HealthFacts&, RepositoryFacts&)> change;

@@ -147,9 +147,9 @@ TEST_CASE("restore passes over the newest backup when its marker cannot be read,
     std::string chosen;
     std::string error;
     try {
-      RestorePlan plan = plan_restore({"main", target, {}}, std::span(&blind, 1), {});
-      chosen = plan.backup.label;
       NoProgress progress;
+      RestorePlan plan = plan_restore({"main", target, {}}, std::span(&blind, 1), {}, progress, {});
+      chosen = plan.backup.label;
       run_restore(plan, progress, {});
     } catch (const Error& thrown) {
       error = thrown.render();
@@ -184,8 +184,9 @@ TEST_CASE("a pack that cannot be read is taken from another repository that has 
     std::vector<repo::Repository> repositories;
     repositories.push_back(two.without(pack));
     repositories.push_back(std::move(other));
-    RestorePlan plan = plan_restore({"main", directory / name, {}}, repositories, {});
     NoProgress progress;
+    RestorePlan plan =
+        plan_restore({"main", directory / name, {}}, repositories, {}, progress, {});
     return error_of<DamagedError>([&] { run_restore(plan, progress, {}); });
   };
   CHECK(restores(same.repository, "same").empty());

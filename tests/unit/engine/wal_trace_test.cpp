@@ -209,3 +209,16 @@ TEST_CASE("a trace says of every segment what recovery would find", "[property]"
     }
   }
 }
+
+// Somebody's file, or a segment from before pg_resetwal --wal-segsize.
+TEST_CASE("what is no segment of that size is passed over") {
+  Files there = files("1:3-4");
+  there.insert("0000000100000000000001FF");
+  const std::vector<TimelineSpan> path = {{1, {}, {}}};
+  CHECK(trace_wal(names_of({{"a", there}}), path, 3, kBytes).after_gap.empty());
+  const std::string later = wal_segment_name({1, 0x101}, kBytes);
+  there.insert(later);
+  const WalReach reach = trace_wal(names_of({{"a", there}}), path, 3, kBytes);
+  CHECK(reach.last == wal_segment_name({1, 4}, kBytes));
+  CHECK(reach.after_gap == later);
+}
