@@ -59,7 +59,8 @@ class WalPieces {
 
 /// Whether the archive was ever to have what is missing before reach.after_gap. Not so where one
 /// backup's own WAL, or a timeline, ends and another backup's begins: there was no archive between
-/// (backup --wal=copy), or expire took it away. `backups` are all that are known; with `some`, there may be others.
+/// (backup --wal=copy), or expire took it away. `backups` are all that are known; with `some`,
+/// there may be others.
 bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
                        bool some = false);
 

@@ -185,8 +185,7 @@ TEST_CASE("a pack that cannot be read is taken from another repository that has 
     repositories.push_back(two.without(pack));
     repositories.push_back(std::move(other));
     NoProgress progress;
-    RestorePlan plan =
-        plan_restore({"main", directory / name, {}}, repositories, {}, progress, {});
+    RestorePlan plan = plan_restore({"main", directory / name, {}}, repositories, {}, progress, {});
     return error_of<DamagedError>([&] { run_restore(plan, progress, {}); });
   };
   CHECK(restores(same.repository, "same").empty());
