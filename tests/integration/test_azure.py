@@ -329,30 +329,30 @@ def test_no_keys_at_all(keyless):
 
 
 def test_keys_of_the_environment(keyless, azure):
-    keyless.ok("verify", env={"AZURE_STORAGE_KEY": azure.key})
-    keyless.ok("verify", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established")})
+    keyless.ok("repo-ls", env={"AZURE_STORAGE_KEY": azure.key})
+    keyless.ok("repo-ls", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established")})
 
 
 def test_a_signature_that_ran_out(keyless, azure):
-    result = keyless.run("verify", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established", minutes=-5)})
+    result = keyless.run("repo-ls", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established", minutes=-5)})
     assert result.code == 1 and "AuthorizationFailure" in every_output(result) and "ran out" in every_output(result), result
 
 
 def test_a_signature_that_lacks_a_permission(keyless, azure):
-    result = keyless.run("verify", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established", "r")})
+    result = keyless.run("repo-ls", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established", "r")})
     assert result.code == 1 and "AuthorizationPermissionMismatch" in every_output(result) and "sp=rcdl" in every_output(result), result
 
 
 def test_the_identity_of_a_machine(keyless, azure, identities):
     identities.answers["/metadata/identity/oauth2/token"] = lambda: token_of(azure, 3600)
-    keyless.ok("verify", env={"AZURE_POD_IDENTITY_AUTHORITY_HOST": identities.url})
+    keyless.ok("repo-ls", env={"AZURE_POD_IDENTITY_AUTHORITY_HOST": identities.url})
     (method, _, query, headers), = identities.seen
     assert (method, query, headers["metadata"]) == ("GET", {"api-version": "2018-02-01", "resource": "https://storage.azure.com/"}, "true")
 
 
 def test_the_identity_of_an_app_service(keyless, azure, identities):
     identities.answers["/msi/token"] = lambda: token_of(azure, 3600)
-    keyless.ok("verify", env={"IDENTITY_ENDPOINT": identities.url + "/msi/token", "IDENTITY_HEADER": "let me in"})
+    keyless.ok("repo-ls", env={"IDENTITY_ENDPOINT": identities.url + "/msi/token", "IDENTITY_HEADER": "let me in"})
     assert identities.seen[0][3]["x-identity-header"] == "let me in"
 
 
@@ -361,13 +361,13 @@ def test_the_identity_of_a_workload(keyless, azure, identities, home):
     identities.answers["/tenant/oauth2/v2.0/token"] = lambda: json.dumps({"access_token": azure.token(), "expires_in": 3599})
     environment = {"AZURE_FEDERATED_TOKEN_FILE": federated, "AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "me",
                    "AZURE_AUTHORITY_HOST": identities.url + "/"}
-    keyless.ok("verify", env=environment)
+    keyless.ok("repo-ls", env=environment)
     (method, _, form, _), = identities.seen
     assert method == "POST" and form["client_assertion"] == "head.body.signature" and form["client_id"] == "me", form
     identities.answers.clear()
-    keyless.ok("verify", env=environment)  # with the token that is kept
+    keyless.ok("repo-ls", env=environment)  # with the token that is kept
     keyless.forget_credentials()
-    result = keyless.run("verify", env=environment)
+    result = keyless.run("repo-ls", env=environment)
     assert result.code == 1 and "404" in every_output(result) and "federated credential" in every_output(result), result
 
 

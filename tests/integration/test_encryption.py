@@ -63,7 +63,7 @@ def reader_of(stanza):
 
 
 def objects(repo):
-    return [path for path in sorted(repo.rglob("*")) if path.is_file()]
+    return [path for path in sorted(repo.rglob("*")) if path.is_file() and path.parent.name != ".reserve"]
 
 
 def segment_of(stanza):

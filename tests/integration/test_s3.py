@@ -169,7 +169,7 @@ def test_no_keys_at_all(keyless):
 def test_keys_of_a_container(keyless, keys_service):
     keys_service.answers["GET", "/keys"] = keyless.keys
     environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": keys_service.url + "/keys", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "let me in"}
-    keyless.cairn.ok("verify", env=environment)
+    keyless.cairn.ok("repo-ls", env=environment)
     assert {name.lower(): value for name, value in keys_service.seen[0][2].items()}["authorization"] == "let me in"
 
 
@@ -177,7 +177,7 @@ def test_keys_of_a_machine(keyless, keys_service):
     roles = "/latest/meta-data/iam/security-credentials/"
     keys_service.answers.update({("PUT", "/latest/api/token"): "token", ("GET", roles): "role", ("GET", roles + "role"): keyless.keys})
     # No proxy has to do with it: it would have another identity.
-    keyless.cairn.ok("verify", env={"AWS_EC2_METADATA_SERVICE_ENDPOINT": keys_service.url, "http_proxy": "http://127.0.0.1:1"})
+    keyless.cairn.ok("repo-ls", env={"AWS_EC2_METADATA_SERVICE_ENDPOINT": keys_service.url, "http_proxy": "http://127.0.0.1:1"})
     assert [path for _, path, _ in keys_service.seen] == ["/latest/api/token", roles, roles + "role"]
 
 
@@ -185,11 +185,11 @@ def test_keys_that_a_command_prints(keyless):
     script = system.write(keyless.home / "keys", f"#!/bin/sh\necho '{keyless.keys}'\n", 0o755)
     keyless.cairn.tables["repo.local"]["s3-credential-process"] = str(script)
     keyless.cairn.save()
-    keyless.cairn.ok("verify")
+    keyless.cairn.ok("repo-ls")
     system.write(script, "#!/bin/sh\nexit 3\n", 0o755)
-    keyless.cairn.ok("verify")  # with those that are kept
+    keyless.cairn.ok("repo-ls")  # with those that are kept
     keyless.cairn.forget_credentials()
-    result = keyless.cairn.run("verify")
+    result = keyless.cairn.run("repo-ls")
     assert result.code == 1 and "s3-credential-process" in result.out and "status 3" in result.out, result
     assert str(script) not in every_output(result)  # it may hold a secret
 
