@@ -4,6 +4,7 @@
 #include "wal_store.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/postgres/control.hpp>
@@ -129,7 +130,11 @@ void require_own_archive(const StanzaSettings& stanza, repo::Repository& reposit
     throw ConflictError(error);
   }
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    if (*name < current && compare_with_pg_wal(stanza, repository, cluster, *name, bytes)) return;
+    try {
+      if (*name < current && compare_with_pg_wal(stanza, repository, cluster, *name, bytes)) return;
+    } catch (const DamagedError& error) {
+      log_warn(format("whose segment {} is cannot be told: {}", *name, error.message()));
+    }
   }
 }
 

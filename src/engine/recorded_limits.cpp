@@ -47,6 +47,21 @@ bool is_on_way(const repo::LimitsRecord& limits, const repo::BackupInfo& backup,
 
 }  // namespace
 
+namespace {
+
+/// Most segments have no note: to see that, their records need not be read.
+bool may_note_limits(const repo::WalContent& segment) {
+  Buffer piece;
+  for (std::uint64_t at = 0; at < segment.size_bytes; at += piece.size()) {
+    piece.resize(std::min(kPieceBytes, segment.size_bytes - at));
+    segment.read(at, piece.writable());
+    if (postgres::may_note_limits(piece)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std::string& name,
                                       const std::filesystem::path& file) {
   std::vector<RecordedLimits> found;
@@ -59,10 +74,10 @@ std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std
     if (record.kind == postgres::WalRecord::Kind::limits && record.end > header.page_address)
       found.push_back({record.start, record.limits});
   });
-  if (postgres::begins_with_rest(piece, kMostNoteBytes)) {
-    const Buffer before = page_before(file, header);
-    if (!before.empty()) reader.read(before, Lsn{at.value - before.size()});
-  }
+  Buffer before;
+  if (postgres::begins_with_rest(piece, kMostNoteBytes)) before = page_before(file, header);
+  if (!may_note_limits(segment) && !postgres::may_note_limits(before)) return found;
+  if (!before.empty()) reader.read(before, Lsn{at.value - before.size()});
   for (std::uint64_t done = 0;;) {
     reader.read(piece, at);
     at.value += piece.size();

@@ -6,6 +6,7 @@
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace pgcairn::engine {
 
@@ -67,11 +68,13 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
                   const repo::Cluster& cluster, const std::string& first, const std::string& last,
                   std::uint64_t segment_bytes, milliseconds timeout, std::stop_token stop) {
   Timestamp deadline = now() + timeout;
+  const Timestamp half_time = now() + timeout / 2;  // to know at the end whether more is coming
   milliseconds pause = kFirstPause;
-  std::size_t missing_before = SIZE_MAX;
+  std::optional<std::size_t> missing_before;
   for (;;) {
     // The archiver works in order: when the last one is there, one listing proves the others.
-    if (repository.has_wal(stanza, cluster, last) || now() >= deadline) {
+    if (repository.has_wal(stanza, cluster, last) || now() >= deadline ||
+        (!missing_before && now() >= half_time)) {
       const auto missing =
           missing_wal(repository.list_wal(stanza, cluster), first, last, segment_bytes);
       if (missing.empty()) {
@@ -79,7 +82,8 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
                        stop);
         return;
       }
-      if (missing.size() < missing_before) deadline = now() + timeout;  // it is coming
+      if (missing_before && missing.size() < *missing_before)
+        deadline = now() + timeout;  // it is coming
       missing_before = missing.size();
       if (now() >= deadline) {
         throw Error(
@@ -87,8 +91,10 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
                    repository.name(), format_duration(timeout),
                    missing.size() > 1 ? format(" ({} segments are missing)", missing.size()) : ""),
             "look into PostgreSQL's log for messages of archive_command (it must be \"pgcairn "
-            "--stanza=... archive-push %p\"), "
-            "and into pg_stat_archiver; raise archive-timeout when the archive is merely slow");
+            "--stanza=... archive-push %p\"), and into pg_stat_archiver: archiving goes on only "
+            "when each repository of archive_command takes each segment. A backup of a standby "
+            "waits for the primary to end its segment (\"SELECT pg_switch_wal()\" there, or "
+            "archive_timeout). Raise archive-timeout when the archive is merely slow");
       }
     }
     sleep_for(pause, stop);

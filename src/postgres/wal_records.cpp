@@ -200,6 +200,26 @@ bool begins_with_rest(Bytes page, std::uint32_t most_bytes) {
   return (info & kContinued) != 0 && load_le<std::uint32_t>(page.data() + 16) <= most_bytes;
 }
 
+bool may_note_limits(Bytes pages) {
+  constexpr std::uint32_t kMostNoteBytes = 512;
+  constexpr std::size_t kPaddingAt = 18;
+  for (std::size_t at = 0; at + 8 <= pages.size(); at += 8) {
+    // Records begin at multiples of 8; the server writes the note without a transaction.
+    const std::byte* const record = pages.data() + at;
+    const auto length = load_le<std::uint32_t>(record);
+    if (length < kRecordBytes || length > kMostNoteBytes ||
+        load_le<std::uint32_t>(record + kXidAt) != 0)
+      continue;
+    const bool is_cut = at % kPageBytes > kPageBytes - kPaddingAt - 2;  // its header goes on
+    if (is_cut || at + kRecordBytes > pages.size()) return true;
+    if (load_le<std::uint8_t>(record + kManagerAt) == kXlogManager &&
+        (load_le<std::uint8_t>(record + kInfoAt) & 0xF0) == kParameterChange &&
+        load_le<std::uint16_t>(record + kPaddingAt) == 0)
+      return true;
+  }
+  return false;
+}
+
 void WalRecordReader::read(Bytes segment, Lsn start) {
   if (start != next_) remaining_ = 0;
   next_ = Lsn{start.value + segment.size()};

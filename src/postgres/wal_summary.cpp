@@ -93,6 +93,14 @@ class SummaryParser {
   std::vector<SummaryChunk> chunks_;
 };
 
+/// Where WAL from `at` on can have its first record: behind the header of a page. The long one, of
+/// a segment's first page, has 40 bytes, and no record fits into what it has more than the others.
+Lsn first_record_from(Lsn at) {
+  constexpr std::uint64_t kPageBytes = 8192;
+  constexpr std::uint64_t kMostHeaderBytes = 40;
+  return at.value % kPageBytes == 0 ? Lsn{at.value + kMostHeaderBytes} : at;
+}
+
 }  // namespace
 
 void parse_wal_summary(Bytes bytes, const std::string& object,
@@ -133,12 +141,12 @@ SummaryCover cover_with_summaries(std::span<const TimelineRange> summaries,
                             summary.begin < range.end;
       if (!overlaps) continue;
       cover.summaries.push_back(summary);
-      if (summary.begin <= covered)
+      if (summary.begin <= first_record_from(covered))
         covered = std::max(covered, summary.end);
       else
         resumed = std::min(resumed, summary.begin);
     }
-    if (covered < range.end && !cover.missing)
+    if (first_record_from(covered) < range.end && !cover.missing)
       cover.missing = TimelineRange{range.timeline, covered, resumed};
   }
   return cover;

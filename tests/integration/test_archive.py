@@ -128,6 +128,9 @@ def test_push_never_exits_above_125(idle):
     assert push(idle, "pg_wal/0000000100000000000000FF").code == 1  # no such file
     idle.cairn.tables["global"]["proces-max"] = 2
     idle.cairn.save()
+    assert push(idle, path).code == 0  # what it does not need must not stop it
+    idle.cairn.tables["repo.local"]["pth"] = "/x"
+    idle.cairn.save()
     assert 1 <= push(idle, path).code <= 125
     idle.cairn.config.unlink()
     assert 1 <= push(idle, path).code <= 125

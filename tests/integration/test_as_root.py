@@ -158,14 +158,14 @@ def test_nothing_of_root_is_left_after_the_change(make_stanza):
 def test_a_key_that_only_root_can_read_is_named_with_its_owner(doubled):
     key = pathlib.Path(doubled.cairn.tables["repo.other"]["key-file"])
     os.chown(key, 0, 0)
-    done = as_root(doubled, "verify", "--repo=other")
+    done = as_root(doubled, "repo-ls", "--repo=other")
     assert done.returncode == 1, done.stdout + done.stderr
     said = done.stdout + done.stderr
     for word in (f'cannot open "{key}"', "belongs to root (mode 0600)", "pgcairn runs as postgres", "chown"):
         assert word in said, said
     command = said.partition("pgcairn runs as postgres: ")[2].splitlines()[0]
     subprocess.run(["sh", "-c", command], check=True)
-    assert as_root(doubled, "verify").returncode == 0
+    assert as_root(doubled, "repo-ls").returncode == 0
 
 
 def test_a_state_path_that_is_roots_is_named_with_its_owner(backed_up):

@@ -118,7 +118,7 @@ def test_configuration_that_leads_to_the_live_cluster(make_stanza):
     etc = move_configuration(stanza)
     pid_file = stanza.home / "live.pid"
     system.write(etc / "conf.d/30-live.conf", f"external_pid_file = '{pid_file}'\nssl = on\nlisten_addresses = '127.0.0.1'\n"
-                 "shared_preload_libraries = 'nowhere, auto_explain'\nsynchronous_standby_names = 'someone'\nmax_connections = 20\n")
+                 "shared_preload_libraries = 'nowhere, auto_explain'\nsynchronous_standby_names = 'someone'\n")
     stanza.backup()
     stanza.cluster.wait_for_archived()
     result = drill(stanza, f"--drill-path={stanza.home / 'drill'}", "--drill-sql=SHOW work_mem => 5MB",
@@ -222,9 +222,12 @@ def test_a_pack_that_is_missing(spoilt):
     label = spoilt.back_up()
     pack = spoilt.packs(label)[0]
     pack.rename(spoilt.home / "aside")
-    result = drill(spoilt, code=4)
+    result = drill(spoilt, f"--set={label}", code=4)
     assert result["backup"] == label and "the pack is missing" in result["findings"][0] and not result["started"]
     assert records(spoilt)[-1]["backup"] == label
+    # As a restore does, one that names no backup passes over it.
+    result = drill(spoilt, "--no-record")
+    assert result["backup"] != label and any(label in note and "passed over" in note for note in result["notes"])
 
 
 def test_wal_that_is_spoilt(spoilt):

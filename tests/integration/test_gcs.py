@@ -237,7 +237,7 @@ def test_a_key_file_that_does_not_fit(reader, key_file, change, words):
     system.write(key_file, json.dumps({name: value for name, value in key.items() if value is not None}), 0o600)
     reader.tables["repo.local"]["gcs-key-file"] = str(key_file)
     reader.save()
-    result = reader.run("verify", "--log-level=debug")
+    result = reader.run("repo-ls", "--log-level=debug")
     assert result.code == 1, result
     for word in words:
         assert word in every_output(result), result
@@ -296,7 +296,7 @@ def test_credentials(reader, gcs, home, way):
     environment = environment_of(way, reader, gcs, home)
     reader.save()
     before = set(gcs.tokens)
-    result = reader.ok("--log-level=debug", "verify", env=environment)
+    result = reader.ok("--log-level=debug", "repo-ls", env=environment)
     fetched = set(gcs.tokens) - before
     assert len(fetched) == (0 if "token" in way else 2 if "impersonating" in way else 1)
     assert not [token for token in gcs.tokens if token in every_output(result)]

@@ -562,8 +562,12 @@ TEST_CASE("no kept backup lacks an object or a WAL segment, and nothing stays th
         if (known && !newest) REQUIRE(needed);
       }
     }
-    // All is done at once.
-    REQUIRE(expire(life, options).removed_objects == 0);
+    // All is done at once, but for a branch that ended with what was removed: the next run removes
+    // what was kept for it.
+    int runs = 1;
+    while (expire(life, options).removed_objects != 0) REQUIRE(++runs < 3);
+    for (const std::string& label : life.store.repository.backup_labels("main"))
+      life.check_whole(life.backups.at(label));
   }
   CHECK(removed > 10'000);
 }

@@ -84,6 +84,9 @@ constexpr std::size_t kWalPageBytes = 8192;  // XLOG_BLCKSZ of every packaged Po
 /// Does a segment, of which `page` is the first page, begin with the rest of a record that may
 /// create a tablespace?
 bool may_continue_tablespace(Bytes page);
+/// May WAL of whole pages hold the beginning of a note of the server's limits (Kind::limits)? Much
+/// faster than reading its records, and never no where there is one.
+bool may_note_limits(Bytes pages);
 /// Does it begin with the rest of a record, of at most `most_bytes`?
 bool begins_with_rest(Bytes page, std::uint32_t most_bytes);
 

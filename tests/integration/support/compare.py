@@ -12,7 +12,7 @@ EMPTIED = ("pg_wal", "pg_stat_tmp", "pg_replslot", "pg_dynshmem", "pg_notify", "
 RESTORE_DIFFERS = (
     "backup_label", "backup_label.old", "tablespace_map", "tablespace_map.old",
     "global/pg_control", "postmaster.pid", "postmaster.opts", "postgresql.auto.conf", "recovery.signal",
-    "*pg_internal.init", "*pgsql_tmp*", "current_logfiles",
+    "*pg_internal.init", "*pgsql_tmp*", "current_logfiles", "pgcairn.backups",
     *(f"{folder}/*" for folder in EMPTIED),
 )
 

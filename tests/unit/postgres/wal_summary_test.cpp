@@ -225,6 +225,13 @@ TEST_CASE("summaries cover ranges of WAL, or a gap is told", "[postgres][summary
           {{range(1, 10, 25)}, {range(1, 10, 30)}, 1, {range(1, 25, 30)}},
           {{range(1, 10, 15), range(1, 20, 30)}, {range(1, 10, 30)}, 2, {range(1, 15, 20)}},
           {{range(1, 10, 15), range(1, 16, 30)}, {range(1, 10, 30)}, 2, {range(1, 15, 16)}},
+          // the header of a page, where no record is
+          {{range(2, 0x500028, 0x500060)}, {range(2, 0x500000, 0x500060)}, 1, {}},
+          {{range(2, 0x500029, 0x500060)},
+           {range(2, 0x500000, 0x500060)},
+           1,
+           {range(2, 0x500000, 0x500029)}},
+          {{range(1, 0x400028, 0x500000)}, {range(1, 0x400028, 0x500028)}, 1, {}},
           // another timeline's do not count
           {{range(2, 10, 30)}, {range(1, 10, 30)}, 0, {range(1, 10, 30)}},
           {{range(1, 10, 20), range(2, 20, 30)}, {range(1, 10, 20), range(2, 20, 30)}, 2, {}},
