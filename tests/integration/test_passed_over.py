@@ -87,3 +87,35 @@ def test_the_best_backup_that_leads_to_the_end_is_taken(stanza15, turn):
     if flaws[best] == WHOLE:
         assert restored.sql("SELECT count(*) FROM victim WHERE md5 = md5(g::text)") == "3000", told
     system.wait_until(lambda: restored.sql("SELECT pg_is_in_recovery()") == "f", what="the end of recovery")
+
+
+@pytest.mark.parametrize("delta", [False, True], ids=["new", "delta"])
+def test_what_shows_on_the_way_is_passed_over_too(make_stanza, delta):
+    """A pack that is listed, of the right size, and cannot be read: no plan sees that."""
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    stanza = make_stanza(15).create()
+    cluster = stanza.cluster
+    cluster.rows("CREATE TABLE seen AS SELECT 1 AS n")
+    older = stanza.backup()["label"]
+    cluster.rows("INSERT INTO seen VALUES (2)")
+    newer = stanza.backup()["label"]
+    cluster.rows("INSERT INTO seen VALUES (3)")
+    cluster.wait_for_archived()
+    target = stanza.home / "copy"
+    order = ("restore", f"--pg-path={target}")
+    if delta:
+        stanza.cairn.ok(*order)
+        for path in (target / "base").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"")
+    for path in stanza.packs(newer) if chance.random() < 0.5 else [chance.choice(stanza.packs(newer))]:
+        path.chmod(0)
+    more = ["--delta"] if delta else []
+    named = stanza.cairn.run(*order, *more, f"--set={newer}")
+    assert named.code == 4 and "/pack/" in named.err, named
+    result = stanza.cairn.run(*order, *more)
+    assert result.code == 0 and f"backup {newer} is passed over, and the restore begins again" in result.err and older in result.out, result
+    restored = stanza.restored(target)
+    restored.must_start().wait_ready()
+    assert restored.sql("SELECT sum(n) FROM seen") == "6"
