@@ -50,7 +50,7 @@ def listed(stanza, *args):
 
 def test_repo_ls_shows_folders_or_all_objects(backed_up):
     cairn, label = backed_up.cairn, backed_up.label
-    assert listed(backed_up) == ["cluster/", "lease/", "main/", "pgcairn.json", "record/"]
+    assert listed(backed_up) == ["cluster/", "lease/", "main/", "record/", "pgcairn.json"]
     assert listed(backed_up, "main") == listed(backed_up, "main/") == ["main/backup/", "main/data/", "main/wal/"]
     marker = f"main/backup/{label}.json"
     assert listed(backed_up, "main/backup") == listed(backed_up, marker) == [marker]
