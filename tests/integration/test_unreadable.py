@@ -64,12 +64,13 @@ def test_one_object_of_the_newest_backup(two, target, kind):
     assert two.restored(target).must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"
 
 
-def test_a_pack_that_nobody_knew_of_ends_the_restore_with_the_way_out(two, target):
+def test_a_pack_that_nobody_knew_of_ends_the_restore_of_a_named_backup(two, target):
     with unreadable(two.packs(two.other)[0]) as name:
-        result = two.try_restore(target)
+        result = two.try_restore(target, f"--set={two.other}")
         assert result.code == DAMAGE_FOUND and name in result.err and f"backup {two.other}" in result.err, result
         assert "--set" in result.err
-        assert two.try_restore(target, f"--set={two.label}").code == 0
+        result = two.try_restore(target)  # one that names none goes on from the other
+        assert result.code == 0 and f"backup {two.other} is passed over" in result.err, result
 
 
 def test_a_marker_keeps_only_what_its_backup_may_need(two):
