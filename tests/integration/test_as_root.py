@@ -159,7 +159,7 @@ def test_a_key_that_only_root_can_read_is_named_with_its_owner(doubled):
     key = pathlib.Path(doubled.cairn.tables["repo.other"]["key-file"])
     os.chown(key, 0, 0)
     done = as_root(doubled, "repo-ls", "--repo=other")
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     said = done.stdout + done.stderr
     for word in (f'cannot open "{key}"', "belongs to root (mode 0600)", "pgcairn runs as postgres", "chown"):
         assert word in said, said

@@ -222,3 +222,19 @@ TEST_CASE("what is no segment of that size is passed over") {
   CHECK(reach.last == wal_segment_name({1, 4}, kBytes));
   CHECK(reach.after_gap == later);
 }
+
+// After a recovery to an earlier point, expire keeps of the new timeline what its oldest backup
+// needs and later WAL: between the switch and that backup nothing is owed.
+TEST_CASE("a gap at a switch of timelines is none where a backup's WAL begins after it") {
+  const Files there = files("1:3-5 2:8-9");
+  const Lsn left{5 * kBytes + 100};
+  const std::vector<TimelineSpan> path = {{1, {}, left}, {2, left, {}}};
+  const WalReach reach = trace_wal(names_of({{"a", there}}), path, 3, kBytes);
+  REQUIRE(reach.missing == wal_segment_name({2, 5}, kBytes));
+  REQUIRE(reach.after_gap == wal_segment_name({2, 8}, kBytes));
+  repo::BackupInfo backup;
+  backup.wal_start = backup.wal_stop = reach.after_gap;
+  CHECK_FALSE(is_gap_of_archive(reach, std::span(&backup, 1)));
+  backup.wal_start = backup.wal_stop = wal_segment_name({2, 9}, kBytes);
+  CHECK(is_gap_of_archive(reach, std::span(&backup, 1)));
+}
