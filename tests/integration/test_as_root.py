@@ -165,7 +165,7 @@ def test_a_key_that_only_root_can_read_is_named_with_its_owner(doubled):
         assert word in said, said
     command = said.partition("pgcairn runs as postgres: ")[2].splitlines()[0]
     subprocess.run(["sh", "-c", command], check=True)
-    assert as_root(doubled, "repo-ls").returncode == 0
+    assert as_root(doubled, "repo-ls", "--repo=other").returncode == 0
 
 
 def test_a_state_path_that_is_roots_is_named_with_its_owner(backed_up):
