@@ -14,7 +14,7 @@ INDEXES = ("btree (a)", "btree (b text_pattern_ops)", "hash (a)", "gin (c)", "gi
 SPACES = ("pg_default", "space1", "space2")
 # What a standby, and so a recovery, needs as much of as its primary had.
 LIMITS = {"max_connections": (60, 120), "max_worker_processes": (8, 14), "max_wal_senders": (10, 16),
-          "max_prepared_transactions": (20, 40), "max_locks_per_transaction": (64, 100)}
+          "max_prepared_transactions": (20, 40), "max_locks_per_transaction": (128, 200)}
 
 
 def fill(table, rows, wide):
