@@ -248,7 +248,6 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
       [&] {
         DeviceRoom freed;
         choose_and_count(plan, stanza, repositories, freed, progress, stop);
-        require_places_apart(plan, stanza);
         require_outside_of_clusters(plan);
         check_outside_places(plan);
         check_writable(plan);
