@@ -248,6 +248,7 @@ void plan_restore(RestorePlan& plan, const StanzaSettings& stanza,
       [&] {
         DeviceRoom freed;
         choose_and_count(plan, stanza, repositories, freed, progress, stop);
+        require_places_apart(plan, stanza);  // links have their places only now
         require_outside_of_clusters(plan);
         check_outside_places(plan);
         check_writable(plan);
