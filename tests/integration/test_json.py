@@ -43,7 +43,7 @@ REPOSITORY = {
                  "from-clock": "string", "to-lsn": "string", "to-time": "string", "last": "string", "missing": "string",
                  "after-gap": "null", "partial": "null", "backups": ["string"]}],
     "branches": [{"cluster": "string", "timeline": "integer", "newest": "boolean", "history-known": "boolean",
-                  "left-timeline": "null", "left-lsn": "null", "last": "string", "last-time": "string", "reachable": "boolean"}],
+                  "left-timeline": "null", "left-lsn": "null", "last": "string", "last-time": "null", "reachable": "boolean"}],
     "wal": {"segments": "integer", "first": "string", "last": "string", "stored-bytes": "integer",
             "newest-time": "string", "newest-age-seconds": "integer"},
     "growth": "null", "space": {"size-bytes": "integer", "free-bytes": "integer"},
