@@ -155,7 +155,7 @@ void BackupRun::open() {
     require_cluster(repository, stanza_, cluster_);
     refuse_when_stopped(repository, stanza_.name);
   });
-  connection_.emplace(stanza_.connection);
+  connection_.emplace(stanza_.connection, stop_);
   server_ = postgres::read_server_info(*connection_);
   control_ = postgres::read_control_file(stanza_.data_directory);
   info_.wal_copied = options_.copy_wal;

@@ -44,10 +44,10 @@ Timeline timeline_written(postgres::Connection& connection) {
   return static_cast<Timeline>(parse_u64(std::string_view(segment).substr(0, 8), 16).value_or(0));
 }
 
-ServerFacts read_server(const StanzaSettings& stanza) {
+ServerFacts read_server(const StanzaSettings& stanza, const std::stop_token& stop) {
   ServerFacts facts;
   try {
-    postgres::Connection connection(stanza.connection);
+    postgres::Connection connection(stanza.connection, stop);
     const postgres::ServerInfo server = postgres::read_server_info(connection);
     facts.system_id = server.system_id;
     facts.pg_version = server.major;
@@ -168,7 +168,7 @@ HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository
   HealthFacts facts;
   facts.stanza = stanza.name;
   facts.when = now();
-  facts.server = read_server(stanza);
+  facts.server = read_server(stanza, stop);
   const std::string& host = stanza.connection.host;
   facts.server_here = host.empty() || host.starts_with('/');
   if (facts.server_here) facts.pg_wal_space = space_of(stanza.data_directory / "pg_wal");
