@@ -15,6 +15,7 @@
 #include "pack_store.hpp"
 #include "page_reader.hpp"
 #include "prior.hpp"
+#include "prior_choice.hpp"
 #include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "targets.hpp"
@@ -96,6 +97,7 @@ class BackupRun {
   void open();
   void require_own_life();
   void choose_prior();
+  std::optional<std::string> build_on(const repo::BackupInfo& backup);
   void judge_prior();
   std::optional<std::string> why_not_everywhere(const repo::BackupInfo& backup);
   void start();
@@ -165,15 +167,8 @@ void BackupRun::open() {
                      "back up the primary, or leave --wal=copy out: the primary's archive is used");
   }
 
-  info_.cluster = repo::cluster_id(cluster_);
-  info_.system_id = cluster_.system_id;
-  info_.pg_version = cluster_.pg_version;
-  info_.catalog_version = control_.catalog_version;
-  info_.wal_segment_bytes = server_.wal_segment_bytes;
-  info_.data_checksums = server_.data_checksums;
-  info_.limits = control_.limits;
+  describe_cluster(info_, cluster_, server_, control_);
   info_.limits_configured = postgres::limits_are_configured(*connection_);
-  info_.from_standby = server_.in_recovery;
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
   info_.host = host_name();
@@ -194,7 +189,8 @@ void BackupRun::judge_prior() {
   if (prior_life_.verdict == PriorLife::Verdict::refuted) log_warn(prior_life_.words);
 }
 
-/// The newest backup that this one may build on. One that is damaged is passed over aloud.
+/// The newest backup of the server's own branch that this one may build on, else the newest of
+/// another one. Such that are damaged are passed over with a warning.
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupInfo> backups;
@@ -203,34 +199,26 @@ void BackupRun::choose_prior() {
   };
   if (options_.type != repo::BackupType::full)
     backups = repository_->backups(stanza_.name, unreadable);
+  const Timeline timeline =
+      server_.in_recovery ? control_.timeline : postgres::current_timeline(*connection_);
+  const auto candidates = prior_candidates(backups, info_.cluster, options_.type,
+                                           way_to_now(stanza_.data_directory, timeline));
   const RecordedDamage damages = recorded_damage(*repository_, stanza_.name);
-  for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
-    if (backup->cluster != info_.cluster) continue;
-    if (options_.type == repo::BackupType::differential && backup->type != repo::BackupType::full)
-      continue;
-    if (backup->data_checksums != info_.data_checksums) {
+  for (const PriorCandidate& candidate : candidates) {
+    const repo::BackupInfo& backup = *candidate.backup;
+    if (backup.data_checksums != info_.data_checksums) {
       log_info(
-          format("backup {} is not built on: data checksums were switched since", backup->label));
+          format("backup {} is not built on: data checksums were switched since", backup.label));
       continue;
     }
-    if (const auto damage = damages.of(backup->label)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *damage));
-      continue;
-    }
-    if (const auto reason = needs_one_of(*backup, stanza_.name, met_)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
-      continue;
-    }
-    if (const auto reason = why_not_everywhere(*backup)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
-      continue;
-    }
-    try {
-      prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, *backup);
-    } catch (const DamagedError& error) {
-      log_warn(format("backup {} is not built on: {}", backup->label, error.render()));
-    }
+    auto reason = damages.of(backup.label);
+    if (!reason) reason = needs_one_of(backup, stanza_.name, met_);
+    if (!reason) reason = why_not_everywhere(backup);
+    if (!reason) reason = build_on(backup);
+    if (!reason) break;
+    log_warn(format("backup {} is not built on: {}", backup.label, *reason));
   }
+  if (prior_) say_left(candidates, prior_->info().label, timeline);
   if (!prior_ && options_.type != repo::BackupType::full) {
     info_.type = repo::BackupType::full;
     log_info(targets_.good().size() == 1
@@ -239,6 +227,16 @@ void BackupRun::choose_prior() {
   }
   info_.prior = prior_ ? prior_->info().label : "";
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
+}
+
+/// Sets prior_, or tells why not.
+std::optional<std::string> BackupRun::build_on(const repo::BackupInfo& backup) {
+  try {
+    prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, backup);
+  } catch (const DamagedError& error) {
+    return error.render();
+  }
+  return std::nullopt;
 }
 
 /// A backup has one manifest, which names packs: all repositories must have them.
@@ -369,7 +367,7 @@ void BackupRun::begin_again(const Error& doubt) {
   relations_.clear();
   named_packs_.clear();
   resumed_bytes_.clear();
-  // Nothing is overwritten: what was stored so far is left under the label that it had.
+  // What was stored so far is left under the label that it had.
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
   prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
 }
