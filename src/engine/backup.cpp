@@ -70,6 +70,7 @@ class BackupRun {
 
   /// The backup that this one builds on; empty: none.
   const std::string& prior() const { return info_.prior; }
+  bool archiver_stuck() const { return wal_.brought(); }
 
   repo::BackupInfo run() {
     open();
@@ -519,8 +520,9 @@ void BackupRun::wait_for_archive() {
   progress_.phase(info_.wal_copied ? "copying WAL" : "waiting for WAL in the archive", 0);
   const auto codec = compress::make_codec(options_.codec, options_.level);
   targets_.each([&](repo::Repository& repository) {
-    info_.wal_copied ? wal_.copy(repository, info_, *codec, stop_)
-                     : wal_.wait(repository, info_, options_.archive_timeout, stop_);
+    info_.wal_copied
+        ? wal_.copy(repository, info_, *codec, stop_)
+        : wal_.wait_or_bring(repository, info_, options_.archive_timeout, *codec, stop_);
   });
 }
 
@@ -541,15 +543,16 @@ repo::BackupInfo BackupRun::publish(const Leases& leases) {
 
 /// What is read from a repository that fails cannot be had from another: its bytes are bound to it.
 /// Then the backup begins again with those that answer, and names what is stored there already.
-repo::BackupInfo take_into(const StanzaSettings& stanza, const BackupOptions& options,
-                           Targets& targets, Progress& progress, const std::stop_token& stop) {
+TakenBackup take_into(const StanzaSettings& stanza, const BackupOptions& options, Targets& targets,
+                      Progress& progress, const std::stop_token& stop) {
   std::vector<DamagedError> met;
   bool again = false;
   for (;;) {
     const std::vector<repo::Repository*> before = targets.good();
     BackupRun run(stanza, options, targets, met, progress, stop);
     try {
-      return run.run();
+      repo::BackupInfo info = run.run();
+      return {std::move(info), {}, {}, {}, run.archiver_stuck()};
     } catch (const UnreplayableBackup& error) {
       if (std::exchange(again, true)) throw;
       log_warn(format("the backup begins again: {}", error.message()));
@@ -586,8 +589,7 @@ TakenBackup take_backup(const StanzaSettings& stanza, const BackupOptions& optio
                       repositories.size() == 1 ? "repository" : "repositories", names);
       },
       [&] {
-        TakenBackup taken;
-        taken.info = take_into(stanza, options, targets, progress, stop);
+        TakenBackup taken = take_into(stanza, options, targets, progress, stop);
         for (const repo::Repository* repository : targets.good())
           taken.repositories.push_back(repository->name());
         taken.failed = targets.failed();

@@ -235,18 +235,22 @@ TEST_CASE("backup's result") {
   CHECK(
       backup_json({made_up_backup(), {"local"}, {}}) ==
       R"({"backup":)" + kBackupJson +
-          R"(,"repository":"local","repositories":[{"name":"local","error":null}],"left-branch":null})" +
+          R"(,"repository":"local","repositories":[{"name":"local","error":null}],"left-branch":null,"archiver-stuck":false})" +
           "\n");
   const engine::TakenBackup partly{made_up_backup(), {"local", "far"}, {{"away", "it is full"}}};
   CHECK(backup_json(partly) ==
         R"({"backup":)" + kBackupJson +
             R"(,"repository":"local","repositories":[{"name":"local","error":null},)"
             R"({"name":"far","error":null},{"name":"away","error":"it is full"}],)"
-            R"("left-branch":null})" +
+            R"("left-branch":null,"archiver-stuck":false})" +
             "\n");
   CHECK(
       backup_text(partly).starts_with("backup 20261121-010203F is in repositories local, far\n"
                                       "  NOT IN REPOSITORY away\n"));
+  engine::TakenBackup stuck{made_up_backup(), {"local"}, {}};
+  stuck.archiver_stuck = true;
+  CHECK(backup_json(stuck).ends_with("\"archiver-stuck\":true}\n"));
+  CHECK(backup_text(stuck).find("  ARCHIVER    stuck") != std::string::npos);
   CHECK(backup_text({made_up_backup(), {"local"}, {}}) ==
         "backup 20261121-010203F is in repository local\n"
         "  took        3m05s\n"
