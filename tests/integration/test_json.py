@@ -81,7 +81,7 @@ def test_backup_info_and_restore(stanza):
     stanza.cluster.create_tablespace("space", stanza.home / "space")
     said = stanza.cairn.ok("backup", "--start-fast", "--output=json").json
     whole_seconds_are_numbers(said["backup"])
-    assert shape(said) == {"backup": BACKUP, "repository": "string", "left-branch": "null",
+    assert shape(said) == {"backup": BACKUP, "repository": "string", "left-branch": "null", "archiver-stuck": "boolean",
                            "repositories": [{"name": "string", "error": "null"}]}
 
     shown = stanza.cairn.ok("info", "--output=json").json
