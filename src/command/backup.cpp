@@ -94,7 +94,8 @@ ExitCode backup(const Session& session) {
   session.console.progress("");
   const std::string& left = taken.left_branch = why_left(targets, settings.stanza, taken);
   print(settings.output == Form::json ? backup_json(taken) : backup_text(taken));
-  ExitCode code = taken.info.page_errors.empty() ? ExitCode::done : ExitCode::warnings;
+  const bool is_well = taken.info.page_errors.empty() && !taken.archiver_stuck;
+  ExitCode code = is_well ? ExitCode::done : ExitCode::warnings;
   if (!left.empty()) {
     log_warn(format(
         "backup {} is on a branch that was left, on timeline {}: {}. No restore uses it "

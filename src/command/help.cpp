@@ -24,8 +24,8 @@ std::string indented(std::string_view lines, std::string_view indent) {
   return text;
 }
 
-/// Words of `text` in lines that start at `column` and end before kColumns; the first line goes on
-/// where one stands.
+/// Words of `text` in lines that start at `column` and end before kColumns; the first line
+/// continues the caller's.
 std::string wrapped(std::string_view text, std::size_t column) {
   std::string result;
   std::size_t at = column;
@@ -65,7 +65,7 @@ std::string option_text(const Option& option) {
 
 std::string help_text() {
   std::string text =
-      "pgcairn backs up PostgreSQL, archives its WAL, and gets it back.\n"
+      "pgcairn backs up PostgreSQL, archives its WAL, and restores it.\n"
       "\n"
       "usage: pgcairn [OPTION]... COMMAND [OPTION]...\n"
       "\n"
@@ -74,7 +74,7 @@ std::string help_text() {
   return text +
          "\n"
          "\"pgcairn help COMMAND\" shows a command's options, examples and exit codes;\n"
-         "man pgcairn, man pgcairn-COMMAND and man pgcairn.toml tell everything.\n";
+         "man pgcairn, man pgcairn-COMMAND and man pgcairn.toml are the full manual.\n";
 }
 
 std::string help_text(const Verb& verb) {
@@ -92,7 +92,7 @@ std::string help_text(const Verb& verb) {
   text += "\nexamples:\n" + indented(more.examples, "  ");
   text += "\nexit status:\n";
   if (verb.name.starts_with("archive-")) return text + std::string(more.exit_status);
-  // Where the verb says it more exactly, its line stands for the shared one.
+  // Where the verb says it more exactly, its line replaces the shared one.
   for (const std::string& shared : split(kSharedExitStatus, '\n')) {
     if (shared.empty()) continue;
     std::string line = shared;

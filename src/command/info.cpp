@@ -71,6 +71,14 @@ ExitCode unreadable_code(std::span<const engine::StanzaInfo> stanzas) {
   return ExitCode::failed;
 }
 
+void throw_absent(std::span<const engine::StanzaInfo> stanzas) {
+  for (const engine::StanzaInfo& stanza : stanzas) {
+    for (const engine::RepositoryInfo& repository : stanza.repositories)
+      if (repository.missing) throw MissingError(*repository.missing);
+  }
+  throw MissingError("a repository is not there");
+}
+
 ExitCode info(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
@@ -88,6 +96,7 @@ ExitCode info(const Session& session) {
     print(info_text(stanzas, columns_of_output()));
   }
   if (status == InfoStatus::unreadable) return unreadable_code(stanzas);
+  if (status == InfoStatus::absent) throw_absent(stanzas);
   if (status == InfoStatus::missing) {
     throw MissingError(format("stanza \"{}\" is in no repository", settings.stanza),
                        "check the name, or make it with pgcairn stanza-create");

@@ -24,10 +24,9 @@ Status judged(std::span<const engine::HealthFinding> findings, StatusCode code) 
 }  // namespace
 
 Status status_of(const engine::RepositoryInfo& repository) {
-  if (repository.missing) return {kMissing, "there is no repository yet"};
   if (!repository.error.empty()) {
     // The first line is the message; context and hint follow it.
-    return {kUnreadable,
+    return {repository.missing ? kMissing : kUnreadable,
             "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
   }
   if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};

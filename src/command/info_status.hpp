@@ -13,7 +13,7 @@ enum StatusCode : int {
   kNoBackup = 2,
   kWarning = 3,
   kCritical = 4,
-  kMissing = 10,  // the stanza is not in the repository
+  kMissing = 10,  // the repository is not there, or the stanza is not in it
 };
 
 struct Status {

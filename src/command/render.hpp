@@ -46,6 +46,7 @@ std::string unreadable_text(const repo::BackupInfo& backup, std::string_view ind
 enum class InfoStatus {
   ok,
   unreadable,  // a repository could not be read, so what is shown may not be all
+  absent,      // a repository is not there: whether it ever was cannot be told
   missing,     // every repository was read and none has the stanza that was asked for
 };
 InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInfo> stanzas);

@@ -231,13 +231,16 @@ std::string set_text(const engine::RepositoryInfo& repository, const repo::Backu
 
 InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInfo> stanzas) {
   bool found = false;
+  bool absent = false;
   for (const engine::StanzaInfo& stanza : stanzas) {
     for (const engine::RepositoryInfo& repository : stanza.repositories) {
       if (!repository.error.empty() && !repository.missing) return InfoStatus::unreadable;
       if (!repository.unreadable.empty()) return InfoStatus::unreadable;
       found = found || has_stanza(repository);
+      absent = absent || repository.missing;
     }
   }
+  if (absent) return InfoStatus::absent;
   return asked.empty() || found ? InfoStatus::ok : InfoStatus::missing;
 }
 

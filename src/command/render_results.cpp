@@ -138,6 +138,8 @@ std::string backup_text(const engine::TakenBackup& taken) {
                          : format("{} to {}", backup.wal_start, backup.wal_stop));
   if (!taken.left_branch.empty())
     text += row("LEFT", format("on a branch that was left: {}", taken.left_branch));
+  if (taken.archiver_stuck)
+    text += row("ARCHIVER", "stuck: the backup stored the WAL that it needs itself");
   if (!backup.page_errors.empty()) {
     text += page_errors_text(backup, "  ");
     text += "  these pages were damaged in the cluster itself when they were copied\n";
@@ -158,6 +160,7 @@ std::string backup_json(const engine::TakenBackup& taken) {
   }
   json.end_array().key("left-branch");
   taken.left_branch.empty() ? json.null() : json.value(as_utf8(taken.left_branch));
+  json.member("archiver-stuck", taken.archiver_stuck);
   json.end_object();
   return json.take() + "\n";
 }

@@ -27,6 +27,8 @@ ExitCode report(const Session& session) {
   } else {
     write_file_atomically(settings.file, as_bytes(html));
   }
+  // The page says that it is not there; the one that it replaces may have been green.
+  if (status == InfoStatus::absent) throw_absent(stanzas);
   return status == InfoStatus::unreadable ? unreadable_code(stanzas) : ExitCode::done;
 }
 

@@ -21,5 +21,8 @@ std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
 
 /// How a verb ends that could not read a repository.
 ExitCode unreadable_code(std::span<const engine::StanzaInfo> stanzas);
+/// Throws what every other verb does: a repository of the configuration that is not there may not
+/// be made yet, or not mounted.
+[[noreturn]] void throw_absent(std::span<const engine::StanzaInfo> stanzas);
 
 }  // namespace pgcairn::command

@@ -15,6 +15,7 @@
 #include "pack_store.hpp"
 #include "page_reader.hpp"
 #include "prior.hpp"
+#include "prior_choice.hpp"
 #include "publish.hpp"
 #include "recorded_damage.hpp"
 #include "targets.hpp"
@@ -69,6 +70,7 @@ class BackupRun {
 
   /// The backup that this one builds on; empty: none.
   const std::string& prior() const { return info_.prior; }
+  bool archiver_stuck() const { return wal_.brought(); }
 
   repo::BackupInfo run() {
     open();
@@ -96,6 +98,7 @@ class BackupRun {
   void open();
   void require_own_life();
   void choose_prior();
+  std::optional<std::string> build_on(const repo::BackupInfo& backup);
   void judge_prior();
   std::optional<std::string> why_not_everywhere(const repo::BackupInfo& backup);
   void start();
@@ -155,7 +158,7 @@ void BackupRun::open() {
     require_cluster(repository, stanza_, cluster_);
     refuse_when_stopped(repository, stanza_.name);
   });
-  connection_.emplace(stanza_.connection);
+  connection_.emplace(stanza_.connection, stop_);
   server_ = postgres::read_server_info(*connection_);
   control_ = postgres::read_control_file(stanza_.data_directory);
   info_.wal_copied = options_.copy_wal;
@@ -165,15 +168,8 @@ void BackupRun::open() {
                      "back up the primary, or leave --wal=copy out: the primary's archive is used");
   }
 
-  info_.cluster = repo::cluster_id(cluster_);
-  info_.system_id = cluster_.system_id;
-  info_.pg_version = cluster_.pg_version;
-  info_.catalog_version = control_.catalog_version;
-  info_.wal_segment_bytes = server_.wal_segment_bytes;
-  info_.data_checksums = server_.data_checksums;
-  info_.limits = control_.limits;
+  describe_cluster(info_, cluster_, server_, control_);
   info_.limits_configured = postgres::limits_are_configured(*connection_);
-  info_.from_standby = server_.in_recovery;
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = PGCAIRN_VERSION;
   info_.host = host_name();
@@ -194,7 +190,8 @@ void BackupRun::judge_prior() {
   if (prior_life_.verdict == PriorLife::Verdict::refuted) log_warn(prior_life_.words);
 }
 
-/// The newest backup that this one may build on. One that is damaged is passed over aloud.
+/// The newest backup of the server's own branch that this one may build on, else the newest of
+/// another one. Such that are damaged are passed over with a warning.
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupInfo> backups;
@@ -203,34 +200,26 @@ void BackupRun::choose_prior() {
   };
   if (options_.type != repo::BackupType::full)
     backups = repository_->backups(stanza_.name, unreadable);
+  const Timeline timeline =
+      server_.in_recovery ? control_.timeline : postgres::current_timeline(*connection_);
+  const auto candidates = prior_candidates(backups, info_.cluster, options_.type,
+                                           way_to_now(stanza_.data_directory, timeline));
   const RecordedDamage damages = recorded_damage(*repository_, stanza_.name);
-  for (auto backup = backups.rbegin(); backup != backups.rend() && !prior_; ++backup) {
-    if (backup->cluster != info_.cluster) continue;
-    if (options_.type == repo::BackupType::differential && backup->type != repo::BackupType::full)
-      continue;
-    if (backup->data_checksums != info_.data_checksums) {
+  for (const PriorCandidate& candidate : candidates) {
+    const repo::BackupInfo& backup = *candidate.backup;
+    if (backup.data_checksums != info_.data_checksums) {
       log_info(
-          format("backup {} is not built on: data checksums were switched since", backup->label));
+          format("backup {} is not built on: data checksums were switched since", backup.label));
       continue;
     }
-    if (const auto damage = damages.of(backup->label)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *damage));
-      continue;
-    }
-    if (const auto reason = needs_one_of(*backup, stanza_.name, met_)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
-      continue;
-    }
-    if (const auto reason = why_not_everywhere(*backup)) {
-      log_warn(format("backup {} is not built on: {}", backup->label, *reason));
-      continue;
-    }
-    try {
-      prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, *backup);
-    } catch (const DamagedError& error) {
-      log_warn(format("backup {} is not built on: {}", backup->label, error.render()));
-    }
+    auto reason = damages.of(backup.label);
+    if (!reason) reason = needs_one_of(backup, stanza_.name, met_);
+    if (!reason) reason = why_not_everywhere(backup);
+    if (!reason) reason = build_on(backup);
+    if (!reason) break;
+    log_warn(format("backup {} is not built on: {}", backup.label, *reason));
   }
+  if (prior_) say_left(candidates, prior_->info().label, timeline);
   if (!prior_ && options_.type != repo::BackupType::full) {
     info_.type = repo::BackupType::full;
     log_info(targets_.good().size() == 1
@@ -239,6 +228,16 @@ void BackupRun::choose_prior() {
   }
   info_.prior = prior_ ? prior_->info().label : "";
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
+}
+
+/// Sets prior_, or tells why not.
+std::optional<std::string> BackupRun::build_on(const repo::BackupInfo& backup) {
+  try {
+    prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, backup);
+  } catch (const DamagedError& error) {
+    return error.render();
+  }
+  return std::nullopt;
 }
 
 /// A backup has one manifest, which names packs: all repositories must have them.
@@ -369,7 +368,7 @@ void BackupRun::begin_again(const Error& doubt) {
   relations_.clear();
   named_packs_.clear();
   resumed_bytes_.clear();
-  // Nothing is overwritten: what was stored so far is left under the label that it had.
+  // What was stored so far is left under the label that it had.
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
   prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
 }
@@ -521,8 +520,9 @@ void BackupRun::wait_for_archive() {
   progress_.phase(info_.wal_copied ? "copying WAL" : "waiting for WAL in the archive", 0);
   const auto codec = compress::make_codec(options_.codec, options_.level);
   targets_.each([&](repo::Repository& repository) {
-    info_.wal_copied ? wal_.copy(repository, info_, *codec, stop_)
-                     : wal_.wait(repository, info_, options_.archive_timeout, stop_);
+    info_.wal_copied
+        ? wal_.copy(repository, info_, *codec, stop_)
+        : wal_.wait_or_bring(repository, info_, options_.archive_timeout, *codec, stop_);
   });
 }
 
@@ -543,15 +543,16 @@ repo::BackupInfo BackupRun::publish(const Leases& leases) {
 
 /// What is read from a repository that fails cannot be had from another: its bytes are bound to it.
 /// Then the backup begins again with those that answer, and names what is stored there already.
-repo::BackupInfo take_into(const StanzaSettings& stanza, const BackupOptions& options,
-                           Targets& targets, Progress& progress, const std::stop_token& stop) {
+TakenBackup take_into(const StanzaSettings& stanza, const BackupOptions& options, Targets& targets,
+                      Progress& progress, const std::stop_token& stop) {
   std::vector<DamagedError> met;
   bool again = false;
   for (;;) {
     const std::vector<repo::Repository*> before = targets.good();
     BackupRun run(stanza, options, targets, met, progress, stop);
     try {
-      return run.run();
+      repo::BackupInfo info = run.run();
+      return {std::move(info), {}, {}, {}, run.archiver_stuck()};
     } catch (const UnreplayableBackup& error) {
       if (std::exchange(again, true)) throw;
       log_warn(format("the backup begins again: {}", error.message()));
@@ -588,8 +589,7 @@ TakenBackup take_backup(const StanzaSettings& stanza, const BackupOptions& optio
                       repositories.size() == 1 ? "repository" : "repositories", names);
       },
       [&] {
-        TakenBackup taken;
-        taken.info = take_into(stanza, options, targets, progress, stop);
+        TakenBackup taken = take_into(stanza, options, targets, progress, stop);
         for (const repo::Repository* repository : targets.good())
           taken.repositories.push_back(repository->name());
         taken.failed = targets.failed();

@@ -8,6 +8,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/postgres/page.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 namespace pgcairn::engine {
 
@@ -50,6 +51,18 @@ void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& serv
                 "= on (needs a restart) and archive_command = 'pgcairn --stanza=" +
                     stanza.name + " archive-push %p'");
   }
+}
+
+void describe_cluster(repo::BackupInfo& info, const repo::Cluster& cluster,
+                      const postgres::ServerInfo& server, const postgres::ControlFile& control) {
+  info.cluster = repo::cluster_id(cluster);
+  info.system_id = cluster.system_id;
+  info.pg_version = cluster.pg_version;
+  info.catalog_version = control.catalog_version;
+  info.wal_segment_bytes = server.wal_segment_bytes;
+  info.data_checksums = server.data_checksums;
+  info.limits = control.limits;
+  info.from_standby = server.in_recovery;
 }
 
 void distrust_checksums(repo::BackupInfo& info, const postgres::ControlFile& control) {

@@ -4,10 +4,13 @@
 #include "wal_wait.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/stop.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgcairn::engine {
 
@@ -47,6 +50,37 @@ void BackupWal::wait(repo::Repository& repository, const repo::BackupInfo& backu
                        backup.wal_segment_bytes, timeout, stop);
           require_own(repository, backup, stop);
         });
+}
+
+void BackupWal::wait_or_bring(repo::Repository& repository, const repo::BackupInfo& backup,
+                              milliseconds timeout, compress::Codec& codec,
+                              const std::stop_token& stop) {
+  try {
+    wait(repository, backup, brought_ ? milliseconds(0) : timeout, stop);
+  } catch (const LateWalError& error) {
+    if (backup.from_standby || !are_left_to_archiver(error.missing())) throw;
+    if (!std::exchange(brought_, true)) {
+      log_warn(format(
+          "the archiver is stuck: {} did not come within {}. The backup stores the WAL that it "
+          "needs itself; what is written after it can be restored when archive_command, which "
+          "needs each repository, works again: see PostgreSQL's log and pg_stat_archiver",
+          error.missing().front(), format_duration(timeout)));
+    }
+    doing([&] { return format("storing WAL {} to {}", backup.wal_start, backup.wal_stop); },
+          [&] {
+            refuse_when_stopped(repository, stanza_.name);
+            copy(repository, backup, codec, stop);
+          });
+  }
+}
+
+/// Whether it has yet to archive them, as the server itself notes. What it has archived, and is not
+/// in the repository, went elsewhere: that must not look like a backup that can go on.
+bool BackupWal::are_left_to_archiver(const std::vector<std::string>& segments) const {
+  const fs::path status = stanza_.data_directory / "pg_wal/archive_status";
+  return std::all_of(segments.begin(), segments.end(), [&](const std::string& name) {
+    return stat_if_exists(status / (name + ".ready")).has_value();
+  });
 }
 
 void BackupWal::require_own(repo::Repository& repository, const repo::BackupInfo& backup,

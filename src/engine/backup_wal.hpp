@@ -32,8 +32,16 @@ class BackupWal {
   /// names is another life's.
   void wait(repo::Repository& repository, const repo::BackupInfo& backup, milliseconds timeout,
             const std::stop_token& stop) const;
+  /// The same; but when the archiver of a primary is stuck, at another repository for one, what is
+  /// missing after `timeout` is stored as copy() does, with one warning, and from then on without
+  /// waiting.
+  void wait_or_bring(repo::Repository& repository, const repo::BackupInfo& backup,
+                     milliseconds timeout, compress::Codec& codec, const std::stop_token& stop);
+  /// The archiver was stuck.
+  bool brought() const { return brought_; }
 
  private:
+  bool are_left_to_archiver(const std::vector<std::string>& segments) const;
   bool mark(const std::string& segment, const repo::BackupInfo& backup, std::optional<Lsn> end);
   void require_own(repo::Repository& repository, const repo::BackupInfo& backup,
                    const std::stop_token& stop) const;
@@ -41,6 +49,7 @@ class BackupWal {
   const StanzaSettings& stanza_;
   const repo::Cluster& cluster_;
   std::vector<WalMark> marks_;  // of the first and the last segment
+  bool brought_ = false;
 };
 
 }  // namespace pgcairn::engine

@@ -216,7 +216,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                    refuse_when_stopped(repository, stanza.name);
                    result.repositories.push_back({repository.name(), "waiting", {}});
                  }
-                 postgres::Connection connection(stanza.connection);
+                 postgres::Connection connection(stanza.connection, stop);
                  const postgres::ServerInfo server = postgres::read_server_info(connection);
                  check_identity(stanza, server, cluster);
                  result.pg_version = server.version_number;

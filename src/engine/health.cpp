@@ -37,17 +37,10 @@ void read_archiver(postgres::Connection& connection, ServerFacts& server) {
   server.failing = text_of(rows[0], 2);
 }
 
-/// Of a primary.
-Timeline timeline_written(postgres::Connection& connection) {
-  const auto rows = connection.query("SELECT pg_walfile_name(pg_current_wal_lsn())");
-  const std::string segment = rows.empty() ? "" : text_of(rows[0], 0);
-  return static_cast<Timeline>(parse_u64(std::string_view(segment).substr(0, 8), 16).value_or(0));
-}
-
-ServerFacts read_server(const StanzaSettings& stanza) {
+ServerFacts read_server(const StanzaSettings& stanza, const std::stop_token& stop) {
   ServerFacts facts;
   try {
-    postgres::Connection connection(stanza.connection);
+    postgres::Connection connection(stanza.connection, stop);
     const postgres::ServerInfo server = postgres::read_server_info(connection);
     facts.system_id = server.system_id;
     facts.pg_version = server.major;
@@ -56,7 +49,7 @@ ServerFacts read_server(const StanzaSettings& stanza) {
     const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
     facts.archives = server.archive_mode != "off" && (command || !server.archive_library.empty());
     facts.current = postgres::current_wal_lsn(connection, server);
-    if (!facts.in_recovery) facts.timeline = timeline_written(connection);
+    if (!facts.in_recovery) facts.timeline = postgres::current_timeline(connection);
     read_archiver(connection, facts);
   } catch (const Error& error) {
     facts.error = error.message();
@@ -168,7 +161,7 @@ HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository
   HealthFacts facts;
   facts.stanza = stanza.name;
   facts.when = now();
-  facts.server = read_server(stanza);
+  facts.server = read_server(stanza, stop);
   const std::string& host = stanza.connection.host;
   facts.server_here = host.empty() || host.starts_with('/');
   if (facts.server_here) facts.pg_wal_space = space_of(stanza.data_directory / "pg_wal");

@@ -32,7 +32,7 @@ class InfoReader {
       repository_.open();
     } catch (const MissingError& error) {
       info_.error = why_unread_ = error.render();
-      info_.missing = true;
+      info_.missing = error;
       return;
     } catch (const repo::KeyError& error) {
       info_.error = why_unread_ = error.render();

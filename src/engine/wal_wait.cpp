@@ -86,7 +86,7 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
         deadline = now() + timeout;  // it is coming
       missing_before = missing.size();
       if (now() >= deadline) {
-        throw Error(
+        throw LateWalError(
             format("WAL segment {} did not reach repository \"{}\" within {}{}", missing.front(),
                    repository.name(), format_duration(timeout),
                    missing.size() > 1 ? format(" ({} segments are missing)", missing.size()) : ""),
@@ -94,7 +94,8 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
             "--stanza=... archive-push %p\"), and into pg_stat_archiver: archiving goes on only "
             "when each repository of archive_command takes each segment. A backup of a standby "
             "waits for the primary to end its segment (\"SELECT pg_switch_wal()\" there, or "
-            "archive_timeout). Raise archive-timeout when the archive is merely slow");
+            "archive_timeout). Raise archive-timeout when the archive is merely slow",
+            missing);
       }
     }
     sleep_for(pause, stop);

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <functional>
 #include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace pgcairn::engine {
 
@@ -15,8 +19,19 @@ std::vector<std::string> segments_between(const std::string& first, const std::s
 std::vector<std::string> missing_wal(const repo::WalListing& listing, const std::string& first,
                                      const std::string& last, std::uint64_t segment_bytes);
 
-/// Waits until every segment from `first` to `last` is in the repository. Throws Error naming the
-/// first one that is missing when `timeout` has passed since the last one arrived.
+/// WAL did not arrive in time.
+class LateWalError : public Error {
+ public:
+  LateWalError(std::string message, std::string hint, std::vector<std::string> missing)
+      : Error(std::move(message), std::move(hint)), missing_(std::move(missing)) {}
+  const std::vector<std::string>& missing() const { return missing_; }
+
+ private:
+  std::vector<std::string> missing_;
+};
+
+/// Waits until every segment from `first` to `last` is in the repository. Throws LateWalError
+/// naming the first one that is missing when `timeout` has passed since the last one arrived.
 void wait_for_wal(repo::Repository& repository, const std::string& stanza,
                   const repo::Cluster& cluster, const std::string& first, const std::string& last,
                   std::uint64_t segment_bytes, milliseconds timeout, std::stop_token stop);

@@ -1,3 +1,4 @@
+#include "connect.hpp"
 #include "libpq.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -9,44 +10,23 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <functional>
 #include <utility>
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace pgcairn::postgres {
 
 namespace {
 
-struct FreeConnection {
-  void operator()(PGconn* connection) const { pq().PQfinish(connection); }
-};
 struct FreeResult {
   void operator()(PGresult* result) const { pq().PQclear(result); }
 };
 struct FreeCancel {
   void operator()(PGcancel* cancel) const { pq().PQfreeCancel(cancel); }
 };
-struct FreeOptions {
-  void operator()(PQconninfoOption* options) const { pq().PQconninfoFree(options); }
-};
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
 constexpr milliseconds kCancelTimeout{10'000};
-
-// libpq's messages have several lines and end with one.
-std::string one_line(const char* message) {
-  std::string joined;
-  for (const std::string& line : split(message == nullptr ? "" : message, '\n')) {
-    const std::string_view text = trim(line);
-    if (text.empty()) continue;
-    if (!joined.empty()) joined += "; ";
-    joined += text;
-  }
-  return joined.empty() ? "no reason given" : joined;
-}
 
 // A statement as messages show it.
 std::string shorten(const std::string& statement) {
@@ -54,11 +34,7 @@ std::string shorten(const std::string& statement) {
   return statement.size() <= limit ? statement : statement.substr(0, limit) + "...";
 }
 
-void pass_notice(void*, const char* message) {
-  log_debug("postgres: " + one_line(message));
-}
-
-// Parameters of PQconnectdbParams. What the environment or the service file sets is left alone
+// Parameters of connect(). What the environment or the service file sets is left alone
 // where the settings are silent.
 class Parameters {
  public:
@@ -75,49 +51,12 @@ class Parameters {
     }
     set(keyword, std::move(value));
   }
-  std::unique_ptr<PGconn, FreeConnection> connect() const {
-    std::vector<const char*> keywords;
-    std::vector<const char*> values;
-    for (const auto& [keyword, value] : values_) {
-      keywords.push_back(keyword);
-      values.push_back(value.c_str());
-    }
-    keywords.push_back(nullptr);
-    values.push_back(nullptr);
-    return std::unique_ptr<PGconn, FreeConnection>(
-        pq().PQconnectdbParams(keywords.data(), values.data(), /*expand_dbname=*/0));
-  }
+  const ConnectParameters& all() const { return values_; }
 
  private:
   std::unique_ptr<PQconninfoOption, FreeOptions> defaults_;
-  std::vector<std::pair<const char*, std::string>> values_;
+  ConnectParameters values_;
 };
-
-// Wakes a poll() when a stop is requested.
-class StopSignal {
- public:
-  explicit StopSignal(std::stop_token stop)
-      : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), callback_(std::move(stop), [this] {
-          const std::uint64_t one = 1;
-          (void)!::write(event_.get(), &one, sizeof one);
-        }) {
-    if (!event_) throw SystemError("cannot create an event descriptor", errno);
-  }
-  int fd() const { return event_.get(); }
-
- private:
-  Fd event_;
-  std::stop_callback<std::function<void()>> callback_;
-};
-
-std::string connect_hint(PGconn* connection) {
-  if (connection != nullptr && pq().PQconnectionNeedsPassword(connection) != 0)
-    return "give the password in ~/.pgpass, a service file or PGPASSWORD";
-  if (connection != nullptr && pq().PQconnectionUsedPassword(connection) != 0)
-    return "check pg-user, the password (~/.pgpass, service file, PGPASSWORD) and pg_hba.conf";
-  return "check that PostgreSQL runs and that pg-host, pg-port, pg-socket-path, pg-user and "
-         "pg-database (or PGHOST, PGPORT, ...) name it";
-}
 
 std::string hint_for(std::string_view sqlstate) {
   if (sqlstate == "42501") {
@@ -130,7 +69,7 @@ std::string hint_for(std::string_view sqlstate) {
 }  // namespace
 
 struct Connection::State {
-  std::unique_ptr<PGconn, FreeConnection> connection;
+  OpenConnection connection;
 
   [[noreturn]] void lost(const std::string& statement) {
     const std::string cause = one_line(pq().PQerrorMessage(connection.get()));
@@ -206,16 +145,14 @@ struct Connection::State {
   }
 };
 
-Connection::Connection(const ConnectionSettings& settings) : state_(std::make_unique<State>()) {
+Connection::Connection(const ConnectionSettings& settings, std::stop_token stop)
+    : state_(std::make_unique<State>()) {
   Parameters parameters;
   parameters.set("host", settings.host);
   if (settings.port != 0) parameters.set("port", format("{}", settings.port));
   parameters.set("user", settings.user);
   parameters.set("dbname", settings.database);
   if (settings.database.empty()) parameters.set_default("dbname", "postgres");
-  // libpq keeps the time for each host and address it tries; it counts whole seconds, from 2 on.
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(settings.connect_timeout).count();
-  parameters.set("connect_timeout", format("{}", std::max<std::int64_t>(seconds, 2)));
   parameters.set("application_name", "pgcairn");
   parameters.set("client_encoding", "SQL_ASCII");
   // A backup's session is idle for hours: notice a lost peer, and keep firewalls from forgetting
@@ -226,15 +163,7 @@ Connection::Connection(const ConnectionSettings& settings) : state_(std::make_un
   parameters.set_default("tcp_user_timeout", "120000");
 
   auto& connection = state_->connection;
-  connection = parameters.connect();
-  if (connection == nullptr || pq().PQstatus(connection.get()) != CONNECTION_OK) {
-    throw PostgresError(
-        format("cannot connect to PostgreSQL: {}",
-               connection == nullptr ? "out of memory"
-                                     : one_line(pq().PQerrorMessage(connection.get()))),
-        connect_hint(connection.get()));
-  }
-  pq().PQsetNoticeProcessor(connection.get(), pass_notice, nullptr);
+  connection = connect(parameters.all(), settings.connect_timeout, stop);
   if (pq().PQsetnonblocking(connection.get(), 1) != 0) state_->lost("connect");
 
   std::string set =
@@ -244,7 +173,7 @@ Connection::Connection(const ConnectionSettings& settings) : state_(std::make_un
   const int version = pq().PQserverVersion(connection.get());
   if (version >= 140000) set += ", set_config('idle_session_timeout', '0', false)";
   if (version >= 170000) set += ", set_config('transaction_timeout', '0', false)";
-  query(set);
+  query(set, {}, std::move(stop));
 }
 
 Connection::~Connection() = default;

@@ -6,10 +6,11 @@ namespace pgcairn::postgres {
 
 // clang-format off
 #define PGCAIRN_LIBPQ_FUNCTIONS(X)                                                                 \
-  X(PQcancel) X(PQclear) X(PQconndefaults) X(PQconnectdbParams) X(PQconnectionNeedsPassword)       \
-  X(PQconnectionUsedPassword) X(PQconninfoFree) X(PQconsumeInput) X(PQerrorMessage) X(PQfinish)    \
-  X(PQflush) X(PQfreeCancel) X(PQgetCancel) X(PQgetResult) X(PQgetisnull) X(PQgetlength)           \
-  X(PQgetvalue) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQresultErrorField) X(PQresultStatus)      \
+  X(PQcancel) X(PQclear) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams)                \
+  X(PQconnectionNeedsPassword) X(PQconnectionUsedPassword) X(PQconninfo) X(PQconninfoFree)         \
+  X(PQconsumeInput) X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQfreeCancel) X(PQgetCancel)        \
+  X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) X(PQhostaddr) X(PQisBusy)   \
+  X(PQnfields) X(PQntuples) X(PQport) X(PQresultErrorField) X(PQresultStatus)                      \
   X(PQsendQueryParams) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket)  \
   X(PQstatus)
 // clang-format on

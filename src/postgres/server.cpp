@@ -283,6 +283,14 @@ Lsn current_wal_lsn(Connection& connection, const ServerInfo& server) {
   return lsn_of(rows, 0, "the end of WAL");
 }
 
+Timeline current_timeline(Connection& connection) {
+  const auto rows = connection.query("SELECT pg_walfile_name(pg_current_wal_lsn())");
+  const std::string_view segment = text_of(rows, 0, "the WAL that it writes");
+  const auto timeline = parse_u64(segment.substr(0, 8), 16);
+  if (!timeline) strange_answer("the WAL that it writes");
+  return static_cast<Timeline>(*timeline);
+}
+
 BackupLabel parse_backup_label(std::string_view text, const std::string& object) {
   // Lines in the order and words of do_pg_backup_start (xlog.c) and build_backup_content.
   enum Key { wal, checkpoint, method, from, time, label, timeline, incremental, count };

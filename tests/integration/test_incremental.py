@@ -141,7 +141,7 @@ def test_what_changed_while_the_older_backup_ran(case):
 
 @pytest.mark.slow
 def test_timelines_that_parted(case):
-    """The newest backup is of a branch that this cluster has never been on: its pages are compared, whatever the summaries say."""
+    """The only backup is of a branch that this cluster has never been on: its pages are compared, whatever the summaries say."""
     stanza = case.stanza
     full = case.full()
     case.sql("UPDATE t SET s = 'left' WHERE i % 3 = 0")
@@ -151,12 +151,42 @@ def test_timelines_that_parted(case):
     stanza.point_at(branch)
     branch.must_start().wait_ready()
     case.cluster = branch
+    stanza.marker(full["label"]).unlink()  # which would be preferred
     case.sql("UPDATE t SET s = 'right' WHERE i % 5 = 0", "CHECKPOINT")
     backup, said = stanza.backup_aloud(type="incr")
     assert (backup["prior"], backup["method"], backup["timeline"]) == (left["label"], "compare", 2), (backup, said)
     if case.usual == "summaries":
         assert "where timeline 1 was left" in backup["method-reason"], backup
     case.check(backup)
+
+
+@pytest.mark.slow
+def test_the_newest_backup_is_on_the_branch_that_was_left(make_case, postgres):
+    """The old primary went on after the promotion and was backed up: the new one builds on what both have, with its summaries."""
+    case = make_case(postgres.version, wal_keep_size="1GB")  # that proves the older backup
+    stanza, old = case.stanza, case.cluster
+    standby = stanza.track(old.make_standby(stanza.home / "standby"))
+    common = case.full()
+    old.wait_for_archived()
+    lsn = old.sql("SELECT pg_current_wal_insert_lsn()")
+    system.wait_until(lambda: standby.sql(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'") == "t", what="the standby to follow")
+    standby.rows("SELECT pg_promote()")
+    standby.wait_ready()
+    case.sql("UPDATE t SET s = 'left' WHERE i % 3 = 0")
+    left = case.backup(method=case.usual)
+    assert left["prior"] == common["label"] and left["timeline"] == 1, left
+    old.stop()
+    stanza.point_at(standby)
+    standby.configure(archive_command=stanza.archive_command())
+    standby.reload()
+    case.cluster = standby
+    case.sql("UPDATE t SET s = 'right' WHERE i % 5 = 0", "CHECKPOINT")
+    backup = case.backup()
+    assert (backup["prior"], backup["timeline"]) == (common["label"], 2), (backup, case.said)
+    assert f"backup {left['label']} is newer and not built on" in case.said, case.said
+    case.check(backup)
+    again = case.backup()
+    assert again["prior"] == backup["label"], (again, case.said)
 
 
 @pytest.mark.slow

@@ -30,14 +30,20 @@ LISTED = {
     "restorable": "boolean", "holds": [], "annotations": [], "verify": "null", "damage": "null", "drill": "null",
     "sizes": {"packs-bytes": "integer", "shared-bytes": "integer", "freed-bytes": "integer", "exact": "boolean"},
 }
+NUMBER_OR_NULL = ("integer", "number", "null")
+FINDING = {"check": ("string",), "repository": ("string",), "level": ("string",), "message": ("string",),
+           "value": NUMBER_OR_NULL, "unit": ("string", "null"), "warn": NUMBER_OR_NULL, "critical": NUMBER_OR_NULL}
+VERDICT = {"level": "string", "message": "string"}
 STATUS = {"code": "integer", "message": "string"}
 CLUSTER = {"id": "string", "system-id": "string", "pg-version": "integer"}
 REPOSITORY = {
     "name": "string", "type": "string", "status": STATUS, "notes": [], "clusters": [CLUSTER],
-    "backups": [BACKUP | LISTED], "newest-backup-age-seconds": "integer",
+    "backups": [BACKUP | LISTED], "unreadable-backups": [], "newest-backup-age-seconds": "integer",
     "windows": [{"cluster": "string", "timeline": "integer", "from-lsn": "string", "from-time": "string",
                  "from-clock": "string", "to-lsn": "string", "to-time": "string", "last": "string", "missing": "string",
                  "after-gap": "null", "partial": "null", "backups": ["string"]}],
+    "branches": [{"cluster": "string", "timeline": "integer", "newest": "boolean", "history-known": "boolean",
+                  "left-timeline": "null", "left-lsn": "null", "last": "string", "last-time": "null", "reachable": "boolean"}],
     "wal": {"segments": "integer", "first": "string", "last": "string", "stored-bytes": "integer",
             "newest-time": "string", "newest-age-seconds": "integer"},
     "growth": "null", "space": {"size-bytes": "integer", "free-bytes": "integer"},
@@ -75,12 +81,18 @@ def test_backup_info_and_restore(stanza):
     stanza.cluster.create_tablespace("space", stanza.home / "space")
     said = stanza.cairn.ok("backup", "--start-fast", "--output=json").json
     whole_seconds_are_numbers(said["backup"])
-    assert shape(said) == {"backup": BACKUP, "repository": "string",
+    assert shape(said) == {"backup": BACKUP, "repository": "string", "left-branch": "null",
                            "repositories": [{"name": "string", "error": "null"}]}
 
     shown = stanza.cairn.ok("info", "--output=json").json
     whole_seconds_are_numbers(shown["stanzas"][0]["repositories"][0]["backups"][0])
-    assert shape(shown) == {"stanzas": [{"name": "string", "time": "string", "status": STATUS, "repositories": [REPOSITORY]}]}
+    findings = shown["stanzas"][0].pop("findings")
+    for finding in findings:
+        assert finding.keys() == FINDING.keys()
+        assert all(found in FINDING[key] for key, found in shape(finding).items()), finding
+    assert {finding["check"] for finding in findings} >= {"restorable", "drill"}
+    assert shape(shown) == {"stanzas": [{"name": "string", "time": "string", "status": STATUS, "verdict": VERDICT,
+                                         "repositories": [REPOSITORY]}]}
 
     target, space = stanza.home / "target", stanza.home / "space2"
     for dry_run in (True, False):

@@ -344,6 +344,59 @@ def test_a_repository_that_cannot_be_opened_is_left_out(doubled):
     assert labels_by_repository(doubled) == {"local": [], "away": [done["backup"]["label"]]}
 
 
+@pytest.mark.parametrize("away", ("absent", "closed"))
+def test_an_archiver_that_is_stuck_at_one_repository_does_not_keep_the_backup_from_the_other(doubled, away):
+    """The archiver needs both, so nothing reaches the healthy one any more; the backup brings what it needs, once, and says so."""
+    cluster = doubled.cluster
+    cluster.wait_for_archived()
+    gone = doubled.home / "gone"
+    if away == "absent":
+        doubled.away.rename(gone)
+    else:
+        doubled.away.chmod(0o000)
+    for _ in range(3):  # more than one segment is left to the archiver
+        cluster.rows("INSERT INTO t VALUES (1)")
+        cluster.rows("SELECT pg_switch_wal()")
+    done, said = back_up(doubled, "--archive-timeout=2s", code=1, type="full")
+    assert done["archiver-stuck"] and done["repository"] == "local", done
+    assert said.count("the archiver is stuck") == 1, said
+    alone = doubled.cairn.run("backup", "--repo=local", "--archive-timeout=2s", "--output=json", "--start-fast")
+    assert alone.code == 3 and alone.json["archiver-stuck"], alone
+    # Its own end can be restored, from what is in the healthy repository. Without the other one in the configuration: whether a
+    # segment is there would not be known, and recovery stops.
+    expected = cluster.sql("SELECT count(*) FROM t")
+    table = doubled.cairn.tables.pop("repo.away")
+    doubled.cairn.save()
+    restored = doubled.restore("stuck", "--type=immediate", "--target-action=promote")
+    restored.must_start().wait_ready()
+    assert restored.sql("SELECT count(*) FROM t") == expected
+    restored.stop()
+    doubled.cairn.tables["repo.away"] = table
+    doubled.cairn.save()
+    # When it is back the archiver finds its segments there, as they are.
+    if away == "absent":
+        gone.rename(doubled.away)
+    else:
+        doubled.away.chmod(0o750)
+    failed = int(cluster.sql("SELECT failed_count FROM pg_stat_archiver"))
+    assert failed > 0
+    cluster.rows("SELECT pg_switch_wal()")
+    cluster.wait_for_archived()
+    done, said = back_up(doubled, type="full")
+    assert not done["archiver-stuck"] and "stuck" not in said
+    doubled.cairn.ok("verify", "--repo=all")
+
+
+def test_wal_that_the_archiver_took_elsewhere_is_not_brought(make_stanza):
+    """An archive_command that only says that it worked leaves no backup that looks as if it could go on."""
+    stanza = make_stanza(15).create()
+    stanza.cluster.configure(archive_command="true")
+    stanza.cluster.reload()
+    failed = stanza.cairn.run("backup", "--archive-timeout=2s", "--start-fast")
+    assert failed.code == 1 and "did not reach repository" in failed.err and "stuck" not in failed.err, failed
+    assert stanza.info()["repositories"][0]["backups"] == []
+
+
 def test_an_interrupted_backup_of_both_is_used_again_in_both(doubled):
     doubled.cluster.rows("CREATE TABLE big AS SELECT i, md5(i::text) m FROM generate_series(1, 50000) i")
     interrupted = back_up(doubled, "--compress-type=none", type="full")[0]["backup"]["label"]

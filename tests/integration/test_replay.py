@@ -184,7 +184,7 @@ def test_a_time_with_wal_level_minimal(make_stanza, postgres, chance):
 def test_prepared_transactions_do_not_hold_up_a_drill(make_stanza, postgres, chance):
     stanza = make_stanza(postgres.version, max_prepared_transactions=9).create()
     cluster = stanza.cluster
-    locked = chance.choice(("LOCK TABLE t IN ACCESS EXCLUSIVE MODE", "ALTER TABLE t ADD COLUMN j int", "TRUNCATE t", "DROP TABLE t"))
+    locked = chance.choice(("LOCK TABLE t IN ACCESS EXCLUSIVE MODE", "ALTER TABLE t ADD COLUMN j int", "TRUNCATE t CASCADE", "DROP TABLE t CASCADE"))
     cluster.rows("CREATE TABLE t (i int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000); CREATE TABLE free AS SELECT 5 AS x")
     cluster.rows("CREATE TABLE child (i int REFERENCES t)")
     system.run([stanza.install.tool("psql"), "-X", *cluster.connection(), "-c", f"BEGIN; {locked}; PREPARE TRANSACTION 'held'"])

@@ -1,9 +1,11 @@
 """Repositories in a bucket, on a real S3 server: the driver's contract, and a cluster's whole story."""
+import contextlib
 import http.server
 import itertools
 import json
 import os
 import threading
+import time
 import types
 import urllib.error
 
@@ -223,6 +225,68 @@ def test_a_store_that_is_down_is_not_an_empty_one(proxied):
 
 def test_requests_are_counted(proxied):
     remote.requests_are_counted(proxied)
+
+
+# --- one object that the store does not give ----------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def refused(s3, bucket, key):
+    """By the bucket's policy, with 403, as an object in an archive class is."""
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/{key}"}
+    s3.request("PUT", f"/{bucket}?policy=", json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode())
+    yield
+    s3.request("DELETE", f"/{bucket}?policy=")
+
+
+@contextlib.contextmanager
+def cut(s3, bucket, key):
+    """Half of it is there."""
+    content = s3.request("GET", f"/{bucket}/{key}")
+    s3.request("PUT", f"/{bucket}/{key}", content[:len(content) // 2])
+    yield
+    s3.request("PUT", f"/{bucket}/{key}", content)
+
+
+@pytest.fixture
+def two(away):
+    """A stanza with two full backups, `label` and `other`, and WAL behind both."""
+    away.cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    away.label = away.backup()["label"]
+    time.sleep(1.1)  # labels count in seconds
+    away.cluster.rows("INSERT INTO t VALUES (2)")
+    away.other = away.backup()["label"]
+    away.cluster.wait_for_archived()
+    return away
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault, kind", [(refused, "pack/"), (refused, "manifest/"), (refused, ".json"), (cut, "pack/")],
+                         ids=["refused-pack", "refused-manifest", "refused-marker", "cut-pack"])
+def test_one_object_that_the_store_does_not_give(two, s3, bucket, target, fault, kind):
+    """Damage of that object, named and passed over, as on disk; and no outage of the store."""
+    key = next(key for key in s3.keys(bucket) if two.other in key and kind in key)
+    name = key.removeprefix("backups/pg/")
+    with fault(s3, bucket, key):
+        backup, said = two.backup_aloud(type="incr")
+        assert name in said and "not built on" in said and backup["label"].startswith(two.label), (backup, said)
+        s3.request("DELETE", f"/{bucket}/backups/pg/main/backup/{backup['label']}.json")
+
+        found = two.cairn.run("verify", "--level=full", "--output=json")
+        assert found.code == 4, found
+        repository = found.json["verify"]["repositories"][0]
+        assert [one["object"] for one in repository["damages"]] == [name] and repository["error"] is None, repository
+        assert ("while others can" in repository["damages"][0]["cause"]) == (fault is refused), repository
+        shown = two.cairn.run("info").out
+        assert two.label in shown and two.other in shown and ("UNREADABLE" if kind == ".json" else "DAMAGED") in shown, shown
+
+        result = two.try_restore(target)
+        assert result.code == 0 and two.other in result.err, result
+        held = set(s3.keys(bucket))
+        expired = two.cairn.run("expire", "--keep-last=1", "--output=json")
+        assert expired.code == (3 if kind == ".json" else 0), expired
+        # Nothing of it is removed for being damaged.
+        assert {one for one in held if two.other in one} <= set(s3.keys(bucket)), expired
+    assert two.restored(target).must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"
 
 
 # --- what is remembered of a store -------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ struct TakenBackup {
   std::vector<std::string> repositories;  // that have it, with the same label
   std::vector<FailedRepository> failed;   // that were to have it: it is not listed there
   std::string left_branch{};  // why it is on a branch that was left (branch.hpp); empty: it is not
+  bool archiver_stuck = false;  // so that the backup stored the WAL that it needs itself
 };
 
 /// Takes a backup into all of `repositories` with one read of the cluster: incremental ones build

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/repo/backup_info.hpp>
@@ -63,9 +64,10 @@ struct Space {
 struct RepositoryInfo {
   std::string name;
   std::string type;
-  std::string error;     // why it could not be read; empty: it was
-  bool locked = false;   // `error` says that its key is missing or wrong
-  bool missing = false;  // `error` says that there is no such repository, which is certain
+  std::string error;    // why it could not be read; empty: it was
+  bool locked = false;  // `error` says that its key is missing or wrong
+  // Nothing is there, be it not made yet, removed, or not mounted: `error` says the same.
+  std::optional<MissingError> missing;
   std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
   std::vector<repo::Cluster> clusters;
   std::vector<repo::BackupInfo> backups;  // oldest first

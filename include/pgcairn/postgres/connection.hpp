@@ -19,7 +19,7 @@ struct ConnectionSettings {
   std::uint16_t port = 0;
   std::string user;
   std::string database;  // "postgres" when neither this nor PGDATABASE nor a service names one
-  milliseconds connect_timeout{10'000};
+  milliseconds connect_timeout{10'000};  // for each host and address
 };
 
 using Row = std::vector<std::optional<std::string>>;
@@ -29,8 +29,9 @@ using Row = std::vector<std::optional<std::string>>;
 /// backup_label must not be converted. Not for several threads at once.
 class Connection {
  public:
-  /// Throws PostgresError with libpq's own words and a hint.
-  explicit Connection(const ConnectionSettings& settings);
+  /// Throws PostgresError with libpq's own words and a hint; Interrupted when `stop` is requested
+  /// meanwhile. What the server says while it lets us in is logged.
+  explicit Connection(const ConnectionSettings& settings, std::stop_token stop = {});
   ~Connection();
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;

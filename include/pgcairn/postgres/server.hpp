@@ -113,6 +113,8 @@ class BackupMode {
 
 /// The end of WAL that the server has written or replayed now: no page may carry a later LSN.
 Lsn current_wal_lsn(Connection& connection, const ServerInfo& server);
+/// The timeline that a primary writes.
+Timeline current_timeline(Connection& connection);
 
 /// What backup_label says ("START WAL LOCATION", "START TIMELINE", "CHECKPOINT LOCATION", "BACKUP
 /// FROM").

@@ -3,6 +3,7 @@
 #include "command/cluster.hpp"
 #include "command/console.hpp"
 #include "command/progress.hpp"
+#include "command/stanzas.hpp"
 
 #include <pgcairn/common/error.hpp>
 
@@ -207,11 +208,21 @@ TEST_CASE("info tells unreadable from missing from empty") {
   };
   engine::RepositoryInfo empty;
   engine::RepositoryInfo absent;
-  absent.error = "there is no repository";
-  absent.missing = true;
+  absent.missing = MissingError("there is no repository in directory \"/mnt\"", "is it mounted?");
+  absent.error = absent.missing->render();
   CHECK(status(made_up_repository(), "main") == InfoStatus::ok);
   CHECK(status(empty, "main") == InfoStatus::missing);
-  CHECK(status(absent, "main") == InfoStatus::missing);
+  CHECK(status(absent, "main") == InfoStatus::absent);
+  CHECK(status(absent, "") == InfoStatus::absent);
+  const engine::StanzaInfo away{"main", {absent}, kWhen};
+  CHECK(info_text(std::vector{away}, 80)
+            .find("cannot be read: there is no repository in directory") != std::string::npos);
+  // Another one that has the stanza does not make up for it, and one that fails says more.
+  const engine::StanzaInfo half{"main", {made_up_repository(), absent}, kWhen};
+  CHECK(status_of("main", std::vector{half}) == InfoStatus::absent);
+  CHECK_THROWS_AS(throw_absent(std::vector{half}), MissingError);
+  const engine::StanzaInfo worse{"main", {absent, unreadable_repository()}, kWhen};
+  CHECK(status_of("main", std::vector{worse}) == InfoStatus::unreadable);
   CHECK(status(unreadable_repository(), "main") == InfoStatus::unreadable);
   CHECK(status(empty, "") == InfoStatus::ok);
   const engine::StanzaInfo both{"main", {made_up_repository(), unreadable_repository()}, kWhen};
@@ -224,18 +235,22 @@ TEST_CASE("backup's result") {
   CHECK(
       backup_json({made_up_backup(), {"local"}, {}}) ==
       R"({"backup":)" + kBackupJson +
-          R"(,"repository":"local","repositories":[{"name":"local","error":null}],"left-branch":null})" +
+          R"(,"repository":"local","repositories":[{"name":"local","error":null}],"left-branch":null,"archiver-stuck":false})" +
           "\n");
   const engine::TakenBackup partly{made_up_backup(), {"local", "far"}, {{"away", "it is full"}}};
   CHECK(backup_json(partly) ==
         R"({"backup":)" + kBackupJson +
             R"(,"repository":"local","repositories":[{"name":"local","error":null},)"
             R"({"name":"far","error":null},{"name":"away","error":"it is full"}],)"
-            R"("left-branch":null})" +
+            R"("left-branch":null,"archiver-stuck":false})" +
             "\n");
   CHECK(
       backup_text(partly).starts_with("backup 20261121-010203F is in repositories local, far\n"
                                       "  NOT IN REPOSITORY away\n"));
+  engine::TakenBackup stuck{made_up_backup(), {"local"}, {}};
+  stuck.archiver_stuck = true;
+  CHECK(backup_json(stuck).ends_with("\"archiver-stuck\":true}\n"));
+  CHECK(backup_text(stuck).find("  ARCHIVER    stuck") != std::string::npos);
   CHECK(backup_text({made_up_backup(), {"local"}, {}}) ==
         "backup 20261121-010203F is in repository local\n"
         "  took        3m05s\n"
