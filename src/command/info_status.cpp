@@ -57,6 +57,14 @@ Status status_of(const engine::StanzaInfo& stanza) {
 }
 
 std::string end_of_window(const engine::RestorableWindow& window) {
+  if (window.gap == engine::Gap::unpromised)
+    return format("no WAL is kept from {} to before {}, where a backup's own begins",
+                  window.missing, window.after_gap);
+  if (window.gap == engine::Gap::doubtful)
+    return format(
+        "WAL is missing from {} to before {}, where a backup's own begins: the archive "
+        "was switched off for a time, or has lost it",
+        window.missing, window.after_gap);
   if (!window.after_gap.empty())
     return format("gap: {} is missing, the next is {}", window.missing, window.after_gap);
   if (!window.partial.empty()) return format("and what {} holds", window.partial);

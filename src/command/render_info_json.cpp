@@ -133,6 +133,7 @@ void write_windows(JsonWriter& json, const engine::RepositoryInfo& repository) {
     json.member("to-lsn", to_string(window.to)).member("to-time", format_utc(window.to_time));
     json.member("last", window.last).member("missing", window.missing);
     text_or_null(json, "after-gap", window.after_gap);
+    json.member("gap", engine::name_of(window.gap));
     text_or_null(json, "partial", window.partial);
     json.key("backups").begin_array();
     for (const std::string& label : window.backups) json.value(label);

@@ -16,6 +16,37 @@ std::string damage_text(const engine::Damage& damage) {
   return text;
 }
 
+std::string recorded_text(const engine::RecordedFinding& finding) {
+  std::string text = format("DAMAGED as verify --level={} found at {}, and not read well since:\n",
+                            finding.level, format_local(finding.time));
+  for (const std::string& damage : finding.damages) text += format("  {}\n", escape_bytes(damage));
+  if (finding.count > finding.damages.size())
+    text += format("  and {} more\n", finding.count - finding.damages.size());
+  for (const std::string& label : finding.backups)
+    text += format("  counts against backup {}\n", label);
+  return text + format("  whether it is still so, \"pgcairn verify --level={}\" finds out\n",
+                       finding.level);
+}
+
+void write_strings(JsonWriter& json, std::string_view name,
+                   const std::vector<std::string>& values) {
+  json.key(name).begin_array();
+  for (const std::string& value : values) json.value(escape_bytes(value));
+  json.end_array();
+}
+
+void write_recorded(JsonWriter& json, const std::vector<engine::RecordedFinding>& findings) {
+  json.key("recorded").begin_array();
+  for (const engine::RecordedFinding& finding : findings) {
+    json.begin_object().member("time", format_utc(finding.time)).member("level", finding.level);
+    json.member("count", finding.count);
+    write_strings(json, "damages", finding.damages);
+    write_strings(json, "backups", finding.backups);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 void write_damage(JsonWriter& json, const engine::Damage& damage) {
   json.begin_object().member("object", escape_bytes(damage.object));
   json.member("offset", damage.offset_bytes).member("cause", escape_bytes(damage.cause));
@@ -38,8 +69,11 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
       text += format("repository {}: COULD NOT BE READ: {}\n", one.name, one.error);
       continue;
     }
-    const std::string verdict =
-        one.damages.empty() ? "good" : format("{} DAMAGED", one.damages.size());
+    const std::string verdict = !one.damages.empty() ? format("{} DAMAGED", one.damages.size())
+                                : !one.recorded.empty()
+                                    ? "DAMAGED as recorded, nothing found by this run"
+                                : !one.warnings.empty() ? "good, but for what cannot be told"
+                                                        : "good";
     text += format("repository {}: {}: {} backups, {} packs, {} WAL segments", one.name, verdict,
                    one.backups, one.packs, one.wal_segments);
     if (full) {
@@ -57,6 +91,8 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
       text += format("{} pages are stored as bad as the cluster had them, which info tells\n",
                      one.known_bad_pages);
     for (const engine::Damage& damage : one.damages) text += damage_text(damage);
+    for (const engine::RecordedFinding& finding : one.recorded) text += recorded_text(finding);
+    for (const std::string& warning : one.warnings) text += format("WARNING: {}\n", warning);
     for (const std::string& note : one.notes) text += format("note: {}\n", note);
   }
   return text;
@@ -79,9 +115,11 @@ std::string verify_json(const engine::VerifyResult& result, const engine::Verify
     one.next.empty() ? json.null() : json.value(one.next);
     json.key("damages").begin_array();
     for (const engine::Damage& damage : one.damages) write_damage(json, damage);
-    json.end_array().key("notes").begin_array();
-    for (const std::string& note : one.notes) json.value(escape_bytes(note));
-    json.end_array().end_object();
+    json.end_array();
+    write_recorded(json, one.recorded);
+    write_strings(json, "warnings", one.warnings);
+    write_strings(json, "notes", one.notes);
+    json.end_object();
   }
   json.end_array().end_object().end_object();
   return json.take() + "\n";

@@ -22,7 +22,8 @@ ExitCode verify(const Session& session) {
   print(settings.output == Form::json ? verify_json(result, options, settings.stanza)
                                       : verify_text(result, options));
   if (result.damaged()) return ExitCode::damaged;
-  return result.unread() ? ExitCode::failed : ExitCode::done;
+  if (result.unread()) return ExitCode::failed;
+  return result.doubtful() ? ExitCode::warnings : ExitCode::done;
 }
 
 }  // namespace pgcairn::command

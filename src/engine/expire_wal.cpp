@@ -15,6 +15,11 @@ bool goes_somewhere(const WalClaim& claim, const Timelines& timelines) {
                      [&](Timeline end) { return timelines.path(claim.timeline, end).empty(); });
 }
 
+/// The timeline alone, whatever its history says: a backup's own WAL stays.
+std::vector<TimelineSpan> alone(Timeline timeline) {
+  return {{timeline, {}, {}}};
+}
+
 }  // namespace
 
 WalNeeds::WalNeeds(std::vector<WalClaim> claims, Timelines timelines, std::uint64_t segment_bytes,
@@ -26,64 +31,63 @@ WalNeeds::WalNeeds(std::vector<WalClaim> claims, Timelines timelines, std::uint6
   std::sort(claims_.begin(), claims_.end(),
             [](const WalClaim& a, const WalClaim& b) { return a.first < b.first; });
   for (const WalClaim& claim : claims_) {
-    add_stretch(claim.timeline, claim.first,
-                {claim.last, format("backup {} needs it to become consistent", claim.label)});
+    if (claim.continuous || goes_somewhere(claim, timelines_)) add_all_ways(claim);
   }
-  for (WalClaim& claim : claims_) {
-    for (const Timeline end : claim.way_to) add_way(claim, end);
-  }
-}
-
-/// One that overlaps with others joins them, under the first one's reason.
-void WalNeeds::add_stretch(Timeline timeline, std::uint64_t first, Stretch stretch) {
-  auto& stretches = stretches_[timeline];
-  auto at = stretches.upper_bound(first);
-  if (at != stretches.begin() && std::prev(at)->second.last >= first) {
-    --at;
-    first = at->first;
-    stretch = {std::max(stretch.last, at->second.last), at->second.reason};
-    at = stretches.erase(at);
-  }
-  while (at != stretches.end() && at->first <= stretch.last) {
-    stretch.last = std::max(stretch.last, at->second.last);
-    at = stretches.erase(at);
-  }
-  stretches[first] = std::move(stretch);
-}
-
-/// From the backup's first segment along the timelines that lead there, and all of the last one.
-void WalNeeds::add_way(const WalClaim& claim, Timeline end) {
-  const std::string reason =
-      format("the way from backup {} to timeline {}", claim.label, timeline_text(end));
-  for (const TimelineSpan& span : timelines_.path(claim.timeline, end)) {
-    const std::uint64_t first = std::max(claim.first, span.begin.value / segment_bytes_);
-    const bool is_last = span.timeline == end;
-    if (!is_last && span.end <= Lsn{first * segment_bytes_}) continue;
-    const std::uint64_t last =
-        is_last ? UINT64_MAX : segment_before(span.end, end, segment_bytes_).number;
-    add_stretch(span.timeline, first, {last, reason});
-  }
-}
-
-const WalNeeds::From& WalNeeds::from_of(Timeline timeline) {
-  const auto [at, is_new] = from_.try_emplace(timeline);
-  From& from = at->second;
-  if (!is_new) return from;
-  const std::vector<Timeline> known = timelines_.known();
-  const bool has_history = std::binary_search(known.begin(), known.end(), timeline);
   for (const WalClaim& claim : claims_) {
-    const bool goes_on = claim.continuous || goes_somewhere(claim, timelines_);
-    if (!goes_on || claim.first >= from.number) continue;
-    bool reached = timeline == claim.timeline;
-    if (!reached && has_history) {
-      const auto reachable = timelines_.descendants(claim.timeline, claim.stop);
-      reached = std::find(reachable.begin(), reachable.end(), timeline) != reachable.end();
-    } else if (!reached) {
-      reached = timeline > claim.timeline;
+    for (const Timeline end : claim.way_to) {
+      add(timelines_.path(claim.timeline, end), claim.first, kNoEnd,
+          format("the way from backup {} to timeline {}", claim.label, timeline_text(end)));
     }
-    if (reached) from = {claim.first, format("recovery from backup {} on", claim.label)};
   }
-  return from;
+  for (const WalClaim& claim : claims_) {
+    add(alone(claim.timeline), claim.first, claim.last + 1,
+        format("backup {} needs it to become consistent", claim.label));
+  }
+}
+
+/// What is asked for on `path` of numbers from `first` to before `end`. What stays already keeps
+/// its reason.
+void WalNeeds::add(const std::vector<TimelineSpan>& path, std::uint64_t first, std::uint64_t end,
+                   const std::string& reason) {
+  for (const SegmentRange& range : asked_for(path, first, segment_bytes_)) {
+    Stretches& stretches = stretches_[range.timeline];
+    std::uint64_t from = range.first;
+    const std::uint64_t to = std::min(range.end, end);
+    auto next = stretches.upper_bound(from);
+    if (next != stretches.begin()) from = std::max(from, std::prev(next)->second.end);
+    for (; from < to && next != stretches.end() && next->first < to; ++next) {
+      if (from < next->first) stretches[from] = {next->first, reason};
+      from = next->second.end;
+    }
+    if (from < to) stretches[from] = {to, reason};
+  }
+}
+
+void WalNeeds::add_all_ways(const WalClaim& claim) {
+  // An earlier one that ends no later leads wherever this one does.
+  for (const WalClaim& earlier : goes_on_from_)
+    if (earlier.timeline == claim.timeline && earlier.stop <= claim.stop) return;
+  const std::string reason = format("recovery from backup {} on", claim.label);
+  add(alone(claim.timeline), claim.first, kNoEnd, reason);
+  for (const Timeline to : timelines_.descendants(claim.timeline, claim.stop))
+    add(timelines_.path(claim.timeline, to), claim.first, kNoEnd, reason);
+  goes_on_from_.push_back(claim);
+}
+
+/// Of a timeline without a readable history it is assumed that it leads on from all before it.
+const WalNeeds::Stretches& WalNeeds::stretches_of(Timeline timeline) {
+  if (looked_at_.insert(timeline).second) {
+    const std::vector<Timeline> known = timelines_.known();
+    const bool has_history = std::binary_search(known.begin(), known.end(), timeline);
+    for (const WalClaim& claim : goes_on_from_) {
+      if (!has_history && claim.timeline < timeline) {
+        add(alone(timeline), claim.first, kNoEnd,
+            format("recovery from backup {} on", claim.label));
+        break;
+      }
+    }
+  }
+  return stretches_[timeline];
 }
 
 const std::string& WalNeeds::why_kept(std::string_view file) {
@@ -98,13 +102,11 @@ const std::string& WalNeeds::why_kept(std::string_view file) {
   const auto segment = parse_wal_segment_name(file.substr(0, 24), segment_bytes_);
   if (!segment) return unknown;
   if (whole_.contains(segment->timeline)) return newest;
-  const From& from = from_of(segment->timeline);
-  if (segment->number >= from.number) return from.reason;
-  const auto& stretches = stretches_[segment->timeline];
+  const Stretches& stretches = stretches_of(segment->timeline);
   const auto after = stretches.upper_bound(segment->number);
   if (after == stretches.begin()) return none;
   const Stretch& stretch = std::prev(after)->second;
-  return segment->number <= stretch.last ? stretch.reason : none;
+  return segment->number < stretch.end ? stretch.reason : none;
 }
 
 }  // namespace pgcairn::engine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "timelines.hpp"
+#include "wal_trace.hpp"
 
 #include <pgcairn/common/wal.hpp>
 
@@ -24,10 +25,10 @@ struct WalClaim {
   std::vector<Timeline> way_to{};  // ends of branches that recovery must get to from it
 };
 
-/// Which archived files of a cluster stay. Pure. A backup that recovery may go on from needs every
-/// segment from its first on, of its own timeline and of all that leave it after the backup's end;
-/// of a timeline without a readable history it is assumed that it does. One that is kept as the way
-/// to a branch needs what leads there.
+/// Which archived files of a cluster stay. Pure. Of each path that recovery may take from a backup
+/// it keeps what is asked_for() on it: for a backup that recovery may go on from, on the paths to
+/// all timelines that leave after its end, and to those without a readable history; for one that
+/// is kept as the way to a branch, on the path to its end; for others, what makes them consistent.
 class WalNeeds {
  public:
   /// All WAL of the timelines in `whole` stays.
@@ -40,24 +41,24 @@ class WalNeeds {
   const std::string& why_kept(std::string_view file);
 
  private:
-  struct From {  // of a timeline
-    std::uint64_t number = UINT64_MAX;
-    std::string reason;
-  };
   struct Stretch {
-    std::uint64_t last = 0;
+    std::uint64_t end = 0;
     std::string reason;
   };
-  const From& from_of(Timeline timeline);
-  void add_stretch(Timeline timeline, std::uint64_t first, Stretch stretch);
-  void add_way(const WalClaim& claim, Timeline end);
+  using Stretches = std::map<std::uint64_t, Stretch>;  // by first number; none overlap
+
+  void add(const std::vector<TimelineSpan>& path, std::uint64_t first, std::uint64_t end,
+           const std::string& reason);
+  void add_all_ways(const WalClaim& claim);
+  const Stretches& stretches_of(Timeline timeline);
 
   std::vector<WalClaim> claims_;
   Timelines timelines_;
   std::uint64_t segment_bytes_;
   std::set<Timeline> whole_;
-  std::map<Timeline, From> from_;                                   // as far as it was asked for
-  std::map<Timeline, std::map<std::uint64_t, Stretch>> stretches_;  // by first number
+  std::vector<WalClaim> goes_on_from_;  // of the claims those from which recovery may go anywhere
+  std::map<Timeline, Stretches> stretches_;
+  std::set<Timeline> looked_at_;  // for a history
 };
 
 }  // namespace pgcairn::engine

@@ -119,6 +119,7 @@ class InfoReader {
       if (kind) info_.wal_bytes += object.size_bytes;
       if (kind == WalFileKind::timeline_history) histories.push_back(file);
       if (kind == WalFileKind::partial) wal.partials.push_back(file);
+      if (kind == WalFileKind::backup_history) wal.backup_files.insert(file.substr(0, 24));
       if (kind == WalFileKind::timeline_history) {
         if (const auto timeline = parse_u64(file.substr(0, 8), 16))
           wal.histories[static_cast<Timeline>(*timeline)] = object.modified;

@@ -4,6 +4,7 @@
 #include "recorded_damage.hpp"
 #include "recorded_limits.hpp"
 #include "restore_preference.hpp"
+#include "wal_gap.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -34,13 +35,17 @@ std::vector<Outlook::Hole> holes_before(const repo::BackupInfo& chosen,
   for (const repo::BackupInfo& backup : backups)
     oldest = std::min(oldest, number_of(backup.wal_start, bytes));
   std::vector<Outlook::Hole> holes;
-  const WalPieces pieces(names_of(wal), wal.timelines.whole_path(timeline), bytes);
+  const ArchivedNames names = names_of(wal);
+  const std::vector<TimelineSpan> path = wal.timelines.whole_path(timeline);
+  const WalPieces pieces(names, path, bytes);
+  const KnownBackups known(backups, chosen.cluster, bytes);
   for (const WalPieces::Piece& piece : pieces.all()) {
     const WalReach& reach = piece.reach;
-    if (!is_gap_of_archive(reach, backups)) continue;
+    const Gap gap = judge_gap(names, wal.timelines, path, reach, known);
+    if (gap < Gap::doubtful) continue;
     const std::uint64_t missing = number_of(reach.missing, bytes);
     if (missing < oldest || missing >= number_of(chosen.wal_start, bytes)) continue;
-    holes.push_back({reach.missing, reach.after_gap});
+    holes.push_back({reach.missing, reach.after_gap, gap});
   }
   return holes;
 }
@@ -118,7 +123,9 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
   outlook.passed_over = std::move(best.passed_over);
   if (minimal_on_way(limits, backup, best.choice.path, Lsn{reach.end.value + 1}))
     outlook.minimal_at = reach.end;
-  if (is_gap_of_archive(reach, backups)) outlook.ends_at = {reach.missing, reach.after_gap};
+  const Gap gap = judge_gap(names, wal.timelines, best.choice.path, reach,
+                            {backups, backup.cluster, backup.wal_segment_bytes});
+  if (gap >= Gap::doubtful) outlook.ends_at = {reach.missing, reach.after_gap, gap};
   outlook.holes = holes_before(backup, backups, wal, outlook.timeline);
   return outlook;
 }

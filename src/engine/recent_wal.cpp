@@ -22,6 +22,7 @@ void list_group(repo::Repository& repository, const std::string& prefix, Archive
     std::string file = object.key.substr(object.key.rfind('/') + 1);
     const auto kind = wal_file_kind(file);
     if (kind == WalFileKind::partial) wal.partials.push_back(file);
+    if (kind == WalFileKind::backup_history) wal.backup_files.insert(file.substr(0, 24));
     if (kind == WalFileKind::segment) wal.segments.emplace_back(std::move(file), object.modified);
   });
 }

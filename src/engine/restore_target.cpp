@@ -6,7 +6,7 @@
 #include "replay_needs.hpp"
 #include "restore_preference.hpp"
 #include "wal_archive.hpp"
-#include "wal_trace.hpp"
+#include "wal_gap.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -294,12 +294,14 @@ void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& a
 
 /// Is WAL missing that the archive was to have? Not so between backups that bring their own WAL, or
 /// where expire left only that.
-bool has_gap(const RestorePlan& plan) {
+bool has_gap(const RestorePlan& plan, const WalArchive& archive) {
   if (plan.wal.after_gap.empty()) return false;
   bool unknown = false;
   const auto backups =
       plan.repository->backups(plan.stanza, [&](const DamagedError&) { unknown = true; });
-  return is_gap_of_archive(plan.wal, backups, unknown);
+  return judge_gap(archive.names(), archive.timelines(), plan.path, plan.wal,
+                   {backups, plan.backup.cluster, plan.backup.wal_segment_bytes, unknown}) >=
+         Gap::doubtful;
 }
 
 /// Recovery to the end of the archive would end at a gap in it, or rather, be stopped there by
@@ -415,7 +417,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   if (type == RestoreType::time) check_time(plan, archives, found.backups);
   if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
   compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
-  plan.has_gap = has_gap(plan);
+  plan.has_gap = has_gap(plan, archive);
   check_gap(plan);
   if (type == RestoreType::immediate) settle_immediate(plan, archive);
   add_notes(plan, archive);

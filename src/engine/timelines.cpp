@@ -77,6 +77,14 @@ Timeline Timelines::left_after(Timeline timeline, Lsn at) const {
   return 0;
 }
 
+bool Timelines::was_left_between(Timeline timeline, Lsn begin, Lsn end) const {
+  return std::any_of(histories_.begin(), histories_.end(), [&](const auto& history) {
+    return std::any_of(history.second.begin(), history.second.end(), [&](const TimelineSpan& span) {
+      return span.timeline == timeline && span.end > begin && span.end <= end;
+    });
+  });
+}
+
 Timeline Timelines::latest_of_server(Timeline from) const {
   Timeline newest = from;
   while (histories_.contains(newest + 1)) ++newest;

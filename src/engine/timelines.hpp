@@ -32,6 +32,8 @@ class Timelines {
   /// A timeline that left `timeline` at `at` or later, so that the log of `timeline` went on to
   /// there; 0: none is known.
   Timeline left_after(Timeline timeline, Lsn at) const;
+  /// Did a known timeline leave `timeline` after `begin`, and not after `end`?
+  bool was_left_between(Timeline timeline, Lsn begin, Lsn end) const;
   /// What a server looks for that is told "latest": the number after `from` are tried one by one
   /// (findNewestTimeLine, timeline.c), whether they descend from it or not.
   Timeline latest_of_server(Timeline from) const;

@@ -96,10 +96,13 @@ class Judgement {
       const Outlook::Hole& first = outlook.holes.front();
       add("wal-holes", HealthLevel::warning,
           format("{} of the archived WAL before backup {}, whose moments cannot be restored: {} is "
-                 "missing while {} is there",
+                 "missing while {} is there{}",
                  outlook.holes.size() == 1 ? "there is a hole"
                                            : format("there are {} holes", outlook.holes.size()),
-                 outlook.backup, first.missing, first.after_gap));
+                 outlook.backup, first.missing, first.after_gap,
+                 first.gap == Gap::doubtful
+                     ? "; the archive was switched off for a time, or has lost it"
+                     : ""));
     }
   }
 
@@ -218,6 +221,11 @@ std::optional<Timestamp> last_time(const repo::Standing& standing) {
 std::string_view name_of(HealthLevel level) {
   static constexpr std::string_view names[] = {"ok", "warning", "unknown", "critical"};
   return names[static_cast<std::size_t>(level)];
+}
+
+std::string_view name_of(Gap gap) {
+  static constexpr std::string_view names[] = {"none", "unpromised", "doubtful", "lost"};
+  return names[static_cast<std::size_t>(gap)];
 }
 
 std::string_view shouted(HealthLevel level) {

@@ -1,7 +1,7 @@
 #include "restore_roots.hpp"
 #include "verify_objects.hpp"
 #include "wal_archive.hpp"
-#include "wal_trace.hpp"
+#include "wal_gap.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -17,7 +17,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <utility>
 
 namespace pgcairn::engine {
 
@@ -95,6 +94,8 @@ class Verification {
   void read_history(const repo::Cluster& cluster, const std::string& key, const std::string& file);
   void follow_wal(const repo::BackupInfo& backup);
   void follow_wal(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
+  Gap judge(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path,
+            const WalReach& reach);
   void check_timeline(const repo::BackupInfo& backup, const Timelines& timelines);
   void count_wal();
   void open_objects();
@@ -103,6 +104,7 @@ class Verification {
   void name_files();
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
   void forget_removed();
+  void add_record();
   repo::ManifestReader manifest_of(const repo::BackupInfo& backup) {
     return {repository_.driver(), repository_.vault(),   stanza_,
             backup.label,         backup.manifest_parts, backup.manifest_seals};
@@ -128,6 +130,9 @@ class Verification {
   Steady::time_point began_ = Steady::now();
   VerifiedRepository result_;
   std::vector<repo::BackupInfo> backups_;
+  bool unread_markers_ = false;
+  /// Where only one is looked at, all: what lies about a gap is theirs. Read when there is one.
+  std::optional<std::vector<repo::BackupInfo>> all_backups_;
   std::vector<repo::Record> records_;
   LabelSets labels_;
   std::map<std::string, std::map<std::uint32_t, NamedPack>> packs_;  // by owner and number
@@ -171,6 +176,7 @@ void Verification::read_markers() {
       if (!backup && options_.set.empty()) continue;  // removed since it was listed
       backups_.push_back(backup ? std::move(*backup) : repository_.read_backup(stanza_, label));
     } catch (const DamagedError& error) {
+      unread_markers_ = true;
       damaged(error, {label});
     }
     result_.labels.push_back(label);
@@ -313,6 +319,18 @@ void Verification::follow_wal(const repo::BackupInfo& backup) {
     follow_wal(backup, timelines.path(backup.timeline, timeline));
 }
 
+Gap Verification::judge(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path,
+                        const WalReach& reach) {
+  if (!options_.set.empty() && !all_backups_) {
+    all_backups_ =
+        repository_.backups(stanza_, [&](const DamagedError&) { unread_markers_ = true; });
+  }
+  const WalArchive& archive = *archives_.at(backup.cluster);
+  return judge_gap(archive.names(), archive.timelines(), path, reach,
+                   {all_backups_ ? *all_backups_ : backups_, backup.cluster,
+                    backup.wal_segment_bytes, unread_markers_});
+}
+
 /// All that the backup needs must be there, and what comes after it should have no gap.
 void Verification::follow_wal(const repo::BackupInfo& backup,
                               const std::vector<TimelineSpan>& path) {
@@ -332,22 +350,21 @@ void Verification::follow_wal(const repo::BackupInfo& backup,
   const bool needed = missing->number <= last->number;
   if (!needed && reach.after_gap.empty()) return;
   if (!missing_.insert(reach.missing + (needed ? backup.label : "")).second) return;
-  if (!needed && !is_gap_of_archive(reach, backups_, !options_.set.empty())) {
-    result_.notes.push_back(
-        format("no WAL is kept from {} to before {}, where one backup ends and another begins: no "
-               "moment between them can be restored",
-               reach.missing, reach.after_gap));
+  const Gap gap = needed ? Gap::lost : judge(backup, path, reach);
+  if (gap < Gap::lost) {
+    (gap == Gap::doubtful ? result_.warnings : result_.notes)
+        .push_back(gap_words(gap, reach.missing, reach.after_gap));
     return;
   }
   if (needed) {
     damaged(key_of(reach.missing), "the WAL segment is missing, and the backup needs it",
             {backup.label});
-  } else {
-    damaged(key_of(reach.missing),
-            format("the WAL segment is missing, while {} is there: no recovery gets past it",
-                   reach.after_gap),
-            {});
+    return;
   }
+  damaged(key_of(reach.missing),
+          format("the WAL segment is missing, while {} is there: no recovery gets past it",
+                 reach.after_gap),
+          {});
 }
 
 /// One backup is looked at with the WAL that goes on from it, all of them with all that is there.
@@ -389,8 +406,7 @@ void Verification::compare_maps(const PackShapes& shapes) {
       repo::ManifestReader manifest = manifest_of(backup);
       for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
         result_.damages.push_back(std::move(damage));
-    } catch (const DamagedError&) {
-      // Told when it was read first; and a backup that is removed meanwhile is not damaged.
+    } catch (const DamagedError&) {  // told when it was read first; one that was removed is none
     }
   }
 }
@@ -454,8 +470,7 @@ void Verification::name_files() {
   for (const auto& [label, damages] : by_label) {
     try {
       name_files(label, damages);
-    } catch (const DamagedError&) {
-      // The manifest itself is damaged, which is told already.
+    } catch (const DamagedError&) {  // the manifest itself is damaged, which is told already
     }
   }
 }
@@ -510,26 +525,27 @@ void Verification::compare_histories(const Verification& other) {
 
 VerifiedRepository Verification::finish() {
   result_.seconds = std::chrono::duration<double>(Steady::now() - began_).count();
-  if (!options_.record || result_.labels.empty()) return std::move(result_);
-  try {
-    repo::add_record(repository_, stanza_, record_of(result_, options_));
-  } catch (const Error& error) {
-    result_.notes.push_back(format("what was found is not recorded: {}", error.message()));
-  }
+  add_record();
   return std::move(result_);
 }
 
+/// And names what earlier runs recorded, which restores go by.
+void Verification::add_record() {
+  std::string name;
+  try {
+    if (options_.record && !result_.labels.empty()) {
+      const repo::VerifyRecord record = record_of(result_, options_);
+      name = repo::add_record(repository_, stanza_, record);
+      records_.push_back({name, now(), "", record});
+    }
+  } catch (const Error& error) {
+    result_.notes.push_back(format("what was found is not recorded: {}", error.message()));
+  }
+  result_.recorded = recorded_findings(repo::Standing(std::move(records_), now()), result_.labels,
+                                       options_.set.empty(), name);
+}
+
 }  // namespace
-
-bool VerifyResult::damaged() const {
-  return std::any_of(repositories.begin(), repositories.end(),
-                     [](const VerifiedRepository& one) { return !one.damages.empty(); });
-}
-
-bool VerifyResult::unread() const {
-  return std::any_of(repositories.begin(), repositories.end(),
-                     [](const VerifiedRepository& one) { return !one.error.empty(); });
-}
 
 VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repositories,
                     const VerifyOptions& options, Progress& progress, std::stop_token stop) {

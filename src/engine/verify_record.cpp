@@ -1,4 +1,5 @@
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/engine/verify.hpp>
 
 #include <algorithm>
@@ -13,6 +14,22 @@ void add_once(std::vector<std::string>& labels, const std::string& label) {
 
 }  // namespace
 
+bool VerifyResult::damaged() const {
+  return std::any_of(repositories.begin(), repositories.end(), [](const VerifiedRepository& one) {
+    return !one.damages.empty() || !one.recorded.empty();
+  });
+}
+
+bool VerifyResult::doubtful() const {
+  return std::any_of(repositories.begin(), repositories.end(),
+                     [](const VerifiedRepository& one) { return !one.warnings.empty(); });
+}
+
+bool VerifyResult::unread() const {
+  return std::any_of(repositories.begin(), repositories.end(),
+                     [](const VerifiedRepository& one) { return !one.error.empty(); });
+}
+
 std::string first_object(std::span<const repo::Record> records, std::size_t backups) {
   for (auto record = records.rbegin(); record != records.rend(); ++record) {
     const auto* const run = std::get_if<repo::VerifyRecord>(&record->content);
@@ -22,6 +39,27 @@ std::string first_object(std::span<const repo::Record> records, std::size_t back
     if (run->all && (run->backups.size() > 1 || backups <= 1)) return {};
   }
   return {};
+}
+
+std::vector<RecordedFinding> recorded_findings(const repo::Standing& standing,
+                                               std::span<const std::string> labels, bool all,
+                                               const std::string& found_now) {
+  std::vector<const repo::Record*> records;
+  std::vector<RecordedFinding> findings;
+  const auto finding_of = [&](const repo::Record* record) -> RecordedFinding* {
+    if (record == nullptr || record->name == found_now) return nullptr;
+    const auto known = std::find(records.begin(), records.end(), record);
+    if (known != records.end()) return &findings[static_cast<std::size_t>(known - records.begin())];
+    const auto& run = std::get<repo::VerifyRecord>(record->content);
+    records.push_back(record);
+    findings.push_back({record->time, run.level, run.damage_count, run.damages, {}});
+    return &findings.back();
+  };
+  for (const std::string& label : damaged_of(standing, labels))
+    if (RecordedFinding* const finding = finding_of(standing.damage(label)))
+      finding->backups.push_back(label);
+  if (all) finding_of(damage_of_archive(standing));
+  return findings;
 }
 
 repo::VerifyRecord record_of(const VerifiedRepository& result, const VerifyOptions& options) {

@@ -7,6 +7,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
+#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -73,6 +74,17 @@ std::vector<std::string> WalArchive::holders(const std::string& file) const {
   return names;
 }
 
+/// Asked for seldom: such files are not kept in mind.
+bool WalArchive::has_backup_file(const std::string& segment) const {
+  const std::string prefix = repo::wal_key(stanza_, repo::cluster_id(cluster_), segment) + ".";
+  bool found = false;
+  for (const Listed& one : listed_) {
+    one.repository->driver().list(
+        prefix, [&](const storage::Object& object) { found |= object.key.ends_with(".backup"); });
+  }
+  return found;
+}
+
 Buffer WalArchive::read(const std::string& file) {
   check_stop(stop_);
   std::exception_ptr first;
@@ -129,7 +141,8 @@ ArchivedNames WalArchive::names() const {
             return std::any_of(listed_.begin(), listed_.end(), [&](const Listed& one) {
               return contains(one.wal.partials, partial);
             });
-          }};
+          },
+          [this](const std::string& segment) { return has_backup_file(segment); }};
 }
 
 /// A timeline that goes on from the missing segment's end shows that there is a gap, though it is

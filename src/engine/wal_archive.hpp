@@ -65,6 +65,7 @@ class WalArchive {
     repo::Repository* repository = nullptr;
     repo::WalListing wal;
   };
+  bool has_backup_file(const std::string& segment) const;
   std::vector<std::string> holders(const std::string& file) const;
   std::string first_of(Timeline timeline, std::uint64_t segment_bytes) const;
   void read_histories();

@@ -12,6 +12,19 @@ std::uint64_t number_of(const std::string& segment, std::uint64_t segment_bytes)
   return parsed->number;
 }
 
+std::vector<SegmentRange> asked_for(const std::vector<TimelineSpan>& path, std::uint64_t first,
+                                    std::uint64_t segment_bytes) {
+  std::vector<SegmentRange> ranges;
+  for (const TimelineSpan& span : path) {
+    const bool goes_on = span.end.value == 0;
+    const SegmentRange range{
+        span.timeline, std::max(first, span.begin.value / segment_bytes),
+        goes_on ? kNoEnd : (span.end.value + segment_bytes - 1) / segment_bytes, span.end};
+    if (range.first < range.end) ranges.push_back(range);
+  }
+  return ranges;
+}
+
 namespace {
 
 /// The first name of those that is a segment's of that size: what is no segment, or one of another
@@ -30,15 +43,12 @@ std::string first_segment(const ArchivedNames& names, std::string from, const st
 std::string next_on_path(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
                          std::uint64_t number, std::uint64_t segment_bytes) {
   std::string earliest;
-  for (const TimelineSpan& span : path) {
-    const std::uint64_t from = std::max(number, span.begin.value / segment_bytes);
-    // Of a timeline that ended, segments after the switch belong to another branch.
-    const WalSegment limit =
-        span.end.value == 0
-            ? WalSegment{span.timeline + 1, 0}
-            : WalSegment{span.timeline, (span.end.value + segment_bytes - 1) / segment_bytes};
+  for (const SegmentRange& range : asked_for(path, number, segment_bytes)) {
+    // Of a timeline that was left, segments after the switch belong to another branch.
+    const WalSegment limit = range.end == kNoEnd ? WalSegment{range.timeline + 1, 0}
+                                                 : WalSegment{range.timeline, range.end};
     const std::string found =
-        first_segment(names, wal_segment_name({span.timeline, from}, segment_bytes),
+        first_segment(names, wal_segment_name({range.timeline, range.first}, segment_bytes),
                       wal_segment_name(limit, segment_bytes), segment_bytes);
     if (found.empty()) continue;
     if (earliest.empty() || number_of(found, segment_bytes) < number_of(earliest, segment_bytes))
@@ -65,25 +75,25 @@ void add_segment(WalReach& reach, const std::string& name, std::vector<std::stri
 /// Goes on until a segment is missing.
 WalReach trace_to_missing(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
                           std::uint64_t first, std::uint64_t segment_bytes) {
+  const std::vector<SegmentRange> ranges = asked_for(path, first, segment_bytes);
   WalReach reach;
   for (std::uint64_t number = first;; ++number) {
-    const Lsn start{number * segment_bytes};
-    const Lsn end{start.value + segment_bytes};
     std::string wanted;
     bool found = false;
-    for (auto span = path.rbegin(); span != path.rend() && !found; ++span) {
-      if (span->begin >= end) continue;                       // not begun
-      if (span->end.value != 0 && span->end <= start) break;  // over
-      const std::string name = wal_segment_name({span->timeline, number}, segment_bytes);
+    for (auto range = ranges.rbegin(); range != ranges.rend() && !found; ++range) {
+      if (number < range->first || number >= range->end) continue;
+      const std::string name = wal_segment_name({range->timeline, number}, segment_bytes);
       if (wanted.empty()) wanted = name;
       std::vector<std::string> holders = names.holders(name);
       if (holders.empty()) continue;
       found = true;
       add_segment(reach, name, std::move(holders));
       // The next timeline should go on in this segment, and its part is not there.
-      reach.end = name == wanted ? end : span->end;
+      reach.end = name == wanted ? Lsn{(number + 1) * segment_bytes} : range->over;
     }
     if (found && reach.last == wanted) continue;
+    // No timeline has begun there: by its history, the first one begins later.
+    if (wanted.empty()) wanted = wal_segment_name({path.front().timeline, number}, segment_bytes);
     reach.missing = wanted;
     return reach;
   }
@@ -120,22 +130,6 @@ const WalReach* WalPieces::at(std::uint64_t number) const {
   if (after == pieces_.begin()) return nullptr;
   const WalReach& reach = std::prev(after)->reach;
   return number <= number_of(reach.last, segment_bytes_) ? &reach : nullptr;
-}
-
-bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
-                       bool some) {
-  if (reach.after_gap.empty()) return false;
-  // Before the oldest backup that is kept on a timeline, expire leaves nothing of it.
-  const bool ends_with_timeline = reach.missing.substr(0, 8) != reach.last.substr(0, 8);
-  const bool ends_with_backup =
-      ends_with_timeline ||
-      std::any_of(backups.begin(), backups.end(),
-                  [&](const repo::BackupInfo& backup) { return backup.wal_stop == reach.last; });
-  const bool begins_with_backup =
-      some || std::any_of(backups.begin(), backups.end(), [&](const repo::BackupInfo& backup) {
-        return backup.wal_start == reach.after_gap;
-      });
-  return !ends_with_backup || !begins_with_backup;
 }
 
 std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes) {

@@ -4,11 +4,9 @@
 
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/engine/restore.hpp>
-#include <pgcairn/repo/backup_info.hpp>
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -25,12 +23,32 @@ struct ArchivedNames {
   std::function<std::string(const std::string& from, const std::string& limit)> first;
   /// Is "....partial" there?
   std::function<bool(const std::string& partial)> has_partial;
+  /// Has an archiver brought a file "SEGMENT.OFFSET.backup", as it does of each backup of a
+  /// primary?
+  std::function<bool(const std::string& segment)> has_backup_file{};
 };
 
-/// How far segments go along `path` from number `first` on: of each segment the newest timeline
-/// that has begun by then is taken, as recovery does (XLogFileReadAnyTLI, xlogrecovery.c). Fills
-/// ranges, last, end, missing; after_gap where later WAL on the path is there; partial where there
-/// is none, and the rest of what is missing is.
+/// Segments of one timeline, from number `first` to before number `end`.
+struct SegmentRange {
+  Timeline timeline = 0;
+  std::uint64_t first = 0;
+  std::uint64_t end = 0;
+  Lsn over;  // where the path leaves the timeline; 0: it ends there
+  bool operator==(const SegmentRange&) const = default;
+};
+inline constexpr std::uint64_t kNoEnd = UINT64_MAX;
+
+/// Which segments recovery may ask for on `path` from number `first` on: what restores read, and so
+/// what expire keeps, is decided here and nowhere else. In the order of the path; of each number
+/// the last range that has it is asked first, then older ones: the newest timeline that has begun
+/// by the segment's end, before those that are not over at its start (XLogFileReadAnyTLI,
+/// xlogrecovery.c).
+std::vector<SegmentRange> asked_for(const std::vector<TimelineSpan>& path, std::uint64_t first,
+                                    std::uint64_t segment_bytes);
+
+/// How far segments go along `path` from number `first` on, by what is asked_for(). Fills ranges,
+/// last, end, missing; after_gap where later WAL on the path is there; partial where there is none,
+/// and the rest of what is missing is.
 WalReach trace_wal(const ArchivedNames& names, const std::vector<TimelineSpan>& path,
                    std::uint64_t first, std::uint64_t segment_bytes);
 
@@ -56,13 +74,6 @@ class WalPieces {
   std::uint64_t segment_bytes_;
   std::vector<Piece> pieces_;
 };
-
-/// Whether the archive was ever to have what is missing before reach.after_gap. Not so where one
-/// backup's own WAL, or a timeline, ends and another backup's begins: there was no archive between
-/// (backup --wal=copy), or expire took it away. `backups` are all that are known; with `some`,
-/// there may be others.
-bool is_gap_of_archive(const WalReach& reach, std::span<const repo::BackupInfo> backups,
-                       bool some = false);
 
 /// The names of all segments of `reach`, in order.
 std::vector<std::string> segments_of(const WalReach& reach, std::uint64_t segment_bytes);

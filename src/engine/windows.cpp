@@ -1,6 +1,6 @@
 #include "windows.hpp"
 
-#include "wal_trace.hpp"
+#include "wal_gap.hpp"
 
 #include <algorithm>
 #include <set>
@@ -26,16 +26,23 @@ Segments::const_iterator find(const Segments& segments, const std::string& name)
 struct GapBefore {
   std::string missing;
   std::string after_gap;
+  Gap gap = Gap::none;
 };
 
 /// The windows of one timeline, of the backups from which it can be reached.
 std::vector<RestorableWindow> windows_of(Timeline timeline,
                                          std::span<const repo::BackupInfo* const> backups,
+                                         std::span<const repo::BackupInfo> all,
                                          const ArchivedWal& wal, std::vector<GapBefore>& gaps) {
   const std::uint64_t segment_bytes = backups.front()->wal_segment_bytes;
   const std::vector<TimelineSpan> path = wal.timelines.whole_path(timeline);
   const Lsn begin = path.back().begin;
-  const WalPieces pieces(names_of(wal), path, segment_bytes);
+  const ArchivedNames names = names_of(wal);
+  const WalPieces pieces(names, path, segment_bytes);
+  const KnownBackups known(all, backups.front()->cluster, segment_bytes);
+  const auto gap_of = [&](const WalReach& reach) {
+    return judge_gap(names, wal.timelines, path, reach, known);
+  };
   std::vector<RestorableWindow> windows;
   for (const repo::BackupInfo* const backup : backups) {
     const auto first = parse_wal_segment_name(backup->wal_start, segment_bytes);
@@ -43,7 +50,8 @@ std::vector<RestorableWindow> windows_of(Timeline timeline,
     // It must become consistent, and get as far as the timeline.
     if (reach == nullptr || reach->end < backup->stop_lsn) continue;
     if (reach->end <= begin) {
-      if (!reach->after_gap.empty()) gaps.push_back({reach->missing, reach->after_gap});
+      if (!reach->after_gap.empty())
+        gaps.push_back({reach->missing, reach->after_gap, gap_of(*reach)});
       continue;
     }
     auto window = std::find_if(windows.begin(), windows.end(),
@@ -62,6 +70,7 @@ std::vector<RestorableWindow> windows_of(Timeline timeline,
       window->to_time = find(wal.segments, reach->last)->second;
       window->missing = reach->missing;
       window->after_gap = reach->after_gap;
+      window->gap = gap_of(*reach);
       window->partial = reach->partial;
     }
     window->backups.push_back(backup->label);
@@ -77,6 +86,7 @@ void name_gaps_before(std::vector<RestorableWindow>& windows, const std::vector<
       if (gap.missing.substr(8) != window.missing.substr(8)) continue;
       window.missing = gap.missing;
       window.after_gap = gap.after_gap;
+      window.gap = gap.gap;
     }
   }
 }
@@ -95,7 +105,8 @@ ArchivedNames names_of(const ArchivedWal& wal) {
           },
           [&wal](const std::string& partial) {
             return std::binary_search(wal.partials.begin(), wal.partials.end(), partial);
-          }};
+          },
+          [&wal](const std::string& segment) { return wal.backup_files.contains(segment); }};
 }
 
 std::vector<RestorableWindow> find_windows(std::span<const repo::BackupInfo> backups,
@@ -110,7 +121,7 @@ std::vector<RestorableWindow> find_windows(std::span<const repo::BackupInfo> bac
   for (auto& [timeline, from] : reachable) {
     std::sort(from.begin(), from.end(),
               [](const auto* a, const auto* b) { return a->stop_lsn < b->stop_lsn; });
-    for (RestorableWindow& window : windows_of(timeline, from, wal, gaps))
+    for (RestorableWindow& window : windows_of(timeline, from, backups, wal, gaps))
       windows.push_back(std::move(window));
   }
   name_gaps_before(windows, gaps);

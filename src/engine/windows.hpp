@@ -8,6 +8,7 @@
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace pgcairn::engine {
 struct ArchivedWal {
   std::vector<std::pair<std::string, Timestamp>> segments;  // sorted by name
   std::vector<std::string> partials;                        // "....partial", sorted
+  std::set<std::string> backup_files;  // segments of which there is a "....backup"
   std::map<Timeline, Timestamp> histories;
   Timelines timelines;
 };

@@ -41,7 +41,7 @@ REPOSITORY = {
     "backups": [BACKUP | LISTED], "unreadable-backups": [], "newest-backup-age-seconds": "integer",
     "windows": [{"cluster": "string", "timeline": "integer", "from-lsn": "string", "from-time": "string",
                  "from-clock": "string", "to-lsn": "string", "to-time": "string", "last": "string", "missing": "string",
-                 "after-gap": "null", "partial": "null", "backups": ["string"]}],
+                 "after-gap": "null", "gap": "string", "partial": "null", "backups": ["string"]}],
     "branches": [{"cluster": "string", "timeline": "integer", "newest": "boolean", "history-known": "boolean",
                   "left-timeline": "null", "left-lsn": "null", "last": "string", "last-time": "null", "reachable": "boolean"}],
     "wal": {"segments": "integer", "first": "string", "last": "string", "stored-bytes": "integer",

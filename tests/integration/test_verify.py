@@ -178,10 +178,18 @@ def test_damage_is_remembered(two_backups):
 
     pack.unlink()
     system.write(pack, whole)
-    assert verify(two_backups)[1] == 0  # quick does not take back what full has found
+    quick, code = verify(two_backups)  # which does not take back what full has found, and says so
+    recorded, = quick["recorded"]
+    assert code == 4 and not quick["damages"] and recorded["backups"] == [second] and recorded["level"] == "full", quick
+    assert str(pack.relative_to(two_backups.repo)) in recorded["damages"][0]
+    text = two_backups.cairn.run("verify", "--no-record").out
+    assert "DAMAGED as recorded" in text and "pgcairn verify --level=full" in text, text
+    assert verify(two_backups, f"--set={first}")[1] == 0
+    assert verify(two_backups, "--level=full", "--no-record")[1] == 4
     assert two_backups.backup(type="incr")["prior"] == third["label"]
     assert refused(two_backups, two_backups.home / "new", f"--set={second}", codes=(4,))
     assert verify(two_backups, "--level=full", f"--set={second}")[1] == 0
+    assert verify(two_backups)[1] == 0
     assert two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}", f"--set={second}")
 
 

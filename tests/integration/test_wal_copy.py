@@ -71,6 +71,51 @@ def test_no_wal_was_promised_between_two_backups(make_stanza):
     assert stanza.cairn.run("verify").code == 4
 
 
+def archives(stanza, command):
+    stanza.cluster.rows(f"ALTER SYSTEM SET archive_command = '{command}'")
+    stanza.cluster.rows("SELECT pg_reload_conf()")
+    system.wait_until(lambda: stanza.cluster.sql("SHOW archive_command") == command, what="the setting to be read")
+
+
+@pytest.mark.parametrize("case", ["off", "off and on", "lost"])
+def test_what_is_missing_before_a_backup_that_brought_its_own_wal(stanza15, case):
+    """An archive that was switched off owes nothing; a loss is damage; where nobody can tell, all verbs warn."""
+    cluster = stanza15.cluster
+    command = cluster.sql("SHOW archive_command")
+    first = stanza15.backup()
+    cluster.rows("CREATE TABLE a AS SELECT 1")
+    cluster.wait_for_archived()
+    if case != "lost":
+        archives(stanza15, "/bin/true")
+    cluster.rows("CREATE TABLE b AS SELECT 1")
+    between = cluster.switch_wal() if case != "lost" else cluster.wait_for_archived()
+    second = stanza15.backup("--wal=copy")
+    if case == "off and on":
+        archives(stanza15, command)
+    if case != "off":
+        cluster.rows("CREATE TABLE c AS SELECT 1")
+        cluster.wait_for_archived()
+    if case == "lost":
+        for segment in stanza15.wal_objects():
+            if between <= segment.name < second["wal-start"]:
+                segment.unlink()
+    verified = stanza15.cairn.run("verify")
+    one = stanza15.cairn.run("verify", f"--set={first['label']}")
+    info = stanza15.cairn.run("info").out
+    health = stanza15.cairn.run("health").out
+    planned = stanza15.cairn.run("restore", "--dry-run", f"--set={first['label']}", f"--pg-path={stanza15.home / 'new'}")
+    gap = stanza15.info()["repositories"][0]["windows"][0]
+    assert gap["after-gap"] == second["wal-start"], gap
+    says = {"off": (0, "unpromised", "note: no WAL is kept from "), "off and on": (3, "doubtful", "nobody can tell which"),
+            "lost": (4, "lost", "no recovery gets past it")}[case]
+    assert (verified.code, gap["gap"]) == says[:2] and says[2] in verified.out, (verified, gap)
+    assert one.code == says[0] and says[2] in one.out, one
+    warns = "before backup " + second["label"] in info
+    assert warns == (case != "off") and warns == ("wal-holes" in health or "whose moments cannot be restored" in health), info + health
+    assert (planned.code == 0) == (case == "off"), planned
+    assert case == "off" or "--accept-gap" in planned.err, planned
+
+
 def test_where_nothing_is_nothing_is_good(make_stanza):
     stanza = make_stanza(15, archiving=False).create()
     empty = stanza.cairn.run("verify")

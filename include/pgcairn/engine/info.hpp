@@ -32,6 +32,7 @@ struct RestorableWindow {
   std::string last;       // the last segment
   std::string missing;    // the segment that is not there and ends it
   std::string after_gap;  // a later one that is there, if any: then `missing` is a gap
+  Gap gap = Gap::none;    // what that means
   std::string partial;    // "....partial" that holds what is left of `missing`
   std::vector<std::string> backups;  // labels, oldest first, that a restore can begin with
   bool operator==(const RestorableWindow&) const = default;

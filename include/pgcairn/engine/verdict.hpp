@@ -30,6 +30,15 @@ struct HealthFinding {
 };
 HealthLevel worst_of(std::span<const HealthFinding> findings);
 
+/// What it means that WAL is missing while later WAL is there.
+enum class Gap {
+  none,        // nothing is missing, or nothing is there after it
+  unpromised,  // the archive was not to have it
+  doubtful,    // it was not to have it, or has lost it
+  lost,        // it was to have it
+};
+std::string_view name_of(Gap gap);
+
 /// How a restore would fare that has no target: by the choice and the trace that it follows itself.
 struct Outlook {
   std::string backup;   // label that it begins with; empty: it cannot be done
@@ -45,6 +54,7 @@ struct Outlook {
   struct Hole {
     std::string missing;
     std::string after_gap;
+    Gap gap = Gap::lost;
   };
   std::optional<Hole> ends_at{};    // recovery ends there, before the newest WAL
   std::optional<Lsn> minimal_at{};  // no recovery goes past it: wal_level was minimal from there on

@@ -46,6 +46,15 @@ struct Damage {
 };
 inline constexpr std::size_t kMostFilesNamed = 20;
 
+/// Damage that an earlier run recorded, and that no later one has read well.
+struct RecordedFinding {
+  Timestamp time{};                  // of the run
+  std::string level;                 // "quick" or "full": what finds out whether it is still so
+  std::uint64_t count = 0;           // of what it found
+  std::vector<std::string> damages;  // "KEY at OFFSET: CAUSE", the first of them
+  std::vector<std::string> backups;  // labels that count as damaged by it; none: WAL alone is
+};
+
 struct VerifiedRepository {
   std::string name;
   std::string error;  // why it could not be looked at; then nothing is known of it
@@ -57,16 +66,19 @@ struct VerifiedRepository {
   std::uint64_t bytes_read = 0;
   std::uint64_t known_bad_pages = 0;  // that were bad in the cluster, which their backups say
   std::vector<Damage> damages;
+  std::vector<RecordedFinding> recorded;
   std::vector<std::string> labels;  // of the backups that were looked at
   std::string next;                 // time was up: the first object that was not opened
   double seconds = 0;
+  std::vector<std::string> warnings;  // what may be a loss, and nobody can tell
   /// What is not damage, and worth knowing.
   std::vector<std::string> notes;
 };
 
 struct VerifyResult {
   std::vector<VerifiedRepository> repositories;
-  bool damaged() const;
+  bool damaged() const;  // now, or by what is recorded
+  bool doubtful() const;
   bool unread() const;
 };
 
@@ -79,6 +91,12 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
 /// The object at which a run of level full begins that is limited in time, as the records of
 /// earlier runs over all backups tell; empty: at the first one. Pure.
 std::string first_object(std::span<const repo::Record> records, std::size_t backups);
+
+/// Of these backups, and when they are all there are, of the archive: what the records say that is
+/// not in `found_now`, the record of this run. Pure.
+std::vector<RecordedFinding> recorded_findings(const repo::Standing& standing,
+                                               std::span<const std::string> labels, bool all,
+                                               const std::string& found_now);
 
 /// What is to be remembered of a run over one repository.
 repo::VerifyRecord record_of(const VerifiedRepository& result, const VerifyOptions& options);

@@ -185,7 +185,7 @@ TEST_CASE("info as JSON") {
           R"("from-time":"2026-11-21T01:05:08.500000Z","from-clock":"server",)"
           R"("to-lsn":"0/A4000000","to-time":"2026-11-21T03:00:00Z",)"
           R"("last":"0000000100000000000000A3","missing":"0000000100000000000000A4",)"
-          R"("after-gap":null,"partial":null,"backups":["20261121-010203F"]}],)"
+          R"("after-gap":null,"gap":"none","partial":null,"backups":["20261121-010203F"]}],)"
           R"("branches":[],"wal":{"segments":163,"first":"000000010000000000000001",)"
           R"("last":"0000000100000000000000A3","stored-bytes":1000000000,)"
           R"("newest-time":"2026-11-21T03:00:00Z","newest-age-seconds":600},"growth":null,)"

@@ -1,5 +1,6 @@
 #include "engine/wal_trace.hpp"
 
+#include "engine/expire_wal.hpp"
 #include "support/random.hpp"
 
 #include <pgcairn/common/text.hpp>
@@ -57,7 +58,8 @@ ArchivedNames names_of(const std::map<std::string, Files>& repositories) {
             }
             return first;
           },
-          [holders](const std::string& file) { return !holders(file).empty(); }};
+          [holders](const std::string& file) { return !holders(file).empty(); },
+          [](const std::string&) { return false; }};
 }
 
 /// "2:7" for a segment's name, "" for none.
@@ -80,6 +82,30 @@ std::string brief(const WalReach& reach) {
   return text;
 }
 
+/// What the histories of a path's timelines tell of it.
+Timelines timelines_of(const std::vector<TimelineSpan>& path) {
+  Timelines timelines;
+  std::string history;
+  for (const TimelineSpan& span : path) {
+    if (!history.empty()) timelines.add(span.timeline, as_bytes(history), "history");
+    history += format("{}\t{}\tno recovery target specified\n", span.timeline, to_string(span.end));
+  }
+  return timelines;
+}
+
+/// A backup whose own WAL is one segment.
+WalClaim backup_at(Timeline timeline, std::uint64_t number) {
+  return {"B", timeline, number, number, Lsn{number * kBytes + 100}, true, {}};
+}
+
+/// The segments of these that nothing needs: "1:2 1:7".
+std::string unneeded(WalNeeds& needs, const Files& there) {
+  std::string text;
+  for (const std::string& file : there)
+    if (needs.why_kept(file).empty()) text += (text.empty() ? "" : " ") + brief(file);
+  return text;
+}
+
 // The timeline switches in the middle of a segment, at the end of one, and never.
 const std::vector<TimelineSpan> kOne = {{1, {}, {}}};
 const std::vector<TimelineSpan> kWithin6 = {{1, {}, Lsn{0x6800000}}, {2, Lsn{0x6800000}, {}}};
@@ -96,11 +122,13 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
     const char* local;
     const char* offsite;
     const char* reach;  // from segment 3 on
+    const char* goes =
+        "";  // of these files, when a backup of segment 3 is the way to the path's end
   };
   const Row rows[] = {
       {"nothing is there", kOne, "", "", "to 0/0 lacks 1:3"},
       {"later WAL is there", kOne, "1:5", "", "to 0/0 lacks 1:3 before 1:5"},
-      {"all of it", kOne, "1:2-5", "", "1:3-1:5,local to 0/6000000 lacks 1:6"},
+      {"all of it", kOne, "1:2-5", "", "1:3-1:5,local to 0/6000000 lacks 1:6", "1:2"},
       {"a gap", kOne, "1:3-4 1:6-7", "", "1:3-1:4,local to 0/5000000 lacks 1:5 before 1:6"},
       {"in two repositories", kOne, "1:3-4", "1:4-5",
        "1:3-1:3,local 1:4-1:4,local,offsite 1:5-1:5,offsite to 0/6000000 lacks 1:6"},
@@ -117,9 +145,9 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
       {"only the newer timeline has it", kWithin6, "1:3-5 2:6-7", "",
        "1:3-1:5,local 2:6-2:7,local to 0/8000000 lacks 2:8"},
       {"only the older timeline has it", kWithin6, "1:3-7", "",
-       "1:3-1:6,local to 0/6800000 lacks 2:6"},
+       "1:3-1:6,local to 0/6800000 lacks 2:6", "1:7"},
       {"only the older timeline has it, and the newer goes on", kWithin6, "1:3-7 2:7-8", "",
-       "1:3-1:6,local to 0/6800000 lacks 2:6 before 2:7"},
+       "1:3-1:6,local to 0/6800000 lacks 2:6 before 2:7", "1:7"},
       {"only the older timeline has it, and the newer's partial is there", kWithin6,
        "1:3-6 2:6.partial", "", "1:3-1:6,local to 0/6800000 lacks 2:6 partial"},
       {"a gap across the switch", kWithin6, "1:3-4", "2:7",
@@ -127,11 +155,11 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
       {"a gap that ends at the switch", kWithin6, "1:3-4 2:6-7", "",
        "1:3-1:4,local to 0/5000000 lacks 1:5 before 2:6"},
       {"what the older timeline wrote after the switch is elsewhere", kWithin6, "1:3-4 1:7-9", "",
-       "1:3-1:4,local to 0/5000000 lacks 1:5"},
+       "1:3-1:4,local to 0/5000000 lacks 1:5", "1:7 1:8 1:9"},
       {"the switch at a segment's end", kBefore6, "1:3-5 2:6-7", "",
        "1:3-1:5,local 2:6-2:7,local to 0/8000000 lacks 2:8"},
       {"after it the older timeline is over", kBefore6, "1:3-7", "",
-       "1:3-1:5,local to 0/6000000 lacks 2:6"},
+       "1:3-1:5,local to 0/6000000 lacks 2:6", "1:6 1:7"},
       {"two switches within a segment", kThree, "1:3-6 3:6-7", "",
        "1:3-1:5,local 3:6-3:7,local to 0/8000000 lacks 3:8"},
       {"of two switches the second's part is not there", kThree, "1:3-6 2:6 3:7", "",
@@ -140,7 +168,8 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
        {{2, {}, {}}},
        "1:3-6 2:6-7",
        "",
-       "to 0/0 lacks 2:3 before 2:6"},
+       "to 0/0 lacks 2:3 before 2:6",
+       "1:3 1:4 1:5 1:6"},
       {"of a timeline only some segments are there",
        {{2, {}, {}}},
        "2:3-4 2:9-10",
@@ -151,8 +180,142 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
     INFO(row.what);
     const std::map<std::string, Files> repositories = {{"local", files(row.local)},
                                                        {"offsite", files(row.offsite)}};
-    CHECK(brief(trace_wal(names_of(repositories), row.path, 3, kBytes)) == row.reach);
+    const WalReach reach = trace_wal(names_of(repositories), row.path, 3, kBytes);
+    CHECK(brief(reach) == row.reach);
+    // What a restore reads on the path is what expire keeps for it, and no more.
+    const Timelines timelines = timelines_of(row.path);
+    const Timeline from = row.path.front().timeline;
+    const Timeline to = row.path.back().timeline;
+    REQUIRE(asked_for(timelines.path(from, to), 0, kBytes) == asked_for(row.path, 0, kBytes));
+    WalClaim claim = backup_at(from, 3);
+    claim.continuous = false;
+    claim.way_to = {to};
+    WalNeeds needs({claim}, timelines, kBytes);
+    Files all = repositories.at("local");
+    all.insert(repositories.at("offsite").begin(), repositories.at("offsite").end());
+    CHECK(unneeded(needs, all) == row.goes);
+    // One that recovery may go on from keeps all of the timeline that it was begun on.
+    WalNeeds all_ways({backup_at(from, 3)}, timelines, kBytes);
+    for (const std::string& segment : segments_of(reach, kBytes)) {
+      CHECK_FALSE(needs.why_kept(segment).empty());
+      CHECK_FALSE(all_ways.why_kept(segment).empty());
+    }
   }
+}
+
+TEST_CASE("which segments recovery may ask for") {
+  struct Row {
+    const char* what;
+    std::vector<TimelineSpan> path;
+    const char* asked;  // from segment 3 on
+  };
+  const std::uint64_t half = kBytes / 2;
+  const Row rows[] = {
+      {"one timeline", kOne, "1:3-"},
+      {"the switch within a segment: both", kWithin6, "1:3-6 2:6-"},
+      {"at a segment's end: the newer one", kBefore6, "1:3-5 2:6-"},
+      {"two switches within a segment: all three", kThree, "1:3-6 2:6-6 3:6-"},
+      {"the path was left before it", {{1, {}, Lsn{half}}, {2, Lsn{half}, {}}}, "2:3-"},
+      {"in the segment itself",
+       {{1, {}, Lsn{3 * kBytes + half}}, {2, Lsn{3 * kBytes + half}, {}}},
+       "1:3-3 2:3-"},
+      {"the only timeline begins later", {{2, Lsn{0x6800000}, {}}}, "2:6-"},
+      {"a timeline that nothing was written on",
+       {{1, {}, Lsn{0x6000000}}, {2, Lsn{0x6000000}, Lsn{0x6000000}}, {3, Lsn{0x6000000}, {}}},
+       "1:3-5 3:6-"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    std::string text;
+    for (const SegmentRange& range : asked_for(row.path, 3, kBytes)) {
+      text += format("{}{}:{}-{}", text.empty() ? "" : " ", range.timeline, range.first,
+                     range.end == kNoEnd ? "" : std::to_string(range.end - 1));
+    }
+    CHECK(text == row.asked);
+  }
+  // A history that lets a backup's timeline begin after the backup: its WAL cannot be found.
+  const std::map<std::string, Files> there = {{"local", files("2:3-7")}};
+  CHECK(brief(trace_wal(names_of(there), {{2, Lsn{0x6800000}, {}}}, 3, kBytes)) ==
+        "to 0/0 lacks 2:3 before 2:6");
+}
+
+namespace {
+
+/// A cluster's timelines at random, each of which left an older one. Some histories cannot be read.
+struct RandomLives {
+  explicit RandomLives(test::Random& random) {
+    const auto newest = static_cast<Timeline>(2 + test::below(random, 6));
+    ways[1] = {{1, {}, {}}};
+    for (Timeline timeline = 2; timeline <= newest; ++timeline) {
+      std::vector<TimelineSpan> way =
+          ways[static_cast<Timeline>(1 + test::below(random, timeline - 1))];
+      const std::uint64_t begin = way.back().begin.value;
+      const bool at_end = random() % 3 == 0;
+      std::uint64_t end = begin + test::below(random, 4 * kBytes);
+      if (at_end) end = (end / kBytes + 1) * kBytes;
+      end = std::max<std::uint64_t>(end, 1);
+      way.back().end = Lsn{end};
+      way.push_back({timeline, Lsn{end}, {}});
+      ways[timeline] = way;
+      if (random() % 8 == 0) continue;
+      std::string history;
+      for (const TimelineSpan& span : way)
+        if (span.timeline != timeline)
+          history += format("{}\t{}\treason\n", span.timeline, to_string(span.end));
+      timelines.add(timeline, as_bytes(history), "history");
+    }
+  }
+  std::map<Timeline, std::vector<TimelineSpan>> ways;
+  Timelines timelines;
+};
+
+}  // namespace
+
+TEST_CASE("what any restore from a kept backup reads, expire keeps", "[property]") {
+  test::Random random(test::seed());
+  std::size_t read = 0;
+  std::size_t gone = 0;
+  for (int run = 0; run < 500; ++run) {
+    const RandomLives lives(random);
+    std::map<std::string, Files> repositories;
+    std::vector<WalClaim> claims;
+    for (const auto& [timeline, way] : lives.ways) {
+      for (std::uint64_t number = 0; number < 24; ++number) {
+        for (const char* const name : {"local", "offsite"})
+          if (random() % 8 != 0)
+            repositories[name].insert(wal_segment_name({timeline, number}, kBytes));
+      }
+      if (random() % 2 == 0) continue;
+      const std::uint64_t first = way.back().begin.value / kBytes + test::below(random, 6);
+      WalClaim claim = backup_at(timeline, first);
+      claim.last += test::below(random, 2);
+      claim.stop = Lsn{claim.last * kBytes + 1 + test::below(random, kBytes)};
+      claim.continuous = random() % 2 == 0;
+      for (const Timeline to : lives.timelines.descendants(timeline, claim.stop))
+        if (random() % 3 == 0) claim.way_to.push_back(to);
+      claims.push_back(claim);
+    }
+    const ArchivedNames names = names_of(repositories);
+    WalNeeds needs(claims, lives.timelines, kBytes);
+    for (const std::string& segment : repositories["local"])
+      gone += needs.why_kept(segment).empty();
+    for (const WalClaim& claim : claims) {
+      std::vector<Timeline> ends = claim.way_to;
+      if (claim.continuous) ends = lives.timelines.descendants(claim.timeline, claim.stop);
+      for (const Timeline end : ends) {
+        const auto path = lives.timelines.path(claim.timeline, end);
+        const WalReach reach = trace_wal(names, path, claim.first, kBytes);
+        for (const std::string& segment : segments_of(reach, kBytes)) {
+          INFO(format("backup at {}:{} to {}: {}", claim.timeline, claim.first, end,
+                      brief(segment)));
+          CHECK_FALSE(needs.why_kept(segment).empty());
+          ++read;
+        }
+      }
+    }
+  }
+  CHECK(read > 1000);
+  CHECK(gone > 1000);
 }
 
 TEST_CASE("all WAL of a path comes in pieces without a gap") {
@@ -221,20 +384,4 @@ TEST_CASE("what is no segment of that size is passed over") {
   const WalReach reach = trace_wal(names_of({{"a", there}}), path, 3, kBytes);
   CHECK(reach.last == wal_segment_name({1, 4}, kBytes));
   CHECK(reach.after_gap == later);
-}
-
-// After a recovery to an earlier point, expire keeps of the new timeline what its oldest backup
-// needs and later WAL: between the switch and that backup nothing is owed.
-TEST_CASE("a gap at a switch of timelines is none where a backup's WAL begins after it") {
-  const Files there = files("1:3-5 2:8-9");
-  const Lsn left{5 * kBytes + 100};
-  const std::vector<TimelineSpan> path = {{1, {}, left}, {2, left, {}}};
-  const WalReach reach = trace_wal(names_of({{"a", there}}), path, 3, kBytes);
-  REQUIRE(reach.missing == wal_segment_name({2, 5}, kBytes));
-  REQUIRE(reach.after_gap == wal_segment_name({2, 8}, kBytes));
-  repo::BackupInfo backup;
-  backup.wal_start = backup.wal_stop = reach.after_gap;
-  CHECK_FALSE(is_gap_of_archive(reach, std::span(&backup, 1)));
-  backup.wal_start = backup.wal_stop = wal_segment_name({2, 9}, kBytes);
-  CHECK(is_gap_of_archive(reach, std::span(&backup, 1)));
 }
