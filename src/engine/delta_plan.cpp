@@ -36,6 +36,15 @@ std::vector<std::string> names_in(const fs::path& directory) {
   return is_real_directory(directory) ? list_directory(directory) : std::vector<std::string>{};
 }
 
+/// Where the links in a directory lead.
+std::vector<fs::path> targets_in(const fs::path& directory) {
+  std::vector<fs::path> targets;
+  for (const std::string& name : names_in(directory)) {
+    if (auto target = target_of(directory / name)) targets.push_back(std::move(*target));
+  }
+  return targets;
+}
+
 bool is_in(const std::vector<fs::path>& paths, const fs::path& path) {
   return std::find(paths.begin(), paths.end(), path) != paths.end();
 }
@@ -80,9 +89,13 @@ Ownership ownership(const fs::path& data_directory, const repo::BackupInfo& back
 std::vector<fs::path> own_places(const RestorePlan& plan) {
   std::vector<fs::path> places;
   const bool copy = plan.options.copy;
+  const fs::path& own_folder = plan.options.own_folder;
+  // By whatever OID: a tablespace that was dropped and made again in its directory has another one.
+  const std::vector<fs::path> targets = targets_in(plan.data_directory / "pg_tblspc");
   for (const TablespacePlan& space : plan.tablespaces) {
     if (copy && space.location == original_location(plan.backup, space.oid)) continue;
-    if (leads_to(plan.data_directory / "pg_tblspc" / std::to_string(space.oid), space.location))
+    const bool own = !own_folder.empty() && is_within(space.location, own_folder);
+    if (own || is_in(targets, real_path(space.location)))
       places.push_back(space.location / tablespace_directory(plan.backup));
   }
   for (const LinkPlan& link : plan.links) {

@@ -18,8 +18,10 @@ struct Ownership {
 Ownership ownership(const std::filesystem::path& data_directory, const repo::BackupInfo& backup);
 
 /// Of the plan's places outside of the data directory those that --delta may change: the
-/// directory's own links lead there. Of a copy these are none but those that a map names, since
-/// what a copied link leads to belongs to the original.
+/// directory's own links lead there, or they are in the folder that is a drill's own. (The server
+/// of a drill that was killed may have set its links to where the original's tablespaces are.) Of a
+/// copy these are none but those that a map names, since what a copied link leads to belongs to the
+/// original.
 std::vector<std::filesystem::path> own_places(const RestorePlan& plan);
 
 /// Finds what the cluster has outside of the data directory and the restored one will not use:

@@ -160,6 +160,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
   options.sandboxed = true;
   options.copy = true;
   options.target_action = has_target(options.type) ? "promote" : "";
+  options.own_folder = directory / "tablespaces";
   options.tablespace_map_all = (directory / "tablespaces").native();
   options.config_to = directory / "config";
   const auto found = [&](const Error& error) {

@@ -74,10 +74,11 @@ struct RestoreOptions {
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
   std::map<std::string, std::string> broken;  // labels that cannot be restored, and why
   bool copy = false;                          // the data directory is not the stanza's own
-  bool replaces = false;           // a copy that takes the original's place, and its places
-  bool isolated = false;           // it is a copy that must not reach out, or to the original
-  bool sandboxed = false;          // something else keeps replay off other places: do not look
-  std::filesystem::path original;  // the stanza's own data directory on this host; empty: unknown
+  bool replaces = false;             // a copy that takes the original's place, and its places
+  bool isolated = false;             // it is a copy that must not reach out, or to the original
+  bool sandboxed = false;            // something else keeps replay off other places: do not look
+  std::filesystem::path own_folder;  // whatever is in it is a drill's, by no link; empty: none
+  std::filesystem::path original;    // the stanza's own data directory on this host; empty: unknown
   std::vector<std::string> remove_tablespaces;  // not in the backup, and may be emptied
   std::vector<std::string> allow_tablespaces;   // locations that replay may create one in
   std::string restore_command;                  // for the restored server; %f and %p in it
