@@ -266,17 +266,6 @@ std::string words_of(const Verdict& verdict) {
   return verdict.message.empty() ? std::string(word) : format("{}: {}", word, verdict.message);
 }
 
-std::optional<Timestamp> oldest_backup(std::span<const std::string> labels) {
-  const auto first = std::min_element(labels.begin(), labels.end(),
-                                      [](const std::string& a, const std::string& b) {
-                                        return repo::label_time(a) < repo::label_time(b);
-                                      });
-  if (first == labels.end()) return std::nullopt;
-  const std::string_view t = repo::label_time(*first);
-  return parse_utc(format("{}-{}-{}T{}:{}:{}Z", t.substr(0, 4), t.substr(4, 2), t.substr(6, 2),
-                          t.substr(9, 2), t.substr(11, 2), t.substr(13, 2)));
-}
-
 std::optional<Timestamp> last_verify_time(const repo::Standing& standing) {
   return last_time<repo::VerifyRecord>(standing);
 }

@@ -85,8 +85,6 @@ Verdict verdict_of(std::span<const HealthFinding> findings);
 /// "ok: ...", "WARNING: ...".
 std::string words_of(const Verdict& verdict);
 
-/// When the oldest of these backups began, by its label, which is in UTC.
-std::optional<Timestamp> oldest_backup(std::span<const std::string> labels);
 /// When a backup of the stanza was last verified, or drilled; none: never.
 std::optional<Timestamp> last_verify_time(const repo::Standing& standing);
 std::optional<Timestamp> last_drill_time(const repo::Standing& standing);
