@@ -59,10 +59,6 @@ std::string info_json(std::span<const engine::StanzaInfo> stanzas);
 /// A line of a result for people.
 std::string row(std::string_view name, std::string_view value);
 
-/// The word of --type.
-std::string_view name_of(engine::RestoreType type);
-std::span<const engine::RestoreType> all_restore_types();
-
 std::string restore_plan_text(const engine::RestorePlan& plan,
                               const std::optional<TargetTime>& target);
 /// What was done, and what to do next; without a result it was a dry run.

@@ -1,5 +1,6 @@
 #include "console.hpp"
 #include "render.hpp"
+#include "restore_types.hpp"
 
 #include <pgcairn/common/text.hpp>
 
@@ -10,20 +11,6 @@ namespace pgcairn::command {
 namespace {
 
 using engine::RestoreType;
-
-struct TypeName {
-  RestoreType type;
-  std::string_view name;
-};
-constexpr std::array<TypeName, 9> kTypes = {{{RestoreType::latest, "default"},
-                                             {RestoreType::immediate, "immediate"},
-                                             {RestoreType::time, "time"},
-                                             {RestoreType::xid, "xid"},
-                                             {RestoreType::lsn, "lsn"},
-                                             {RestoreType::name, "name"},
-                                             {RestoreType::standby, "standby"},
-                                             {RestoreType::preserve, "preserve"},
-                                             {RestoreType::none, "none"}}};
 
 std::string time_text(const engine::RestorePlan& plan, const std::optional<TargetTime>& target) {
   const Timestamp when = plan.options.target_time.value_or(Timestamp{});
@@ -199,22 +186,6 @@ std::string start_command(const engine::RestorePlan& plan, const std::string& pg
 }
 
 }  // namespace
-
-std::string_view name_of(RestoreType type) {
-  for (const TypeName& one : kTypes) {
-    if (one.type == type) return one.name;
-  }
-  return {};
-}
-
-std::span<const RestoreType> all_restore_types() {
-  static constexpr auto types = [] {
-    std::array<RestoreType, kTypes.size()> all{};
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = kTypes[i].type;
-    return all;
-  }();
-  return types;
-}
 
 std::string restore_plan_text(const engine::RestorePlan& plan,
                               const std::optional<TargetTime>& target) {

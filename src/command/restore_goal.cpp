@@ -1,5 +1,6 @@
 #include "restore_goal.hpp"
 
+#include "restore_types.hpp"
 #include "values.hpp"
 
 #include <pgcairn/common/error.hpp>

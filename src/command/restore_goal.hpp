@@ -1,6 +1,5 @@
 #pragma once
 
-#include "render.hpp"
 #include "settings.hpp"
 #include "target_time.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "archived_wal.hpp"
 #include "branches.hpp"
-#include "windows.hpp"
 
 #include <pgcairn/common/bytes.hpp>
 

@@ -178,7 +178,7 @@ CopiedFile Copier::result_of(Job& job) {
                               part.errors.blocks.end());
     file.errors.count += part.errors.count;
   }
-  file.errors.blocks.resize(std::min(file.errors.blocks.size(), kMostBlocksNamed));
+  file.errors.blocks.resize(std::min(file.errors.blocks.size(), repo::kMostBlocksNamed));
   entry.bad_blocks = file.errors.blocks;
   return file;
 }

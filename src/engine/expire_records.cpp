@@ -2,7 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/verdict.hpp>
+#include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ bool is_about(const repo::Record& record, const std::set<std::string>& listed) {
     return listed.contains(note->backup);
   // WAL that was pushed before the oldest backup began is not replayed; clocks differ a little.
   if (std::holds_alternative<repo::LimitsRecord>(record.content)) {
-    const auto oldest = oldest_backup(std::vector<std::string>(listed.begin(), listed.end()));
+    const auto oldest = repo::oldest_backup(std::vector<std::string>(listed.begin(), listed.end()));
     return !oldest || record.time + std::chrono::hours(24) > *oldest;
   }
   return true;

@@ -100,7 +100,7 @@ class RepositoryReader {
     });
     facts_.labels = labels;
     if (labels.empty()) return;
-    facts_.oldest_backup = oldest_backup(labels);
+    facts_.oldest_backup = repo::oldest_backup(labels);
     if (labels.size() > kBackupsLookedAt)
       labels.erase(labels.begin(), labels.end() - kBackupsLookedAt);
     std::mutex mutex;

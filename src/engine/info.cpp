@@ -70,7 +70,7 @@ class InfoReader {
     state.repository = info_.name;
     state.when = when;
     state.labels = labels_;
-    state.oldest_backup = oldest_backup(labels_);
+    state.oldest_backup = repo::oldest_backup(labels_);
     if (!info_.backups.empty()) state.newest = &info_.backups.back();
     state.unreadable = unreadable_;
     if (info_.standing) state.standing = &*info_.standing;

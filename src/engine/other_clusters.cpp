@@ -1,6 +1,6 @@
 #include "other_clusters.hpp"
 
-#include "places_apart.hpp"
+#include "restore_apart.hpp"
 #include "restore_files.hpp"
 #include "restore_mark.hpp"
 

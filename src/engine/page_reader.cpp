@@ -62,7 +62,7 @@ void check_pages(PageRules& rules, const Fd& fd, const fs::path& path, std::uint
     if (rules.judge(page.data(), block) != PageVerdict::bad) continue;
     const bool patient = errors.count < kPatientErrors;
     if (!still_bad(rules, fd, path, offset_bytes + i * kPageBytes, block, page, patient)) continue;
-    if (errors.blocks.size() < kMostBlocksNamed) errors.blocks.push_back(block);
+    if (errors.blocks.size() < repo::kMostBlocksNamed) errors.blocks.push_back(block);
     ++errors.count;
   }
 }

@@ -37,8 +37,6 @@ class PageRules {
   std::atomic<std::uint64_t> wal_end_ = 0;  // the last answer of current_wal_
 };
 
-inline constexpr std::size_t kMostBlocksNamed = 1000;  // of one file, in manifest and marker
-
 /// "3, 7", and how many more when there are many: for a line of the log.
 std::string blocks_text(const repo::PageErrors& errors);
 

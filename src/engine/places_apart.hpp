@@ -1,7 +1,6 @@
 #pragma once
 
 #include <pgcairn/engine/named_place.hpp>
-#include <pgcairn/engine/restore.hpp>
 #include <pgcairn/engine/stanza.hpp>
 
 #include <filesystem>
@@ -23,18 +22,13 @@ std::filesystem::path real_path(const std::filesystem::path& path);
 void require_apart(const std::vector<NamedPlace>& places,
                    const std::vector<NamedPlace>& others = {});
 
+/// The same for each of `places` and each of `others`; `places` may lie in each other.
+void require_lists_apart(const std::vector<NamedPlace>& places,
+                         const std::vector<NamedPlace>& others);
+
 /// The cluster as it is on this host: its data directory, the whole locations of its tablespaces,
 /// and directories that links at the top of the data directory lead to.
 std::vector<NamedPlace> places_of_cluster(const std::filesystem::path& data_directory);
-
-/// Where a restore puts the cluster. Of a tablespace's location that is the directory of its
-/// version: what is beside it may be anything.
-std::vector<NamedPlace> places_of_restore(const RestorePlan& plan);
-
-/// A copy keeps away from all that its original has on this host: its data directory, what links in
-/// it lead to now, and the whole locations of its tablespaces, unless it takes the original's
-/// place.
-void require_apart_from_original(const RestorePlan& plan);
 
 /// All that the configuration names beside the cluster must be apart from each other and from what
 /// backups copy. How the cluster's own places lie to each other is PostgreSQL's affair.

@@ -135,12 +135,12 @@ std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
   return first;
 }
 
-std::vector<RecordedLimits> recorded_limits(const RestorePlan& plan,
-                                            std::span<repo::Repository> repositories) {
+std::vector<RecordedLimits> limits_on_way(std::span<const repo::LimitsRecord> limits,
+                                          const repo::BackupInfo& backup,
+                                          std::span<const TimelineSpan> path, Lsn end) {
   std::vector<RecordedLimits> found;
-  for (const repo::LimitsRecord& one : read_limits(plan.stanza, repositories)) {
-    if (is_on_way(one, plan.backup, plan.path, plan.wal.end))
-      found.push_back({one.lsn, one.limits});
+  for (const repo::LimitsRecord& one : limits) {
+    if (is_on_way(one, backup, path, end)) found.push_back({one.lsn, one.limits});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& one, const auto& other) { return one.at < other.at; });

@@ -1,7 +1,9 @@
 #pragma once
 
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
+#include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/records.hpp>
+#include <pgcairn/repo/repository.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -38,9 +40,10 @@ std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
                                   const repo::BackupInfo& backup,
                                   std::span<const TimelineSpan> path, Lsn end);
 
-/// Those on the plan's way through the timelines, after the backup's start and before the end of
-/// the archived WAL, from all repositories that can be read, by LSN.
-std::vector<RecordedLimits> recorded_limits(const RestorePlan& plan,
-                                            std::span<repo::Repository> repositories);
+/// Those of `limits` on the way from the backup's start through the timelines to `end`, by LSN.
+/// Pure.
+std::vector<RecordedLimits> limits_on_way(std::span<const repo::LimitsRecord> limits,
+                                          const repo::BackupInfo& backup,
+                                          std::span<const TimelineSpan> path, Lsn end);
 
 }  // namespace pgcairn::engine

@@ -41,8 +41,12 @@ std::size_t follow(RestorePlan& plan, WalArchive& archive, WalWay& way,
     while (done < names.size() && !way.is_over() && wanted()) {
       const auto from = names.begin() + static_cast<std::ptrdiff_t>(done);
       const std::size_t count = std::min(kMostFollowed, names.size() - done);
-      archive.follow(way, {from, from + static_cast<std::ptrdiff_t>(count)},
-                     plan.backup.wal_segment_bytes, plan.options.workers, progress);
+      archive.follow({from, from + static_cast<std::ptrdiff_t>(count)},
+                     plan.backup.wal_segment_bytes, plan.options.workers, progress,
+                     [&](Bytes segment, Lsn start) {
+                       way.read(segment, start);
+                       return !way.is_over();
+                     });
       done += count;
     }
   } catch (const Error& error) {
@@ -117,7 +121,8 @@ void follow_way(RestorePlan& plan, WalArchive& archive, std::span<repo::Reposito
                 Progress& progress) {
   const repo::BackupInfo& backup = plan.backup;
   const std::vector<std::string> names = segments_on_way(plan);
-  const std::vector<RecordedLimits> recorded = recorded_limits(plan, repositories);
+  const std::vector<RecordedLimits> recorded =
+      limits_on_way(read_limits(plan.stanza, repositories), backup, plan.path, plan.wal.end);
   const bool minimal = std::any_of(recorded.begin(), recorded.end(), [](const auto& one) {
     return one.limits.wal_level == kWalLevelMinimal;
   });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "branches.hpp"
+#include "wal_trace.hpp"
 
 #include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/backup_info.hpp>
@@ -17,9 +18,6 @@ struct Choice {
   std::string reason;
   std::vector<std::string> notes;
 };
-
-/// What a search found out about a target whose place no catalog knows (xid, name).
-enum class Found { yes, no, unknown };
 
 /// What choose_backup() asks of the world.
 struct ChoiceSources {

@@ -2,7 +2,7 @@
 
 #include "delta_plan.hpp"
 #include "owner_names.hpp"
-#include "places_apart.hpp"
+#include "restore_apart.hpp"
 #include "restore_files.hpp"
 #include "restore_mark.hpp"
 

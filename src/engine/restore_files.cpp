@@ -18,10 +18,6 @@ bool is_inside(const fs::path& path, const fs::path& directory) {
   return at == directory.end();
 }
 
-std::string tablespace_directory(const repo::BackupInfo& backup) {
-  return format("PG_{}_{}", backup.pg_version, backup.catalog_version);
-}
-
 std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid) {
   for (const repo::TablespaceInfo& space : backup.tablespaces) {
     if (space.oid == oid) return space.location;

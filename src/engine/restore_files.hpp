@@ -1,5 +1,6 @@
 #pragma once
 
+#include "manifest_paths.hpp"
 #include "restore_roots.hpp"
 
 #include <pgcairn/common/file.hpp>
@@ -17,9 +18,6 @@ inline constexpr std::string_view kLostAndFound = "lost+found";
 
 /// Is `path` the directory, or below it? Only their text is looked at.
 bool is_inside(const fs::path& path, const fs::path& directory);
-
-/// "PG_15_202209061": the directory inside a tablespace that belongs to one version of PostgreSQL.
-std::string tablespace_directory(const repo::BackupInfo& backup);
 
 /// Where a tablespace was when it was backed up; empty when the backup has none of that oid.
 std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid);

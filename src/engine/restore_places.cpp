@@ -1,6 +1,6 @@
 #include "restore_places.hpp"
 
-#include "places_apart.hpp"
+#include "restore_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>

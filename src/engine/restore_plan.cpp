@@ -2,7 +2,7 @@
 #include "isolation.hpp"
 #include "local_tree.hpp"
 #include "other_clusters.hpp"
-#include "places_apart.hpp"
+#include "restore_apart.hpp"
 #include "restore_config.hpp"
 #include "restore_databases.hpp"
 #include "restore_directories.hpp"

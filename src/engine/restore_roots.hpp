@@ -89,10 +89,4 @@ class Roots {
 /// UsageError when one is a link that leads nowhere.
 void resolve_roots(RestorePlan& plan);
 
-/// Throws DamagedError for an entry that no backup of a cluster has: a link that is not one of the
-/// marker's tablespaces, something else than a tablespace's content behind one, names that only a
-/// restore makes.
-void require_placeable(const repo::ManifestEntry& entry, const std::string& stanza,
-                       const repo::BackupInfo& backup);
-
 }  // namespace pgcairn::engine

@@ -92,12 +92,15 @@ class Archives {
 };
 
 ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
-  return {[&](const repo::BackupInfo& backup) -> const Branches& {
-            return archives.branches_of(backup);
-          },
-          [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
-            return archives.of(backup).search(options, backup, path);
-          }};
+  return {
+      [&](const repo::BackupInfo& backup) -> const Branches& {
+        return archives.branches_of(backup);
+      },
+      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+        const bool by_xid = options.type == RestoreType::xid;
+        const SoughtRecord sought{by_xid ? options.target_xid : std::nullopt, options.target_name};
+        return archives.of(backup).search(sought, backup, path);
+      }};
 }
 
 /// What is damaged in the repository ends a restore half way: nobody begins one without a word.

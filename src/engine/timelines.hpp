@@ -2,7 +2,7 @@
 
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/wal.hpp>
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <map>

@@ -45,11 +45,4 @@ std::vector<std::string> CopiedRelations::became_unlogged(
   return found;
 }
 
-bool is_left_to_init_fork(std::string_view path, const std::set<std::string>& unlogged) {
-  if (unlogged.empty()) return false;
-  const auto relation = postgres::parse_relation_file(name_of(path));
-  return relation && relation->fork != Fork::init &&
-         unlogged.contains(postgres::relation_path(path, *relation));
-}
-
 }  // namespace pgcairn::engine

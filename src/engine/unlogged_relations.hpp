@@ -35,8 +35,4 @@ class CopiedRelations {
   std::map<std::string, std::vector<std::uint32_t>, std::less<>> taken_;  // by directory
 };
 
-/// Is a file of the manifest one of those that a restore leaves out for `unlogged` relations: all
-/// forks but the init fork? Pure.
-bool is_left_to_init_fork(std::string_view path, const std::set<std::string>& unlogged);
-
 }  // namespace pgcairn::engine

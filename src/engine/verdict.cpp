@@ -223,11 +223,6 @@ std::string_view name_of(HealthLevel level) {
   return names[static_cast<std::size_t>(level)];
 }
 
-std::string_view name_of(Gap gap) {
-  static constexpr std::string_view names[] = {"none", "unpromised", "doubtful", "lost"};
-  return names[static_cast<std::size_t>(gap)];
-}
-
 std::string_view shouted(HealthLevel level) {
   static constexpr std::string_view words[] = {"ok", "WARNING", "UNKNOWN", "CRITICAL"};
   return words[static_cast<std::size_t>(level)];
@@ -274,56 +269,12 @@ std::string words_of(const Verdict& verdict) {
   return verdict.message.empty() ? std::string(word) : format("{}: {}", word, verdict.message);
 }
 
-std::optional<Timestamp> oldest_backup(std::span<const std::string> labels) {
-  const auto first = std::min_element(labels.begin(), labels.end(),
-                                      [](const std::string& a, const std::string& b) {
-                                        return repo::label_time(a) < repo::label_time(b);
-                                      });
-  if (first == labels.end()) return std::nullopt;
-  const std::string_view t = repo::label_time(*first);
-  return parse_utc(format("{}-{}-{}T{}:{}:{}Z", t.substr(0, 4), t.substr(4, 2), t.substr(6, 2),
-                          t.substr(9, 2), t.substr(11, 2), t.substr(13, 2)));
-}
-
 std::optional<Timestamp> last_verify_time(const repo::Standing& standing) {
   return last_time<repo::VerifyRecord>(standing);
 }
 
 std::optional<Timestamp> last_drill_time(const repo::Standing& standing) {
   return last_time<repo::DrillRecord>(standing);
-}
-
-std::vector<std::string> damaged_of(const repo::Standing& standing,
-                                    std::span<const std::string> labels) {
-  // Few were ever found so, and looking one up goes through all records.
-  std::set<std::string> ever;
-  for (const repo::Record& record : standing.records()) {
-    if (const auto* const run = std::get_if<repo::VerifyRecord>(&record.content))
-      ever.insert(run->damaged.begin(), run->damaged.end());
-  }
-  std::vector<std::string> damaged;
-  for (const std::string& label : labels)
-    if (ever.contains(label) && standing.damage(label) != nullptr) damaged.push_back(label);
-  return damaged;
-}
-
-const repo::Record* damage_of_archive(const repo::Standing& standing) {
-  const auto& records = standing.records();
-  bool cleared_quick = false;  // by a later run over all backups, of this level
-  bool cleared_full = false;
-  for (auto record = records.rbegin(); record != records.rend(); ++record) {
-    const auto* const run = std::get_if<repo::VerifyRecord>(&record->content);
-    if (run == nullptr) continue;
-    if (cleared_full) return nullptr;
-    const bool full = run->level == "full";
-    if (run->damage_count > 0 && run->damaged.empty()) {
-      if (!(full ? cleared_full : cleared_quick)) return &*record;
-    } else if (run->all && run->damage_count == 0) {
-      cleared_quick = true;
-      cleared_full = cleared_full || full;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace pgcairn::engine

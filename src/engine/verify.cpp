@@ -1,4 +1,4 @@
-#include "restore_roots.hpp"
+#include "manifest_paths.hpp"
 #include "verify_objects.hpp"
 #include "wal_archive.hpp"
 #include "wal_gap.hpp"

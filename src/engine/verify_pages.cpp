@@ -1,7 +1,5 @@
 #include "verify_pages.hpp"
 
-#include "page_reader.hpp"
-
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/postgres/page.hpp>
 #include <pgcairn/repo/file_map.hpp>
@@ -41,7 +39,8 @@ void look_at(const std::string& path, std::uint32_t segment, const repo::Run& ru
 /// Is the block one of those that the backup found bad? A list that is full does not name all.
 bool was_bad(const repo::ManifestEntry& entry, std::uint32_t block) {
   const auto& bad = entry.bad_blocks;
-  return bad.size() >= kMostBlocksNamed || std::find(bad.begin(), bad.end(), block) != bad.end();
+  return bad.size() >= repo::kMostBlocksNamed ||
+         std::find(bad.begin(), bad.end(), block) != bad.end();
 }
 
 }  // namespace

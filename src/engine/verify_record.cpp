@@ -1,5 +1,4 @@
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/verdict.hpp>
 #include <pgcairn/engine/verify.hpp>
 
 #include <algorithm>

@@ -103,18 +103,20 @@ Buffer WalArchive::read(const std::string& file) {
   throw Error(format("{} is in no repository", file));
 }
 
-void WalArchive::follow(WalWay& way, const std::vector<std::string>& names,
-                        std::uint64_t segment_bytes, std::size_t workers, Progress& progress) {
+void WalArchive::follow(const std::vector<std::string>& names, std::uint64_t segment_bytes,
+                        std::size_t workers, Progress& progress,
+                        const std::function<bool(Bytes, Lsn)>& read_on) {
   const std::size_t at_once =
       std::clamp<std::size_t>(kMostFollowedBytes / segment_bytes, 1, workers);
-  for (std::size_t first = 0; first < names.size() && !way.is_over(); first += at_once) {
+  bool goes_on = true;
+  for (std::size_t first = 0; first < names.size() && goes_on; first += at_once) {
     std::vector<Buffer> contents(std::min(at_once, names.size() - first));
     for_each_index(contents.size(), at_once, stop_, [&](std::size_t i) {
       contents[i] = read(names[first + i]);
       progress.advance(segment_bytes);
     });
-    for (std::size_t i = 0; i < contents.size() && !way.is_over(); ++i)
-      way.read(contents[i], start_of(names[first + i], segment_bytes));
+    for (std::size_t i = 0; i < contents.size() && goes_on; ++i)
+      goes_on = read_on(contents[i], start_of(names[first + i], segment_bytes));
   }
 }
 
@@ -212,7 +214,7 @@ EndOfBackup WalArchive::look_at_backup_end(const WalReach& reach, const repo::Ba
   return end;
 }
 
-Found WalArchive::search(const RestoreOptions& options, const repo::BackupInfo& backup,
+Found WalArchive::search(const SoughtRecord& sought, const repo::BackupInfo& backup,
                          const std::vector<TimelineSpan>& path) {
   const WalReach reached = reach(backup, path);
   std::vector<std::string> names = segments_of(reached, backup.wal_segment_bytes);
@@ -224,9 +226,8 @@ Found WalArchive::search(const RestoreOptions& options, const repo::BackupInfo& 
     using Kind = postgres::WalRecord::Kind;
     const bool ends = record.kind == Kind::commit || record.kind == Kind::abort;
     unknown |= ends && record.xid == 0;
-    if (options.type == RestoreType::name)
-      found |= record.kind == Kind::restore_point && record.name == options.target_name;
-    if (options.type == RestoreType::xid) found |= ends && record.xid == *options.target_xid;
+    found |= sought.xid ? ends && record.xid == *sought.xid
+                        : record.kind == Kind::restore_point && record.name == sought.restore_point;
   });
   std::size_t searched = 0;
   for (const std::string& name : names) {
@@ -237,7 +238,7 @@ Found WalArchive::search(const RestoreOptions& options, const repo::BackupInfo& 
     if (found) return Found::yes;
   }
   // A transaction whose number was not made out may be the one.
-  const bool unsure = (unknown && options.type == RestoreType::xid) || !notes_.empty();
+  const bool unsure = (unknown && sought.xid) || !notes_.empty();
   return unsure ? Found::unknown : Found::no;
 }
 

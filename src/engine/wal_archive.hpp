@@ -1,12 +1,9 @@
 #pragma once
 
 #include "branches.hpp"
-#include "restore_choice.hpp"
 #include "wal_trace.hpp"
-#include "wal_way.hpp"
 
 #include <pgcairn/engine/progress.hpp>
-#include <pgcairn/engine/restore.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <span>
@@ -15,6 +12,12 @@
 #include <vector>
 
 namespace pgcairn::engine {
+
+/// What a search looks for: the end of a transaction, or a restore point.
+struct SoughtRecord {
+  std::optional<std::uint32_t> xid;
+  std::string restore_point;  // when xid is none
+};
 
 /// Where the WAL that makes a backup consistent ends.
 struct EndOfBackup {
@@ -50,13 +53,14 @@ class WalArchive {
   std::map<Timeline, TimelineWal> timeline_wal() const;
   /// Looks at the record that ends the backup, and for one after it.
   EndOfBackup look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup);
-  /// Is the target (xid, name) between the backup's end and the end of the WAL on `path`?
-  Found search(const RestoreOptions& options, const repo::BackupInfo& backup,
+  /// Is the record between the backup's end and the end of the WAL on `path`?
+  Found search(const SoughtRecord& sought, const repo::BackupInfo& backup,
                const std::vector<TimelineSpan>& path);
-  /// Reads these segments, which follow each other, until the way is over: at most `workers` at
-  /// once.
-  void follow(WalWay& way, const std::vector<std::string>& names, std::uint64_t segment_bytes,
-              std::size_t workers, Progress& progress);
+  /// Reads these segments, which follow each other, at most `workers` at once, and gives each with
+  /// its start to `read_on`, until that has read enough and returns false.
+  void follow(const std::vector<std::string>& names, std::uint64_t segment_bytes,
+              std::size_t workers, Progress& progress,
+              const std::function<bool(Bytes, Lsn)>& read_on);
   /// The whole file; throws Error when no repository gives it.
   Buffer read(const std::string& file);
 

@@ -128,4 +128,9 @@ std::string gap_words(Gap gap, const std::string& missing, const std::string& af
   return {};
 }
 
+std::string_view name_of(Gap gap) {
+  static constexpr std::string_view names[] = {"none", "unpromised", "doubtful", "lost"};
+  return names[static_cast<std::size_t>(gap)];
+}
+
 }  // namespace pgcairn::engine

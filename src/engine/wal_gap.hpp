@@ -3,7 +3,7 @@
 #include "timelines.hpp"
 #include "wal_trace.hpp"
 
-#include <pgcairn/engine/verdict.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <cstdint>

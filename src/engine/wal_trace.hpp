@@ -3,7 +3,8 @@
 #include "timelines.hpp"
 
 #include <pgcairn/common/wal.hpp>
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
+#include <pgcairn/repo/backup_info.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,9 @@ namespace pgcairn::engine {
 
 // How archived WAL is followed: for restore, verify, info, health, and whoever else asks how far it
 // leads. Pure.
+
+/// What a search found out about a record whose place no catalog knows.
+enum class Found { yes, no, unknown };
 
 /// What a trace asks of an archive, in one repository or in several together.
 struct ArchivedNames {

@@ -9,19 +9,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-using Segments = std::vector<std::pair<std::string, Timestamp>>;
-
-Segments::const_iterator first_from(const Segments& segments, const std::string& name) {
-  return std::lower_bound(
-      segments.begin(), segments.end(), name,
-      [](const auto& one, const std::string& text) { return one.first < text; });
-}
-
-Segments::const_iterator find(const Segments& segments, const std::string& name) {
-  const auto at = first_from(segments, name);
-  return at != segments.end() && at->first == name ? at : segments.end();
-}
-
 /// Where the way to a timeline ends before it comes there, though WAL of it is there.
 struct GapBefore {
   std::string missing;
@@ -67,7 +54,7 @@ std::vector<RestorableWindow> windows_of(Timeline timeline,
           window->switched && history != wal.histories.end() ? history->second : backup->stop_time;
       window->to = reach->end;
       window->last = reach->last;
-      window->to_time = find(wal.segments, reach->last)->second;
+      window->to_time = archived_at(wal, reach->last);
       window->missing = reach->missing;
       window->after_gap = reach->after_gap;
       window->gap = gap_of(*reach);
@@ -92,22 +79,6 @@ void name_gaps_before(std::vector<RestorableWindow>& windows, const std::vector<
 }
 
 }  // namespace
-
-ArchivedNames names_of(const ArchivedWal& wal) {
-  return {[&wal](const std::string& segment) {
-            return find(wal.segments, segment) == wal.segments.end()
-                       ? std::vector<std::string>()
-                       : std::vector<std::string>{"here"};
-          },
-          [&wal](const std::string& from, const std::string& limit) {
-            const auto at = first_from(wal.segments, from);
-            return at == wal.segments.end() || at->first >= limit ? std::string() : at->first;
-          },
-          [&wal](const std::string& partial) {
-            return std::binary_search(wal.partials.begin(), wal.partials.end(), partial);
-          },
-          [&wal](const std::string& segment) { return wal.backup_files.contains(segment); }};
-}
 
 std::vector<RestorableWindow> find_windows(std::span<const repo::BackupInfo> backups,
                                            const ArchivedWal& wal) {

@@ -343,6 +343,16 @@ std::string_view label_time(std::string_view label) {
   return label.substr(label.size() - 16, 15);
 }
 
+std::optional<Timestamp> oldest_backup(std::span<const std::string> labels) {
+  const auto first = std::min_element(
+      labels.begin(), labels.end(),
+      [](const std::string& a, const std::string& b) { return label_time(a) < label_time(b); });
+  if (first == labels.end()) return std::nullopt;
+  const std::string_view t = label_time(*first);
+  return parse_utc(format("{}-{}-{}T{}:{}:{}Z", t.substr(0, 4), t.substr(4, 2), t.substr(6, 2),
+                          t.substr(9, 2), t.substr(11, 2), t.substr(13, 2)));
+}
+
 namespace {
 
 /// 20261121-010203 and a letter out of `types`.

@@ -301,4 +301,36 @@ const Record* Standing::last_drill(std::string_view label) const {
   return found == records_.rend() ? nullptr : &*found;
 }
 
+std::vector<std::string> damaged_of(const Standing& standing, std::span<const std::string> labels) {
+  // Few were ever found so, and looking one up goes through all records.
+  std::set<std::string> ever;
+  for (const Record& record : standing.records()) {
+    if (const auto* const run = std::get_if<VerifyRecord>(&record.content))
+      ever.insert(run->damaged.begin(), run->damaged.end());
+  }
+  std::vector<std::string> damaged;
+  for (const std::string& label : labels)
+    if (ever.contains(label) && standing.damage(label) != nullptr) damaged.push_back(label);
+  return damaged;
+}
+
+const Record* damage_of_archive(const Standing& standing) {
+  const auto& records = standing.records();
+  bool cleared_quick = false;  // by a later run over all backups, of this level
+  bool cleared_full = false;
+  for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    const auto* const run = std::get_if<VerifyRecord>(&record->content);
+    if (run == nullptr) continue;
+    if (cleared_full) return nullptr;
+    const bool full = run->level == "full";
+    if (run->damage_count > 0 && run->damaged.empty()) {
+      if (!(full ? cleared_full : cleared_quick)) return &*record;
+    } else if (run->all && run->damage_count == 0) {
+      cleared_quick = true;
+      cleared_full = cleared_full || full;
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace pgcairn::repo

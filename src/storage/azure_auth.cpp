@@ -1,7 +1,7 @@
 #include "azure_auth.hpp"
 
 #include "http_answer.hpp"
-#include "sigv4.hpp"
+#include "uri.hpp"
 
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>

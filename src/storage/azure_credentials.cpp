@@ -1,7 +1,7 @@
 #include "azure_credentials.hpp"
 
 #include "http_answer.hpp"
-#include "sigv4.hpp"
+#include "uri.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>

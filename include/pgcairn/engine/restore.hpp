@@ -5,6 +5,7 @@
 #include <pgcairn/engine/branch.hpp>
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
 #include <pgcairn/repo/backup_info.hpp>
@@ -85,32 +86,6 @@ struct RestoreOptions {
   unsigned workers = 2;
   // Memory for the list of what is to be written; a longer one is worked off in several goes.
   std::uint64_t batch_bytes = 64 * kMiB;
-};
-
-/// A part of the way through the WAL: [begin, end) on one timeline.
-struct TimelineSpan {
-  Timeline timeline = 0;
-  Lsn begin;
-  Lsn end;  // 0: open
-};
-/// Segments that follow each other and are in the same repositories.
-struct WalRange {
-  std::string first;
-  std::string last;
-  std::uint64_t segments = 0;
-  std::vector<std::string> repositories;  // names
-};
-/// How far the archived WAL reaches on the way that recovery takes.
-struct WalReach {
-  std::vector<WalRange> ranges;  // from the backup's first segment on, without a gap
-  std::string last;              // the last of them
-  Lsn end;                       // the byte after it, or where the next timeline should begin
-  std::string missing;           // the first segment that is not there
-  std::string after_gap;         // a later one that is there, if any: then `missing` is a gap
-  std::string partial;           // "....partial" that holds what is left of `missing`
-  Lsn last_record;               // where the last whole record begins; 0: not looked at
-  std::optional<Timestamp> last_commit;  // time of the last transaction; none: not found
-  bool end_is_known = false;             // what of the last two was not found is not there
 };
 
 struct TablespacePlan {

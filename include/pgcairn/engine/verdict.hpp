@@ -3,6 +3,7 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/engine/health_limits.hpp>
+#include <pgcairn/engine/wal_reach.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/records.hpp>
 
@@ -29,15 +30,6 @@ struct HealthFinding {
   HealthLimit limit{};
 };
 HealthLevel worst_of(std::span<const HealthFinding> findings);
-
-/// What it means that WAL is missing while later WAL is there.
-enum class Gap {
-  none,        // nothing is missing, or nothing is there after it
-  unpromised,  // the archive was not to have it
-  doubtful,    // it was not to have it, or has lost it
-  lost,        // it was to have it
-};
-std::string_view name_of(Gap gap);
 
 /// How a restore would fare that has no target: by the choice and the trace that it follows itself.
 struct Outlook {
@@ -95,16 +87,7 @@ Verdict verdict_of(std::span<const HealthFinding> findings);
 /// "ok: ...", "WARNING: ...".
 std::string words_of(const Verdict& verdict);
 
-/// When the oldest of these backups began, by its label, which is in UTC.
-std::optional<Timestamp> oldest_backup(std::span<const std::string> labels);
 /// When a backup of the stanza was last verified, or drilled; none: never.
 std::optional<Timestamp> last_verify_time(const repo::Standing& standing);
 std::optional<Timestamp> last_drill_time(const repo::Standing& standing);
-/// Of these backups, those that count as damaged, in their order.
-std::vector<std::string> damaged_of(const repo::Standing& standing,
-                                    std::span<const std::string> labels);
-/// The newest run that found damage of what is no backup's (the archive, histories, documents),
-/// unless a later one of the same level or a higher one looked at everything and found none.
-const repo::Record* damage_of_archive(const repo::Standing& standing);
-
 }  // namespace pgcairn::engine

@@ -17,6 +17,8 @@ enum class BackupType { full, incremental, differential };
 std::string_view name_of(BackupType type);  // "full", "incr", "diff"
 std::optional<BackupType> parse_backup_type(std::string_view name);
 
+inline constexpr std::size_t kMostBlocksNamed = 1000;  // of one file, in manifest and marker
+
 /// A file whose pages failed their checksum when it was copied. At most kMostBlocksNamed blocks are
 /// named; `count` tells all.
 struct PageErrors {
@@ -146,5 +148,7 @@ std::string later_backup_label(BackupType type, std::string_view prior, Timestam
 /// The time part of the backup itself: "20261122-010203".
 std::string_view label_time(std::string_view label);
 bool is_backup_label(std::string_view text);
+/// When the oldest of these backups began, by its label, which is in UTC.
+std::optional<Timestamp> oldest_backup(std::span<const std::string> labels);
 
 }  // namespace pgcairn::repo

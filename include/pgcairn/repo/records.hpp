@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -142,5 +143,11 @@ class Standing {
   Timestamp when_;
   std::set<std::string> released_;
 };
+
+/// Of these backups, those that count as damaged, in their order.
+std::vector<std::string> damaged_of(const Standing& standing, std::span<const std::string> labels);
+/// The newest run that found damage of what is no backup's (the archive, histories, documents),
+/// unless a later one of the same level or a higher one looked at everything and found none.
+const Record* damage_of_archive(const Standing& standing);
 
 }  // namespace pgcairn::repo

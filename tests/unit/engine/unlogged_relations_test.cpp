@@ -1,5 +1,6 @@
 #include "engine/unlogged_relations.hpp"
 
+#include "engine/manifest_paths.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/file.hpp>
