@@ -8,8 +8,8 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/storage/answer_cache.hpp>
 #include <pgcairn/storage/drivers.hpp>
-#include <pgcairn/storage/recall.hpp>
 
 #include <algorithm>
 

@@ -13,7 +13,7 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
-#include <pgcairn/storage/kept_error.hpp>
+#include <pgcairn/storage/object_locked_error.hpp>
 
 #include <algorithm>
 #include <mutex>

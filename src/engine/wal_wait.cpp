@@ -15,8 +15,8 @@ namespace {
 constexpr milliseconds kFirstPause{5};
 constexpr milliseconds kLongestPause{500};
 
-// Longer than archive-push believes what it knows of a repository (storage/recall.hpp), clocks that
-// are set back included.
+// Longer than archive-push believes what it knows of a repository (storage/answer_cache.hpp),
+// clocks that are set back included.
 constexpr std::chrono::minutes kDoubtful{10};
 
 /// When another repository was made in the place of one that hosts remember, what they stored at

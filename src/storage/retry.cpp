@@ -1,4 +1,4 @@
-#include "busy.hpp"
+#include "throttled_error.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>

@@ -1,4 +1,4 @@
-#include "storage/busy.hpp"
+#include "storage/throttled_error.hpp"
 #include "support/fake_clock.hpp"
 
 #include <pgcairn/common/error.hpp>
