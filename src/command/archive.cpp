@@ -2,7 +2,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/archive.hpp>
+#include <pgcairn/engine/wal/archive.hpp>
 
 namespace pgcairn::command {
 

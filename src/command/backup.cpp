@@ -6,9 +6,9 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/backup.hpp>
-#include <pgcairn/engine/branch.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/backup/backup.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/wal/branch.hpp>
 
 #include <algorithm>
 #include <span>

@@ -4,7 +4,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/check.hpp>
+#include <pgcairn/engine/check/check.hpp>
 
 namespace pgcairn::command {
 

@@ -2,7 +2,7 @@
 
 #include "settings.hpp"
 
-#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <filesystem>

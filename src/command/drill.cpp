@@ -4,7 +4,7 @@
 #include "restore_goal.hpp"
 #include "verbs.hpp"
 
-#include <pgcairn/engine/drill.hpp>
+#include <pgcairn/engine/drill/drill.hpp>
 
 namespace pgcairn::command {
 

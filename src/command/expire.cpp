@@ -5,7 +5,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 
 #include <algorithm>
 #include <exception>

@@ -3,7 +3,7 @@
 #include "said.hpp"
 #include "settings.hpp"
 
-#include <pgcairn/engine/health_limits.hpp>
+#include <pgcairn/engine/status/health_limits.hpp>
 
 namespace pgcairn::command {
 

@@ -5,7 +5,7 @@
 #include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/hold.hpp>
+#include <pgcairn/engine/expire/hold.hpp>
 
 namespace pgcairn::command {
 

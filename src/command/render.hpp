@@ -3,14 +3,14 @@
 #include "target_time.hpp"
 
 #include <pgcairn/common/json.hpp>
-#include <pgcairn/engine/backup.hpp>
-#include <pgcairn/engine/drill.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/info.hpp>
-#include <pgcairn/engine/restore.hpp>
-#include <pgcairn/engine/stanza.hpp>
-#include <pgcairn/engine/stop.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/backup/backup.hpp>
+#include <pgcairn/engine/drill/drill.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
+#include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/engine/status/info.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 
 #include <optional>

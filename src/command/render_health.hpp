@@ -2,7 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
-#include <pgcairn/engine/health.hpp>
+#include <pgcairn/engine/status/health.hpp>
 
 #include <span>
 #include <string>

@@ -5,7 +5,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/copy.hpp>
+#include <pgcairn/engine/repo_copy/repo_copy.hpp>
 
 namespace pgcairn::command {
 

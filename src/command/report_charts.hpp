@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/status/info.hpp>
 
 #include <string>
 #include <string_view>

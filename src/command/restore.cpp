@@ -7,7 +7,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
 
 namespace pgcairn::command {
 

@@ -3,7 +3,7 @@
 #include "settings.hpp"
 #include "target_time.hpp"
 
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
 
 #include <optional>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pgcairn/engine/restore.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
 
 #include <span>
 #include <string_view>

@@ -13,7 +13,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
-#include <pgcairn/engine/archive.hpp>
+#include <pgcairn/engine/wal/archive.hpp>
 
 #include <algorithm>
 #include <cerrno>

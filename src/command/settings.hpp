@@ -6,8 +6,8 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
-#include <pgcairn/engine/health_limits.hpp>
-#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
+#include <pgcairn/engine/status/health_limits.hpp>
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/repo/backup_info.hpp>
 #include <pgcairn/repo/retention.hpp>

@@ -3,7 +3,7 @@
 #include "exit_codes.hpp"
 #include "settings.hpp"
 
-#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <span>

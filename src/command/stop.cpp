@@ -3,7 +3,7 @@
 #include "stop_file.hpp"
 #include "verbs.hpp"
 
-#include <pgcairn/engine/stop.hpp>
+#include <pgcairn/engine/stanza/stop.hpp>
 
 namespace pgcairn::command {
 

@@ -1,4 +1,4 @@
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"

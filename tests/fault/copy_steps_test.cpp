@@ -4,7 +4,7 @@
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/copy.hpp>
+#include <pgcairn/engine/repo_copy/repo_copy.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/records.hpp>
 

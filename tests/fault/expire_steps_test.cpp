@@ -1,11 +1,11 @@
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>

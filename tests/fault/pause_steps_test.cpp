@@ -1,13 +1,13 @@
-#include "engine/pack_store.hpp"
-#include "engine/publish.hpp"
+#include "engine/backup/pack_writer.hpp"
+#include "engine/backup/publish.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/hold.hpp>
-#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/expire/hold.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>

@@ -1,15 +1,15 @@
 // The branches of random trees of timelines: which backup a restore begins with, and what expire
 // leaves, against a model that knows the tree instead of reading it.
-#include "engine/branches.hpp"
+#include "engine/wal/branches.hpp"
 
-#include "engine/restore_choice.hpp"
+#include "engine/restore/choose_backup.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>

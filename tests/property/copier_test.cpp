@@ -1,4 +1,4 @@
-#include "engine/copier.hpp"
+#include "engine/backup/copier.hpp"
 
 #include "support/random.hpp"
 #include "support/repository.hpp"

@@ -3,7 +3,7 @@
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
 
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
 

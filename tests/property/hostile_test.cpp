@@ -1,13 +1,13 @@
-#include "engine/publish.hpp"
+#include "engine/backup/publish.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/crypto/hash.hpp>
-#include <pgcairn/engine/copy.hpp>
-#include <pgcairn/engine/info.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/repo_copy/repo_copy.hpp>
+#include <pgcairn/engine/status/info.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/keyring.hpp>

@@ -1,14 +1,14 @@
 // Hidden: pgcairn-tests '[.million]' prints what a manifest of a million files costs.
-#include "engine/prior.hpp"
-#include "engine/restore_batch.hpp"
+#include "engine/backup/prior_backup.hpp"
+#include "engine/restore/batch.hpp"
 #include "support/repository.hpp"
 #include "support/small_cluster.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/restore.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>

@@ -5,7 +5,7 @@
 #include "support/repository.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/retention.hpp>

@@ -1,4 +1,4 @@
-#include "engine/sizes.hpp"
+#include "engine/status/sizes.hpp"
 
 #include "support/random.hpp"
 

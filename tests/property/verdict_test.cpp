@@ -4,8 +4,8 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/health.hpp>
-#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/status/health.hpp>
+#include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <set>

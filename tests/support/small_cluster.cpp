@@ -1,6 +1,6 @@
 #include "small_cluster.hpp"
 
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>

@@ -1,7 +1,7 @@
 // The repositories in tests/golden/format were written once and are read for ever, here and by
 // tests/reader. A change that cannot read them needs a new version of the format, not new files.
 
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
