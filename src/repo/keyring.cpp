@@ -4,7 +4,7 @@
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 
 #include "repository.hpp"
 
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <cstddef>
 #include <cstdint>

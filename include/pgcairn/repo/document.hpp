@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 #include <pgcairn/storage/driver.hpp>
 
 #include <optional>

@@ -3,7 +3,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/repo/object_seal.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 #include <cstdint>
 #include <memory>

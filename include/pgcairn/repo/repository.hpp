@@ -4,9 +4,9 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/keyring.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 #include <pgcairn/storage/driver.hpp>
 #include <pgcairn/storage/fence.hpp>
 

@@ -11,7 +11,7 @@
 #include <pgcairn/engine/stanza/stop.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <optional>
 #include <span>

@@ -9,7 +9,7 @@
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/engine/status/health_limits.hpp>
 #include <pgcairn/postgres/connection.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/retention.hpp>
 #include <pgcairn/storage/drivers.hpp>
 

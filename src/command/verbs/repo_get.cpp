@@ -6,8 +6,8 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/objects.hpp>
 #include <pgcairn/repo/pack.hpp>
 
 #include <functional>

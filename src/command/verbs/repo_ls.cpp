@@ -5,7 +5,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/objects.hpp>
+#include <pgcairn/repo/browse.hpp>
 
 #include <chrono>
 

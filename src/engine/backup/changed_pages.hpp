@@ -5,7 +5,7 @@
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/postgres/server.hpp>
 #include <pgcairn/postgres/wal_summary.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <filesystem>
 #include <stop_token>

@@ -1,6 +1,6 @@
 #include "backup/external_config.hpp"
 
-#include <pgcairn/postgres/outside_files.hpp>
+#include <pgcairn/postgres/external_config.hpp>
 
 namespace pgcairn::engine {
 

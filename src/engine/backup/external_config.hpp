@@ -2,7 +2,7 @@
 
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/postgres/server.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <filesystem>
 #include <vector>

@@ -3,7 +3,7 @@
 #include "wal/mark.hpp"
 
 #include <pgcairn/postgres/connection.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <filesystem>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/manifest.hpp>
 
 #include <filesystem>

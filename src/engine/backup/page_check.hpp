@@ -3,7 +3,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/postgres/page.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <atomic>
 #include <functional>

@@ -3,7 +3,7 @@
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/server.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 namespace pgcairn::engine {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/file_map.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack.hpp>

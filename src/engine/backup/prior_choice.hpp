@@ -3,7 +3,7 @@
 #include <pgcairn/postgres/connection.hpp>
 #include <pgcairn/postgres/server.hpp>
 #include <pgcairn/postgres/timeline.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <filesystem>
 #include <optional>

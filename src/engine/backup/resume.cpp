@@ -5,7 +5,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/postgres/files.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/pack.hpp>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/postgres/server.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/manifest.hpp>
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/rebind.hpp>
+#include <pgcairn/repo/reseal.hpp>
 
 #include <algorithm>
 

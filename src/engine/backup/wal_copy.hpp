@@ -2,7 +2,7 @@
 
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/postgres/connection.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <string>

@@ -12,14 +12,14 @@
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/engine/repo_copy/repo_copy.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
-#include <pgcairn/repo/objects.hpp>
 #include <pgcairn/repo/pack.hpp>
-#include <pgcairn/repo/rebind.hpp>
 #include <pgcairn/repo/records.hpp>
+#include <pgcairn/repo/reseal.hpp>
 
 #include <algorithm>
 #include <functional>

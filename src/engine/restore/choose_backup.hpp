@@ -4,7 +4,7 @@
 #include "wal/trace.hpp"
 
 #include <pgcairn/engine/restore/restore.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <functional>
 #include <span>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/engine/restore/restore.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/manifest.hpp>
 
 #include <cstdint>

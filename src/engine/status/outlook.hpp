@@ -3,7 +3,7 @@
 #include "status/restorable_windows.hpp"
 
 #include <pgcairn/engine/status/verdict.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/records.hpp>
 
 #include <optional>

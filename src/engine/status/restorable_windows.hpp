@@ -4,7 +4,7 @@
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/status/info.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <map>
 #include <span>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/engine/status/info.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -3,7 +3,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack.hpp>
 

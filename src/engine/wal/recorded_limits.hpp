@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/engine/wal/reach.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/repository.hpp>
 

@@ -3,7 +3,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/engine/wal/reach.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <map>
 #include <string>

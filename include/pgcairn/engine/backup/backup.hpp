@@ -4,7 +4,7 @@
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/engine/progress.hpp>
 #include <pgcairn/engine/stanza/stanza.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <filesystem>

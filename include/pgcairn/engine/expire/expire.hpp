@@ -2,7 +2,7 @@
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/repository.hpp>
 #include <pgcairn/repo/retention.hpp>
 

@@ -8,7 +8,7 @@
 #include <pgcairn/engine/wal/reach.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
 

@@ -3,7 +3,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/engine/status/verdict.hpp>
 #include <pgcairn/engine/wal/branch.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/repository.hpp>

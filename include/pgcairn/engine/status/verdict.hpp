@@ -4,7 +4,7 @@
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/engine/status/health_limits.hpp>
 #include <pgcairn/engine/wal/reach.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/records.hpp>
 
 #include <optional>

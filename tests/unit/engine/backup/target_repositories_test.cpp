@@ -5,8 +5,8 @@
 #include "support/repository.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/objects.hpp>
 
 #include <catch2/catch.hpp>
 

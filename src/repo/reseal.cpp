@@ -2,7 +2,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/pack.hpp>
-#include <pgcairn/repo/rebind.hpp>
+#include <pgcairn/repo/reseal.hpp>
 
 namespace pgcairn::repo {
 

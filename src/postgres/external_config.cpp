@@ -1,10 +1,10 @@
-#include "inclusions.hpp"
+#include "config_includes.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/postgres/outside_files.hpp>
+#include <pgcairn/postgres/external_config.hpp>
 
 #include <algorithm>
 #include <cerrno>

@@ -1,7 +1,7 @@
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/file.hpp>
-#include <pgcairn/postgres/outside_files.hpp>
+#include <pgcairn/postgres/external_config.hpp>
 
 #include <catch2/catch.hpp>
 #include <sys/stat.h>

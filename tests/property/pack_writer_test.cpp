@@ -1,4 +1,5 @@
 #include "engine/backup/pack_writer.hpp"
+
 #include "support/random.hpp"
 #include "support/repository.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 #include <string>
 

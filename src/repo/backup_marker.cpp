@@ -3,7 +3,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <algorithm>
 #include <array>

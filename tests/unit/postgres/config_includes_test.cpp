@@ -1,4 +1,4 @@
-#include "postgres/inclusions.hpp"
+#include "postgres/config_includes.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "inclusions.hpp"
+#include "config_includes.hpp"
 
 #include <algorithm>
 #include <optional>

@@ -1,10 +1,10 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
-#include <pgcairn/repo/objects.hpp>
 #include <pgcairn/repo/pack.hpp>
 
 #include <algorithm>

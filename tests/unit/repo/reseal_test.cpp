@@ -3,11 +3,11 @@
 
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
+#include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
-#include <pgcairn/repo/objects.hpp>
 #include <pgcairn/repo/pack.hpp>
-#include <pgcairn/repo/rebind.hpp>
+#include <pgcairn/repo/reseal.hpp>
 
 #include <catch2/catch.hpp>
 

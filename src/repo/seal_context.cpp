@@ -1,5 +1,5 @@
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 namespace pgcairn::repo {
 
