@@ -81,7 +81,8 @@ std::vector<repo::Repository> make_repositories(const Settings& settings, std::s
 
 namespace {
 
-std::filesystem::path recall_file(const Settings& settings, const RepositorySettings& repository) {
+std::filesystem::path answer_cache_file(const Settings& settings,
+                                        const RepositorySettings& repository) {
   return settings.state_path / "recall" / repository.name;
 }
 
@@ -90,7 +91,7 @@ std::filesystem::path recall_file(const Settings& settings, const RepositorySett
 void forget_repositories(const Settings& settings) {
   for (const RepositorySettings& repository : settings.repositories) {
     std::error_code none;  // where we cannot remove it, a minute does
-    std::filesystem::remove(recall_file(settings, repository), none);
+    std::filesystem::remove(answer_cache_file(settings, repository), none);
   }
 }
 
@@ -100,10 +101,10 @@ std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_
                             const RepositorySettings& repository) {
     // A directory costs nothing to ask, and that it is mounted has to be seen each time.
     if (!repository.is_remote) return driver;
-    storage::RecallSettings recall;
-    recall.file = recall_file(settings, repository);
+    storage::AnswerCacheSettings recall;
+    recall.file = answer_cache_file(settings, repository);
     recall.takes = repo::tells_of_repository;
-    return storage::with_recall(std::move(driver), std::move(recall));
+    return storage::with_answer_cache(std::move(driver), std::move(recall));
   };
   return make_wrapped(settings, stop, patience, remember);
 }

@@ -70,7 +70,7 @@ class Finder {
 
   void follow(const fs::path& path, ConfigSyntax syntax);
   void add_tree(const fs::path& path);
-  OutsideFiles take();
+  ExternalConfigFiles take();
 
  private:
   struct Waiting {
@@ -246,8 +246,8 @@ void Finder::visit(const fs::path& path) {
   }
 }
 
-OutsideFiles Finder::take() {
-  OutsideFiles all;
+ExternalConfigFiles Finder::take() {
+  ExternalConfigFiles all;
   for (auto& [path, file] : found_) all.files.push_back(std::move(file));
   for (const auto& [path, cause] : unreadable_) all.unreadable.push_back({path, cause});
   return all;
@@ -260,8 +260,8 @@ bool is_inside(const fs::path& data_directory, const fs::path& path) {
          is_below(followed(data_directory), followed(path.parent_path()));
 }
 
-OutsideFiles find_outside_files(const ConfigPlaces& places, const fs::path& data_directory,
-                                const std::vector<fs::path>& extra) {
+ExternalConfigFiles find_external_config(const ConfigPlaces& places, const fs::path& data_directory,
+                                         const std::vector<fs::path>& extra) {
   Finder finder(data_directory);
   finder.follow(places.config_file, ConfigSyntax::settings);
   finder.follow(places.hba_file, ConfigSyntax::rules);

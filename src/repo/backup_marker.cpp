@@ -30,7 +30,7 @@ std::optional<BackupType> parse_backup_type(std::string_view name) {
   return static_cast<BackupType>(found - kTypeNames.begin());
 }
 
-std::uint64_t BackupInfo::page_error_count() const {
+std::uint64_t BackupMarker::page_error_count() const {
   std::uint64_t count = 0;
   for (const PageErrors& file : page_errors) count += file.count;
   return count;
@@ -38,7 +38,7 @@ std::uint64_t BackupInfo::page_error_count() const {
 
 namespace {
 
-void write_outside(JsonWriter& json, const OutsideInfo& outside) {
+void write_outside(JsonWriter& json, const ExternalConfigInfo& outside) {
   const auto place = [&](std::string_view name, const std::string& path) {
     if (!path.empty()) json.member(name, escape_bytes(path));
   };
@@ -55,7 +55,7 @@ void write_outside(JsonWriter& json, const OutsideInfo& outside) {
 }
 
 /// What replay of the backup's WAL needs.
-void write_replay(JsonWriter& json, const BackupInfo& info) {
+void write_replay(JsonWriter& json, const BackupMarker& info) {
   if (!info.unlogged.empty()) {
     json.key("unlogged").begin_array();
     for (const std::string& relation : info.unlogged) json.value(relation);
@@ -68,7 +68,7 @@ void write_replay(JsonWriter& json, const BackupInfo& info) {
   json.member("configured", info.limits_configured).end_object();
 }
 
-void write_wal(JsonWriter& json, const BackupInfo& info) {
+void write_wal(JsonWriter& json, const BackupMarker& info) {
   json.member("timeline", info.timeline)
       .member("wal-start", info.wal_start)
       .member("wal-stop", info.wal_stop);
@@ -79,7 +79,7 @@ void write_wal(JsonWriter& json, const BackupInfo& info) {
 
 }  // namespace
 
-std::string write_backup_info(const BackupInfo& info) {
+std::string write_backup_marker(const BackupMarker& info) {
   JsonWriter json;
   json.begin_object().member("format", 1);
   json.member("label", info.label).member("type", name_of(info.type));
@@ -123,7 +123,7 @@ std::string write_backup_info(const BackupInfo& info) {
     json.member("name", escape_bytes(database.name)).end_object();
   }
   json.end_array();
-  if (info.outside != OutsideInfo{}) write_outside(json, info.outside);
+  if (info.outside != ExternalConfigInfo{}) write_outside(json, info.outside);
   write_replay(json, info);
   json.member("backup-label", escape_bytes(info.backup_label));
   json.member("tablespace-map", escape_bytes(info.tablespace_map));
@@ -150,7 +150,7 @@ std::string write_backup_info(const BackupInfo& info) {
 namespace {
 
 /// True when WAL arithmetic can be done with what the marker says.
-bool is_wal_range(const BackupInfo& info) {
+bool is_wal_range(const BackupMarker& info) {
   if (!std::has_single_bit(info.wal_segment_bytes) || info.wal_segment_bytes > 1 * kGiB)
     return false;
   const auto first = parse_wal_segment_name(info.wal_start, info.wal_segment_bytes);
@@ -160,7 +160,7 @@ bool is_wal_range(const BackupInfo& info) {
 }
 
 /// The member that contradicts the others, or exceeds its limit; empty: none does.
-std::string_view what_cannot_be(const BackupInfo& info) {
+std::string_view what_cannot_be(const BackupMarker& info) {
   if (info.cluster != format("{}-{}", info.pg_version, info.system_id)) return "cluster";
   if (info.manifest_parts > kMostManifestParts) return "manifest-parts";
   return is_wal_range(info) ? "" : "wal-start";
@@ -196,8 +196,8 @@ std::vector<Resumed> read_resumed(const JsonValue& value) {
   return resumed;
 }
 
-OutsideInfo read_outside(const JsonValue& value) {
-  OutsideInfo outside;
+ExternalConfigInfo read_outside(const JsonValue& value) {
+  ExternalConfigInfo outside;
   const auto place = [&](std::string_view name) {
     const auto path = value.find(name);
     return path ? unescape_bytes(path->string()) : std::string();
@@ -220,7 +220,7 @@ std::vector<DatabaseInfo> read_databases(const JsonValue& value) {
   return databases;
 }
 
-void read_replay(const JsonValue& json, BackupInfo& info) {
+void read_replay(const JsonValue& json, BackupMarker& info) {
   if (const auto unlogged = json.find("unlogged")) {
     for (const JsonValue item : unlogged->array()) info.unlogged.emplace_back(item.string());
   }
@@ -250,7 +250,7 @@ std::vector<Binding> read_seals(const JsonValue& value) {
   return seals;
 }
 
-void read_wal_marks(const JsonValue& json, BackupInfo& info) {
+void read_wal_marks(const JsonValue& json, BackupMarker& info) {
   if (const auto hash = json.find("wal-stop-hash")) info.wal_stop_hash = hash->string();
   if (const auto witness = json.find("witness")) info.witness = witness->string();
   if (const auto copied = json.find("wal-copied")) info.wal_copied = copied->boolean();
@@ -258,7 +258,7 @@ void read_wal_marks(const JsonValue& json, BackupInfo& info) {
 
 }  // namespace
 
-BackupInfo read_backup_info(std::string_view text, const std::string& object) {
+BackupMarker read_backup_marker(std::string_view text, const std::string& object) {
   JsonDocument document(object);
   const JsonValue json = document.parse(text);
   const auto wrong = [&](std::string_view name) {
@@ -281,7 +281,7 @@ BackupInfo read_backup_info(std::string_view text, const std::string& object) {
         format("cannot read \"{}\": its format version is {}", object, json["format"].u64()),
         "use a newer pgcairn");
   }
-  BackupInfo info;
+  BackupMarker info;
   info.label = string("label");
   const auto type = parse_backup_type(json["type"].string());
   if (!type) throw wrong("type");

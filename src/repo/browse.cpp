@@ -26,8 +26,8 @@ bool is_cluster_wal(const std::string& folder) {
 bool read_document(Repository& repository, const std::string& key, const Sink& sink) {
   // The repository's own document is not bound to the id that it tells.
   const auto json = key == kRepositoryKey
-                        ? get_document(repository.driver(), Vault(""), key)
-                        : get_document(repository.driver(), repository.vault(), key);
+                        ? get_document(repository.driver(), SealContext(""), key)
+                        : get_document(repository.driver(), repository.seal_context(), key);
   if (json) sink(as_bytes(*json + "\n"));
   return json.has_value();
 }
@@ -35,8 +35,8 @@ bool read_document(Repository& repository, const std::string& key, const Sink& s
 bool read_pack(Repository& repository, const std::string& key, const Sink& sink) {
   Buffer body;
   if (!repository.driver().get(key, {0, kMostPackBytes}, body)) return false;
-  const PackIndex index = PackIndex::parse(body, repository.vault(), key);
-  FrameReader frames(repository.vault(), key);
+  const PackIndex index = PackIndex::parse(body, repository.seal_context(), key);
+  FrameReader frames(repository.seal_context(), key);
   Buffer raw;
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::uint64_t at = index.offset(i);
@@ -50,7 +50,7 @@ bool read_pack(Repository& repository, const std::string& key, const Sink& sink)
 bool read_manifest_part(Repository& repository, const std::string& key, const Sink& sink) {
   Buffer body;
   if (!repository.driver().get(key, {0, kMostManifestPartBytes}, body)) return false;
-  FrameReader frames(repository.vault(), key);
+  FrameReader frames(repository.seal_context(), key);
   Buffer raw;
   std::uint32_t number = frames.number_of(body, 0);
   for (std::size_t at = 0; at < body.size();) {

@@ -11,8 +11,8 @@ namespace {
 /// Frames an object's frames anew, one after the other.
 class Rebinding {
  public:
-  Rebinding(MutableBytes object, const std::string& key, FrameKind kind, const Vault& from,
-            const Vault& to)
+  Rebinding(MutableBytes object, const std::string& key, FrameKind kind, const SealContext& from,
+            const SealContext& to)
       : object_(object),
         kind_(kind),
         to_(to),
@@ -37,7 +37,7 @@ class Rebinding {
  private:
   MutableBytes object_;
   FrameKind kind_;
-  const Vault& to_;
+  const SealContext& to_;
   FrameReader reader_;
   std::unique_ptr<compress::Codec> codec_;
   std::optional<FrameWriter> writer_;
@@ -47,7 +47,8 @@ class Rebinding {
 
 }  // namespace
 
-void rebind(MutableBytes object, const std::string& key, const Vault& from, const Vault& to) {
+void reseal(MutableBytes object, const std::string& key, const SealContext& from,
+            const SealContext& to) {
   const auto parsed = parse_key(key);
   PGCAIRN_ASSERT(parsed && parsed->kind != ObjectKind::document);
   if (parsed->kind == ObjectKind::pack) {

@@ -91,13 +91,13 @@ Answers read_answers(Bytes bytes, std::string_view where, const std::string& fil
   return answers;
 }
 
-class Recall final : public Driver {
+class AnswerCache final : public Driver {
  public:
-  Recall(std::unique_ptr<Driver> inner, RecallSettings settings, Clock& clock)
+  AnswerCache(std::unique_ptr<Driver> inner, AnswerCacheSettings settings, Clock& clock)
       : inner_(std::move(inner)), settings_(std::move(settings)), clock_(clock) {
     load();
   }
-  ~Recall() override { save(); }
+  ~AnswerCache() override { save(); }
 
   std::string describe() const override { return inner_->describe(); }
   Features features() const override { return inner_->features(); }
@@ -209,7 +209,7 @@ class Recall final : public Driver {
   }
 
   std::unique_ptr<Driver> inner_;
-  RecallSettings settings_;
+  AnswerCacheSettings settings_;
   Clock& clock_;
   std::mutex mutex_;
   Answers answers_;
@@ -218,9 +218,9 @@ class Recall final : public Driver {
 
 }  // namespace
 
-std::unique_ptr<Driver> with_recall(std::unique_ptr<Driver> inner, RecallSettings settings,
-                                    Clock& clock) {
-  return std::make_unique<Recall>(std::move(inner), std::move(settings), clock);
+std::unique_ptr<Driver> with_answer_cache(std::unique_ptr<Driver> inner,
+                                          AnswerCacheSettings settings, Clock& clock) {
+  return std::make_unique<AnswerCache>(std::move(inner), std::move(settings), clock);
 }
 
 }  // namespace pgcairn::storage

@@ -8,9 +8,9 @@
 namespace pgcairn::storage {
 
 /// The store answered that it is busy, and when it is to be asked again.
-class BusyError : public TransientError {
+class ThrottledError : public TransientError {
  public:
-  BusyError(std::string message, milliseconds retry_after)
+  ThrottledError(std::string message, milliseconds retry_after)
       : TransientError(std::move(message)), retry_after_(retry_after) {}
   milliseconds retry_after() const { return retry_after_; }
 

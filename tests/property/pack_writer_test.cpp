@@ -23,15 +23,16 @@ namespace {
 constexpr std::uint32_t kFrameBytes[] = {8192, 65536, 131072, 262144};
 
 /// The pieces that frames say they hold, put together again: the content of every file.
-std::map<std::string, std::string> scanned(storage::Driver& driver, const repo::Vault& vault,
+std::map<std::string, std::string> scanned(storage::Driver& driver,
+                                           const repo::SealContext& seal_context,
                                            const std::vector<repo::ManifestPack>& packs) {
   std::map<std::string, std::string> files;
   for (const repo::ManifestPack& pack : packs) {
     const std::string key = repo::pack_key("main", kLabel, pack.pack);
     const std::string body = object(driver, key);
     CHECK(body.size() == pack.size_bytes);
-    const auto index = repo::PackIndex::load(driver, vault, key, pack.size_bytes);
-    repo::FrameReader reader(vault, key);
+    const auto index = repo::PackIndex::load(driver, seal_context, key, pack.size_bytes);
+    repo::FrameReader reader(seal_context, key);
     for (std::uint32_t i = 0; i < index.frames(); ++i) {
       const std::string bytes = body.substr(index.offset(i), index.end(i) - index.offset(i));
       const repo::Frame frame =
@@ -139,7 +140,7 @@ TEST_CASE("what goes into packs is found by maps, by the packs' own lists, and b
     const auto codec = static_cast<compress::CodecId>(below(random, 4));
     const std::size_t pack_bytes = 10'000 + below(random, 1'000'000);
     INFO("round " << round << " frame " << frame_bytes << " codec " << int(codec));
-    PackStore store(memory.repository, "main", std::string(kLabel), pack_bytes);
+    PackWriter store(memory.repository, "main", std::string(kLabel), pack_bytes);
     Workers workers({});
     store.start(workers, 2);
 
@@ -194,21 +195,21 @@ TEST_CASE("what goes into packs is found by maps, by the packs' own lists, and b
       stored_bytes += packs[i].size_bytes;
     }
     CHECK(store.stored_bytes() == stored_bytes);
-    const repo::Vault& vault = memory.repository.vault();
-    const auto scan = scanned(*memory.store, vault, packs);
+    const repo::SealContext& seal_context = memory.repository.seal_context();
+    const auto scan = scanned(*memory.store, seal_context, packs);
     const std::vector<repo::ManifestRef> refs = {{std::string(kLabel), frame_bytes}};
     for (const auto& list : files) {
       for (const File& file : list) {
         INFO(file.path << " of " << file.content.size() << " bytes");
-        CHECK((read_mapped(*memory.store, vault, "main", refs, file.map) == file.content));
+        CHECK((read_mapped(*memory.store, seal_context, "main", refs, file.map) == file.content));
         if (!file.content.empty()) CHECK((scan.at(file.path) == file.content));
         std::uint64_t at = 0;
         for (const Extent& extent : file.map) {
           if (file.pages) CHECK(extent.offset_bytes % 8192 == 0);
           if (file.pages && extent.offset_bytes + extent.length_bytes <= frame_bytes) {
             const std::string key = repo::pack_key("main", kLabel, extent.pack);
-            const auto index =
-                repo::PackIndex::load(*memory.store, vault, key, packs[extent.pack].size_bytes);
+            const auto index = repo::PackIndex::load(*memory.store, seal_context, key,
+                                                     packs[extent.pack].size_bytes);
             CHECK(index.hashes(extent.frame)[extent.offset_bytes / 8192] ==
                   crypto::hash64(as_bytes(std::string_view(file.content).substr(at, 8192))));
           }

@@ -23,7 +23,7 @@ struct SmallCluster {
   std::map<std::string, std::string> files;  // by path
   std::map<std::string, std::vector<std::uint32_t>> bad_blocks{};
   repo::Cluster cluster{7710454570926170144u, 15};
-  repo::BackupInfo info;
+  repo::BackupMarker info;
 
   /// Stores all of it.
   void store(repo::Repository& repository);

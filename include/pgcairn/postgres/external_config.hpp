@@ -17,7 +17,7 @@ struct UnreadableFile {
 
 /// What belongs to a cluster and stands outside of its data directory: files under their absolute
 /// paths, in path order, a directory for each step of the way to them, links to directories.
-struct OutsideFiles {
+struct ExternalConfigFiles {
   std::vector<SourceFile> files;
   std::vector<UnreadableFile> unreadable;  // in path order
 };
@@ -30,8 +30,8 @@ bool is_inside(const std::filesystem::path& data_directory, const std::filesyste
 /// error. Links to files, and those on the way, are followed and noted in link_target; a link to a
 /// directory below one of `extra` stays a link. The data directory is left out wherever it is met.
 /// Throws Error for more than 20,000 files.
-OutsideFiles find_outside_files(const ConfigPlaces& places,
-                                const std::filesystem::path& data_directory,
-                                const std::vector<std::filesystem::path>& extra);
+ExternalConfigFiles find_external_config(const ConfigPlaces& places,
+                                         const std::filesystem::path& data_directory,
+                                         const std::vector<std::filesystem::path>& extra);
 
 }  // namespace pgcairn::postgres

@@ -64,18 +64,18 @@ inline constexpr std::size_t kMostUnreadableNamed = 1000;
 
 /// What belongs to the cluster outside of its data directory. Files that the server is told with
 /// the settings of these names; empty: in the data directory.
-struct OutsideInfo {
+struct ExternalConfigInfo {
   std::string config_file;
   std::string hba_file;
   std::string ident_file;
   std::uint64_t files = 0;                 // that the backup has, with those of include-path
   std::vector<UnreadableFile> unreadable;  // that it has not
-  bool operator==(const OutsideInfo&) const = default;
+  bool operator==(const ExternalConfigInfo&) const = default;
 };
 
 /// What the marker of a backup says: all that `info` shows and what restore needs before it opens
 /// the manifest (pgcairn-repository(5), BACKUP MARKER).
-struct BackupInfo {
+struct BackupMarker {
   std::string label;
   BackupType type = BackupType::full;
   std::string prior;    // label of the backup this one builds on; empty for a full one
@@ -114,7 +114,7 @@ struct BackupInfo {
 
   std::vector<TablespaceInfo> tablespaces;
   std::vector<DatabaseInfo> databases;  // when the backup began
-  OutsideInfo outside;
+  ExternalConfigInfo outside;
   /// Relations, as "base/5/16399", of which main forks may have been copied before they got the
   /// init fork that makes them unlogged: a restore leaves out all of their forks but that.
   std::vector<std::string> unlogged;
@@ -137,8 +137,8 @@ struct BackupInfo {
 };
 
 /// The marker's JSON, and back. read throws DamagedError naming `object`.
-std::string write_backup_info(const BackupInfo& info);
-BackupInfo read_backup_info(std::string_view json, const std::string& object);
+std::string write_backup_marker(const BackupMarker& info);
+BackupMarker read_backup_marker(std::string_view json, const std::string& object);
 
 /// "20261121-010203F": a full backup's label is its start time; others append theirs to the full
 /// one's.

@@ -13,6 +13,7 @@ namespace pgcairn::repo {
 /// whatever names a place in it is right in both. Works where the bytes are: needs the memory of
 /// one frame. Throws DamagedError when a frame's check does not hold, or it is not from there; then
 /// `object` is of no use.
-void rebind(MutableBytes object, const std::string& key, const Vault& from, const Vault& to);
+void reseal(MutableBytes object, const std::string& key, const SealContext& from,
+            const SealContext& to);
 
 }  // namespace pgcairn::repo

@@ -12,10 +12,10 @@ namespace pgcairn::repo {
 
 /// What ties an object to its repository: the repository's id and, in an encrypted one, the data
 /// key that its objects are sealed with. Whoever reads or writes bytes of a repository needs it.
-class Vault {
+class SealContext {
  public:
-  explicit Vault(std::string_view repository_id,
-                 std::shared_ptr<const crypto::SecretBytes> data_key = nullptr);
+  explicit SealContext(std::string_view repository_id,
+                       std::shared_ptr<const crypto::SecretBytes> data_key = nullptr);
 
   const std::string& repository_id() const { return repository_id_; }
   /// Null: nothing is sealed.

@@ -11,7 +11,7 @@
 namespace pgcairn::storage {
 
 /// What a host remembers of a store from one run of the program to the next.
-struct RecallSettings {
+struct AnswerCacheSettings {
   std::filesystem::path file;    // its directory is made; belongs to whoever runs the program
   milliseconds longest{60'000};  // how long an answer is believed
   std::function<bool(std::string_view key)> takes;  // which objects and prefixes it is about
@@ -24,7 +24,8 @@ struct RecallSettings {
 /// soon as anything is not there, all is forgotten and asked again.
 ///
 /// A file that cannot be read or written, or that others could have written, is as good as none.
-std::unique_ptr<Driver> with_recall(std::unique_ptr<Driver> inner, RecallSettings settings,
-                                    Clock& clock = system_clock());
+std::unique_ptr<Driver> with_answer_cache(std::unique_ptr<Driver> inner,
+                                          AnswerCacheSettings settings,
+                                          Clock& clock = system_clock());
 
 }  // namespace pgcairn::storage

@@ -10,9 +10,9 @@ namespace pgcairn::storage {
 
 /// What remove() throws when the store itself keeps an object: it is under a retention period or a
 /// legal hold (object lock). Not a failure of the store, and no retry helps before `until`.
-class KeptError : public Error {
+class ObjectLockedError : public Error {
  public:
-  KeptError(std::string message, std::optional<Timestamp> until)
+  ObjectLockedError(std::string message, std::optional<Timestamp> until)
       : Error(std::move(message)), until_(until) {}
   /// Nothing: until somebody lifts it.
   std::optional<Timestamp> until() const { return until_; }

@@ -36,28 +36,28 @@ std::string standing_text(const engine::RepositoryInfo& repository, const std::s
   std::string text;
   if (!repository.restorable(label))
     text += format("{}NOT RESTORABLE: WAL that it needs is not in this repository\n", indent);
-  if (!repository.standing) return text;
-  const repo::Standing& standing = *repository.standing;
-  if (const repo::Record* const damage = standing.damage(label)) {
+  if (!repository.record_state) return text;
+  const repo::RecordState& record_state = *repository.record_state;
+  if (const repo::Record* const damage = record_state.damage(label)) {
     const auto& verify = std::get<repo::VerifyRecord>(damage->content);
     text += format("{}DAMAGED: found by verify at {}\n", indent, local_second(damage->time));
     for (std::size_t i = 0; i < std::min<std::size_t>(verify.damages.size(), 3); ++i)
       text += format("{}  {}\n", indent, escape_bytes(verify.damages[i]));
   }
-  if (const repo::Record* const last = standing.last_drill(label)) {
+  if (const repo::Record* const last = record_state.last_drill(label)) {
     const auto& drill = std::get<repo::DrillRecord>(last->content);
     text += format("{}drilled at {}: {}\n", indent, local_second(last->time),
                    drill.good ? "good" : "NOT GOOD");
     for (const std::string& finding : drill.findings)
       text += format("{}  {}\n", indent, escape_bytes(finding));
   }
-  for (const repo::Record* const record : standing.holds(label)) {
+  for (const repo::Record* const record : record_state.holds(label)) {
     const auto& hold = std::get<repo::HoldRecord>(record->content);
     text += format("{}held{}: {}\n", indent,
                    hold.until ? format(" until {}", local_second(*hold.until)) : "",
                    escape_bytes(hold.reason));
   }
-  for (const auto& [name, note] : standing.annotations(label))
+  for (const auto& [name, note] : record_state.annotations(label))
     text += format("{}{}: {}\n", indent, escape_bytes(name), escape_bytes(note));
   return text;
 }
@@ -71,12 +71,12 @@ std::string sizes_text(const engine::BackupSizes& sizes) {
 
 std::string backups_table(const engine::RepositoryInfo& repository) {
   std::size_t width = 5;
-  for (const repo::BackupInfo& backup : repository.backups)
+  for (const repo::BackupMarker& backup : repository.backups)
     width = std::max(width, backup.label.size());
   for (const auto& [label, cause] : repository.unreadable) width = std::max(width, label.size());
   std::string text = format("    {:<{}}  {:<4}  {:<22}  {:>7}  {:>8}  {:>8}  {:>8}  {}\n", "label",
                             width, "type", "started", "took", "cluster", "stored", "frees", "wal");
-  for (const repo::BackupInfo& backup : repository.backups) {
+  for (const repo::BackupMarker& backup : repository.backups) {
     const auto took =
         std::chrono::duration_cast<milliseconds>(backup.stop_time - backup.start_time);
     const auto sizes = repository.sizes.find(backup.label);
@@ -140,8 +140,8 @@ std::string runs_text(const engine::RepositoryInfo& repository, Timestamp when) 
     text += format("    LEFT BEHIND: the lease of {} by process {} on {}, last heard of at {}\n",
                    lease->operation, lease->process.pid, lease->host, local_second(lease->time));
   }
-  if (!repository.standing) return text;
-  for (const repo::Record* const stop : repository.standing->stops()) {
+  if (!repository.record_state) return text;
+  for (const repo::Record* const stop : repository.record_state->stops()) {
     text += format("    STOPPED: by {} since {}: {}\n", stop->host, local_second(stop->time),
                    escape_bytes(std::get<repo::StopRecord>(stop->content).reason));
   }
@@ -194,7 +194,7 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
   return text;
 }
 
-std::string set_text(const engine::RepositoryInfo& repository, const repo::BackupInfo& backup) {
+std::string set_text(const engine::RepositoryInfo& repository, const repo::BackupMarker& backup) {
   std::string text = backup_text({backup, {repository.name}, {}});
   text += row("started", local_second(backup.start_time));
   text += row("ended", local_second(backup.stop_time));
@@ -217,8 +217,8 @@ std::string set_text(const engine::RepositoryInfo& repository, const repo::Backu
     text += row("restorable", format("on timeline {} to about {} ({})", window.timeline,
                                      local_second(window.to_time), to_string(window.to)));
   }
-  if (repository.standing) {
-    if (const repo::Record* const verify = repository.standing->last_verify(backup.label)) {
+  if (repository.record_state) {
+    if (const repo::Record* const verify = repository.record_state->last_verify(backup.label)) {
       const auto& record = std::get<repo::VerifyRecord>(verify->content);
       text += row("verified", format("{} at {}{}", record.level, local_second(verify->time),
                                      record.all ? "" : ", a part"));
@@ -261,7 +261,7 @@ std::string info_set_text(std::span<const engine::StanzaInfo> stanzas, std::stri
   std::string text;
   for (const engine::StanzaInfo& stanza : stanzas) {
     for (const engine::RepositoryInfo& repository : stanza.repositories) {
-      for (const repo::BackupInfo& backup : repository.backups)
+      for (const repo::BackupMarker& backup : repository.backups)
         if (backup.label == label) text += set_text(repository, backup);
       if (const auto found = repository.unreadable.find(std::string(label));
           found != repository.unreadable.end()) {

@@ -82,15 +82,15 @@ void write_drill(JsonWriter& json, const repo::Record* record) {
 }
 
 /// None of a repository whose records could not be read: null is "not known".
-void write_standing(JsonWriter& json, const std::optional<repo::Standing>& standing,
-                    const std::string& label) {
-  if (!standing) {
+void write_record_state(JsonWriter& json, const std::optional<repo::RecordState>& record_state,
+                        const std::string& label) {
+  if (!record_state) {
     for (const char* const name : {"holds", "annotations", "verify", "damage", "drill"})
       json.key(name).null();
     return;
   }
   json.key("holds").begin_array();
-  for (const repo::Record* const record : standing->holds(label)) {
+  for (const repo::Record* const record : record_state->holds(label)) {
     const auto& hold = std::get<repo::HoldRecord>(record->content);
     json.begin_object().member("reason", as_utf8(hold.reason));
     json.member("since", format_utc(record->time)).member("host", as_utf8(record->host));
@@ -98,18 +98,18 @@ void write_standing(JsonWriter& json, const std::optional<repo::Standing>& stand
     json.end_object();
   }
   json.end_array().key("annotations").begin_array();
-  for (const auto& [name, text] : standing->annotations(label)) {
+  for (const auto& [name, text] : record_state->annotations(label)) {
     json.begin_object().member("name", as_utf8(name)).member("text", as_utf8(text));
     json.end_object();
   }
   json.end_array();
-  write_verify(json, standing->last_verify(label));
-  write_damage(json, standing->damage(label));
-  write_drill(json, standing->last_drill(label));
+  write_verify(json, record_state->last_verify(label));
+  write_damage(json, record_state->damage(label));
+  write_drill(json, record_state->last_drill(label));
 }
 
 void write_listed_backup(JsonWriter& json, const engine::RepositoryInfo& repository,
-                         const repo::BackupInfo& backup) {
+                         const repo::BackupMarker& backup) {
   json.begin_object();
   write_backup_members(json, backup);
   json.member("restorable", repository.restorable(backup.label));
@@ -119,7 +119,7 @@ void write_listed_backup(JsonWriter& json, const engine::RepositoryInfo& reposit
   json.key("sizes").begin_object().member("packs-bytes", sizes.named_bytes);
   json.member("shared-bytes", sizes.shared_bytes).member("freed-bytes", sizes.freed_bytes);
   json.member("exact", sizes.exact).end_object();
-  write_standing(json, repository.standing, backup.label);
+  write_record_state(json, repository.record_state, backup.label);
   json.end_object();
 }
 
@@ -174,14 +174,14 @@ void write_growth(JsonWriter& json, const std::optional<engine::Growth>& growth)
   json.member("wal-bytes-per-day", growth->wal_bytes_per_day).end_object();
 }
 
-void write_stops(JsonWriter& json, const std::optional<repo::Standing>& standing) {
+void write_stops(JsonWriter& json, const std::optional<repo::RecordState>& record_state) {
   json.key("stops");
-  if (!standing) {
+  if (!record_state) {
     json.null();
     return;
   }
   json.begin_array();
-  for (const repo::Record* const stop : standing->stops()) {
+  for (const repo::Record* const stop : record_state->stops()) {
     json.begin_object();
     json.member("reason", as_utf8(std::get<repo::StopRecord>(stop->content).reason));
     json.member("since", format_utc(stop->time)).member("host", as_utf8(stop->host)).end_object();
@@ -201,7 +201,7 @@ void write_repository(JsonWriter& json, const engine::RepositoryInfo& repository
     json.member("pg-version", cluster.pg_version).end_object();
   }
   json.end_array().key("backups").begin_array();
-  for (const repo::BackupInfo& backup : repository.backups)
+  for (const repo::BackupMarker& backup : repository.backups)
     write_listed_backup(json, repository, backup);
   json.end_array().key("unreadable-backups").begin_array();
   for (const auto& [label, cause] : repository.unreadable) {
@@ -231,7 +231,7 @@ void write_repository(JsonWriter& json, const engine::RepositoryInfo& repository
   }
   write_lease(json, "running", running(repository, when));
   write_lease(json, "left-behind", left_behind(repository, when));
-  write_stops(json, repository.standing);
+  write_stops(json, repository.record_state);
   json.end_object();
 }
 

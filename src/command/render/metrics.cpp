@@ -47,14 +47,14 @@ struct RepositoryMetric {
   std::function<Value(const HealthFacts&, const RepositoryFacts&)> value;
 };
 
-const repo::BackupInfo* newest(const RepositoryFacts& one) {
+const repo::BackupMarker* newest(const RepositoryFacts& one) {
   return one.newest.empty() ? nullptr : &one.newest.back();
 }
 
 Value drill_good(const RepositoryFacts& one) {
   Value good;
-  if (!one.standing) return good;
-  for (const repo::Record& record : one.standing->records()) {
+  if (!one.record_state) return good;
+  for (const repo::Record& record : one.record_state->records()) {
     if (const auto* drill = std::get_if<repo::DrillRecord>(&record.content))
       good = drill->good ? 1 : 0;
   }
@@ -105,17 +105,19 @@ const RepositoryMetric kRepositoryMetrics[] = {
      }},
     {"pgcairn_damaged_backups", "Backups that verify found damaged.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
-       return one.standing ? of(engine::damaged_backups(one).size()) : Value();
+       return one.record_state ? of(engine::damaged_backups(one).size()) : Value();
      }},
     {"pgcairn_verify_age_seconds", "Time since the last verify run.",
      [](const HealthFacts& facts, const RepositoryFacts& one) -> Value {
-       return one.standing ? seconds_since(engine::last_verify_time(*one.standing), facts.when)
-                           : Value();
+       return one.record_state
+                  ? seconds_since(engine::last_verify_time(*one.record_state), facts.when)
+                  : Value();
      }},
     {"pgcairn_drill_age_seconds", "Time since the last drill.",
      [](const HealthFacts& facts, const RepositoryFacts& one) -> Value {
-       return one.standing ? seconds_since(engine::last_drill_time(*one.standing), facts.when)
-                           : Value();
+       return one.record_state
+                  ? seconds_since(engine::last_drill_time(*one.record_state), facts.when)
+                  : Value();
      }},
     {"pgcairn_drill_good", "1: the last drill was good.",
      [](const HealthFacts&, const RepositoryFacts& one) { return drill_good(one); }},
@@ -132,7 +134,7 @@ const RepositoryMetric kRepositoryMetrics[] = {
      left_behind},
     {"pgcairn_stops", "Stops in force.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
-       return one.standing ? of(one.standing->stops().size()) : Value();
+       return one.record_state ? of(one.record_state->stops().size()) : Value();
      }},
     {"pgcairn_repository_size_bytes", "Size of the repository's file system.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {

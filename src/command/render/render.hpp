@@ -26,9 +26,9 @@
 namespace pgcairn::command {
 
 /// A backup as every JSON result shows it (pgcairn-info(1), JSON).
-void write_backup(JsonWriter& json, const repo::BackupInfo& backup);
+void write_backup(JsonWriter& json, const repo::BackupMarker& backup);
 /// The same without the braces: info has more to say of it.
-void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup);
+void write_backup_members(JsonWriter& json, const repo::BackupMarker& backup);
 
 std::string backup_text(const engine::TakenBackup& taken);
 std::string backup_json(const engine::TakenBackup& taken);
@@ -39,9 +39,9 @@ std::vector<std::string> branch_lines(std::span<const engine::Branch> branches, 
 void write_branches(JsonWriter& json, std::span<const engine::Branch> branches);
 
 /// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
-std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent);
+std::string page_errors_text(const repo::BackupMarker& backup, std::string_view indent);
 /// One line a file: "NOT IN THE BACKUP: /etc/pg_hba.conf (Permission denied)".
-std::string unreadable_text(const repo::BackupInfo& backup, std::string_view indent);
+std::string unreadable_text(const repo::BackupMarker& backup, std::string_view indent);
 
 enum class InfoStatus {
   ok,

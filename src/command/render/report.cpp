@@ -82,7 +82,7 @@ std::string table(std::string_view caption, const std::vector<std::string_view>&
   return html + format("</tr></thead><tbody>\n{}</tbody></table></div>\n", rows);
 }
 
-milliseconds duration_of(const repo::BackupInfo& backup) {
+milliseconds duration_of(const repo::BackupMarker& backup) {
   return std::chrono::duration_cast<milliseconds>(backup.stop_time - backup.start_time);
 }
 
@@ -143,8 +143,8 @@ class Report {
       text += item("Left behind", format("the lease of {} by process {} on {}", lease->operation,
                                          lease->process.pid, lease->host));
     }
-    if (!repository_.standing) return text;
-    for (const repo::Record* const stop : repository_.standing->stops()) {
+    if (!repository_.record_state) return text;
+    for (const repo::Record* const stop : repository_.record_state->stops()) {
       text += item("Stopped", format("by {} since {}: {}", stop->host, format_local(stop->time),
                                      std::get<repo::StopRecord>(stop->content).reason));
     }
@@ -170,7 +170,7 @@ class Report {
     std::vector<Bar> stored;
     std::vector<Bar> cluster;
     std::vector<Bar> took;
-    for (const repo::BackupInfo& backup : repository_.backups) {
+    for (const repo::BackupMarker& backup : repository_.backups) {
       stored.push_back({static_cast<double>(backup.stored_bytes),
                         format("{}: {}", backup.label, format_size(backup.stored_bytes))});
       cluster.push_back({static_cast<double>(backup.cluster_bytes),
@@ -202,7 +202,7 @@ class Report {
   std::string backups() const {
     if (repository_.backups.empty()) return "<p>There is no backup yet.</p>\n";
     std::string rows;
-    for (const repo::BackupInfo& backup : repository_.backups) {
+    for (const repo::BackupMarker& backup : repository_.backups) {
       const auto sizes = repository_.sizes.find(backup.label);
       rows += format(
           "<tr><th scope=\"row\">{}</th>{}{}{}{}{}{}<td>{}</td></tr>\n", html_text(backup.label),
@@ -220,7 +220,7 @@ class Report {
         rows);
   }
 
-  std::string remarks(const repo::BackupInfo& backup) const {
+  std::string remarks(const repo::BackupMarker& backup) const {
     std::string text;
     const auto add = [&](std::string_view kind, const std::string& words) {
       text += format("<div{}>{}</div>", kind.empty() ? "" : format(" class=\"{}\"", kind),
@@ -229,23 +229,23 @@ class Report {
     if (!repository_.restorable(backup.label)) add("bad", "not restorable: WAL is missing");
     if (backup.page_error_count() > 0)
       add("bad", format("damaged pages of the cluster: {}", backup.page_error_count()));
-    if (!repository_.standing) return text;
-    const repo::Standing& standing = *repository_.standing;
-    if (standing.damage(backup.label) != nullptr) add("bad", "damaged, says verify");
-    for (const repo::Record* const record : standing.holds(backup.label)) {
+    if (!repository_.record_state) return text;
+    const repo::RecordState& record_state = *repository_.record_state;
+    if (record_state.damage(backup.label) != nullptr) add("bad", "damaged, says verify");
+    for (const repo::Record* const record : record_state.holds(backup.label)) {
       const auto& hold = std::get<repo::HoldRecord>(record->content);
       add("", format("held{}: {}", hold.until ? " until " + format_local(*hold.until) : "",
                      hold.reason));
     }
-    for (const auto& [name, note] : standing.annotations(backup.label))
+    for (const auto& [name, note] : record_state.annotations(backup.label))
       add("", format("{}: {}", name, note));
     return text;
   }
 
   std::string proofs() const {
-    if (!repository_.standing) return "<p class=\"bad\">The records could not be read.</p>\n";
+    if (!repository_.record_state) return "<p class=\"bad\">The records could not be read.</p>\n";
     std::string rows;
-    const auto& records = repository_.standing->records();
+    const auto& records = repository_.record_state->records();
     for (auto record = records.rbegin(); record != records.rend(); ++record) {
       if (const auto* verify = std::get_if<repo::VerifyRecord>(&record->content))
         rows += verify_row(*record, *verify);

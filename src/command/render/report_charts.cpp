@@ -48,8 +48,10 @@ std::string svg(std::string_view title, double height, std::string_view content)
       kWidth, height, html_text(title), html_text(title), content);
 }
 
-std::string_view kind_of(const engine::RepositoryInfo& repository, const repo::BackupInfo& backup) {
-  const bool damaged = repository.standing && repository.standing->damage(backup.label) != nullptr;
+std::string_view kind_of(const engine::RepositoryInfo& repository,
+                         const repo::BackupMarker& backup) {
+  const bool damaged =
+      repository.record_state && repository.record_state->damage(backup.label) != nullptr;
   if (damaged || !repository.restorable(backup.label)) return "bad";
   return backup.type == repo::BackupType::full ? "full" : "later";
 }
@@ -62,7 +64,7 @@ std::string window_chart(const engine::RepositoryInfo& repository) {
     span.take(window.from_time);
     span.take(window.to_time);
   }
-  for (const repo::BackupInfo& backup : repository.backups) span.take(backup.stop_time);
+  for (const repo::BackupMarker& backup : repository.backups) span.take(backup.stop_time);
   if (!span.any) return {};
   std::map<std::pair<std::string, Timeline>, std::string> lines;
   for (const engine::RestorableWindow& window : repository.windows) {
@@ -73,7 +75,7 @@ std::string window_chart(const engine::RepositoryInfo& repository) {
              format("restorable from {} to about {}", format_local(window.from_time),
                     format_local(window.to_time)));
   }
-  for (const repo::BackupInfo& backup : repository.backups) {
+  for (const repo::BackupMarker& backup : repository.backups) {
     lines[{backup.cluster, backup.timeline}] +=
         rect(span.x(backup.stop_time), 0, kLeastMark, 24, kind_of(repository, backup),
              format("{}, {}", backup.label, format_local(backup.stop_time)));

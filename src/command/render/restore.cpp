@@ -113,7 +113,7 @@ std::string config_text(const engine::RestorePlan& plan) {
     text += row("config", format("{} files from outside of the data directory to {}",
                                  plan.outside_files, plan.options.config_to.string()));
   }
-  for (const engine::OutsideFile& file : plan.outside) {
+  for (const engine::ExternalConfigFile& file : plan.outside) {
     text +=
         row("config", format("{} was {}, {}", file.setting, file.was,
                              file.location.empty() ? "outside of the data directory: not restored"
@@ -174,7 +174,7 @@ std::string isolation_text(const engine::RestorePlan& plan) {
 std::string start_command(const engine::RestorePlan& plan, const std::string& pg_ctl) {
   const std::string directory = shell_quote(plan.data_directory.string());
   std::string options;
-  for (const engine::OutsideFile& file : plan.outside) {
+  for (const engine::ExternalConfigFile& file : plan.outside) {
     const std::string place = file.location.empty() ? file.was : file.location.string();
     options += format("{}-c {}={}", options.empty() ? "" : " ", file.setting, shell_quote(place));
     // What it says itself would win over -D, and may be the cluster that this is a copy of.
@@ -328,7 +328,7 @@ void write_config(JsonWriter& json, const engine::RestorePlan& plan) {
   json.key("config").begin_object();
   path("to", plan.options.config_to.string());
   json.member("files", plan.outside_files).key("settings").begin_array();
-  for (const engine::OutsideFile& file : plan.outside) {
+  for (const engine::ExternalConfigFile& file : plan.outside) {
     json.begin_object().member("name", file.setting);
     path("was", file.was);
     path("location", file.location.string());

@@ -10,7 +10,7 @@ namespace pgcairn::command {
 
 namespace {
 
-milliseconds duration_of(const repo::BackupInfo& backup) {
+milliseconds duration_of(const repo::BackupMarker& backup) {
   return std::chrono::duration_cast<milliseconds>(backup.stop_time - backup.start_time);
 }
 
@@ -22,7 +22,7 @@ std::string row(std::string_view name, std::string_view value) {
 
 namespace {
 
-void write_outside(JsonWriter& json, const repo::OutsideInfo& outside) {
+void write_outside(JsonWriter& json, const repo::ExternalConfigInfo& outside) {
   const auto place = [&](std::string_view name, const std::string& path) {
     json.key(name);
     path.empty() ? json.null() : json.value(escape_bytes(path));
@@ -41,13 +41,13 @@ void write_outside(JsonWriter& json, const repo::OutsideInfo& outside) {
 
 }  // namespace
 
-void write_backup(JsonWriter& json, const repo::BackupInfo& backup) {
+void write_backup(JsonWriter& json, const repo::BackupMarker& backup) {
   json.begin_object();
   write_backup_members(json, backup);
   json.end_object();
 }
 
-void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup) {
+void write_backup_members(JsonWriter& json, const repo::BackupMarker& backup) {
   json.member("label", backup.label).member("type", repo::name_of(backup.type));
   if (backup.prior.empty()) {
     json.key("prior").null();
@@ -85,7 +85,7 @@ void write_backup_members(JsonWriter& json, const repo::BackupInfo& backup) {
   json.member("system-id", std::to_string(backup.system_id));
 }
 
-std::string page_errors_text(const repo::BackupInfo& backup, std::string_view indent) {
+std::string page_errors_text(const repo::BackupMarker& backup, std::string_view indent) {
   static constexpr std::size_t most_named = 8;
   std::string text;
   for (const repo::PageErrors& file : backup.page_errors) {
@@ -99,7 +99,7 @@ std::string page_errors_text(const repo::BackupInfo& backup, std::string_view in
   return text;
 }
 
-std::string unreadable_text(const repo::BackupInfo& backup, std::string_view indent) {
+std::string unreadable_text(const repo::BackupMarker& backup, std::string_view indent) {
   std::string text;
   for (const repo::UnreadableFile& file : backup.outside.unreadable)
     text += format("{}NOT IN THE BACKUP: {} ({})\n", indent, escape_bytes(file.path), file.cause);
@@ -107,7 +107,7 @@ std::string unreadable_text(const repo::BackupInfo& backup, std::string_view ind
 }
 
 std::string backup_text(const engine::TakenBackup& taken) {
-  const repo::BackupInfo& backup = taken.info;
+  const repo::BackupMarker& backup = taken.info;
   std::string names;
   for (const std::string& name : taken.repositories) names += (names.empty() ? "" : ", ") + name;
   std::string text = format("backup {} is in {} {}\n", backup.label,

@@ -23,7 +23,7 @@ class Axis {
       take(window.from_time);
       take(window.to_time);
     }
-    for (const repo::BackupInfo& backup : repository.backups) take(backup.stop_time);
+    for (const repo::BackupMarker& backup : repository.backups) take(backup.stop_time);
   }
 
   std::size_t column(Timestamp when) const {
@@ -54,8 +54,9 @@ class Axis {
   Timestamp last_{};
 };
 
-char mark_of(const engine::RepositoryInfo& repository, const repo::BackupInfo& backup) {
-  const bool damaged = repository.standing && repository.standing->damage(backup.label) != nullptr;
+char mark_of(const engine::RepositoryInfo& repository, const repo::BackupMarker& backup) {
+  const bool damaged =
+      repository.record_state && repository.record_state->damage(backup.label) != nullptr;
   if (damaged || !repository.restorable(backup.label)) return 'x';
   if (backup.type == repo::BackupType::full) return 'F';
   return backup.type == repo::BackupType::differential ? 'D' : 'I';
@@ -81,7 +82,7 @@ std::map<Row, std::string> draw(const engine::RepositoryInfo& repository, const 
     for (std::size_t at = from; at <= to; ++at) put_mark(line[at], '=');
     if (!window.after_gap.empty()) put_mark(line[to], '|');
   }
-  for (const repo::BackupInfo& backup : repository.backups) {
+  for (const repo::BackupMarker& backup : repository.backups) {
     std::string& line = line_of(backup.cluster, backup.timeline);
     put_mark(line[axis.column(backup.stop_time)], mark_of(repository, backup));
   }

@@ -8,9 +8,9 @@
 namespace pgcairn::command {
 
 /// Where good ends for the stanza whose section counts, by the configuration file or the defaults.
-engine::HealthLimits health_limits(const Said& said);
+engine::HealthLimits health_limits(const OptionSources& options);
 
 /// What info and report judge each stanza by, and one that has no section.
-void load_health_limits(Said said, Settings& settings);
+void load_health_limits(OptionSources options, Settings& settings);
 
 }  // namespace pgcairn::command

@@ -5,7 +5,7 @@
 
 namespace pgcairn::command {
 
-std::optional<Value> Said::find(std::string_view name) const {
+std::optional<Value> OptionSources::find(std::string_view name) const {
   const Option* const option = find_option(name, arguments_.verb);
   if (option == nullptr) return std::nullopt;
   std::optional<Value> found = from_command_line(name);
@@ -15,12 +15,12 @@ std::optional<Value> Said::find(std::string_view name) const {
   return found;
 }
 
-std::string Said::text_of(std::string_view name, std::string_view otherwise) const {
+std::string OptionSources::text_of(std::string_view name, std::string_view otherwise) const {
   const auto value = find(name);
   return value ? value->text : std::string(otherwise);
 }
 
-std::vector<Value> Said::all(std::string_view name) const {
+std::vector<Value> OptionSources::all(std::string_view name) const {
   const Option* const option = find_option(name, arguments_.verb);
   std::vector<Value> values;
   for (const auto& [given, text] : arguments_.options) {
@@ -38,7 +38,7 @@ std::vector<Value> Said::all(std::string_view name) const {
   return values;
 }
 
-std::vector<std::string> Said::absolute_paths(std::string_view name) const {
+std::vector<std::string> OptionSources::absolute_paths(std::string_view name) const {
   std::vector<std::string> paths;
   for (const Value& value : all(name)) {
     if (!value.text.starts_with('/')) {
@@ -50,8 +50,8 @@ std::vector<std::string> Said::absolute_paths(std::string_view name) const {
   return paths;
 }
 
-std::optional<Value> Said::of_repository(std::string_view name,
-                                         const std::string& repository) const {
+std::optional<Value> OptionSources::of_repository(std::string_view name,
+                                                  const std::string& repository) const {
   const Option& option = *find_key(name, in_repo);
   std::optional<Value> found = from_command_line(name);
   if (!found) found = from_environment(name);
@@ -62,7 +62,7 @@ std::optional<Value> Said::of_repository(std::string_view name,
   return found;
 }
 
-std::optional<Value> Said::from_command_line(std::string_view name) const {
+std::optional<Value> OptionSources::from_command_line(std::string_view name) const {
   std::optional<Value> found;
   for (const auto& [given, text] : arguments_.options) {
     if (given == name) found = Value{text, format("option --{}", name), Source::command_line};
@@ -70,14 +70,14 @@ std::optional<Value> Said::from_command_line(std::string_view name) const {
   return found;
 }
 
-std::optional<Value> Said::from_environment(std::string_view name) const {
+std::optional<Value> OptionSources::from_environment(std::string_view name) const {
   const std::string variable = environment_name(name);
   const auto at = environment_.find(variable);
   if (at == environment_.end() || at->second.empty()) return std::nullopt;
   return Value{at->second, format("environment variable {}", variable), Source::environment};
 }
 
-std::optional<Value> Said::from_file(const Option& option) const {
+std::optional<Value> OptionSources::from_file(const Option& option) const {
   const ConfigEntry* entry = nullptr;
   if ((option.places & in_stanza) != 0 && !stanza.empty())
     entry = file.find(in_stanza, stanza, option.name);

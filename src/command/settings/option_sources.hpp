@@ -16,9 +16,9 @@ namespace pgcairn::command {
 /// What was said about options, and where: the command line comes before the environment, that
 /// before the file, and there [stanza.NAME] before [global]. What it gives has been checked:
 /// UsageError names the origin of what is no value of the option. Holds references.
-class Said {
+class OptionSources {
  public:
-  Said(const Arguments& arguments, const std::map<std::string, std::string>& environment)
+  OptionSources(const Arguments& arguments, const std::map<std::string, std::string>& environment)
       : arguments_(arguments), environment_(environment) {}
 
   ConfigFile file;     // empty until it was read

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 class Loader {
  public:
   Loader(const Arguments& arguments, const SettingsSources& sources)
-      : arguments_(arguments), sources_(sources), said_(arguments, sources.environment) {}
+      : arguments_(arguments), sources_(sources), options_(arguments, sources.environment) {}
 
   Settings load() {
     settings_.verb = arguments_.verb;
@@ -50,9 +50,9 @@ class Loader {
     load_repository_verbs();
     load_watched();
     if (arguments_.verb == "info" || arguments_.verb == "report")
-      load_health_limits(said_, settings_);
+      load_health_limits(options_, settings_);
     load_data_directories();
-    settings_.read_files = read_files(said_.file);
+    settings_.read_files = read_files(options_.file);
     return std::move(settings_);
   }
 
@@ -74,7 +74,7 @@ class Loader {
   }
 
   void read_config() {
-    const auto named = said_.find("config");
+    const auto named = options_.find("config");
     const fs::path path =
         named ? sources_.working_directory / fs::path(named->text) : fs::path(kDefaultConfig);
     std::optional<std::string> text;
@@ -86,11 +86,11 @@ class Loader {
     if (text) {
       settings_.config = path.lexically_normal();
       const auto bears = [this](auto... key) { return may_be_wrong(key...); };
-      said_.file = parse_config(*text, path, bears);
-      settings_.configured_stanzas = said_.file.stanzas;
-      for (const std::string& mistake : said_.file.passed_over) pass_over(mistake);
+      options_.file = parse_config(*text, path, bears);
+      settings_.configured_stanzas = options_.file.stanzas;
+      for (const std::string& mistake : options_.file.passed_over) pass_over(mistake);
       // Values of other verbs and stanzas are checked too: an error shows on the first run.
-      for (const ConfigEntry& entry : said_.file.entries) {
+      for (const ConfigEntry& entry : options_.file.entries) {
         check_if_needed(*entry.option, {entry.value, entry.origin, Source::file},
                         may_be_wrong(entry.option, entry.section, entry.name));
       }
@@ -108,7 +108,7 @@ class Loader {
   bool may_be_wrong(const Option* option, Place section, const std::string& name) const {
     if (!archives()) return false;
     if (option == nullptr) return true;
-    const auto stanza = said_.find("stanza");
+    const auto stanza = options_.find("stanza");
     if (section == in_stanza && stanza && stanza->text != name) return true;
     const bool of_stores = (option->places & in_repo) != 0 && option->verbs.empty();
     return !of_stores && !takes(*option, arguments_.verb);
@@ -134,7 +134,7 @@ class Loader {
       if ((option.places & in_environment) == 0) continue;
       known.push_back(environment_name(option.name));
       // What other verbs take is checked too, unless what is right depends on the verb (--type).
-      const auto value = said_.from_environment(option.name);
+      const auto value = options_.from_environment(option.name);
       if (value && !depends_on_verb(option.name))
         check_if_needed(option, *value, may_be_wrong(&option, in_global, ""));
     }
@@ -154,54 +154,54 @@ class Loader {
   }
 
   void load_output() {
-    settings_.log_level = log_level_of(said_.text_of("log-level", archives() ? "warn" : "info"));
-    settings_.log_format = said_.text_of("log-format") == "json" ? Form::json : Form::text;
+    settings_.log_level = log_level_of(options_.text_of("log-level", archives() ? "warn" : "info"));
+    settings_.log_format = options_.text_of("log-format") == "json" ? Form::json : Form::text;
     static const std::map<std::string, Form> forms = {{"text", Form::text},
                                                       {"json", Form::json},
                                                       {"nagios", Form::nagios},
                                                       {"prometheus", Form::prometheus}};
-    settings_.output = forms.at(said_.text_of("output", "text"));
+    settings_.output = forms.at(options_.text_of("output", "text"));
   }
 
   void choose_stanza() {
-    if (const auto named = said_.find("stanza")) {
+    if (const auto named = options_.find("stanza")) {
       repo::check_stanza_name(named->text, named->origin + ":");
-      settings_.stanza = said_.stanza = named->text;
+      settings_.stanza = options_.stanza = named->text;
       return;
     }
     if (shows_all() || is_about_keys()) return;
-    if (said_.file.stanzas.size() == 1) {
-      settings_.stanza = said_.stanza = said_.file.stanzas.front();
+    if (options_.file.stanzas.size() == 1) {
+      settings_.stanza = options_.stanza = options_.file.stanzas.front();
       return;
     }
-    if (said_.file.stanzas.empty()) {
+    if (options_.file.stanzas.empty()) {
       throw UsageError(format("{} configures no stanza", settings_.config.string()),
                        "add a section [stanza.NAME] with the key pg-path");
     }
     throw UsageError(
         "several stanzas are configured and none is named",
-        format("add --stanza=NAME; NAME is one of {}", quoted_list(said_.file.stanzas)));
+        format("add --stanza=NAME; NAME is one of {}", quoted_list(options_.file.stanzas)));
   }
 
   void choose_repositories() {
-    if (said_.file.repositories.empty()) {
+    if (options_.file.repositories.empty()) {
       throw UsageError(format("{} configures no repository", settings_.config.string()),
                        "add a section [repo.NAME] with the keys type and path");
     }
-    const auto told = said_.from_environment("key-passphrase");
+    const auto told = options_.from_environment("key-passphrase");
     const std::string passphrase = told ? told->text : std::string();
     const std::vector<std::string> names = repositories_to_use();
     for (const std::string& name : names) {
       RepositorySettings repository =
-          load_repository(said_.file, name, settings_.config, passphrase);
+          load_repository(options_.file, name, settings_.config, passphrase);
       if (!archives()) {
         load_retention(repository, [&](std::string_view key) {
-          const auto value = said_.of_repository(key, name);
+          const auto value = options_.of_repository(key, name);
           return value ? value->text : std::string();
         });
       }
       if (takes(*find_key("limit-rate", in_repo), arguments_.verb)) {
-        if (const auto rate = said_.of_repository("limit-rate", name))
+        if (const auto rate = options_.of_repository("limit-rate", name))
           repository.bytes_per_second = *parse_size(rate->text);
       }
       settings_.repositories.push_back(std::move(repository));
@@ -221,20 +221,21 @@ class Loader {
       std::vector<std::string> ends = {end_of_copy("from"), end_of_copy("to")};
       if (ends.front() != ends.back()) return ends;
       throw UsageError(format("--from and --to both name the repository \"{}\"", ends.front()),
-                       format("configured are {}", quoted_list(said_.file.repositories)));
+                       format("configured are {}", quoted_list(options_.file.repositories)));
     }
-    const auto named = said_.find("repo");
+    const auto named = options_.find("repo");
     settings_.repositories_named = named.has_value();
-    return named ? repositories_named(said_.file, *named) : said_.file.repositories;
+    return named ? repositories_named(options_.file, *named) : options_.file.repositories;
   }
 
   std::string end_of_copy(std::string_view option) const {
-    const auto named = said_.find(option);
-    const auto names = named ? repositories_named(said_.file, *named) : std::vector<std::string>();
+    const auto named = options_.find(option);
+    const auto names =
+        named ? repositories_named(options_.file, *named) : std::vector<std::string>();
     if (names.size() == 1) return names.front();
     throw UsageError(format("repo-copy needs --{} with one repository", option),
                      format("write --from=NAME --to=NAME; NAME is one of {}",
-                            quoted_list(said_.file.repositories)));
+                            quoted_list(options_.file.repositories)));
   }
 
   void load_cluster() {
@@ -242,16 +243,16 @@ class Loader {
     if (shows_all() || is_about_keys() || arguments_.verb == "stanza-delete" ||
         arguments_.verb == "repo-copy")
       return;
-    const bool configured = std::find(said_.file.stanzas.begin(), said_.file.stanzas.end(),
-                                      settings_.stanza) != said_.file.stanzas.end();
-    if (const auto path = said_.find("pg-path")) {
+    const bool configured = std::find(options_.file.stanzas.begin(), options_.file.stanzas.end(),
+                                      settings_.stanza) != options_.file.stanzas.end();
+    if (const auto path = options_.find("pg-path")) {
       settings_.pg_path = path_of(*path);
       settings_.pg_path_overridden = path->source != Source::file;
-      auto own = said_.from_file(*find_option("pg-path", arguments_.verb));
-      if (!own) own = said_.from_environment("pg-path");
+      auto own = options_.from_file(*find_option("pg-path", arguments_.verb));
+      if (!own) own = options_.from_environment("pg-path");
       if (own) settings_.configured_pg_path = path_of(*own);
     } else if (!configured) {
-      const auto near = nearest(settings_.stanza, said_.file.stanzas);
+      const auto near = nearest(settings_.stanza, options_.file.stanzas);
       throw UsageError(
           format("stanza \"{}\" is not in {}", settings_.stanza, settings_.config.string()),
           near ? format("did you mean \"{}\"?", *near)
@@ -265,8 +266,8 @@ class Loader {
   }
 
   void load_connection() {
-    const auto host = said_.find("pg-host");
-    const auto socket = said_.find("pg-socket-path");
+    const auto host = options_.find("pg-host");
+    const auto socket = options_.find("pg-socket-path");
     if (host && socket && host->source == socket->source) {
       throw UsageError(format("{} and {} are both given", host->origin, socket->origin),
                        "a server is reached over TCP or through a socket: remove one of them");
@@ -277,27 +278,27 @@ class Loader {
     } else if (socket) {
       settings_.connection.host = path_of(*socket).string();
     }
-    if (const auto port = said_.find("pg-port")) {
+    if (const auto port = options_.find("pg-port")) {
       settings_.connection.port = static_cast<std::uint16_t>(*parse_number(port->text));
     }
-    settings_.connection.user = said_.text_of("pg-user");
-    settings_.connection.database = said_.text_of("pg-database");
+    settings_.connection.user = options_.text_of("pg-user");
+    settings_.connection.database = options_.text_of("pg-database");
   }
 
   void load_work() {
-    if (const auto count = said_.find("process-max")) {
+    if (const auto count = options_.find("process-max")) {
       settings_.process_max = static_cast<unsigned>(*parse_number(count->text));
     }
-    if (const auto timeout = said_.find("archive-timeout")) {
+    if (const auto timeout = options_.find("archive-timeout")) {
       settings_.archive_timeout = *parse_duration(timeout->text);
     }
-    settings_.copy_wal = said_.text_of("wal") == "copy";
-    settings_.resume = is_true(said_.text_of("resume", "true"));
-    settings_.start_fast = is_true(said_.text_of("start-fast", "false"));
-    settings_.compress_type = *compress::parse_codec(said_.text_of("compress-type", "zst"));
+    settings_.copy_wal = options_.text_of("wal") == "copy";
+    settings_.resume = is_true(options_.text_of("resume", "true"));
+    settings_.start_fast = is_true(options_.text_of("start-fast", "false"));
+    settings_.compress_type = *compress::parse_codec(options_.text_of("compress-type", "zst"));
     const compress::LevelRange range = compress::levels_of(settings_.compress_type);
     settings_.compress_level = range.usual;
-    const auto level = said_.find("compress-level");
+    const auto level = options_.find("compress-level");
     if (level && settings_.compress_type != compress::CodecId::none) {
       const std::int64_t number = *parse_number(level->text);
       if (number < range.least || number > range.most) {
@@ -313,17 +314,17 @@ class Loader {
 
   void load_backup() {
     if (arguments_.verb != "backup") return;
-    settings_.backup_type = *repo::parse_backup_type(said_.text_of("type", "incr"));
-    settings_.delta = is_true(said_.text_of("delta", "false"));
-    settings_.expire_auto = is_true(said_.text_of("expire-auto", "true"));
-    for (const Value& path : said_.all("include-path"))
+    settings_.backup_type = *repo::parse_backup_type(options_.text_of("type", "incr"));
+    settings_.delta = is_true(options_.text_of("delta", "false"));
+    settings_.expire_auto = is_true(options_.text_of("expire-auto", "true"));
+    for (const Value& path : options_.all("include-path"))
       settings_.include_paths.push_back(path_of(path));
   }
 
   /// Which backup, and where recovery ends.
   void load_goal() {
-    settings_.set = said_.text_of("set");
-    settings_.accept_damage = is_true(said_.text_of("accept-damage", "false"));
+    settings_.set = options_.text_of("set");
+    settings_.accept_damage = is_true(options_.text_of("accept-damage", "false"));
     if (settings_.accept_damage && settings_.set.empty()) {
       throw UsageError(format("{} --accept-damage needs --set", arguments_.verb),
                        "name the backup; \"pgcairn info\" lists them");
@@ -334,13 +335,13 @@ class Loader {
 
   void load_restore() {
     if (arguments_.verb != "restore") return;
-    settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
-    settings_.archive_off = said_.text_of("archive-mode") == "off";
-    settings_.archive_kept = said_.text_of("archive-mode") == "preserve";
-    settings_.replace = is_true(said_.text_of("replace", "false"));
-    if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
-    settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
-    if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
+    settings_.dry_run = is_true(options_.text_of("dry-run", "false"));
+    settings_.archive_off = options_.text_of("archive-mode") == "off";
+    settings_.archive_kept = options_.text_of("archive-mode") == "preserve";
+    settings_.replace = is_true(options_.text_of("replace", "false"));
+    if (const auto programs = options_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
+    settings_.allow_tablespaces = options_.absolute_paths("allow-tablespace");
+    if (const auto gap = options_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
     load_goal();
     for (auto& [key, value] : maps_of("recovery-option")) {
       check_recovery_option(key, settings_);
@@ -350,11 +351,11 @@ class Loader {
       if (name == "db-include") settings_.db_include.push_back(value);
       if (name == "db-exclude") settings_.db_exclude.push_back(value);
     }
-    if (const auto all = said_.find("tablespace-map-all"))
+    if (const auto all = options_.find("tablespace-map-all"))
       settings_.tablespace_map_all = path_of(*all).string();
     load_delta();
-    if (const auto place = said_.find("config-to")) settings_.config_to = path_of(*place);
-    settings_.link_all = is_true(said_.text_of("link-all", "false"));
+    if (const auto place = options_.find("config-to")) settings_.config_to = path_of(*place);
+    settings_.link_all = is_true(options_.text_of("link-all", "false"));
     for (auto& [path, place] : maps_of("link-map"))
       settings_.link_map.emplace(path, path_of({place, "", {}}).string());
     for (auto& [old_place, new_place] : maps_of("tablespace-map"))
@@ -362,9 +363,9 @@ class Loader {
   }
 
   void load_delta() {
-    settings_.delta = is_true(said_.text_of("delta", "false"));
-    settings_.server_is_stopped = is_true(said_.text_of("server-is-stopped", "false"));
-    settings_.remove_tablespaces = said_.absolute_paths("remove-tablespace");
+    settings_.delta = is_true(options_.text_of("delta", "false"));
+    settings_.server_is_stopped = is_true(options_.text_of("server-is-stopped", "false"));
+    settings_.remove_tablespaces = options_.absolute_paths("remove-tablespace");
     if (settings_.remove_tablespaces.empty() || settings_.delta) return;
     throw UsageError("restore --remove-tablespace needs --delta",
                      "without it nothing is removed but what an interrupted restore wrote");
@@ -386,17 +387,17 @@ class Loader {
 
   void load_guard() {
     if (arguments_.verb != "archive-get") return;
-    settings_.allow_tablespaces = said_.absolute_paths("allow-tablespace");
-    if (const auto guard = said_.find("guard")) read_guard(*guard, settings_);
-    if (const auto gap = said_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
+    settings_.allow_tablespaces = options_.absolute_paths("allow-tablespace");
+    if (const auto guard = options_.find("guard")) read_guard(*guard, settings_);
+    if (const auto gap = options_.find("accept-gap")) settings_.accept_gap = gap_of(*gap);
   }
 
   void load_drill() {
     const Option& option = *find_option("drill-path", "drill");
-    auto path = said_.find(option.name);
+    auto path = options_.find(option.name);
     if (arguments_.verb != "drill") {  // others keep away from there
-      path = said_.from_environment(option.name);
-      if (!path) path = said_.from_file(option);
+      path = options_.from_environment(option.name);
+      if (!path) path = options_.from_file(option);
       if (path) settings_.drill_path = path_of(*path);
       return;
     }
@@ -407,26 +408,26 @@ class Loader {
                               settings_.stanza));
     }
     settings_.drill_path = path_of(*path);
-    for (const Value& query : said_.all("drill-sql")) settings_.drill_sql.push_back(query.text);
-    if (const auto timeout = said_.find("drill-timeout"))
+    for (const Value& query : options_.all("drill-sql")) settings_.drill_sql.push_back(query.text);
+    if (const auto timeout = options_.find("drill-timeout"))
       settings_.drill_timeout = *parse_duration(timeout->text);
-    settings_.drill_sandbox = said_.text_of("drill-sandbox", "auto");
-    if (const auto programs = said_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
-    settings_.foreign_keys = is_true(said_.text_of("foreign-keys", "false"));
-    settings_.keep = is_true(said_.text_of("keep", "false"));
-    settings_.record = is_true(said_.text_of("record", "true"));
+    settings_.drill_sandbox = options_.text_of("drill-sandbox", "auto");
+    if (const auto programs = options_.find("pg-bin")) settings_.pg_bin = path_of(*programs);
+    settings_.foreign_keys = is_true(options_.text_of("foreign-keys", "false"));
+    settings_.keep = is_true(options_.text_of("keep", "false"));
+    settings_.record = is_true(options_.text_of("record", "true"));
     load_goal();
   }
 
   void load_verify() {
     if (arguments_.verb != "verify") return;
-    settings_.set = said_.text_of("set");
-    settings_.level = said_.text_of("level", "quick");
-    settings_.record = is_true(said_.text_of("record", "true"));
-    const auto sample = said_.find("sample");
-    const auto limit = said_.find("max-duration");
+    settings_.set = options_.text_of("set");
+    settings_.level = options_.text_of("level", "quick");
+    settings_.record = is_true(options_.text_of("record", "true"));
+    const auto sample = options_.find("sample");
+    const auto limit = options_.find("max-duration");
     for (const std::string_view name : {"sample", "max-duration"}) {
-      if (!said_.find(name) || settings_.level == "full") continue;
+      if (!options_.find(name) || settings_.level == "full") continue;
       throw UsageError(format("verify --level=quick takes no --{}", name),
                        "it opens nothing; add --level=full");
     }
@@ -439,12 +440,12 @@ class Loader {
   }
 
   void load_stanza() {
-    settings_.state_path = path_of({said_.text_of("state-path", kDefaultStatePath), "", {}});
-    settings_.force = is_true(said_.text_of("force", "false"));
-    settings_.all_hosts = is_true(said_.text_of("all-hosts", "false"));
-    settings_.reason = said_.text_of("reason");
+    settings_.state_path = path_of({options_.text_of("state-path", kDefaultStatePath), "", {}});
+    settings_.force = is_true(options_.text_of("force", "false"));
+    settings_.all_hosts = is_true(options_.text_of("all-hosts", "false"));
+    settings_.reason = options_.text_of("reason");
     if (arguments_.verb == "stanza-delete")
-      settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+      settings_.dry_run = is_true(options_.text_of("dry-run", "false"));
   }
 
   void load_new_key() {
@@ -452,13 +453,13 @@ class Loader {
     if (arguments_.verb != "key-list" && settings_.repositories.size() > 1) {
       throw UsageError(
           format("{} changes one repository, and several are configured", arguments_.verb),
-          format("add --repo=NAME; NAME is one of {}", quoted_list(said_.file.repositories)));
+          format("add --repo=NAME; NAME is one of {}", quoted_list(options_.file.repositories)));
     }
-    settings_.label = said_.text_of("label");
+    settings_.label = options_.text_of("label");
     std::string_view first;
     for (const std::string_view name :
          {"new-passphrase-file", "new-key-file", "new-key-command", "new-passphrase"}) {
-      const auto value = said_.find(name);
+      const auto value = options_.find(name);
       if (!value) continue;
       // The environment's is for want of anything else.
       if (!first.empty() && value->source == Source::environment) continue;
@@ -476,38 +477,38 @@ class Loader {
 
   void load_expire() {
     if (arguments_.verb == "expire") {
-      settings_.set = said_.text_of("set");
-      settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
-      settings_.resume = is_true(said_.text_of("resume", "true"));
-      settings_.allow_mass_removal = is_true(said_.text_of("allow-mass-removal", "false"));
+      settings_.set = options_.text_of("set");
+      settings_.dry_run = is_true(options_.text_of("dry-run", "false"));
+      settings_.resume = is_true(options_.text_of("resume", "true"));
+      settings_.allow_mass_removal = is_true(options_.text_of("allow-mass-removal", "false"));
     }
-    settings_.until = said_.text_of("until");
+    settings_.until = options_.text_of("until");
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
       throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");
     }
   }
 
   void load_report() {
-    if (arguments_.verb == "info") settings_.set = said_.text_of("set");
-    if (const auto file = said_.find("file")) settings_.file = path_of(*file);
+    if (arguments_.verb == "info") settings_.set = options_.text_of("set");
+    if (const auto file = options_.find("file")) settings_.file = path_of(*file);
   }
 
   void load_repository_verbs() {
-    settings_.recursive = is_true(said_.text_of("recursive", "false"));
-    settings_.raw = is_true(said_.text_of("raw", "false"));
-    settings_.index = is_true(said_.text_of("index", "false"));
+    settings_.recursive = is_true(options_.text_of("recursive", "false"));
+    settings_.raw = is_true(options_.text_of("raw", "false"));
+    settings_.index = is_true(options_.text_of("index", "false"));
     if (settings_.raw && settings_.index)
       throw UsageError("--raw and --index are both given", "remove one of them");
     if (arguments_.verb == "repo-get" && arguments_.operands.size() > 1)
       settings_.file = path_of({arguments_.operands[1], "", {}});
     if (arguments_.verb != "repo-copy") return;
-    settings_.set = said_.text_of("set");
-    settings_.dry_run = is_true(said_.text_of("dry-run", "false"));
+    settings_.set = options_.text_of("set");
+    settings_.dry_run = is_true(options_.text_of("dry-run", "false"));
   }
 
   void load_watched() {
     if (arguments_.verb != "health" && arguments_.verb != "metrics") return;
-    std::vector<std::string> names = said_.file.stanzas;
+    std::vector<std::string> names = options_.file.stanzas;
     if (!settings_.stanza.empty()) names = {settings_.stanza};
     if (names.empty()) {
       throw UsageError(format("{} configures no stanza", settings_.config.string()),
@@ -515,9 +516,9 @@ class Loader {
     }
     const std::string asked = settings_.stanza;
     for (const std::string& name : names) {
-      settings_.stanza = said_.stanza = name;
+      settings_.stanza = options_.stanza = name;
       settings_.connection = {};
-      const auto path = said_.find("pg-path");
+      const auto path = options_.find("pg-path");
       if (!path) {
         throw UsageError(
             format("{} needs the data directory of stanza \"{}\"", arguments_.verb, name),
@@ -525,34 +526,34 @@ class Loader {
       }
       load_connection();
       settings_.watched.push_back(
-          {{name, path_of(*path), settings_.connection}, health_limits(said_)});
+          {{name, path_of(*path), settings_.connection}, health_limits(options_)});
     }
-    settings_.stanza = said_.stanza = asked;
+    settings_.stanza = options_.stanza = asked;
   }
 
   void load_data_directories() {
-    std::vector<std::string> names = said_.file.stanzas;
+    std::vector<std::string> names = options_.file.stanzas;
     if (!settings_.stanza.empty()) names = {settings_.stanza};
     if (!settings_.pg_path.empty()) {
       settings_.data_directories = {settings_.pg_path};
       return;
     }
     for (const std::string& name : names) {
-      if (const ConfigEntry* const entry = said_.file.find(in_stanza, name, "pg-path"))
+      if (const ConfigEntry* const entry = options_.file.find(in_stanza, name, "pg-path"))
         settings_.data_directories.emplace_back(entry->value);
     }
   }
 
   void load_target() {
-    settings_.type = said_.text_of("type", "default");
-    settings_.target = said_.text_of("target");
-    settings_.target_action = said_.text_of("target-action");
-    settings_.target_exclusive = is_true(said_.text_of("target-exclusive", "false"));
+    settings_.type = options_.text_of("type", "default");
+    settings_.target = options_.text_of("target");
+    settings_.target_action = options_.text_of("target-action");
+    settings_.target_exclusive = is_true(options_.text_of("target-exclusive", "false"));
     read_target(settings_);
   }
 
   void load_timeline() {
-    const auto timeline = said_.find("target-timeline");
+    const auto timeline = options_.find("target-timeline");
     if (!timeline) return;
     const std::string& type = settings_.type;
     if (type == "immediate" || type == "none" || type == "preserve") {
@@ -571,7 +572,7 @@ class Loader {
 
   const Arguments& arguments_;
   const SettingsSources& sources_;
-  Said said_;
+  OptionSources options_;
   Settings settings_;
 };
 

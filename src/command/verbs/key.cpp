@@ -42,8 +42,8 @@ class Unlocked {
           format("the new key opens slot {} of repository \"{}\" already", same->number, name()),
           "choose another one");
     }
-    const std::uint32_t number =
-        repo::add_slot(driver(), id(), *repository_.vault().data_key(), secret, settings_.label);
+    const std::uint32_t number = repo::add_slot(
+        driver(), id(), *repository_.seal_context().data_key(), secret, settings_.label);
     // What follows may remove the other way in: this one is tried first.
     if (!open_slots(repo::read_slots(driver(), id()), id(), secret))
       throw Error(format("key slot {} was written and does not open", number));

@@ -21,8 +21,8 @@ using Sink = std::function<void(Bytes)>;
 
 /// What a pack holds, as JSON: its frames, where they are, and the pieces of files in them.
 std::string index_json(repo::Repository& repository, const std::string& key, Bytes pack) {
-  const repo::PackIndex index = repo::PackIndex::parse(pack, repository.vault(), key);
-  repo::FrameReader reader(repository.vault(), key);
+  const repo::PackIndex index = repo::PackIndex::parse(pack, repository.seal_context(), key);
+  repo::FrameReader reader(repository.seal_context(), key);
   JsonWriter json;
   json.begin_object().key("pack").begin_object().member("key", key);
   json.member("size-bytes", pack.size()).key("frames").begin_array();

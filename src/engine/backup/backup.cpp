@@ -72,7 +72,7 @@ class BackupRun {
   const std::string& prior() const { return info_.prior; }
   bool archiver_stuck() const { return wal_.brought(); }
 
-  repo::BackupInfo run() {
+  repo::BackupMarker run() {
     open();
     const Leases leases(
         targets_, stanza_.name, [this] { return progress_.so_far(); }, stop_);
@@ -98,9 +98,9 @@ class BackupRun {
   void open();
   void require_own_life();
   void choose_prior();
-  std::optional<std::string> build_on(const repo::BackupInfo& backup);
+  std::optional<std::string> build_on(const repo::BackupMarker& backup);
   void judge_prior();
-  std::optional<std::string> why_not_everywhere(const repo::BackupInfo& backup);
+  std::optional<std::string> why_not_everywhere(const repo::BackupMarker& backup);
   void start();
   void find_changed_pages();
   void find_outside();
@@ -110,11 +110,11 @@ class BackupRun {
   void begin_again(const Error& doubt);
   void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
   FilePlan plan(const postgres::SourceFile& source);
-  void copy_control_file(PackStore& store, repo::ManifestWriter& manifest);
+  void copy_control_file(PackWriter& store, repo::ManifestWriter& manifest);
   void find_hazards();
   void stop_backup_mode();
   void wait_for_archive();
-  repo::BackupInfo publish(const Leases& leases);
+  repo::BackupMarker publish(const Leases& leases);
   void keep(CopiedFile&& file, repo::ManifestWriter& manifest);
   void watch(Workers& workers, std::stop_token stop);
 
@@ -140,15 +140,15 @@ class BackupRun {
   CopiedRelations relations_;
   std::vector<postgres::Database> databases_;  // before it
   Lsn read_until_;                             // all files were read by then
-  Changes changes_;
+  ChangedPages changes_;
   std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
-  std::optional<Leftovers> leftovers_;
-  std::uint32_t first_leftover_ = 0;  // of refs_; those before it are this backup and older ones
+  std::optional<InterruptedBackups> interrupted_;
+  std::uint32_t first_interrupted_ = 0;  // of refs_; those before it are this backup and older ones
   std::vector<repo::ManifestRef> refs_;
   std::map<std::uint32_t, std::uint64_t> resumed_bytes_;  // by ref
   repo::PackSet named_packs_;                             // of other backups
-  repo::BackupInfo info_;
+  repo::BackupMarker info_;
 };
 
 void BackupRun::open() {
@@ -194,7 +194,7 @@ void BackupRun::judge_prior() {
 /// another one. Such that are damaged are passed over with a warning.
 void BackupRun::choose_prior() {
   info_.type = options_.type;
-  std::vector<repo::BackupInfo> backups;
+  std::vector<repo::BackupMarker> backups;
   const auto unreadable = [](const DamagedError& error) {
     log_warn(format("a backup is not built on: {}", error.message()));
   };
@@ -206,7 +206,7 @@ void BackupRun::choose_prior() {
                                            way_to_now(stanza_.data_directory, timeline));
   const RecordedDamage damages = recorded_damage(*repository_, stanza_.name);
   for (const PriorCandidate& candidate : candidates) {
-    const repo::BackupInfo& backup = *candidate.backup;
+    const repo::BackupMarker& backup = *candidate.backup;
     if (backup.data_checksums != info_.data_checksums) {
       log_info(
           format("backup {} is not built on: data checksums were switched since", backup.label));
@@ -231,7 +231,7 @@ void BackupRun::choose_prior() {
 }
 
 /// Sets prior_, or tells why not.
-std::optional<std::string> BackupRun::build_on(const repo::BackupInfo& backup) {
+std::optional<std::string> BackupRun::build_on(const repo::BackupMarker& backup) {
   try {
     prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, backup);
   } catch (const DamagedError& error) {
@@ -241,7 +241,7 @@ std::optional<std::string> BackupRun::build_on(const repo::BackupInfo& backup) {
 }
 
 /// A backup has one manifest, which names packs: all repositories must have them.
-std::optional<std::string> BackupRun::why_not_everywhere(const repo::BackupInfo& backup) {
+std::optional<std::string> BackupRun::why_not_everywhere(const repo::BackupMarker& backup) {
   std::optional<std::string> reason;
   targets_.each([&](repo::Repository& repository) {
     if (!reason && &repository != repository_)
@@ -327,7 +327,7 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
   for (const repo::Extent& extent : file.entry.map) {
     if (extent.ref == 0) continue;
     named_packs_.add(extent.ref, extent.pack);
-    if (extent.ref >= first_leftover_) resumed_bytes_[extent.ref] += extent.length_bytes;
+    if (extent.ref >= first_interrupted_) resumed_bytes_[extent.ref] += extent.length_bytes;
   }
   tablespaces_.look_at(file.entry);
   manifest.add(file.entry);
@@ -342,7 +342,7 @@ FilePlan BackupRun::plan(const postgres::SourceFile& source) {
     add_samples(plan, kSampledShare, [&] { return uniform(random_); });
   }
   const bool stores = plan.how != FilePlan::How::blocks || !plan.blocks.empty();
-  if (stores && source.size_bytes > 0) plan.stored = leftovers_->take(source.path);
+  if (stores && source.size_bytes > 0) plan.stored = interrupted_->take(source.path);
   return plan;
 }
 
@@ -350,7 +350,7 @@ FilePlan BackupRun::plan(const postgres::SourceFile& source) {
 void BackupRun::copy() {
   try {
     copy_all();
-  } catch (const MarksDoubted& doubt) {
+  } catch (const SummaryMismatch& doubt) {
     begin_again(doubt);
     copy_all();
   }
@@ -382,7 +382,7 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
       if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
     }
   }
-  for (const repo::ManifestPack& pack : leftovers_->packs())
+  for (const repo::ManifestPack& pack : interrupted_->packs())
     if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
   if (packs.size() != own.size() + named_packs_.size()) {
     throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
@@ -393,7 +393,7 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
   info_.resumed.clear();
   for (const repo::ManifestPack& pack : packs) {
     manifest.add(pack);
-    if (pack.ref < first_leftover_) continue;
+    if (pack.ref < first_interrupted_) continue;
     const std::string& label = refs_[pack.ref].backup;
     if (info_.resumed.empty() || info_.resumed.back().backup != label)
       info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
@@ -406,15 +406,15 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
 void BackupRun::find_leftovers() {
   refs_ = prior_ ? prior_->refs(info_.label, kFrameBytes)
                  : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}};
-  first_leftover_ = static_cast<std::uint32_t>(refs_.size());
+  first_interrupted_ = static_cast<std::uint32_t>(refs_.size());
   std::vector<std::string> labels;
   if (options_.resume) {
-    labels = leftovers_for(info_.label, listed_labels(targets_.good(), stanza_.name),
+    labels = resumable_for(info_.label, listed_labels(targets_.good(), stanza_.name),
                            repository_->driver().folders(repo::backups_data_prefix(stanza_.name)));
     leave_out_old(labels, now());
   }
-  leftovers_.emplace(targets_.good(), stanza_.name, labels, first_leftover_, kFrameBytes);
-  for (const repo::ManifestRef& ref : leftovers_->refs()) {
+  interrupted_.emplace(targets_.good(), stanza_.name, labels, first_interrupted_, kFrameBytes);
+  for (const repo::ManifestRef& ref : interrupted_->refs()) {
     log_info(
         format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
     refs_.push_back(ref);
@@ -433,10 +433,10 @@ void BackupRun::copy_all() {
   const repo::PutObject put = [this](const std::string& key, MutableBytes object) {
     targets_.put(*repository_, key, object);
   };
-  repo::ManifestWriter manifest(repository_->driver(), repository_->vault(), stanza_.name,
+  repo::ManifestWriter manifest(repository_->driver(), repository_->seal_context(), stanza_.name,
                                 new_manifest_header(info_.label, refs_, stanza_.data_directory),
                                 put);
-  PackStore store(*repository_, stanza_.name, info_.label, kPackBytes, put);
+  PackWriter store(*repository_, stanza_.name, info_.label, kPackBytes, put);
   Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);
   const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
 
@@ -470,7 +470,7 @@ void BackupRun::copy_all() {
 
 /// pg_control is read after all else: on a standby its minimum recovery point tells where the
 /// backup becomes consistent.
-void BackupRun::copy_control_file(PackStore& store, repo::ManifestWriter& manifest) {
+void BackupRun::copy_control_file(PackWriter& store, repo::ManifestWriter& manifest) {
   const std::string path = "global/pg_control";
   const fs::path source = stanza_.data_directory / path;
   const Buffer content = postgres::read_control_bytes(stanza_.data_directory);
@@ -526,13 +526,13 @@ void BackupRun::wait_for_archive() {
   });
 }
 
-repo::BackupInfo BackupRun::publish(const Leases& leases) {
+repo::BackupMarker BackupRun::publish(const Leases& leases) {
   doing([&] { return format("storing the marker of backup {}", info_.label); },
         [&] {
           targets_.each([&](repo::Repository& repository) {
             engine::publish(
                 repository, stanza_.name, info_, [&] { leases.check(repository); },
-                [&] { repository.write_backup(stanza_.name, info_); });
+                [&] { repository.write_marker(stanza_.name, info_); });
           });
         });
   log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,
@@ -551,7 +551,7 @@ TakenBackup take_into(const StanzaSettings& stanza, const BackupOptions& options
     const std::vector<repo::Repository*> before = targets.good();
     BackupRun run(stanza, options, targets, met, progress, stop);
     try {
-      repo::BackupInfo info = run.run();
+      repo::BackupMarker info = run.run();
       return {std::move(info), {}, {}, {}, run.archiver_stuck()};
     } catch (const UnreplayableBackup& error) {
       if (std::exchange(again, true)) throw;

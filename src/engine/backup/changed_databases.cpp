@@ -19,7 +19,7 @@ std::vector<postgres::Database> changed_databases(const std::vector<postgres::Da
 }
 
 void require_databases(repo::Repository& repository, const std::string& stanza,
-                       const repo::BackupInfo& backup, Lsn read_until,
+                       const repo::BackupMarker& backup, Lsn read_until,
                        const std::vector<postgres::Database>& changed,
                        const std::stop_token& stop) {
   const repo::Cluster cluster{backup.system_id, backup.pg_version};

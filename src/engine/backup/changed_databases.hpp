@@ -19,7 +19,7 @@ std::vector<postgres::Database> changed_databases(const std::vector<postgres::Da
 /// replay of it may make one of the `changed` databases without its files. `read_until`: all files
 /// of the cluster were read by then.
 void require_databases(repo::Repository& repository, const std::string& stanza,
-                       const repo::BackupInfo& backup, Lsn read_until,
+                       const repo::BackupMarker& backup, Lsn read_until,
                        const std::vector<postgres::Database>& changed, const std::stop_token& stop);
 
 }  // namespace pgcairn::engine

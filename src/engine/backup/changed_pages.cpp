@@ -19,11 +19,11 @@ std::uint32_t oid(std::string_view digits) {
 }
 
 /// The answer for one file, out of what the summaries say of its relation.
-FileChange change_of_file(const postgres::ChangedBlocks& changed,
-                          const postgres::SourceFile& source) {
+MarkedBlocks change_of_file(const postgres::ChangedBlocks& changed,
+                            const postgres::SourceFile& source) {
   const postgres::FileChange found = changed.change_of(
       relation_of(source.path, source.relation->relfilenode), source.relation->segment);
-  FileChange change;
+  MarkedBlocks change;
   change.whole = found.kind() == postgres::FileChange::Kind::whole;
   if (found.kind() != postgres::FileChange::Kind::blocks) return change;
   const auto blocks = static_cast<std::uint32_t>(source.size_bytes / postgres::kPageBytes);
@@ -45,9 +45,10 @@ postgres::RelationKey relation_of(std::string_view path, std::uint32_t relfileno
   return {oid(parts[1]), oid(parts[3]), relfilenode};
 }
 
-Changes find_changes(postgres::Connection& connection, const std::filesystem::path& data_directory,
-                     const repo::BackupInfo& prior, const postgres::BackupStart& start,
-                     std::stop_token stop) {
+ChangedPages find_changes(postgres::Connection& connection,
+                          const std::filesystem::path& data_directory,
+                          const repo::BackupMarker& prior, const postgres::BackupStart& start,
+                          std::stop_token stop) {
   postgres::SummaryRequest request;
   request.data_directory = data_directory;
   request.prior_start = {prior.timeline, prior.start_lsn};
@@ -59,7 +60,7 @@ Changes find_changes(postgres::Connection& connection, const std::filesystem::pa
       postgres::collect_changed_blocks(connection, request, std::move(stop));
   if (!result.warning.empty()) log_warn(result.warning);
 
-  Changes changes;
+  ChangedPages changes;
   changes.reason = std::move(result.reason);
   if (!result.changed) return changes;
   log_detail(format("{} of {} WAL summaries tell of {} relations", format_size(result.bytes),

@@ -15,7 +15,7 @@
 namespace pgcairn::engine {
 
 /// How a backup tells which pages have changed since the one it builds on.
-struct Changes {
+struct ChangedPages {
   ChangeOf change_of;  // empty: every page that may have changed is read and compared
   std::string reason;  // why there are no usable summaries; empty when there are
 };
@@ -27,8 +27,9 @@ postgres::RelationKey relation_of(std::string_view path, std::uint32_t relfileno
 /// Asks the WAL summaries (PostgreSQL 17 on) what changed from the start of `prior` to `start`. To
 /// be called after the backup's start. Throws only when the server is lost or `stop` is requested:
 /// everything else is a reason to compare.
-Changes find_changes(postgres::Connection& connection, const std::filesystem::path& data_directory,
-                     const repo::BackupInfo& prior, const postgres::BackupStart& start,
-                     std::stop_token stop);
+ChangedPages find_changes(postgres::Connection& connection,
+                          const std::filesystem::path& data_directory,
+                          const repo::BackupMarker& prior, const postgres::BackupStart& start,
+                          std::stop_token stop);
 
 }  // namespace pgcairn::engine

@@ -32,7 +32,7 @@ bool became_unlogged(const postgres::SourceFile& source) {
 
 }  // namespace
 
-Copier::Copier(PackStore& store, PageRules& rules, CopySettings settings, Progress& progress)
+Copier::Copier(PackWriter& store, PageRules& rules, CopySettings settings, Progress& progress)
     : store_(store), rules_(rules), settings_(std::move(settings)), progress_(progress) {}
 
 void Copier::start(Workers& workers, unsigned threads) {

@@ -37,7 +37,7 @@ struct CopiedFile {
 
 /// A page that should be as it was in the older backup is not: what tells the changed pages cannot
 /// be believed.
-class MarksDoubted : public Error {
+class SummaryMismatch : public Error {
   using Error::Error;
 };
 
@@ -45,7 +45,7 @@ class MarksDoubted : public Error {
 /// in bundles. Results come out in the order in which files went in.
 class Copier {
  public:
-  Copier(PackStore& store, PageRules& rules, CopySettings settings, Progress& progress);
+  Copier(PackWriter& store, PageRules& rules, CopySettings settings, Progress& progress);
 
   /// Starts `threads` threads in `workers`, which must end before this does.
   void start(Workers& workers, unsigned threads);
@@ -79,7 +79,7 @@ class Copier {
   void emit_finished(std::size_t leave, const std::function<void(CopiedFile&&)>& emit);
   std::uint32_t frame_bytes() const { return settings_.refs.front().frame_bytes; }
 
-  PackStore& store_;
+  PackWriter& store_;
   PageRules& rules_;
   CopySettings settings_;
   Progress& progress_;

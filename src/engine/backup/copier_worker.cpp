@@ -204,7 +204,7 @@ void Copier::Thread::check_samples(Job& job, const Fd& fd, std::uint64_t start, 
   for (auto next = std::lower_bound(samples.begin(), samples.end(), start / kPageBytes);
        next != samples.end() && (*next + std::uint64_t{1}) * kPageBytes <= end; ++next) {
     if (sample_holds(job, fd, *next * std::uint64_t{kPageBytes})) continue;
-    throw MarksDoubted(
+    throw SummaryMismatch(
         format("block {} of \"{}\" has changed since backup {} (its LSN is {}), and the WAL "
                "summaries do not say so",
                *next, job.source.path, copier_.settings_.prior->info().label,

@@ -8,8 +8,8 @@ Outside find_outside_of(postgres::Connection& connection,
                         const std::filesystem::path& data_directory,
                         const std::vector<std::filesystem::path>& include_paths) {
   const postgres::ConfigPlaces places = postgres::read_config_places(connection);
-  postgres::OutsideFiles found =
-      postgres::find_outside_files(places, data_directory, include_paths);
+  postgres::ExternalConfigFiles found =
+      postgres::find_external_config(places, data_directory, include_paths);
   Outside outside;
   const auto if_outside = [&](const std::filesystem::path& path) {
     return postgres::is_inside(data_directory, path) ? std::string() : path.native();

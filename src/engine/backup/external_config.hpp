@@ -12,7 +12,7 @@ namespace pgcairn::engine {
 /// What a backup keeps from outside of the data directory, and what its marker says of that.
 struct Outside {
   std::vector<postgres::SourceFile> files;  // in path order
-  repo::OutsideInfo info;
+  repo::ExternalConfigInfo info;
 };
 Outside find_outside_of(postgres::Connection& connection,
                         const std::filesystem::path& data_directory,

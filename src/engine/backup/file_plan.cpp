@@ -26,7 +26,7 @@ FilePlan compared(repo::ManifestEntry&& prior) {
 
 /// The marked blocks, and those that the older backup does not have.
 FilePlan marked(const postgres::SourceFile& source, repo::ManifestEntry&& prior,
-                FileChange&& change) {
+                MarkedBlocks&& change) {
   const std::uint32_t now = block_count(source.size_bytes);
   const std::uint32_t then = block_count(prior.size_bytes);
   FilePlan plan;
@@ -53,7 +53,7 @@ FilePlan plan_file(const postgres::SourceFile& source, std::optional<repo::Manif
   // Changes of the other forks are not in WAL, or not reliably.
   if (!change_of || source.relation->fork != postgres::RelationFile::Fork::main)
     return compared(std::move(*prior));
-  FileChange change = change_of(source);
+  MarkedBlocks change = change_of(source);
   if (change.whole) return whole();
   return marked(source, std::move(*prior), std::move(change));
 }

@@ -29,11 +29,11 @@ struct FilePlan {
 };
 
 /// What WAL summaries say of one file of a relation's main fork.
-struct FileChange {
+struct MarkedBlocks {
   bool whole = false;                 // its content may be anything
   std::vector<std::uint32_t> blocks;  // of this file, ascending; not when `whole`
 };
-using ChangeOf = std::function<FileChange(const postgres::SourceFile&)>;
+using ChangeOf = std::function<MarkedBlocks(const postgres::SourceFile&)>;
 
 /// Decides by the rules for incremental backups (pgcairn-backup(1), WHICH PAGES ARE COPIED). Pure.
 /// `change_of` is empty when there are no usable summaries: then whatever may have changed is

@@ -27,7 +27,7 @@ std::string line_of(const std::string& label, const std::string& number) {
   return format("{} {}", label, number);
 }
 
-bool has_witness(const fs::path& data_directory, const repo::BackupInfo& prior) {
+bool has_witness(const fs::path& data_directory, const repo::BackupMarker& prior) {
   if (prior.witness.empty()) return false;
   const auto lines = read_witnesses(data_directory / postgres::kWitnessFile);
   return std::find(lines.begin(), lines.end(), line_of(prior.label, prior.witness)) != lines.end();
@@ -35,7 +35,7 @@ bool has_witness(const fs::path& data_directory, const repo::BackupInfo& prior) 
 
 }  // namespace
 
-PriorLife life_of(const fs::path& data_directory, const repo::BackupInfo& prior) {
+PriorLife life_of(const fs::path& data_directory, const repo::BackupMarker& prior) {
   using Verdict = PriorLife::Verdict;
   try {
     const auto ours =

@@ -33,7 +33,7 @@ struct PriorLife {
 ///
 /// Archived WAL is no proof: records are linked by their places, not by their content, so that
 /// nothing tells whether one segment and the next are of the same life.
-PriorLife life_of(const std::filesystem::path& data_directory, const repo::BackupInfo& prior);
+PriorLife life_of(const std::filesystem::path& data_directory, const repo::BackupMarker& prior);
 
 /// Writes a restore point with the backup's name into the WAL in which the backup ends: no other
 /// life has it, and every server that replays it can prove that by its WAL. Where the role may not,

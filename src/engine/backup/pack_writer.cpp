@@ -21,8 +21,8 @@ constexpr std::size_t kPackSlackBytes = 1 * kMiB;
 
 }  // namespace
 
-PackStore::PackStore(repo::Repository& repository, std::string stanza, std::string label,
-                     std::size_t pack_bytes, repo::PutObject put)
+PackWriter::PackWriter(repo::Repository& repository, std::string stanza, std::string label,
+                       std::size_t pack_bytes, repo::PutObject put)
     : repository_(repository),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
@@ -34,18 +34,18 @@ PackStore::PackStore(repo::Repository& repository, std::string stanza, std::stri
   };
 }
 
-void PackStore::start(Workers& workers, unsigned uploads) {
+void PackWriter::start(Workers& workers, unsigned uploads) {
   stop_ = workers.stop_token();
   for (unsigned i = 0; i < uploads; ++i) {
     workers.start([this](std::stop_token stop) { upload(stop); });
   }
 }
 
-std::string PackStore::key(std::uint32_t number) const {
+std::string PackWriter::key(std::uint32_t number) const {
   return repo::pack_key(stanza_, label_, number);
 }
 
-repo::PackBuilder PackStore::open(compress::Codec& codec) {
+repo::PackBuilder PackWriter::open(compress::Codec& codec) {
   Buffer body;
   {
     std::lock_guard lock(mutex_);
@@ -56,14 +56,14 @@ repo::PackBuilder PackStore::open(compress::Codec& codec) {
   }
   body.reserve(pack_bytes_ + kPackSlackBytes);
   const std::uint32_t number = next_number_++;
-  return {number, repository_.vault(), key(number), codec, pack_bytes_, std::move(body)};
+  return {number, repository_.seal_context(), key(number), codec, pack_bytes_, std::move(body)};
 }
 
-void PackStore::put(repo::PackBuilder&& builder) {
+void PackWriter::put(repo::PackBuilder&& builder) {
   queue_.push(builder.finish(), stop_);
 }
 
-void PackStore::upload(std::stop_token stop) {
+void PackWriter::upload(std::stop_token stop) {
   while (auto pack = queue_.pop(stop)) {
     doing([&] { return format("storing pack {}", pack->number); },
           [&] { put_(key(pack->number), pack->body.writable()); });
@@ -75,7 +75,7 @@ void PackStore::upload(std::stop_token stop) {
   }
 }
 
-std::vector<repo::ManifestPack> PackStore::stored() {
+std::vector<repo::ManifestPack> PackWriter::stored() {
   std::lock_guard lock(mutex_);
   std::sort(
       stored_.begin(), stored_.end(),
@@ -83,7 +83,7 @@ std::vector<repo::ManifestPack> PackStore::stored() {
   return stored_;
 }
 
-FrameFiller::FrameFiller(PackStore& store, compress::CodecId codec, int level,
+FrameFiller::FrameFiller(PackWriter& store, compress::CodecId codec, int level,
                          std::uint32_t frame_bytes)
     : store_(store), codec_(compress::make_codec(codec, level)), frame_bytes_(frame_bytes) {
   gathered_.reserve(frame_bytes);

@@ -17,11 +17,11 @@ namespace pgcairn::engine {
 
 /// Puts the packs of one backup while workers fill the next ones. Memory: a pack for each worker,
 /// one for each upload, one waiting.
-class PackStore {
+class PackWriter {
  public:
   /// Packs are bound to `repository`; without `put` they are put there.
-  PackStore(repo::Repository& repository, std::string stanza, std::string label,
-            std::size_t pack_bytes, repo::PutObject put = {});
+  PackWriter(repo::Repository& repository, std::string stanza, std::string label,
+             std::size_t pack_bytes, repo::PutObject put = {});
 
   /// Starts `uploads` threads in `workers`, which must end before this does.
   void start(Workers& workers, unsigned uploads);
@@ -59,7 +59,7 @@ class PackStore {
 /// thread.
 class FrameFiller {
  public:
-  FrameFiller(PackStore& store, compress::CodecId codec, int level, std::uint32_t frame_bytes);
+  FrameFiller(PackWriter& store, compress::CodecId codec, int level, std::uint32_t frame_bytes);
 
   /// Adds bytes of a file and appends to `map` where they will be. Pieces share frames until
   /// flush().
@@ -75,7 +75,7 @@ class FrameFiller {
   void close_frame(Bytes content);
   void note_piece(const std::string& path, std::uint64_t offset_bytes, std::uint64_t length_bytes);
 
-  PackStore& store_;
+  PackWriter& store_;
   std::unique_ptr<compress::Codec> codec_;
   std::uint32_t frame_bytes_;
   std::optional<repo::PackBuilder> pack_;

@@ -53,7 +53,7 @@ void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& serv
   }
 }
 
-void describe_cluster(repo::BackupInfo& info, const repo::Cluster& cluster,
+void describe_cluster(repo::BackupMarker& info, const repo::Cluster& cluster,
                       const postgres::ServerInfo& server, const postgres::ControlFile& control) {
   info.cluster = repo::cluster_id(cluster);
   info.system_id = cluster.system_id;
@@ -65,7 +65,7 @@ void describe_cluster(repo::BackupInfo& info, const repo::Cluster& cluster,
   info.from_standby = server.in_recovery;
 }
 
-void distrust_checksums(repo::BackupInfo& info, const postgres::ControlFile& control) {
+void distrust_checksums(repo::BackupMarker& info, const postgres::ControlFile& control) {
   if (!info.data_checksums || control.data_checksums) return;
   log_warn(
       format("data checksums were switched off while the cluster was read: {} pages whose "

@@ -19,12 +19,12 @@ constexpr std::string_view kReadLast = "global/pg_control";  // out of order in 
 
 }  // namespace
 
-PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo::BackupInfo info)
+PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo::BackupMarker info)
     : repository_(repository),
       stanza_(std::move(stanza)),
       info_(std::move(info)),
-      manifest_(repository.driver(), repository.vault(), stanza_, info_.label, info_.manifest_parts,
-                info_.manifest_seals) {
+      manifest_(repository.driver(), repository.seal_context(), stanza_, info_.label,
+                info_.manifest_parts, info_.manifest_seals) {
   std::set<std::string> used;
   for (const repo::PackRange& range : info_.packs) used.insert(range.backup);
   for (const repo::ManifestRef& ref : manifest_.header().refs) {
@@ -107,7 +107,7 @@ PriorBackup::IndexPointer PriorBackup::index_of(PackId pack) {
   const auto size_bytes = pack_bytes_.find(pack.first, pack.second);
   if (!size_bytes) throw DamagedError(key, 0, "the pack is missing");
   auto index = std::make_shared<const repo::PackIndex>(
-      repo::PackIndex::load(repository_.driver(), repository_.vault(), key, *size_bytes));
+      repo::PackIndex::load(repository_.driver(), repository_.seal_context(), key, *size_bytes));
   lock.lock();
   indexes_.emplace_front(pack, index);
   if (indexes_.size() > kIndexesKept) indexes_.pop_back();
@@ -141,7 +141,7 @@ std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stan
 
 namespace {
 
-bool needs(const repo::BackupInfo& backup, const std::string& stanza, const std::string& key) {
+bool needs(const repo::BackupMarker& backup, const std::string& stanza, const std::string& key) {
   if (key == repo::marker_key(stanza, backup.label)) return true;
   const auto object = repo::parse_key(key);
   if (!object || object->stanza != stanza) return false;
@@ -155,7 +155,7 @@ bool needs(const repo::BackupInfo& backup, const std::string& stanza, const std:
 
 }  // namespace
 
-std::optional<std::string> needs_one_of(const repo::BackupInfo& backup, const std::string& stanza,
+std::optional<std::string> needs_one_of(const repo::BackupMarker& backup, const std::string& stanza,
                                         std::span<const DamagedError> damaged) {
   for (const DamagedError& error : damaged) {
     if (needs(backup, stanza, error.object())) return error.message();

@@ -24,9 +24,9 @@ namespace pgcairn::engine {
 class PriorBackup {
  public:
   /// Throws DamagedError when a pack that the backup names is missing: nothing may build on it.
-  PriorBackup(repo::Repository& repository, std::string stanza, repo::BackupInfo info);
+  PriorBackup(repo::Repository& repository, std::string stanza, repo::BackupMarker info);
 
-  const repo::BackupInfo& info() const { return info_; }
+  const repo::BackupMarker& info() const { return info_; }
   /// What the new manifest's maps may name: the new backup itself, then those that this one names.
   std::vector<repo::ManifestRef> refs(const std::string& new_label,
                                       std::uint32_t frame_bytes) const;
@@ -49,7 +49,7 @@ class PriorBackup {
 
   repo::Repository& repository_;
   std::string stanza_;
-  repo::BackupInfo info_;
+  repo::BackupMarker info_;
   repo::ManifestReader manifest_;
   std::vector<std::uint32_t> new_refs_;  // of the manifest's refs: their position in refs()
   std::vector<repo::ManifestRef> used_refs_;
@@ -66,7 +66,7 @@ std::uint64_t newest_bytes(repo::Repository& repository, const std::string& stan
 
 /// Why nothing can build on `backup`: it needs one of the objects that could not be read. Nothing
 /// when it needs none of them.
-std::optional<std::string> needs_one_of(const repo::BackupInfo& backup, const std::string& stanza,
+std::optional<std::string> needs_one_of(const repo::BackupMarker& backup, const std::string& stanza,
                                         std::span<const DamagedError> damaged);
 
 /// Is it about the backup `prior` (empty: none), and about no object that is in `met` already? Then

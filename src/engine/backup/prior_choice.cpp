@@ -20,7 +20,7 @@ std::optional<postgres::TimelineHistory> way_to_now(const std::filesystem::path&
   }
 }
 
-std::vector<PriorCandidate> prior_candidates(std::span<const repo::BackupInfo> backups,
+std::vector<PriorCandidate> prior_candidates(std::span<const repo::BackupMarker> backups,
                                              const std::string& cluster_id, repo::BackupType type,
                                              const std::optional<postgres::TimelineHistory>& way) {
   std::vector<PriorCandidate> candidates;

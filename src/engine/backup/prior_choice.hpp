@@ -20,7 +20,7 @@ std::optional<postgres::TimelineHistory> way_to_now(const std::filesystem::path&
 
 /// A backup that a new one could build on.
 struct PriorCandidate {
-  const repo::BackupInfo* backup = nullptr;
+  const repo::BackupMarker* backup = nullptr;
   bool left = false;  // it ended on a branch that the server is not on
 };
 
@@ -28,7 +28,7 @@ struct PriorCandidate {
 /// are tried: the newest first, but such on a branch that was left come last. Of these the pages
 /// would all have to be compared, since the server's summaries tell nothing of what they have.
 /// `backups`: oldest first. Without `way` none counts as left. Pure.
-std::vector<PriorCandidate> prior_candidates(std::span<const repo::BackupInfo> backups,
+std::vector<PriorCandidate> prior_candidates(std::span<const repo::BackupMarker> backups,
                                              const std::string& cluster_id, repo::BackupType type,
                                              const std::optional<postgres::TimelineHistory>& way);
 

@@ -44,7 +44,7 @@ std::optional<std::uint64_t> first_missing(storage::Driver& driver, const std::s
 }
 
 void take_back(repo::Repository& repository, const std::string& stanza,
-               const repo::BackupInfo& info, const LockedError& cause) {
+               const repo::BackupMarker& info, const LockedError& cause) {
   const std::string key = repo::marker_key(stanza, info.label);
   log_warn(format("backup {} is taken back from repository \"{}\": {}", info.label,
                   repository.name(), cause.message()));
@@ -53,7 +53,8 @@ void take_back(repo::Repository& repository, const std::string& stanza,
 }
 
 /// What goes wrong in `action` leaves the marker where it is.
-void saying_that_it_may_be_listed(const repo::Repository& repository, const repo::BackupInfo& info,
+void saying_that_it_may_be_listed(const repo::Repository& repository,
+                                  const repo::BackupMarker& info,
                                   const std::function<void()>& action) {
   const auto unknown = [&] {
     return format(
@@ -72,7 +73,7 @@ void saying_that_it_may_be_listed(const repo::Repository& repository, const repo
 }  // namespace
 
 std::optional<std::string> first_missing(repo::Repository& repository, const std::string& stanza,
-                                         const repo::BackupInfo& info) {
+                                         const repo::BackupMarker& info) {
   std::map<std::string, std::vector<Range>> packs;
   for (const repo::PackRange& range : info.packs)
     packs[range.backup].emplace_back(range.first, range.last);
@@ -88,8 +89,9 @@ std::optional<std::string> first_missing(repo::Repository& repository, const std
   return std::nullopt;
 }
 
-void publish(repo::Repository& repository, const std::string& stanza, const repo::BackupInfo& info,
-             const std::function<void()>& check_lease, const std::function<void()>& put_marker) {
+void publish(repo::Repository& repository, const std::string& stanza,
+             const repo::BackupMarker& info, const std::function<void()>& check_lease,
+             const std::function<void()>& put_marker) {
   if (const auto missing = first_missing(repository, stanza, info)) {
     check_lease();  // what another run removed while it had the lease is no damage
     throw DamagedError(*missing, 0,

@@ -61,7 +61,7 @@ void leave_out_old(std::vector<std::string>& labels, Timestamp when) {
   std::erase_if(labels, [&](const auto& label) { return repo::label_time(label) <= oldest; });
 }
 
-std::vector<std::string> leftovers_for(std::string_view label, std::span<const std::string> listed,
+std::vector<std::string> resumable_for(std::string_view label, std::span<const std::string> listed,
                                        std::span<const std::string> stored) {
   const auto same_kind = [&](std::string_view other) {
     return is_full(label) ? is_full(other)
@@ -91,7 +91,7 @@ std::vector<std::string> leftovers_for(std::string_view label, std::span<const s
 }
 
 /// The packs of one leftover, by number.
-class Leftovers::Stream {
+class InterruptedBackups::Stream {
  public:
   Stream(std::vector<repo::Repository*> repositories, std::string stanza, std::string label,
          std::uint32_t ref, std::uint32_t frame_bytes);
@@ -134,8 +134,8 @@ class Leftovers::Stream {
   Buffer body_;
 };
 
-Leftovers::Stream::Stream(std::vector<repo::Repository*> repositories, std::string stanza,
-                          std::string label, std::uint32_t ref, std::uint32_t frame_bytes)
+InterruptedBackups::Stream::Stream(std::vector<repo::Repository*> repositories, std::string stanza,
+                                   std::string label, std::uint32_t ref, std::uint32_t frame_bytes)
     : repositories_(std::move(repositories)),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
@@ -148,11 +148,11 @@ Leftovers::Stream::Stream(std::vector<repo::Repository*> repositories, std::stri
   });
 }
 
-std::size_t Leftovers::Stream::bytes_of(const Files::value_type& file) {
+std::size_t InterruptedBackups::Stream::bytes_of(const Files::value_type& file) {
   return kBytesOfAFile + file.first.size() + file.second.size() * sizeof(StoredPage);
 }
 
-void Leftovers::Stream::take(const std::string& path, std::vector<StoredPage>& pages) {
+void InterruptedBackups::Stream::take(const std::string& path, std::vector<StoredPage>& pages) {
   const auto drop_first = [&] {
     held_bytes_ -= bytes_of(*held_.begin());
     held_.erase(held_.begin());
@@ -168,7 +168,7 @@ void Leftovers::Stream::take(const std::string& path, std::vector<StoredPage>& p
   drop_first();
 }
 
-void Leftovers::Stream::read_next(const std::string& path) {
+void InterruptedBackups::Stream::read_next(const std::string& path) {
   const Listed& pack = listed_[next_++];
   Files files;
   try {
@@ -193,7 +193,7 @@ void Leftovers::Stream::read_next(const std::string& path) {
 
 /// Reads all of a pack, since a new backup is about to rely on it: every frame's check must hold,
 /// in each repository, and all must have the same.
-void Leftovers::Stream::read(const Listed& pack, Files& files) {
+void InterruptedBackups::Stream::read(const Listed& pack, Files& files) {
   const std::string key = repo::pack_key(stanza_, label_, pack.number);
   if (pack.size_bytes > repo::kMostPackBytes) throw DamagedError(key, 0, "the pack is too long");
   Files found;
@@ -212,12 +212,13 @@ void Leftovers::Stream::read(const Listed& pack, Files& files) {
                     index.seal()});
 }
 
-repo::PackIndex Leftovers::Stream::read_from(repo::Repository& repository, const std::string& key,
-                                             std::uint32_t pack, Files& files) {
+repo::PackIndex InterruptedBackups::Stream::read_from(repo::Repository& repository,
+                                                      const std::string& key, std::uint32_t pack,
+                                                      Files& files) {
   if (!repository.driver().get(key, {0, repo::kMostPackBytes}, body_))
     throw DamagedError(key, 0, "the pack is gone");
-  auto index = repo::PackIndex::parse(body_, repository.vault(), key);
-  repo::FrameReader reader(repository.vault(), key, index.seal());
+  auto index = repo::PackIndex::parse(body_, repository.seal_context(), key);
+  repo::FrameReader reader(repository.seal_context(), key, index.seal());
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::uint64_t start = index.offset(i);
     const repo::Frame frame = reader.read(body_.bytes().subspan(start, index.end(i) - start), start,
@@ -231,9 +232,10 @@ repo::PackIndex Leftovers::Stream::read_from(repo::Repository& repository, const
 }
 
 /// The whole pages among a frame's pieces whose hashes are in the index.
-void Leftovers::Stream::add_pages(const repo::PackIndex& index, std::uint32_t pack,
-                                  std::uint32_t frame, const std::vector<repo::Piece>& pieces,
-                                  Files& files) const {
+void InterruptedBackups::Stream::add_pages(const repo::PackIndex& index, std::uint32_t pack,
+                                           std::uint32_t frame,
+                                           const std::vector<repo::Piece>& pieces,
+                                           Files& files) const {
   const std::span<const std::uint64_t> hashes = index.hashes(frame);
   std::uint64_t at = 0;  // in the payload
   for (const repo::Piece& piece : pieces) {
@@ -255,9 +257,10 @@ void Leftovers::Stream::add_pages(const repo::PackIndex& index, std::uint32_t pa
   }
 }
 
-Leftovers::Leftovers(std::vector<repo::Repository*> repositories, const std::string& stanza,
-                     std::span<const std::string> labels, std::uint32_t first_ref,
-                     std::uint32_t frame_bytes) {
+InterruptedBackups::InterruptedBackups(std::vector<repo::Repository*> repositories,
+                                       const std::string& stanza,
+                                       std::span<const std::string> labels, std::uint32_t first_ref,
+                                       std::uint32_t frame_bytes) {
   for (const std::string& label : labels) {
     const auto ref = first_ref + static_cast<std::uint32_t>(refs_.size());
     auto stream = std::make_unique<Stream>(repositories, stanza, label, ref, frame_bytes);
@@ -267,15 +270,15 @@ Leftovers::Leftovers(std::vector<repo::Repository*> repositories, const std::str
   }
 }
 
-Leftovers::~Leftovers() = default;
+InterruptedBackups::~InterruptedBackups() = default;
 
-StoredPages Leftovers::take(const std::string& path) {
+StoredPages InterruptedBackups::take(const std::string& path) {
   std::vector<StoredPage> pages;
   for (const auto& stream : streams_) stream->take(path, pages);
   return StoredPages(std::move(pages));
 }
 
-std::vector<repo::ManifestPack> Leftovers::packs() const {
+std::vector<repo::ManifestPack> InterruptedBackups::packs() const {
   std::vector<repo::ManifestPack> packs;
   for (const auto& stream : streams_)
     packs.insert(packs.end(), stream->packs().begin(), stream->packs().end());

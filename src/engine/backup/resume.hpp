@@ -53,24 +53,25 @@ void leave_out_old(std::vector<std::string>& labels, Timestamp when);
 /// `label` may take over, the newest first. Pure. A full one takes over from full ones, others from
 /// those of the same full backup; and only from what began after the last backup of that kind that
 /// was completed, so that never two backups take over the same packs.
-std::vector<std::string> leftovers_for(std::string_view label, std::span<const std::string> listed,
+std::vector<std::string> resumable_for(std::string_view label, std::span<const std::string> listed,
                                        std::span<const std::string> stored);
 
 /// What interrupted backups have stored, read beside the cluster: their packs were filled in the
 /// order of paths. Packs that are not whole are passed over. Memory: the pages of the packs around
 /// the path that was asked for last.
-class Leftovers {
+class InterruptedBackups {
  public:
   /// `repositories`: those that the new backup goes to. A pack is used when all of them have it.
   /// `first_ref`: where refs() will stand in the manifest's. Only frames of at most `frame_bytes`
   /// are used.
-  Leftovers(std::vector<repo::Repository*> repositories, const std::string& stanza,
-            std::span<const std::string> labels, std::uint32_t first_ref,
-            std::uint32_t frame_bytes);
-  Leftovers(repo::Repository& repository, const std::string& stanza,
-            std::span<const std::string> labels, std::uint32_t first_ref, std::uint32_t frame_bytes)
-      : Leftovers(std::vector{&repository}, stanza, labels, first_ref, frame_bytes) {}
-  ~Leftovers();
+  InterruptedBackups(std::vector<repo::Repository*> repositories, const std::string& stanza,
+                     std::span<const std::string> labels, std::uint32_t first_ref,
+                     std::uint32_t frame_bytes);
+  InterruptedBackups(repo::Repository& repository, const std::string& stanza,
+                     std::span<const std::string> labels, std::uint32_t first_ref,
+                     std::uint32_t frame_bytes)
+      : InterruptedBackups(std::vector{&repository}, stanza, labels, first_ref, frame_bytes) {}
+  ~InterruptedBackups();
 
   /// Those of the labels that have packs.
   const std::vector<repo::ManifestRef>& refs() const { return refs_; }

@@ -21,7 +21,7 @@ void Targets::open() {
   each([](repo::Repository& repository) { repository.open(); });
   std::lock_guard lock(mutex_);
   std::stable_partition(good_.begin(), good_.end(), [](const repo::Repository* repository) {
-    return repository->vault().sealed();
+    return repository->seal_context().sealed();
   });
 }
 
@@ -53,7 +53,8 @@ void Targets::each(const std::function<void(repo::Repository&)>& action) {
 void Targets::put(const repo::Repository& bound, const std::string& key, MutableBytes object) {
   const repo::Repository* now = &bound;
   each([&](repo::Repository& repository) {
-    if (now != &repository) repo::rebind(object, key, now->vault(), repository.vault());
+    if (now != &repository)
+      repo::reseal(object, key, now->seal_context(), repository.seal_context());
     now = &repository;
     repository.driver().put(key, object, storage::IfExists::fail);
   });
@@ -113,12 +114,12 @@ std::string new_label(std::span<repo::Repository* const> repositories, const std
 }
 
 std::optional<std::string> why_not_built_on(repo::Repository& repository, const std::string& stanza,
-                                            const repo::BackupInfo& backup) {
+                                            const repo::BackupMarker& backup) {
   try {
     auto theirs = repository.find_backup(stanza, backup.label);
     if (!theirs) return format("it is not in repository \"{}\"", repository.name());
     // Two backups that began in the same second have one label, each in its repository.
-    if (write_backup_info(*theirs) != write_backup_info(backup))
+    if (write_backup_marker(*theirs) != write_backup_marker(backup))
       return format("repository \"{}\" has another backup of this label", repository.name());
     if (auto damage = recorded_damage(repository, stanza).of(backup.label)) return damage;
     const PriorBackup whole(repository, stanza, std::move(*theirs));

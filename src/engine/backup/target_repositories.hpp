@@ -73,6 +73,6 @@ std::vector<std::string> listed_labels(std::span<repo::Repository* const> reposi
 /// Why a repository cannot build on `backup`, which another one has, in words; nothing when it has
 /// the same one, whole as far as is known.
 std::optional<std::string> why_not_built_on(repo::Repository& repository, const std::string& stanza,
-                                            const repo::BackupInfo& backup);
+                                            const repo::BackupMarker& backup);
 
 }  // namespace pgcairn::engine

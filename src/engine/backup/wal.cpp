@@ -14,15 +14,15 @@
 
 namespace pgcairn::engine {
 
-void BackupWal::mark_start(const repo::BackupInfo& backup) {
+void BackupWal::mark_start(const repo::BackupMarker& backup) {
   mark(backup.wal_start, backup, std::nullopt);
 }
 
-void BackupWal::mark_stop(repo::BackupInfo& backup) {
+void BackupWal::mark_stop(repo::BackupMarker& backup) {
   if (mark(backup.wal_stop, backup, backup.stop_lsn)) backup.wal_stop_hash = marks_.back().hash;
 }
 
-bool BackupWal::mark(const std::string& segment, const repo::BackupInfo& backup,
+bool BackupWal::mark(const std::string& segment, const repo::BackupMarker& backup,
                      std::optional<Lsn> end) {
   const auto mark = mark_wal(stanza_.data_directory, segment, backup.wal_segment_bytes, end);
   if (!mark) {
@@ -36,13 +36,13 @@ bool BackupWal::mark(const std::string& segment, const repo::BackupInfo& backup,
   return true;
 }
 
-void BackupWal::copy(repo::Repository& repository, const repo::BackupInfo& backup,
+void BackupWal::copy(repo::Repository& repository, const repo::BackupMarker& backup,
                      compress::Codec& codec, const std::stop_token& stop) const {
   copy_wal(stanza_, repository, cluster_, backup, codec);
   require_own(repository, backup, stop);
 }
 
-void BackupWal::wait(repo::Repository& repository, const repo::BackupInfo& backup,
+void BackupWal::wait(repo::Repository& repository, const repo::BackupMarker& backup,
                      milliseconds timeout, const std::stop_token& stop) const {
   doing([&] { return format("waiting for WAL {} to {}", backup.wal_start, backup.wal_stop); },
         [&] {
@@ -52,7 +52,7 @@ void BackupWal::wait(repo::Repository& repository, const repo::BackupInfo& backu
         });
 }
 
-void BackupWal::wait_or_bring(repo::Repository& repository, const repo::BackupInfo& backup,
+void BackupWal::wait_or_bring(repo::Repository& repository, const repo::BackupMarker& backup,
                               milliseconds timeout, compress::Codec& codec,
                               const std::stop_token& stop) {
   try {
@@ -83,7 +83,7 @@ bool BackupWal::are_left_to_archiver(const std::vector<std::string>& segments) c
   });
 }
 
-void BackupWal::require_own(repo::Repository& repository, const repo::BackupInfo& backup,
+void BackupWal::require_own(repo::Repository& repository, const repo::BackupMarker& backup,
                             const std::stop_token& stop) const {
   const auto names = segments_between(backup.wal_start, backup.wal_stop, backup.wal_segment_bytes);
   require_own_wal(stanza_, repository, cluster_, names, backup.wal_segment_bytes, marks_, stop);

@@ -22,28 +22,28 @@ class BackupWal {
       : stanza_(stanza), cluster_(cluster) {}
 
   /// To be called when the backup has begun, and when it has ended: fills wal_stop_hash.
-  void mark_start(const repo::BackupInfo& backup);
-  void mark_stop(repo::BackupInfo& backup);
+  void mark_start(const repo::BackupMarker& backup);
+  void mark_stop(repo::BackupMarker& backup);
 
   /// Stores it from pg_wal.
-  void copy(repo::Repository& repository, const repo::BackupInfo& backup, compress::Codec& codec,
+  void copy(repo::Repository& repository, const repo::BackupMarker& backup, compress::Codec& codec,
             const std::stop_token& stop) const;
   /// Waits until the archiver has brought it. Throws ConflictError when what is archived under its
   /// names is another life's.
-  void wait(repo::Repository& repository, const repo::BackupInfo& backup, milliseconds timeout,
+  void wait(repo::Repository& repository, const repo::BackupMarker& backup, milliseconds timeout,
             const std::stop_token& stop) const;
   /// The same; but when the archiver of a primary is stuck, at another repository for one, what is
   /// missing after `timeout` is stored as copy() does, with one warning, and from then on without
   /// waiting.
-  void wait_or_bring(repo::Repository& repository, const repo::BackupInfo& backup,
+  void wait_or_bring(repo::Repository& repository, const repo::BackupMarker& backup,
                      milliseconds timeout, compress::Codec& codec, const std::stop_token& stop);
   /// The archiver was stuck.
   bool brought() const { return brought_; }
 
  private:
   bool are_left_to_archiver(const std::vector<std::string>& segments) const;
-  bool mark(const std::string& segment, const repo::BackupInfo& backup, std::optional<Lsn> end);
-  void require_own(repo::Repository& repository, const repo::BackupInfo& backup,
+  bool mark(const std::string& segment, const repo::BackupMarker& backup, std::optional<Lsn> end);
+  void require_own(repo::Repository& repository, const repo::BackupMarker& backup,
                    const std::stop_token& stop) const;
 
   const StanzaSettings& stanza_;

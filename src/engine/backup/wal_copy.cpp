@@ -27,7 +27,7 @@ void hold_wal(postgres::Connection& connection, const std::string& label) {
 }
 
 void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
-              const repo::Cluster& cluster, const repo::BackupInfo& backup,
+              const repo::Cluster& cluster, const repo::BackupMarker& backup,
               compress::Codec& codec) {
   const std::uint64_t bytes = backup.wal_segment_bytes;
   auto segment = *parse_wal_segment_name(backup.wal_start, bytes);

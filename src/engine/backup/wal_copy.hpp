@@ -17,6 +17,7 @@ void hold_wal(postgres::Connection& connection, const std::string& label);
 /// would have used: restore and archive-get find it as they find all WAL. Throws Error naming a
 /// segment that the server has recycled already.
 void copy_wal(const StanzaSettings& stanza, repo::Repository& repository,
-              const repo::Cluster& cluster, const repo::BackupInfo& backup, compress::Codec& codec);
+              const repo::Cluster& cluster, const repo::BackupMarker& backup,
+              compress::Codec& codec);
 
 }  // namespace pgcairn::engine

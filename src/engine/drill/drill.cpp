@@ -199,7 +199,7 @@ bool DrillRun::restore(const RestorePlan& plan) {
 
 /// The configuration that was outside of the data directory, where the restore has put it.
 fs::path DrillRun::config_of(const RestorePlan& plan) const {
-  for (const OutsideFile& file : plan.outside) {
+  for (const ExternalConfigFile& file : plan.outside) {
     if (file.setting == "config_file") return file.location;
   }
   return {};

@@ -16,7 +16,7 @@ namespace {
 // The time part of a label that is later than all others.
 constexpr std::string_view kLastTime = "99991231-235959";
 
-CatalogBackup small(const repo::BackupInfo& info, std::vector<std::string>& owners,
+CatalogBackup small(const repo::BackupMarker& info, std::vector<std::string>& owners,
                     std::map<std::string, std::uint32_t>& positions) {
   CatalogBackup backup;
   backup.judged = {info.label, info.type, info.cluster, info.stop_time, false, {}, {}, false};
@@ -110,7 +110,7 @@ std::vector<std::string> resumable(std::span<const std::string> listed,
     next.insert(format("{}_{}I", label.substr(0, label.find('_')), kLastTime));
   std::set<std::string> found;
   for (const std::string& label : next) {
-    for (std::string& leftover : leftovers_for(label, listed, stored))
+    for (std::string& leftover : resumable_for(label, listed, stored))
       found.insert(std::move(leftover));
   }
   return {found.begin(), found.end()};

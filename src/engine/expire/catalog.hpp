@@ -72,7 +72,7 @@ class NamedPacks {
 };
 
 /// Of the labels below which something is stored, those of interrupted backups that a later one may
-/// go on from, whatever its kind: what `leftovers_for` gives it. Pure.
+/// go on from, whatever its kind: what `resumable_for` gives it. Pure.
 std::vector<std::string> resumable(std::span<const std::string> listed,
                                    std::span<const std::string> stored);
 

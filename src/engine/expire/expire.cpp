@@ -50,7 +50,7 @@ class Remover {
     lease_.check();
     try {
       driver_.remove(keys_);
-    } catch (const storage::KeptError&) {
+    } catch (const storage::ObjectLockedError&) {
       for (const std::string& key : keys_) remove_one(key);
     }
     result_.removed_objects += keys_.size();
@@ -62,7 +62,7 @@ class Remover {
   void remove_one(const std::string& key) {
     try {
       driver_.remove({&key, 1});
-    } catch (const storage::KeptError& error) {
+    } catch (const storage::ObjectLockedError& error) {
       --result_.removed_objects;
       KeptByStore& kept = result_.kept_by_store;
       const bool for_ever = kept.objects > 0 && !kept.until;
@@ -87,8 +87,8 @@ struct WalRule {
   std::optional<WalNeeds> needs;  // neither: nothing does
   std::string removed_because;
 
-  const std::string& why_kept(std::string_view file) {
-    return needs && all.empty() ? needs->why_kept(file) : all;
+  const std::string& keep_reason(std::string_view file) {
+    return needs && all.empty() ? needs->keep_reason(file) : all;
   }
 };
 
@@ -144,7 +144,7 @@ class ExpireRun {
   void plan_records();
   WalRule wal_rule(const repo::Cluster& cluster);
   void add_to_plan(const std::string& cluster, const std::string& file, std::uint64_t bytes,
-                   const std::string& why_kept, const std::string& removed_because);
+                   const std::string& keep_reason, const std::string& removed_because);
   void act(repo::Lease& lease);
   bool remove_markers(Remover& remover);
   void keep_after_all(const std::string& label, const std::string& reason);
@@ -165,7 +165,7 @@ class ExpireRun {
   std::vector<repo::Cluster> clusters_;
   Catalog catalog_;
   std::optional<ExpireBranches> branches_;
-  std::optional<repo::Standing> standing_;
+  std::optional<repo::RecordState> record_state_;
   std::set<std::string> doubtful_;  // backups that stay, and whose markers cannot be read
   std::optional<NamedPacks> named_;
   std::set<std::string> swept_;               // labels whose unnamed objects go
@@ -187,11 +187,11 @@ void ExpireRun::open() {
 void ExpireRun::read() {
   progress_.phase("reading the catalog", 0);
   catalog_ = read_catalog(repository_, stanza_, stop_);
-  standing_.emplace(read_deciding_records(repository_, stanza_, plan_.notes), options_.when);
+  record_state_.emplace(read_deciding_records(repository_, stanza_, plan_.notes), options_.when);
   for (CatalogBackup& backup : catalog_.backups) {
     repo::RetentionBackup& one = backup.judged;
-    one.damaged = standing_->damage(one.label) != nullptr;
-    for (const repo::Record* record : standing_->holds(one.label))
+    one.damaged = record_state_->damage(one.label) != nullptr;
+    for (const repo::Record* record : record_state_->holds(one.label))
       one.holds.push_back(std::get<repo::HoldRecord>(record->content).reason);
   }
   note_doubt();
@@ -256,7 +256,7 @@ void ExpireRun::judge_one() {
                               label, stanza_, repository_.name()),
                        "\"pgcairn info\" lists the backups");
   }
-  for (const repo::Record* record : standing_->holds(label)) {
+  for (const repo::Record* record : record_state_->holds(label)) {
     throw UsageError(
         format("backup {} is held: {}", label, std::get<repo::HoldRecord>(record->content).reason),
         format("\"pgcairn unhold {}\" releases it", label));
@@ -350,7 +350,7 @@ void ExpireRun::plan_objects() {
   progress_.phase("looking for what no backup needs", 0);
   plan_data();
   plan_wal();
-  plan_.records = records_to_remove(*standing_, kept_labels());
+  plan_.records = records_to_remove(*record_state_, kept_labels());
 }
 
 bool ExpireRun::goes(const storage::Object& object, const std::string& label) const {
@@ -468,16 +468,16 @@ void ExpireRun::plan_wal() {
     WalRule& rule = wal_rules_[id] = wal_rule(cluster);
     driver_.list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
       const std::string file = object.key.substr(object.key.rfind('/') + 1);
-      add_to_plan(id, file, object.size_bytes, rule.why_kept(file), rule.removed_because);
+      add_to_plan(id, file, object.size_bytes, rule.keep_reason(file), rule.removed_because);
     });
   }
 }
 
 void ExpireRun::add_to_plan(const std::string& cluster, const std::string& file,
-                            std::uint64_t bytes, const std::string& why_kept,
+                            std::uint64_t bytes, const std::string& keep_reason,
                             const std::string& removed_because) {
-  const bool keep = !why_kept.empty();
-  const std::string& reason = keep ? why_kept : removed_because;
+  const bool keep = !keep_reason.empty();
+  const std::string& reason = keep ? keep_reason : removed_because;
   const auto goes_on = [&](const ExpiredWal& range) {
     return range.cluster == cluster && range.keep == keep && range.reason == reason &&
            range.last.substr(0, 8) == file.substr(0, 8);
@@ -553,7 +553,7 @@ void ExpireRun::remove_wal(Remover& remover) {
     driver_.list(repo::wal_prefix(stanza_, cluster),
                  [&, &rule = rule](const storage::Object& object) {
                    const std::string file = object.key.substr(object.key.rfind('/') + 1);
-                   if (rule.why_kept(file).empty()) remover.add(object.key, object.size_bytes);
+                   if (rule.keep_reason(file).empty()) remover.add(object.key, object.size_bytes);
                  });
   }
   remover.finish();

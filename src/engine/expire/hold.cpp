@@ -87,10 +87,10 @@ std::vector<ReleasedHold> release_holds(const std::string& stanza,
                                         const std::string& label) {
   std::vector<ReleasedHold> released;
   in_each(repositories, [&](repo::Repository& repository) {
-    const repo::Standing standing(repo::read_records(repository, stanza, {"hold", "release"}),
-                                  now());
+    const repo::RecordState record_state(
+        repo::read_records(repository, stanza, {"hold", "release"}), now());
     repo::ReleaseRecord release;
-    for (const repo::Record* record : standing.holds(label)) {
+    for (const repo::Record* record : record_state.holds(label)) {
       release.records.push_back(record->name);
       released.push_back({repository.name(), std::get<repo::HoldRecord>(record->content)});
     }

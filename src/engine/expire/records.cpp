@@ -39,15 +39,15 @@ bool is_about(const repo::Record& record, const std::set<std::string>& listed) {
 
 /// The first of the verdicts that stay, as a position: all later ones stay too, so that what one
 /// run found does not come back when the later one that cleared it goes.
-std::size_t first_verdict_to_keep(const repo::Standing& standing,
+std::size_t first_verdict_to_keep(const repo::RecordState& record_state,
                                   const std::set<std::string>& listed) {
-  const std::vector<repo::Record>& records = standing.records();
+  const std::vector<repo::Record>& records = record_state.records();
   std::size_t first = records.size();
   for (std::size_t kept = 0; first > 0 && kept < kMostVerdictsKept; --first)
     kept += is_verdict(records[first - 1]) ? 1 : 0;
   for (const std::string& label : listed) {
-    for (const repo::Record* counts :
-         {standing.damage(label), standing.last_verify(label), standing.last_drill(label)}) {
+    for (const repo::Record* counts : {record_state.damage(label), record_state.last_verify(label),
+                                       record_state.last_drill(label)}) {
       if (counts != nullptr)
         first = std::min(first, static_cast<std::size_t>(counts - records.data()));
     }
@@ -57,10 +57,10 @@ std::size_t first_verdict_to_keep(const repo::Standing& standing,
 
 }  // namespace
 
-std::vector<std::string> records_to_remove(const repo::Standing& standing,
+std::vector<std::string> records_to_remove(const repo::RecordState& record_state,
                                            const std::set<std::string>& listed) {
-  const std::vector<repo::Record>& records = standing.records();
-  const std::size_t first = first_verdict_to_keep(standing, listed);
+  const std::vector<repo::Record>& records = record_state.records();
+  const std::size_t first = first_verdict_to_keep(record_state, listed);
   std::set<std::string> staying;
   std::vector<std::string> going;
   for (std::size_t i = 0; i < records.size(); ++i) {

@@ -13,7 +13,7 @@ inline constexpr std::size_t kMostVerdictsKept = 100;
 
 /// The names of records that no longer say anything: of backups that are not `listed`, and old
 /// verdicts. A release stays as long as one of the records that it names does. Pure.
-std::vector<std::string> records_to_remove(const repo::Standing& standing,
+std::vector<std::string> records_to_remove(const repo::RecordState& record_state,
                                            const std::set<std::string>& listed);
 
 /// All records that can be read. What may say that a backup is held, or damaged, must be: for one

@@ -90,7 +90,7 @@ const WalNeeds::Stretches& WalNeeds::stretches_of(Timeline timeline) {
   return stretches_[timeline];
 }
 
-const std::string& WalNeeds::why_kept(std::string_view file) {
+const std::string& WalNeeds::keep_reason(std::string_view file) {
   static const std::string history = "histories of timelines stay";
   static const std::string unknown = "not a file of this archive's";
   static const std::string newest =

@@ -38,7 +38,7 @@ class WalNeeds {
   /// Why a file stays; empty when nothing needs it. `.partial` and `.backup` files go with their
   /// segments. Histories stay: they are small, and a server that chooses the number of a new
   /// timeline looks for them.
-  const std::string& why_kept(std::string_view file);
+  const std::string& keep_reason(std::string_view file);
 
  private:
   struct Stretch {

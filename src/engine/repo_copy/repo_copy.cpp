@@ -149,7 +149,7 @@ void CopyRun::compare_clusters() {
 
 void CopyRun::choose() {
   if (!options_.set.empty()) {
-    result_.backup = from_.read_backup(stanza_, options_.set);
+    result_.backup = from_.read_marker(stanza_, options_.set);
     return;
   }
   const RecordedDamage damages = recorded_damage(from_, stanza_);
@@ -171,7 +171,7 @@ void CopyRun::choose() {
 
 std::string CopyRun::marker(repo::Repository& repository) const {
   return in(repository, [&] {
-    return repo::get_document(repository.driver(), repository.vault(),
+    return repo::get_document(repository.driver(), repository.seal_context(),
                               repo::marker_key(stanza_, result_.backup.label))
         .value_or("");
   });
@@ -219,13 +219,13 @@ void CopyRun::add_packs() {
 
 /// What expire would keep for the backup, were it the only one.
 void CopyRun::add_wal() {
-  const repo::BackupInfo& backup = result_.backup;
+  const repo::BackupMarker& backup = result_.backup;
   const auto first = parse_wal_segment_name(backup.wal_start, backup.wal_segment_bytes);
   const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   if (!first || !last)
     throw DamagedError(repo::marker_key(stanza_, backup.label), 0,
                        "its WAL segments are not understood");
-  const WalArchive archive(stanza_, cluster(), {&from_, 1});
+  const ArchiveReader archive(stanza_, cluster(), {&from_, 1});
   // A history that could not be read would be missing there, and with it the way to a timeline.
   if (!archive.notes().empty())
     throw Error(archive.notes().front(), "\"pgcairn verify\" tells what is damaged");
@@ -235,7 +235,7 @@ void CopyRun::add_wal() {
       archive.timelines(), backup.wal_segment_bytes);
   const auto wanted = [needs](const std::string& key) {
     const auto parsed = repo::parse_key(key);
-    return parsed && !needs->why_kept(parsed->file).empty();
+    return parsed && !needs->keep_reason(parsed->file).empty();
   };
   const std::string prefix = repo::wal_prefix(stanza_, backup.cluster);
   for (const std::string& folder : from_.driver().folders(prefix))
@@ -302,7 +302,7 @@ void CopyRun::act(repo::Lease& lease) {
   publish(
       to_, stanza_, result_.backup, [&] { lease.check(); },
       [&] {
-        repo::put_document(to_.driver(), to_.vault(),
+        repo::put_document(to_.driver(), to_.seal_context(),
                            repo::marker_key(stanza_, result_.backup.label), json,
                            storage::IfExists::fail);
       });
@@ -331,7 +331,7 @@ void CopyRun::copy_one(const std::string& key, std::uint64_t size_bytes) {
   if (!from_.driver().get(key, {0, size_bytes + 1}, body)) throw gone(key);
   if (body.size() != size_bytes)
     throw DamagedError(key, body.size(), format("it was listed with {} bytes", size_bytes));
-  repo::rebind(body.writable(), key, from_.vault(), to_.vault());
+  repo::reseal(body.writable(), key, from_.seal_context(), to_.seal_context());
   // The archiver may have been faster.
   if (!to_.driver().put(key, body, storage::IfExists::keep)) {
     const auto there = to_.driver().stat(key);
@@ -371,7 +371,7 @@ bool CopyRun::same_object(const std::string& key, std::uint64_t size_bytes) {
   if (kind != repo::ObjectKind::pack) return same_content(key);
   const auto index = [&](repo::Repository& repository) {
     return in(repository, [&] {
-      return repo::PackIndex::load(repository.driver(), repository.vault(), key, size_bytes);
+      return repo::PackIndex::load(repository.driver(), repository.seal_context(), key, size_bytes);
     });
   };
   return index(from_) == index(to_);
@@ -405,19 +405,20 @@ bool CopyRun::same_wal(const std::string& key) {
 
 /// The marker names the bindings of a sealed manifest.
 bool CopyRun::same_binding(const std::string& key) {
-  if (!from_.vault().sealed() || !to_.vault().sealed()) return true;
+  if (!from_.seal_context().sealed() || !to_.seal_context().sealed()) return true;
   const auto binding = [&](repo::Repository& repository) {
     Buffer header;
     repository.driver().get(key, {0, repo::kFrameHeaderBytes}, header);
-    return in(repository,
-              [&] { return repo::FrameReader(repository.vault(), key).binding_of(header, 0); });
+    return in(repository, [&] {
+      return repo::FrameReader(repository.seal_context(), key).binding_of(header, 0);
+    });
   };
   return binding(from_) == binding(to_);
 }
 
 /// Without it the backup could not be restored from there.
 void CopyRun::require_wal() {
-  const repo::BackupInfo& backup = result_.backup;
+  const repo::BackupMarker& backup = result_.backup;
   const auto missing = missing_wal(to_.list_wal(stanza_, cluster()), backup.wal_start,
                                    backup.wal_stop, backup.wal_segment_bytes);
   if (missing.empty()) return;
@@ -429,18 +430,20 @@ void CopyRun::require_wal() {
 /// Holds and annotations are said of the backup, wherever it is; what verify and drill found is
 /// true of a repository.
 void CopyRun::copy_records() {
-  const repo::Standing standing(repo::read_records(from_, stanza_, {"hold", "note", "release"}),
-                                now());
+  const repo::RecordState record_state(
+      repo::read_records(from_, stanza_, {"hold", "note", "release"}), now());
   std::set<std::string> names;
-  for (const repo::Record* hold : standing.holds(result_.backup.label)) names.insert(hold->name);
-  for (const repo::Record& record : standing.records()) {
+  for (const repo::Record* hold : record_state.holds(result_.backup.label))
+    names.insert(hold->name);
+  for (const repo::Record& record : record_state.records()) {
     const auto* const note = std::get_if<repo::AnnotationRecord>(&record.content);
     if (note != nullptr && note->backup == result_.backup.label) names.insert(record.name);
   }
   for (const std::string& name : names) {
     const std::string key = repo::record_key(stanza_, name);
-    const auto json = repo::get_document(from_.driver(), from_.vault(), key);
-    if (json && repo::put_document(to_.driver(), to_.vault(), key, *json, storage::IfExists::keep))
+    const auto json = repo::get_document(from_.driver(), from_.seal_context(), key);
+    if (json &&
+        repo::put_document(to_.driver(), to_.seal_context(), key, *json, storage::IfExists::keep))
       ++result_.records;
   }
 }

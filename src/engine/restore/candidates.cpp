@@ -24,10 +24,10 @@ void require_stanza(repo::Repository& repository, const std::string& stanza) {
       "check --stanza; \"pgcairn info\" lists the stanzas");
 }
 
-std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::string& stanza,
-                                    const std::string& label) {
+std::vector<repo::BackupMarker> named(repo::Repository& repository, const std::string& stanza,
+                                      const std::string& label) {
   try {
-    return {repository.read_backup(stanza, label)};
+    return {repository.read_marker(stanza, label)};
   } catch (const MissingError&) {
     require_stanza(repository, stanza);
     throw;
@@ -35,10 +35,10 @@ std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::str
 }
 
 /// Is the backup whose marker is damaged, by its label, newer than all that can be read?
-bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupInfo> backups) {
+bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupMarker> backups) {
   const auto key = repo::parse_key(damaged.object());
   if (!key || key->owner.empty()) return true;
-  return std::all_of(backups.begin(), backups.end(), [&](const repo::BackupInfo& backup) {
+  return std::all_of(backups.begin(), backups.end(), [&](const repo::BackupMarker& backup) {
     return repo::label_time(backup.label) < repo::label_time(key->owner);
   });
 }
@@ -46,8 +46,9 @@ bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupInfo
 /// A damaged marker keeps the others from being restored only where they would not lead to the same
 /// state: replay of WAL makes up for an older backup, unless the target is the end of the backup
 /// itself.
-std::vector<repo::BackupInfo> all(repo::Repository& repository, const std::string& stanza,
-                                  const RestoreOptions& options, std::vector<std::string>& notes) {
+std::vector<repo::BackupMarker> all(repo::Repository& repository, const std::string& stanza,
+                                    const RestoreOptions& options,
+                                    std::vector<std::string>& notes) {
   std::vector<DamagedError> damaged;
   auto backups =
       repository.backups(stanza, [&](const DamagedError& error) { damaged.push_back(error); });
@@ -71,9 +72,9 @@ class Collector {
       : all_(all), options_(options), passed_over_(passed_over) {}
 
   void add(repo::Repository& repository, const std::string& stanza,
-           std::vector<repo::BackupInfo> backups) {
+           std::vector<repo::BackupMarker> backups) {
     const RecordedDamage damages = recorded_damage(repository, stanza);
-    for (repo::BackupInfo& backup : backups) {
+    for (repo::BackupMarker& backup : backups) {
       const Flaw flaw = look_at(repository, backup, damages);
       const std::string label = backup.label;
       const auto known = all_.flaws.find(label);
@@ -96,7 +97,7 @@ class Collector {
         format("repository \"{}\" is passed over: {}", repository.name(), flaw.reason));
   }
 
-  Flaw look_at(const repo::Repository& repository, const repo::BackupInfo& backup,
+  Flaw look_at(const repo::Repository& repository, const repo::BackupMarker& backup,
                const RecordedDamage& damages) const {
     if (const auto found = passed_over_.find({&repository, backup.label});
         found != passed_over_.end())

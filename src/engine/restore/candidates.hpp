@@ -17,7 +17,7 @@ using PassedOver = std::map<std::pair<const repo::Repository*, std::string>, std
 
 /// The backups among which a restore chooses.
 struct Candidates {
-  std::vector<repo::BackupInfo> backups;                  // oldest first, each label once
+  std::vector<repo::BackupMarker> backups;                // oldest first, each label once
   std::map<std::string, repo::Repository*> where;         // by label: where it is best
   Flaws flaws;                                            // there
   std::map<std::string, std::vector<std::string>> worse;  // by label: notes on where it is worse

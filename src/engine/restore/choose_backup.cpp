@@ -32,12 +32,12 @@ std::string target_words(const RestoreOptions& options) {
   }
 }
 
-std::string end_words(const repo::BackupInfo& backup, RestoreType type) {
+std::string end_words(const repo::BackupMarker& backup, RestoreType type) {
   return type == RestoreType::lsn ? to_string(backup.stop_lsn) : both_zones(backup.stop_time);
 }
 
 /// Recovery cannot stop before the backup is consistent, so a target must lie at or after its end.
-bool reaches(const repo::BackupInfo& backup, const RestoreOptions& options) {
+bool reaches(const repo::BackupMarker& backup, const RestoreOptions& options) {
   if (options.type == RestoreType::time) return backup.stop_time <= *options.target_time;
   if (options.type == RestoreType::lsn) return backup.stop_lsn <= *options.target_lsn;
   return true;
@@ -47,7 +47,7 @@ bool reaches(const repo::BackupInfo& backup, const RestoreOptions& options) {
 struct Way {
   std::vector<TimelineSpan> path;
   Leads leads = Leads::yes;
-  std::string why_not;  // when it does not, or nobody knows
+  std::string unreachable_reason;  // when it does not, or nobody knows
 };
 
 /// A backup's own end lies on its own timeline, whatever became of the cluster later.
@@ -58,13 +58,13 @@ bool stays_on_its_timeline(const RestoreOptions& options) {
 }
 
 /// The way from a backup on the branch that ends with `to`.
-Way way_to(const repo::BackupInfo& backup, const Branches& branches, Timeline to,
+Way way_to(const repo::BackupMarker& backup, const Branches& branches, Timeline to,
            const RestoreOptions& options) {
   const Timeline from = backup.timeline;
   Way way;
   way.leads = branches.leads(from, backup.stop_lsn, to);
   if (way.leads != Leads::yes) {
-    way.why_not = branches.why_not(from, backup.stop_lsn, to);
+    way.unreachable_reason = branches.unreachable_reason(from, backup.stop_lsn, to);
     return way;
   }
   way.path = branches.timelines().path(from, stays_on_its_timeline(options) ? from : to);
@@ -72,7 +72,7 @@ Way way_to(const repo::BackupInfo& backup, const Branches& branches, Timeline to
 }
 
 /// The branch that was named, or the newest one of the backup's cluster.
-Timeline wanted_branch(const repo::BackupInfo& backup, const Branches& branches,
+Timeline wanted_branch(const repo::BackupMarker& backup, const Branches& branches,
                        const RestoreOptions& options) {
   if (options.timeline.kind == TimelineChoice::Kind::number) return options.timeline.number;
   return branches.newest().value_or(backup.timeline);
@@ -80,7 +80,7 @@ Timeline wanted_branch(const repo::BackupInfo& backup, const Branches& branches,
 
 /// The newest branch that a backup is on the way to, when it is not on the way to the newest of
 /// all.
-Timeline newest_from(const repo::BackupInfo& backup, const Branches& branches) {
+Timeline newest_from(const repo::BackupMarker& backup, const Branches& branches) {
   for (const Timeline tip : branches.tips()) {
     if (branches.leads(backup.timeline, backup.stop_lsn, tip) == Leads::yes) return tip;
   }
@@ -104,8 +104,9 @@ void note_lone_histories(const Branches& branches, const RestoreOptions& options
 }
 
 /// "--target-timeline=1 follows timeline 1", for each other branch that a backup leads to.
-std::string other_branches_hint(std::span<const repo::BackupInfo> backups, const Branches& branches,
-                                Timeline wanted, const RestoreOptions& options) {
+std::string other_branches_hint(std::span<const repo::BackupMarker> backups,
+                                const Branches& branches, Timeline wanted,
+                                const RestoreOptions& options) {
   std::string hint;
   for (const Timeline tip : branches.tips()) {
     if (tip == wanted) continue;
@@ -122,11 +123,11 @@ std::string other_branches_hint(std::span<const repo::BackupInfo> backups, const
   return hint;
 }
 
-Choice choose_named(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
+Choice choose_named(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                     const ChoiceSources& sources) {
-  const auto found = std::find_if(backups.begin(), backups.end(), [&](const repo::BackupInfo& one) {
-    return one.label == options.set;
-  });
+  const auto found =
+      std::find_if(backups.begin(), backups.end(),
+                   [&](const repo::BackupMarker& one) { return one.label == options.set; });
   if (found == backups.end()) {
     throw MissingError(format("there is no backup \"{}\"", options.set),
                        "\"pgcairn info\" lists the backups");
@@ -138,13 +139,13 @@ Choice choose_named(std::span<const repo::BackupInfo> backups, const RestoreOpti
   Way way = way_to(*found, branches, wanted, options);
   if (free && way.leads != Leads::yes) {
     notes.push_back(format("backup {} is not on the way to timeline {}, the newest branch: {}",
-                           found->label, timeline_text(wanted), way.why_not));
+                           found->label, timeline_text(wanted), way.unreachable_reason));
     way = way_to(*found, branches, newest_from(*found, branches), options);
   }
   if (way.leads != Leads::yes) {
     throw UsageError(
         format("backup {} is on timeline {}, and {}", found->label, timeline_text(found->timeline),
-               way.why_not),
+               way.unreachable_reason),
         "leave --set out, and a backup on the way to that timeline is chosen; or leave "
         "--target-timeline out");
   }
@@ -192,13 +193,13 @@ std::string reason_of(const RestoreOptions& options, Timeline branch, bool only_
 
 /// What the look at one backup after the other came to.
 struct Looked {
-  const repo::BackupInfo* oldest = nullptr;  // of those on the way
-  std::string off_way;                       // why the newest that is not is not
-  bool unknown = false;                      // of some it cannot be told
+  const repo::BackupMarker* oldest = nullptr;  // of those on the way
+  std::string off_way;                         // why the newest that is not is not
+  bool unknown = false;                        // of some it cannot be told
 };
 
 /// The branch on which a transaction or a restore point is, for a hint.
-std::string searched_elsewhere(std::span<const repo::BackupInfo> backups,
+std::string searched_elsewhere(std::span<const repo::BackupMarker> backups,
                                const RestoreOptions& options, const ChoiceSources& sources) {
   const Branches& branches = sources.branches(backups.back());
   const Timeline wanted = wanted_branch(backups.back(), branches, options);
@@ -216,7 +217,7 @@ std::string searched_elsewhere(std::span<const repo::BackupInfo> backups,
   return {};
 }
 
-[[noreturn]] void refuse(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
+[[noreturn]] void refuse(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                          const ChoiceSources& sources, const Looked& looked) {
   if (looked.oldest == nullptr) {
     const Branches& branches = sources.branches(backups.back());
@@ -246,7 +247,7 @@ std::string searched_elsewhere(std::span<const repo::BackupInfo> backups,
 
 }  // namespace
 
-Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
+Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources) {
   PGCAIRN_ASSERT(options.type != RestoreType::time || options.target_time);
   PGCAIRN_ASSERT(options.type != RestoreType::lsn || options.target_lsn);
@@ -258,7 +259,7 @@ Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOpt
     return choose_named(backups, options, sources);
   Looked looked;
   for (std::size_t i = backups.size(); i-- > 0;) {
-    const repo::BackupInfo& backup = backups[i];
+    const repo::BackupMarker& backup = backups[i];
     // An LSN, a transaction and a timeline mean nothing in another cluster of the stanza.
     if (options.type != RestoreType::time && backup.cluster != backups.back().cluster) continue;
     const Branches& branches = sources.branches(backup);
@@ -267,7 +268,7 @@ Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOpt
     if (way.leads != Leads::yes) {
       looked.unknown |= way.leads == Leads::unknown;
       if (looked.off_way.empty())
-        looked.off_way = format("of backup {}, {}", backup.label, way.why_not);
+        looked.off_way = format("of backup {}, {}", backup.label, way.unreachable_reason);
       continue;
     }
     looked.oldest = &backup;

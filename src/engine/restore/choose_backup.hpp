@@ -13,8 +13,8 @@
 namespace pgcairn::engine {
 
 struct Choice {
-  const repo::BackupInfo* backup = nullptr;  // one of those given
-  std::vector<TimelineSpan> path;            // that recovery takes
+  const repo::BackupMarker* backup = nullptr;  // one of those given
+  std::vector<TimelineSpan> path;              // that recovery takes
   std::string reason;
   std::vector<std::string> notes;
 };
@@ -22,9 +22,9 @@ struct Choice {
 /// What choose_backup() asks of the world.
 struct ChoiceSources {
   /// The branches of the cluster that a backup is of.
-  std::function<const Branches&(const repo::BackupInfo&)> branches;
+  std::function<const Branches&(const repo::BackupMarker&)> branches;
   /// Is the target (xid, name) in the WAL after this backup, on this path?
-  std::function<Found(const repo::BackupInfo&, const std::vector<TimelineSpan>&)> search;
+  std::function<Found(const repo::BackupMarker&, const std::vector<TimelineSpan>&)> search;
 };
 
 /// Which of `backups` (oldest first) a restore begins with, and by which timelines it goes on:
@@ -32,7 +32,7 @@ struct ChoiceSources {
 /// but for its sources. Throws UsageError when none can reach the target, naming the nearest that
 /// can be reached, or the option that follows the branch that reaches it; MissingError when there
 /// is none at all or none named options.set; Error when it cannot be told what leads to the branch.
-Choice choose_backup(std::span<const repo::BackupInfo> backups, const RestoreOptions& options,
+Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources);
 
 }  // namespace pgcairn::engine

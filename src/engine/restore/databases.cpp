@@ -15,7 +15,7 @@ bool comes_always(std::string_view name) {
   return std::find(std::begin(kAlways), std::end(kAlways), name) != std::end(kAlways);
 }
 
-std::uint32_t oid_of(const repo::BackupInfo& backup, const std::string& name,
+std::uint32_t oid_of(const repo::BackupMarker& backup, const std::string& name,
                      std::string_view option) {
   std::vector<std::string> known;
   for (const repo::DatabaseInfo& database : backup.databases) {
@@ -32,7 +32,7 @@ std::uint32_t oid_of(const repo::BackupInfo& backup, const std::string& name,
 
 }  // namespace
 
-std::set<std::uint32_t> left_out_databases(const repo::BackupInfo& backup,
+std::set<std::uint32_t> left_out_databases(const repo::BackupMarker& backup,
                                            const RestoreOptions& options) {
   std::set<std::uint32_t> left_out;
   if (options.db_include.empty() && options.db_exclude.empty()) return left_out;

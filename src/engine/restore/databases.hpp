@@ -14,7 +14,7 @@ namespace pgcairn::engine {
 /// Which databases come back empty, by oid. What initdb makes (template0, template1, postgres) and
 /// what is shared always comes back. Pure. Throws UsageError for a name that the backup does not
 /// have, or that may not be left out.
-std::set<std::uint32_t> left_out_databases(const repo::BackupInfo& backup,
+std::set<std::uint32_t> left_out_databases(const repo::BackupMarker& backup,
                                            const RestoreOptions& options);
 
 /// The database whose directory a path of the manifest is in.

@@ -71,7 +71,7 @@ void note_unknown_names(RestorePlan& plan) {
 
 }  // namespace
 
-Ownership ownership(const fs::path& data_directory, const repo::BackupInfo& backup) {
+Ownership ownership(const fs::path& data_directory, const repo::BackupMarker& backup) {
   for (const char* const name : {"PG_VERSION", "global/pg_control"}) {
     const auto status = stat_if_exists(data_directory / name);
     if (!status || !S_ISREG(status->st_mode)) return {false, format("it has no {}", name)};

@@ -13,9 +13,9 @@ namespace pgcairn::engine {
 /// why not.
 struct Ownership {
   bool own = false;
-  std::string why_not;
+  std::string foreign_reason;
 };
-Ownership ownership(const std::filesystem::path& data_directory, const repo::BackupInfo& backup);
+Ownership ownership(const std::filesystem::path& data_directory, const repo::BackupMarker& backup);
 
 /// Of the plan's places outside of the data directory those that --delta may change: the
 /// directory's own links lead there, or they are in the folder that is a drill's own. (The server

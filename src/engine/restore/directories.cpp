@@ -60,7 +60,7 @@ void require_own_cluster(const RestorePlan& plan) {
   const Ownership found = ownership(data, plan.backup);
   if (plan.options.delta && !found.own) {
     throw Error(format("\"{}\" is not a data directory of the cluster that was backed up: {}",
-                       data.native(), found.why_not),
+                       data.native(), found.foreign_reason),
                 "--delta keeps and removes files only in the cluster's own directory, or where a "
                 "restore of "
                 "pgcairn was interrupted; move the content away; nothing was touched");

@@ -20,7 +20,7 @@ void note_unreadable(RestorePlan& plan) {
 
 std::string settings_words(const RestorePlan& plan) {
   std::string text;
-  for (const OutsideFile& file : plan.outside)
+  for (const ExternalConfigFile& file : plan.outside)
     text += format("{}{} {}", text.empty() ? "" : ", ", file.setting, file.was);
   return text;
 }
@@ -28,7 +28,7 @@ std::string settings_words(const RestorePlan& plan) {
 }  // namespace
 
 void plan_config(RestorePlan& plan) {
-  const repo::OutsideInfo& was = plan.backup.outside;
+  const repo::ExternalConfigInfo& was = plan.backup.outside;
   const fs::path& to = plan.options.config_to;
   const auto add = [&](std::string setting, const std::string& path) {
     if (path.empty()) return;

@@ -13,11 +13,11 @@ namespace pgcairn::engine {
 
 /// Opens frames of one pack that are asked for in ascending order, and fetches several with one
 /// request where they lie together.
-class PackFetcher {
+class PackReader {
  public:
   /// `body` is memory that is used again. `pack` must outlive this.
-  PackFetcher(storage::Driver& driver, const repo::Vault& vault, std::string key,
-              const repo::ManifestPack& pack, Buffer& body);
+  PackReader(storage::Driver& driver, const repo::SealContext& seal_context, std::string key,
+             const repo::ManifestPack& pack, Buffer& body);
 
   /// The pack's index, fetched by itself.
   const repo::PackIndex& index();
@@ -34,7 +34,7 @@ class PackFetcher {
   void fetch_from(std::uint32_t frame);
 
   storage::Driver& driver_;
-  repo::Vault vault_;
+  repo::SealContext seal_context_;
   repo::FrameReader reader_;
   const repo::ManifestPack& pack_;
   std::vector<std::uint32_t> wanted_;

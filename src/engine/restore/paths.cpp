@@ -18,7 +18,7 @@ bool is_inside(const fs::path& path, const fs::path& directory) {
   return at == directory.end();
 }
 
-std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid) {
+std::string original_location(const repo::BackupMarker& backup, std::uint32_t oid) {
   for (const repo::TablespaceInfo& space : backup.tablespaces) {
     if (space.oid == oid) return space.location;
   }

@@ -20,7 +20,7 @@ inline constexpr std::string_view kLostAndFound = "lost+found";
 bool is_inside(const fs::path& path, const fs::path& directory);
 
 /// Where a tablespace was when it was backed up; empty when the backup has none of that oid.
-std::string original_location(const repo::BackupInfo& backup, std::uint32_t oid);
+std::string original_location(const repo::BackupMarker& backup, std::uint32_t oid);
 
 /// Directories and files of the plan outside of the data directory, each to be empty or absent.
 std::vector<fs::path> outside_places(const RestorePlan& plan);

@@ -98,8 +98,8 @@ Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& 
 /// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
 /// sizes by directory, packs.
 void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
-  repo::ManifestReader manifest(plan.repository->driver(), plan.repository->vault(), plan.stanza,
-                                plan.backup.label, plan.backup.manifest_parts,
+  repo::ManifestReader manifest(plan.repository->driver(), plan.repository->seal_context(),
+                                plan.stanza, plan.backup.label, plan.backup.manifest_parts,
                                 plan.backup.manifest_seals);
   decide_owner(plan, manifest.header());
   Places places(plan);

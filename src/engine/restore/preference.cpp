@@ -21,11 +21,11 @@ bool is_named(const RestoreOptions& options) {
 }
 
 /// The best of those whose flaw is not worse than `worst`; nothing when none leads as far as `end`.
-std::optional<Choice> choose_among(std::span<const repo::BackupInfo> backups, const Flaws& flaws,
+std::optional<Choice> choose_among(std::span<const repo::BackupMarker> backups, const Flaws& flaws,
                                    Flaw::Kind worst, const RestoreOptions& options,
                                    const ChoiceSources& sources, const ReachOf& reach, Lsn end) {
-  std::vector<repo::BackupInfo> better;
-  for (const repo::BackupInfo& backup : backups)
+  std::vector<repo::BackupMarker> better;
+  for (const repo::BackupMarker& backup : backups)
     if (flaw_of(backup, flaws).kind <= worst) better.push_back(backup);
   if (better.empty()) return std::nullopt;
   try {
@@ -45,7 +45,7 @@ std::optional<Choice> choose_among(std::span<const repo::BackupInfo> backups, co
 
 }  // namespace
 
-Flaw page_flaw(const repo::BackupInfo& backup) {
+Flaw page_flaw(const repo::BackupMarker& backup) {
   const std::uint64_t pages = backup.page_error_count();
   if (pages == 0) return {};
   const repo::PageErrors& first = backup.page_errors.front();
@@ -58,16 +58,16 @@ Flaw page_flaw(const repo::BackupInfo& backup) {
                  escape_bytes(first.path))};
 }
 
-Flaw flaw_of(const repo::BackupInfo& backup, const Flaws& flaws) {
+Flaw flaw_of(const repo::BackupMarker& backup, const Flaws& flaws) {
   const auto found = flaws.find(backup.label);
   return found == flaws.end() ? page_flaw(backup) : found->second;
 }
 
-Preferred prefer_whole(std::span<const repo::BackupInfo> backups, const Flaws& flaws,
+Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws& flaws,
                        const RestoreOptions& options, const ChoiceSources& sources,
                        const ReachOf& reach) {
   Preferred best{choose_backup(backups, options, sources), {}, {}};
-  const repo::BackupInfo& first = *best.choice.backup;
+  const repo::BackupMarker& first = *best.choice.backup;
   best.flaw = flaw_of(first, flaws);
   if (best.flaw.kind == Flaw::Kind::none || is_named(options) || !replays_to_target(options))
     return best;
@@ -78,7 +78,7 @@ Preferred prefer_whole(std::span<const repo::BackupInfo> backups, const Flaws& f
     if (worst >= best.flaw.kind) break;
     auto choice = choose_among(backups, flaws, worst, same, sources, reach, end);
     if (!choice) continue;
-    for (const repo::BackupInfo& backup : backups) {
+    for (const repo::BackupMarker& backup : backups) {
       const Flaw flaw = flaw_of(backup, flaws);
       if (flaw.kind <= worst || backup.stop_time > first.stop_time ||
           backup.stop_time < choice->backup->stop_time)

@@ -23,9 +23,9 @@ struct Flaw {
 using Flaws = std::map<std::string, Flaw>;  // by label; absent: none
 
 /// Of the pages that the marker names.
-Flaw page_flaw(const repo::BackupInfo& backup);
+Flaw page_flaw(const repo::BackupMarker& backup);
 /// That of `flaws`, or page_flaw().
-Flaw flaw_of(const repo::BackupInfo& backup, const Flaws& flaws);
+Flaw flaw_of(const repo::BackupMarker& backup, const Flaws& flaws);
 
 struct Preferred {
   Choice choice;
@@ -35,13 +35,14 @@ struct Preferred {
 };
 
 /// How far WAL leads from a backup along a path.
-using ReachOf = std::function<WalReach(const repo::BackupInfo&, const std::vector<TimelineSpan>&)>;
+using ReachOf =
+    std::function<WalReach(const repo::BackupMarker&, const std::vector<TimelineSpan>&)>;
 
 /// choose_backup(), and then a better one: where the chosen one has a flaw, the newest one with a
 /// lesser flaw is taken that leads to the same place on the same timeline. One that was named
 /// stays, and so does one whose own end is the target: no other backup has it. Pure but for what it
 /// asks.
-Preferred prefer_whole(std::span<const repo::BackupInfo> backups, const Flaws& flaws,
+Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws& flaws,
                        const RestoreOptions& options, const ChoiceSources& sources,
                        const ReachOf& reach);
 

@@ -18,7 +18,7 @@ constexpr std::size_t kMostFollowed = 64;  // segments
 constexpr std::uint32_t kDefaultSpace = 1663;  // oid of pg_default
 
 std::vector<std::string> segments_on_way(const RestorePlan& plan) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
   if (!plan.wal.partial.empty()) names.push_back(plan.wal.partial);
   if (plan.options.type == RestoreType::none) {
@@ -31,7 +31,7 @@ std::vector<std::string> segments_on_way(const RestorePlan& plan) {
 
 /// An isolated copy must know all of the way; elsewhere as much is read as is quick, and what the
 /// restore cannot do without. How many segments were followed.
-std::size_t follow(RestorePlan& plan, WalArchive& archive, WalWay& way,
+std::size_t follow(RestorePlan& plan, ArchiveReader& archive, WalWay& way,
                    const std::vector<std::string>& names, bool all, Progress& progress) {
   std::size_t done = 0;
   const std::size_t first = all ? names.size() : std::min(names.size(), kMostFollowed);
@@ -72,7 +72,7 @@ std::size_t follow(RestorePlan& plan, WalArchive& archive, WalWay& way,
 
 /// The settings that the restored configuration lacks, or has too low.
 void set_limits(RestorePlan& plan, const std::optional<ServerLimits>& met) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   if (!backup.limits && !met) return;
   const ServerLimits needed = backup.limits && met
                                   ? highest(*backup.limits, *met)
@@ -92,7 +92,7 @@ void set_limits(RestorePlan& plan, const std::optional<ServerLimits>& met) {
 }
 
 void leave_out_unlogged(RestorePlan& plan, const WalWay& way) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   plan.unlogged.insert(backup.unlogged.begin(), backup.unlogged.end());
   if (!backup.unsettled_before) return;
   for (const postgres::RelationName& relation : way.unlogged())
@@ -109,7 +109,8 @@ void leave_out_unlogged(RestorePlan& plan, const WalWay& way) {
 
 }  // namespace
 
-std::string relation_path(const postgres::RelationName& relation, const repo::BackupInfo& backup) {
+std::string relation_path(const postgres::RelationName& relation,
+                          const repo::BackupMarker& backup) {
   const std::string folder =
       relation.space == kDefaultSpace
           ? std::string("base")
@@ -117,9 +118,9 @@ std::string relation_path(const postgres::RelationName& relation, const repo::Ba
   return format("{}/{}/{}", folder, relation.database, relation.relfilenode);
 }
 
-void follow_way(RestorePlan& plan, WalArchive& archive, std::span<repo::Repository> repositories,
+void follow_way(RestorePlan& plan, ArchiveReader& archive, std::span<repo::Repository> repositories,
                 Progress& progress) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   const std::vector<std::string> names = segments_on_way(plan);
   const std::vector<RecordedLimits> recorded =
       limits_on_way(read_limits(plan.stanza, repositories), backup, plan.path, plan.wal.end);

@@ -53,15 +53,15 @@ class Archives {
       : stanza_(std::move(stanza)), repositories_(repositories), stop_(std::move(stop)) {}
 
   /// The backups among which is chosen: branches follow from them, too.
-  void know(std::span<const repo::BackupInfo> backups) {
-    for (const repo::BackupInfo& backup : backups)
+  void know(std::span<const repo::BackupMarker> backups) {
+    for (const repo::BackupMarker& backup : backups)
       backups_[backup.cluster].push_back({backup.timeline, backup.stop_lsn});
     branches_.clear();
   }
-  const Branches& branches_of(const repo::BackupInfo& backup) {
+  const Branches& branches_of(const repo::BackupMarker& backup) {
     auto found = branches_.find(backup.cluster);
     if (found == branches_.end()) {
-      const WalArchive& archive = of(backup);
+      const ArchiveReader& archive = of(backup);
       const auto& unread = archive.unread_histories();
       BranchSources sources{archive.timelines(),
                             {unread.begin(), unread.end()},
@@ -73,10 +73,10 @@ class Archives {
     return found->second;
   }
 
-  WalArchive& of(const repo::BackupInfo& backup) {
+  ArchiveReader& of(const repo::BackupMarker& backup) {
     auto& archive = archives_[backup.cluster];
     if (!archive) {
-      archive = std::make_unique<WalArchive>(
+      archive = std::make_unique<ArchiveReader>(
           stanza_, repo::Cluster{backup.system_id, backup.pg_version}, repositories_, stop_);
     }
     return *archive;
@@ -86,17 +86,17 @@ class Archives {
   std::string stanza_;
   std::span<repo::Repository> repositories_;
   std::stop_token stop_;
-  std::map<std::string, std::unique_ptr<WalArchive>> archives_;
+  std::map<std::string, std::unique_ptr<ArchiveReader>> archives_;
   std::map<std::string, std::vector<BranchSources::Backup>> backups_;
   std::map<std::string, Branches> branches_;
 };
 
 ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
   return {
-      [&](const repo::BackupInfo& backup) -> const Branches& {
+      [&](const repo::BackupMarker& backup) -> const Branches& {
         return archives.branches_of(backup);
       },
-      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+      [&](const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) {
         const bool by_xid = options.type == RestoreType::xid;
         const SoughtRecord sought{by_xid ? options.target_xid : std::nullopt, options.target_name};
         return archives.of(backup).search(sought, backup, path);
@@ -130,7 +130,7 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
   const std::vector<repo::LimitsRecord> limits = read_limits(plan.stanza, repositories);
   Preferred best = prefer_whole(
       found.backups, found.flaws, plan.options, sources_of(archives, plan.options),
-      [&](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+      [&](const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) {
         WalReach reach = archives.of(backup).reach(backup, path);
         reach.end = minimal_on_way(limits, backup, path, reach.end).value_or(reach.end);
         return reach;
@@ -155,7 +155,7 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
 
 /// The WAL that makes the backup consistent.
 void check_needed(const RestorePlan& plan) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   const auto last = *parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   const Lsn end{(last.number + 1) * backup.wal_segment_bytes};
   if (plan.wal.end >= end || plan.wal.end >= backup.stop_lsn) return;
@@ -166,8 +166,8 @@ void check_needed(const RestorePlan& plan) {
 
 /// Reads the WAL that makes the backup consistent: a damaged segment would be found only by the
 /// restored server. Of a long range both ends are read; all of it may be terabytes.
-void prove_needed(const RestorePlan& plan, WalArchive& archive) {
-  const repo::BackupInfo& backup = plan.backup;
+void prove_needed(const RestorePlan& plan, ArchiveReader& archive) {
+  const repo::BackupMarker& backup = plan.backup;
   std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
   std::erase_if(
       names, [&](const std::string& name) { return name.substr(8) > backup.wal_stop.substr(8); });
@@ -209,8 +209,8 @@ std::function<bool(std::size_t)> patiently() {
 /// The branch on which a target is reached that is not on the wanted one, for a hint; empty when
 /// there is none, or none that could be looked at.
 std::string other_branch(const RestorePlan& plan, Archives& archives,
-                         std::span<const repo::BackupInfo> backups) {
-  WalArchive& archive = archives.of(plan.backup);
+                         std::span<const repo::BackupMarker> backups) {
+  ArchiveReader& archive = archives.of(plan.backup);
   std::vector<Timeline> others = archives.branches_of(plan.backup).tips();
   std::erase(others, plan.path.back().timeline);
   for (const Timeline other : others) {
@@ -231,7 +231,8 @@ std::string other_branch(const RestorePlan& plan, Archives& archives,
   return {};
 }
 
-void check_time(RestorePlan& plan, Archives& archives, std::span<const repo::BackupInfo> backups) {
+void check_time(RestorePlan& plan, Archives& archives,
+                std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, plan.options)) return;
   const Timestamp target = *plan.options.target_time;
@@ -259,7 +260,7 @@ void check_time(RestorePlan& plan, Archives& archives, std::span<const repo::Bac
 }
 
 void check_lsn(const RestorePlan& plan, Archives& archives,
-               std::span<const repo::BackupInfo> backups) {
+               std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, plan.options)) return;
   throw UsageError(
@@ -270,7 +271,7 @@ void check_lsn(const RestorePlan& plan, Archives& archives,
 }
 
 /// Tells the branches from each other where there are several, by the last transaction of each.
-void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& archive,
+void compare_branches(RestorePlan& plan, const Branches& branches, ArchiveReader& archive,
                       bool end_was_read) {
   if (branches.tips().size() < 2) return;
   plan.branches = read_branch_ends(branches, plan.backup.cluster,
@@ -297,7 +298,7 @@ void compare_branches(RestorePlan& plan, const Branches& branches, WalArchive& a
 
 /// Is WAL missing that the archive was to have? Not so between backups that bring their own WAL, or
 /// where expire left only that.
-bool has_gap(const RestorePlan& plan, const WalArchive& archive) {
+bool has_gap(const RestorePlan& plan, const ArchiveReader& archive) {
   if (plan.wal.after_gap.empty()) return false;
   bool unknown = false;
   const auto backups =
@@ -331,8 +332,8 @@ void check_gap(RestorePlan& plan) {
 /// The server notices that it is consistent when it has read one more record, unless the last one
 /// was a transaction's (recoveryStopsAfter, recoveryStopsBefore, xlogrecovery.c). A backup of a
 /// standby may end where the archive ends; then recovery has to end at its last record by its LSN.
-void settle_immediate(RestorePlan& plan, WalArchive& archive) {
-  const repo::BackupInfo& backup = plan.backup;
+void settle_immediate(RestorePlan& plan, ArchiveReader& archive) {
+  const repo::BackupMarker& backup = plan.backup;
   const EndOfBackup end = archive.look_at_backup_end(plan.wal, backup);
   if (end.is_followed) return;
   if (end.last_record <= backup.start_lsn) {
@@ -345,7 +346,7 @@ void settle_immediate(RestorePlan& plan, WalArchive& archive) {
   plan.way.stop_after = end.last_record;
 }
 
-void add_notes(RestorePlan& plan, const WalArchive& archive) {
+void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
   const WalReach& wal = plan.wal;
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
   const bool waits = plan.options.type == RestoreType::standby;
@@ -368,7 +369,7 @@ void add_notes(RestorePlan& plan, const WalArchive& archive) {
 
 /// What the server cannot fetch itself, or must not be asked to.
 void place_wal(RestorePlan& plan) {
-  const repo::BackupInfo& backup = plan.backup;
+  const repo::BackupMarker& backup = plan.backup;
   if (plan.options.type == RestoreType::none) {
     for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
       if (name.substr(8) <= backup.wal_stop.substr(8)) plan.wal_files.push_back({name, name});
@@ -388,7 +389,7 @@ void place_wal(RestorePlan& plan) {
 /// Where "latest" would lead a server. A timeline of which only the history is archived, and that
 /// begins where the archived WAL ends, is the new primary's after a failover: a standby gets there
 /// from the end of the plan's way by streaming.
-Timeline latest_for_server(const RestorePlan& plan, const WalArchive& archive) {
+Timeline latest_for_server(const RestorePlan& plan, const ArchiveReader& archive) {
   const Timeline latest = archive.latest_of_server(plan.backup.timeline);
   const Timeline to = plan.path.back().timeline;
   const auto way = archive.timelines().path(to, latest);
@@ -404,7 +405,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   progress.phase("choosing the backup", 0);
   Archives archives(plan.stanza, repositories, std::move(stop));
   const Candidates found = choose(plan, repositories, passed_over, archives);
-  WalArchive& archive = archives.of(plan.backup);
+  ArchiveReader& archive = archives.of(plan.backup);
   plan.wal = archive.reach(plan.backup, plan.path);
   plan.server_latest = latest_for_server(plan, archive);
   plan.wal_needed = {plan.backup.wal_start, plan.backup.wal_stop};

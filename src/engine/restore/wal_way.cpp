@@ -16,7 +16,7 @@ bool is_target(const postgres::WalRecord& record, const RestoreOptions& options)
 
 }  // namespace
 
-WalWay::WalWay(const RestoreOptions& options, const repo::BackupInfo& backup, Lsn wal_end)
+WalWay::WalWay(const RestoreOptions& options, const repo::BackupMarker& backup, Lsn wal_end)
     : options_(options),
       backup_(backup),
       wal_end_(wal_end),

@@ -15,7 +15,7 @@ namespace pgcairn::engine {
 class WalWay {
  public:
   /// Records that begin at or after `wal_end` are not on the way.
-  WalWay(const RestoreOptions& options, const repo::BackupInfo& backup, Lsn wal_end);
+  WalWay(const RestoreOptions& options, const repo::BackupMarker& backup, Lsn wal_end);
   WalWay(const WalWay&) = delete;
   WalWay& operator=(const WalWay&) = delete;
 
@@ -52,7 +52,7 @@ class WalWay {
   void stop(Lsn at);
 
   const RestoreOptions& options_;
-  const repo::BackupInfo& backup_;
+  const repo::BackupMarker& backup_;
   Lsn wal_end_;
   postgres::WalRecordReader reader_;
   std::vector<postgres::CreatedTablespace> created_;

@@ -210,7 +210,7 @@ bool RestoreWriter::has_same_backup(repo::Repository& repository) {
   try {
     repository.open();
     const auto theirs = repository.find_backup(plan_.stanza, plan_.backup.label);
-    known->second = theirs && write_backup_info(*theirs) == write_backup_info(plan_.backup);
+    known->second = theirs && write_backup_marker(*theirs) == write_backup_marker(plan_.backup);
   } catch (const Error& error) {
     log_warn(format("repository \"{}\" is of no help: {}", repository.name(), error.message()));
   }
@@ -242,8 +242,8 @@ void RestoreWriter::write_pack_from(repo::Repository& repository,
                                     Buffer& body, std::stop_token stop) {
   const repo::ManifestRef& ref = refs_[parts.front().ref];
   const repo::ManifestPack& pack = pack_of(parts.front());
-  PackFetcher fetcher(repository.driver(), repository.vault(),
-                      repo::pack_key(plan_.stanza, ref.backup, pack.pack), pack, body);
+  PackReader fetcher(repository.driver(), repository.seal_context(),
+                     repo::pack_key(plan_.stanza, ref.backup, pack.pack), pack, body);
   std::vector<FramePart> wanted = frame_parts(parts, ref.frame_bytes);
   const std::uint64_t all_bytes = total_bytes(wanted);
   if (std::any_of(parts.begin(), parts.end(), [&](const RestoreBatch::Part& part) {

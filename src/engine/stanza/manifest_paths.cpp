@@ -17,12 +17,12 @@ constexpr std::string_view kTablespaceLinks = "pg_tblspc/";
 
 }  // namespace
 
-std::string tablespace_directory(const repo::BackupInfo& backup) {
+std::string tablespace_directory(const repo::BackupMarker& backup) {
   return format("PG_{}_{}", backup.pg_version, backup.catalog_version);
 }
 
 void require_placeable(const repo::ManifestEntry& entry, const std::string& stanza,
-                       const repo::BackupInfo& backup) {
+                       const repo::BackupMarker& backup) {
   const auto refuse = [&](std::string_view what) {
     throw DamagedError(repo::manifest_key(stanza, backup.label, 0), 0,
                        format("the manifest has {}: \"{}\"", what, escape_bytes(entry.path)),

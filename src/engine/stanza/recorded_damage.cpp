@@ -7,7 +7,7 @@
 namespace pgcairn::engine {
 
 std::optional<std::string> RecordedDamage::of(const std::string& label) const {
-  const repo::Record* const record = standing_.damage(label);
+  const repo::Record* const record = record_state_.damage(label);
   if (record == nullptr) return std::nullopt;
   const auto& run = std::get<repo::VerifyRecord>(record->content);
   std::string text = format("verify found on {} that it needs something damaged or missing",
@@ -21,7 +21,7 @@ RecordedDamage recorded_damage(repo::Repository& repository, const std::string& 
   auto records = repo::read_records(repository, stanza, {"verify"}, [](const DamagedError& error) {
     log_warn(format("a record is passed over: {}", error.message()));
   });
-  return RecordedDamage(repo::Standing(std::move(records), now()));
+  return RecordedDamage(repo::RecordState(std::move(records), now()));
 }
 
 }  // namespace pgcairn::engine

@@ -10,13 +10,14 @@ namespace pgcairn::engine {
 /// What verify has found and recorded in a repository.
 class RecordedDamage {
  public:
-  explicit RecordedDamage(repo::Standing standing) : standing_(std::move(standing)) {}
+  explicit RecordedDamage(repo::RecordState record_state)
+      : record_state_(std::move(record_state)) {}
 
   /// In words, when the backup counts as damaged.
   std::optional<std::string> of(const std::string& label) const;
 
  private:
-  repo::Standing standing_;
+  repo::RecordState record_state_;
 };
 
 /// A record that is damaged itself is passed over aloud: it may have told of damage or of none.

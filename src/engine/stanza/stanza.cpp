@@ -56,10 +56,11 @@ UpgradedStanza upgrade_in(repo::Repository& repository, const StanzaSettings& st
 
 std::vector<std::string> held_of(repo::Repository& repository, const std::string& stanza,
                                  const std::vector<std::string>& labels) {
-  const repo::Standing standing(repo::read_records(repository, stanza, {"hold", "release"}), now());
+  const repo::RecordState record_state(repo::read_records(repository, stanza, {"hold", "release"}),
+                                       now());
   std::vector<std::string> held;
   for (const std::string& label : labels) {
-    if (!standing.holds(label).empty()) held.push_back(label);
+    if (!record_state.holds(label).empty()) held.push_back(label);
   }
   return held;
 }

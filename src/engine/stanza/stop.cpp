@@ -16,20 +16,20 @@ std::string name_in(const DamagedError& error, const std::string& stanza) {
 /// What was stopped, and which records of it cannot be read: of a stop, unless it was released, and
 /// of a release nobody knows what it says.
 struct Stops {
-  repo::Standing standing;
+  repo::RecordState record_state;
   std::vector<DamagedError> unread;
 };
 
 Stops read_stops(repo::Repository& repository, const std::string& stanza) {
   std::vector<DamagedError> unread;
-  repo::Standing standing(
+  repo::RecordState record_state(
       repo::read_records(repository, stanza, {"stop", "release"},
                          [&](const DamagedError& error) { unread.push_back(error); }),
       now());
   std::erase_if(unread, [&](const DamagedError& error) {
-    return standing.is_released(name_in(error, stanza));
+    return record_state.is_released(name_in(error, stanza));
   });
-  return {std::move(standing), std::move(unread)};
+  return {std::move(record_state), std::move(unread)};
 }
 
 void require_stanza(repo::Repository& repository, const std::string& stanza) {
@@ -47,7 +47,7 @@ std::vector<StoppedRepository> stop_stanza(const std::string& stanza, const std:
   for (repo::Repository& repository : repositories) {
     repository.open();
     require_stanza(repository, stanza);
-    const bool was = !read_stops(repository, stanza).standing.stops().empty();
+    const bool was = !read_stops(repository, stanza).record_state.stops().empty();
     if (!was) repo::add_record(repository, stanza, repo::StopRecord{reason});
     stopped.push_back({repository.name(), !was});
   }
@@ -62,7 +62,8 @@ std::vector<StoppedRepository> start_stanza(const std::string& stanza,
     require_stanza(repository, stanza);
     const Stops found = read_stops(repository, stanza);
     repo::ReleaseRecord release;
-    for (const repo::Record* stop : found.standing.stops()) release.records.push_back(stop->name);
+    for (const repo::Record* stop : found.record_state.stops())
+      release.records.push_back(stop->name);
     for (const DamagedError& error : found.unread)
       release.records.push_back(name_in(error, stanza));
     if (!release.records.empty()) repo::add_record(repository, stanza, release);
@@ -73,7 +74,7 @@ std::vector<StoppedRepository> start_stanza(const std::string& stanza,
 
 void refuse_when_stopped(repo::Repository& repository, const std::string& stanza) {
   Stops found = read_stops(repository, stanza);
-  const auto stops = found.standing.stops();
+  const auto stops = found.record_state.stops();
   for (DamagedError& error : found.unread) {
     if (repo::record_kind(name_in(error, stanza)) != "stop") continue;
     error.set_hint(

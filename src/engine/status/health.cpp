@@ -79,7 +79,7 @@ class RepositoryReader {
       const auto unreadable = [&](const DamagedError& error) {
         facts_.unreadable.push_back(error.message());
       };
-      facts_.standing.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
+      facts_.record_state.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
       read_archive();
       try {
         facts_.lease = repo::read_lease(repository_, stanza_);
@@ -126,12 +126,13 @@ class RepositoryReader {
     if (!facts_.newest.empty())
       of_backups = {facts_.newest.back().system_id, facts_.newest.back().pg_version};
     if (of_backups.system_id == 0) return;
-    const repo::Standing* const standing = facts_.standing ? &*facts_.standing : nullptr;
-    RecentWal recent =
-        read_recent_wal(repository_, stanza_, of_backups, first_needed(facts_.newest, standing));
+    const repo::RecordState* const record_state =
+        facts_.record_state ? &*facts_.record_state : nullptr;
+    RecentWal recent = read_recent_wal(repository_, stanza_, of_backups,
+                                       first_needed(facts_.newest, record_state));
     facts_.unreadable.insert(facts_.unreadable.end(), recent.unreadable.begin(),
                              recent.unreadable.end());
-    facts_.outlook = outlook_of(facts_.newest, standing, recent.wal, recent.looked_from);
+    facts_.outlook = outlook_of(facts_.newest, record_state, recent.wal, recent.looked_from);
     const repo::Cluster of_server{server_.system_id, server_.pg_version};
     if (server_.error.empty() && of_server != of_backups)
       recent = read_recent_wal(repository_, stanza_, of_server, {});

@@ -35,7 +35,7 @@ RepositoryState state_of(const HealthFacts& facts, const RepositoryFacts& reposi
   state.oldest_backup = repository.oldest_backup;
   if (!repository.newest.empty()) state.newest = &repository.newest.back();
   state.unreadable = repository.unreadable;
-  if (repository.standing) state.standing = &*repository.standing;
+  if (repository.record_state) state.record_state = &*repository.record_state;
   if (repository.outlook) state.outlook = &*repository.outlook;
   state.kept_elsewhere = std::any_of(
       facts.repositories.begin(), facts.repositories.end(),
@@ -110,7 +110,7 @@ class Evaluation {
     look_at_life(repository);
     look_at_wal(repository);
     look_at_lease(repository);
-    for (const repo::Record* stop : repository.standing->stops()) {
+    for (const repo::Record* stop : repository.record_state->stops()) {
       add("stop", HealthLevel::warning,
           format("stopped since {} by {}: {}", format_local(stop->time), stop->host,
                  std::get<repo::StopRecord>(stop->content).reason));
@@ -118,11 +118,11 @@ class Evaluation {
     if (!repository.directory.empty()) add_space("free-space", "the repository", repository.space);
   }
 
-  void look_at_size(const RepositoryFacts& repository, const repo::BackupInfo& newest) {
+  void look_at_size(const RepositoryFacts& repository, const repo::BackupMarker& newest) {
     if (!is_set(limits_.size_change_percent)) return;
     std::vector<double> stored;
     std::vector<double> cluster;
-    for (const repo::BackupInfo& backup : repository.newest) {
+    for (const repo::BackupMarker& backup : repository.newest) {
       if (&backup == &newest || backup.type != newest.type) continue;
       stored.push_back(static_cast<double>(backup.stored_bytes));
       cluster.push_back(static_cast<double>(backup.cluster_bytes));
@@ -238,8 +238,8 @@ std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
 }
 
 std::vector<std::string> damaged_backups(const RepositoryFacts& repository) {
-  if (!repository.standing) return {};
-  return damaged_of(*repository.standing, repository.labels);
+  if (!repository.record_state) return {};
+  return damaged_of(*repository.record_state, repository.labels);
 }
 
 }  // namespace pgcairn::engine

@@ -73,7 +73,7 @@ class InfoReader {
     state.oldest_backup = repo::oldest_backup(labels_);
     if (!info_.backups.empty()) state.newest = &info_.backups.back();
     state.unreadable = unreadable_;
-    if (info_.standing) state.standing = &*info_.standing;
+    if (info_.record_state) state.record_state = &*info_.record_state;
     if (info_.outlook) state.outlook = &*info_.outlook;
     state.kept_elsewhere = kept_elsewhere;
     info_.findings = engine::judge(state, limits);
@@ -128,17 +128,18 @@ class InfoReader {
     });
     count_segments(wal);
     read_histories(cluster, histories, wal);
-    std::vector<repo::BackupInfo> backups;
-    for (const repo::BackupInfo& backup : info_.backups)
+    std::vector<repo::BackupMarker> backups;
+    for (const repo::BackupMarker& backup : info_.backups)
       if (backup.cluster == id) backups.push_back(backup);
     for (RestorableWindow& window : find_windows(backups, wal))
       info_.windows.push_back(std::move(window));
     if (!info_.backups.empty() && info_.backups.back().cluster == id)
-      info_.outlook = outlook_of(info_.backups, info_.standing ? &*info_.standing : nullptr, wal);
+      info_.outlook =
+          outlook_of(info_.backups, info_.record_state ? &*info_.record_state : nullptr, wal);
     read_branches(cluster, backups, wal);
   }
 
-  void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupInfo> backups,
+  void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupMarker> backups,
                      const ArchivedWal& wal) {
     const auto read = [&](const std::string& file) {
       Buffer content;
@@ -188,11 +189,11 @@ class InfoReader {
     for (const repo::Record& record : records) {
       if (const auto* limits = std::get_if<repo::LimitsRecord>(&record.content)) note(*limits);
     }
-    info_.standing.emplace(std::move(records), now());
+    info_.record_state.emplace(std::move(records), now());
   }
 
   void note(const repo::LimitsRecord& limits) {
-    const auto older = [&](const repo::BackupInfo& backup) {
+    const auto older = [&](const repo::BackupMarker& backup) {
       return backup.cluster == limits.cluster && backup.start_lsn <= limits.lsn;
     };
     if (limits.limits.wal_level != kWalLevelMinimal ||
@@ -215,7 +216,7 @@ class InfoReader {
   /// The one backup that was asked for, with the sizes that its packs have.
   void keep_one() {
     std::map<std::string, std::map<std::uint32_t, std::uint64_t>> packs;
-    for (const repo::BackupInfo& backup : info_.backups) {
+    for (const repo::BackupMarker& backup : info_.backups) {
       if (backup.label != set_) continue;
       for (const repo::PackRange& range : backup.packs) list_packs(range.backup, packs);
     }

@@ -15,24 +15,25 @@ namespace pgcairn::engine {
 
 namespace {
 
-Flaws recorded_flaws(std::span<const repo::BackupInfo> backups, const repo::Standing* standing) {
+Flaws recorded_flaws(std::span<const repo::BackupMarker> backups,
+                     const repo::RecordState* record_state) {
   Flaws flaws;
-  if (standing == nullptr) return flaws;
+  if (record_state == nullptr) return flaws;
   std::vector<std::string> labels;
-  for (const repo::BackupInfo& backup : backups) labels.push_back(backup.label);
-  const RecordedDamage damages(*standing);
-  for (const std::string& label : damaged_of(*standing, labels))
+  for (const repo::BackupMarker& backup : backups) labels.push_back(backup.label);
+  const RecordedDamage damages(*record_state);
+  for (const std::string& label : damaged_of(*record_state, labels))
     flaws[label] = {Flaw::Kind::damaged, *damages.of(label)};
   return flaws;
 }
 
 /// The holes on the way to the chosen backup's place, from the oldest backup on.
-std::vector<Outlook::Hole> holes_before(const repo::BackupInfo& chosen,
-                                        std::span<const repo::BackupInfo> backups,
+std::vector<Outlook::Hole> holes_before(const repo::BackupMarker& chosen,
+                                        std::span<const repo::BackupMarker> backups,
                                         const ArchivedWal& wal, Timeline timeline) {
   const std::uint64_t bytes = chosen.wal_segment_bytes;
   std::uint64_t oldest = UINT64_MAX;
-  for (const repo::BackupInfo& backup : backups)
+  for (const repo::BackupMarker& backup : backups)
     oldest = std::min(oldest, number_of(backup.wal_start, bytes));
   std::vector<Outlook::Hole> holes;
   const ArchivedNames names = names_of(wal);
@@ -50,10 +51,10 @@ std::vector<Outlook::Hole> holes_before(const repo::BackupInfo& chosen,
   return holes;
 }
 
-std::vector<repo::LimitsRecord> limits_of(const repo::Standing* standing) {
+std::vector<repo::LimitsRecord> limits_of(const repo::RecordState* record_state) {
   std::vector<repo::LimitsRecord> limits;
-  if (standing == nullptr) return limits;
-  for (const repo::Record& record : standing->records()) {
+  if (record_state == nullptr) return limits;
+  for (const repo::Record& record : record_state->records()) {
     if (const auto* const one = std::get_if<repo::LimitsRecord>(&record.content))
       limits.push_back(*one);
   }
@@ -62,20 +63,20 @@ std::vector<repo::LimitsRecord> limits_of(const repo::Standing* standing) {
 
 }  // namespace
 
-std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
-                                  const repo::Standing* standing, const ArchivedWal& wal,
+std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> all,
+                                  const repo::RecordState* record_state, const ArchivedWal& wal,
                                   const std::string& looked_from) {
   if (all.empty()) return std::nullopt;
-  std::vector<repo::BackupInfo> backups;
-  for (const repo::BackupInfo& backup : all) {
+  std::vector<repo::BackupMarker> backups;
+  for (const repo::BackupMarker& backup : all) {
     // Names of segments of another size say nothing here.
     if (backup.cluster == all.back().cluster &&
         backup.wal_segment_bytes == all.back().wal_segment_bytes)
       backups.push_back(backup);
   }
   const ArchivedNames names = names_of(wal);
-  const std::vector<repo::LimitsRecord> limits = limits_of(standing);
-  const ReachOf reach_of = [&](const repo::BackupInfo& backup,
+  const std::vector<repo::LimitsRecord> limits = limits_of(record_state);
+  const ReachOf reach_of = [&](const repo::BackupMarker& backup,
                                const std::vector<TimelineSpan>& path) {
     const std::uint64_t bytes = backup.wal_segment_bytes;
     WalReach reach = trace_wal(names, path, number_of(backup.wal_start, bytes), bytes);
@@ -84,26 +85,28 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> all,
   };
   const Branches branches(branch_sources(wal, backups));
   const ChoiceSources sources{
-      [&](const repo::BackupInfo&) -> const Branches& { return branches; },
-      [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::unknown; }};
+      [&](const repo::BackupMarker&) -> const Branches& { return branches; },
+      [](const repo::BackupMarker&, const std::vector<TimelineSpan>&) { return Found::unknown; }};
   Outlook outlook;
   outlook.looked_from = looked_from;
   Preferred best;
   try {
-    best = prefer_whole(backups, recorded_flaws(backups, standing), {}, sources, reach_of);
+    best = prefer_whole(backups, recorded_flaws(backups, record_state), {}, sources, reach_of);
   } catch (const Error& error) {
-    outlook.why_not = error.message();
+    outlook.unreachable_reason = error.message();
     return outlook;
   }
-  const repo::BackupInfo& backup = *best.choice.backup;
+  const repo::BackupMarker& backup = *best.choice.backup;
   const WalReach reach = reach_of(backup, best.choice.path);
   outlook.timeline = best.choice.path.back().timeline;
   if (best.flaw.kind >= Flaw::Kind::damaged) {
-    outlook.why_not = format("backup {} is damaged, and no whole one leads to the same place: {}",
-                             backup.label, best.flaw.reason);
+    outlook.unreachable_reason =
+        format("backup {} is damaged, and no whole one leads to the same place: {}", backup.label,
+               best.flaw.reason);
   } else if (reach.end < backup.stop_lsn) {
-    outlook.why_not = format("backup {} needs WAL {} to {}, and the archive lacks {}", backup.label,
-                             backup.wal_start, backup.wal_stop, reach.missing);
+    outlook.unreachable_reason =
+        format("backup {} needs WAL {} to {}, and the archive lacks {}", backup.label,
+               backup.wal_start, backup.wal_stop, reach.missing);
   } else {
     outlook.backup = backup.label;
   }

@@ -15,8 +15,8 @@ namespace pgcairn::engine {
 /// How a restore to the end of the archived WAL would fare with what one repository holds of the
 /// newest backup's cluster; nothing without a backup. `backups` are oldest first; `looked_from`
 /// names the first segment of `wal` when there is more that was not listed. Pure.
-std::optional<Outlook> outlook_of(std::span<const repo::BackupInfo> backups,
-                                  const repo::Standing* standing, const ArchivedWal& wal,
+std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> backups,
+                                  const repo::RecordState* record_state, const ArchivedWal& wal,
                                   const std::string& looked_from = {});
 
 }  // namespace pgcairn::engine

@@ -75,10 +75,10 @@ RecentWal read_recent_wal(repo::Repository& repository, const std::string& stanz
   return recent;
 }
 
-std::string first_needed(std::span<const repo::BackupInfo> backups,
-                         const repo::Standing* standing) {
+std::string first_needed(std::span<const repo::BackupMarker> backups,
+                         const repo::RecordState* record_state) {
   for (auto backup = backups.rbegin(); backup != backups.rend(); ++backup) {
-    const bool damaged = standing != nullptr && standing->damage(backup->label) != nullptr;
+    const bool damaged = record_state != nullptr && record_state->damage(backup->label) != nullptr;
     if (!damaged && page_flaw(*backup).kind == Flaw::Kind::none) return backup->wal_start;
   }
   return backups.empty() ? std::string() : backups.front().wal_start;

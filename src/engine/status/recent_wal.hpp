@@ -28,6 +28,7 @@ inline constexpr std::size_t kMostGroups = 64;
 
 /// Where the WAL begins without which it cannot be told whether the newest moment can be restored:
 /// that of the newest whole backup. Pure.
-std::string first_needed(std::span<const repo::BackupInfo> backups, const repo::Standing* standing);
+std::string first_needed(std::span<const repo::BackupMarker> backups,
+                         const repo::RecordState* record_state);
 
 }  // namespace pgcairn::engine

@@ -18,8 +18,8 @@ struct GapBefore {
 
 /// The windows of one timeline, of the backups from which it can be reached.
 std::vector<RestorableWindow> windows_of(Timeline timeline,
-                                         std::span<const repo::BackupInfo* const> backups,
-                                         std::span<const repo::BackupInfo> all,
+                                         std::span<const repo::BackupMarker* const> backups,
+                                         std::span<const repo::BackupMarker> all,
                                          const ArchivedWal& wal, std::vector<GapBefore>& gaps) {
   const std::uint64_t segment_bytes = backups.front()->wal_segment_bytes;
   const std::vector<TimelineSpan> path = wal.timelines.whole_path(timeline);
@@ -31,7 +31,7 @@ std::vector<RestorableWindow> windows_of(Timeline timeline,
     return judge_gap(names, wal.timelines, path, reach, known);
   };
   std::vector<RestorableWindow> windows;
-  for (const repo::BackupInfo* const backup : backups) {
+  for (const repo::BackupMarker* const backup : backups) {
     const auto first = parse_wal_segment_name(backup->wal_start, segment_bytes);
     const WalReach* const reach = first ? pieces.at(first->number) : nullptr;
     // It must become consistent, and get as far as the timeline.
@@ -80,10 +80,10 @@ void name_gaps_before(std::vector<RestorableWindow>& windows, const std::vector<
 
 }  // namespace
 
-std::vector<RestorableWindow> find_windows(std::span<const repo::BackupInfo> backups,
+std::vector<RestorableWindow> find_windows(std::span<const repo::BackupMarker> backups,
                                            const ArchivedWal& wal) {
-  std::map<Timeline, std::vector<const repo::BackupInfo*>> reachable;
-  for (const repo::BackupInfo& backup : backups) {
+  std::map<Timeline, std::vector<const repo::BackupMarker*>> reachable;
+  for (const repo::BackupMarker& backup : backups) {
     for (const Timeline timeline : wal.timelines.descendants(backup.timeline, backup.stop_lsn))
       reachable[timeline].push_back(&backup);
   }

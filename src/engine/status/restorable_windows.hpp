@@ -15,7 +15,7 @@ namespace pgcairn::engine {
 
 /// The stretches to which the cluster can be restored, by timeline and start. `backups` are all of
 /// the cluster's, in any order. Pure.
-std::vector<RestorableWindow> find_windows(std::span<const repo::BackupInfo> backups,
+std::vector<RestorableWindow> find_windows(std::span<const repo::BackupMarker> backups,
                                            const ArchivedWal& wal);
 
 }  // namespace pgcairn::engine

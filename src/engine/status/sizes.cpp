@@ -30,7 +30,7 @@ double days_between(Timestamp from, Timestamp to) {
 std::vector<Point> written_over_days(const RepositoryInfo& repository) {
   std::vector<Point> points;
   double sum = 0;
-  for (const repo::BackupInfo& backup : repository.backups) {
+  for (const repo::BackupMarker& backup : repository.backups) {
     sum += static_cast<double>(backup.stored_bytes);
     points.push_back({days_between(repository.backups.front().stop_time, backup.stop_time), sum});
   }
@@ -39,11 +39,11 @@ std::vector<Point> written_over_days(const RepositoryInfo& repository) {
 
 }  // namespace
 
-PackBytes estimated_pack_bytes(std::span<const repo::BackupInfo> backups) {
+PackBytes estimated_pack_bytes(std::span<const repo::BackupMarker> backups) {
   std::map<std::string, double> means;
   double all_bytes = 0;
   double all_packs = 0;
-  for (const repo::BackupInfo& backup : backups) {
+  for (const repo::BackupMarker& backup : backups) {
     double packs = 0;
     for (const repo::PackRange& range : backup.packs)
       if (range.backup == backup.label) packs += static_cast<double>(count_of(range));
@@ -61,7 +61,7 @@ PackBytes estimated_pack_bytes(std::span<const repo::BackupInfo> backups) {
   };
 }
 
-std::map<std::string, BackupSizes> sizes_of(std::span<const repo::BackupInfo> backups,
+std::map<std::string, BackupSizes> sizes_of(std::span<const repo::BackupMarker> backups,
                                             const PackBytes& pack_bytes) {
   std::map<std::string, std::vector<Edge>> edges;  // by owner
   std::vector<BackupSizes> sizes(backups.size());
@@ -125,7 +125,7 @@ std::optional<Growth> growth_of(const RepositoryInfo& repository, Timestamp firs
   if (growth.days < 1) return std::nullopt;
   std::vector<Point> clusters;
   double stored = 0;
-  for (const repo::BackupInfo& backup : backups) {
+  for (const repo::BackupMarker& backup : backups) {
     clusters.push_back({days_between(backups.front().stop_time, backup.stop_time),
                         static_cast<double>(backup.cluster_bytes)});
     stored += static_cast<double>(backup.stored_bytes);

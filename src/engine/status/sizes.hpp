@@ -17,11 +17,11 @@ using PackBytes =
 
 /// By the mean size of an owner's own packs, which its marker tells; of an owner without a marker
 /// (removed or interrupted), the mean of all. Pure.
-PackBytes estimated_pack_bytes(std::span<const repo::BackupInfo> backups);
+PackBytes estimated_pack_bytes(std::span<const repo::BackupMarker> backups);
 
 /// What each backup names, shares and would free, by label. `backups` are all of the stanza's: who
 /// is not among them shares nothing. Pure.
-std::map<std::string, BackupSizes> sizes_of(std::span<const repo::BackupInfo> backups,
+std::map<std::string, BackupSizes> sizes_of(std::span<const repo::BackupMarker> backups,
                                             const PackBytes& pack_bytes);
 
 /// None when the backups, oldest first, span less than a day. Pure.

@@ -66,7 +66,7 @@ class Judgement {
                  outlook.looked_from, outlook.first));
     } else if (outlook.backup.empty()) {
       add("restorable", HealthLevel::critical,
-          "the newest moment cannot be restored: " + outlook.why_not);
+          "the newest moment cannot be restored: " + outlook.unreachable_reason);
     } else if (outlook.minimal_at) {
       add("restorable", HealthLevel::critical,
           format("the newest moment cannot be restored: from backup {}, no recovery goes past {}, "
@@ -126,7 +126,7 @@ class Judgement {
           state_.labels.empty() ? "there is no backup" : "no backup can be read");
       return;
     }
-    const repo::BackupInfo& newest = *state_.newest;
+    const repo::BackupMarker& newest = *state_.newest;
     if (newest.stop_time > state_.when + kClocksDiffer) {
       add("backup-age", HealthLevel::unknown,
           format("the newest backup, {}, ended at {}, which is later than now: a clock is wrong",
@@ -140,28 +140,28 @@ class Judgement {
 
   void look_at_proofs() {
     if (state_.labels.empty()) return;
-    if (state_.standing == nullptr) {
+    if (state_.record_state == nullptr) {
       add("verify", HealthLevel::unknown, "the records of verify and drill could not be read");
       return;
     }
-    look_at_damage(*state_.standing);
-    const repo::Record* const drill = last_drill(*state_.standing);
+    look_at_damage(*state_.record_state);
+    const repo::Record* const drill = last_drill(*state_.record_state);
     if (drill != nullptr && !std::get<repo::DrillRecord>(drill->content).good) {
       add("drill", HealthLevel::critical,
           format("backup {} did not come back good at {}",
                  std::get<repo::DrillRecord>(drill->content).backup, format_local(drill->time)));
       return;
     }
-    add_proof("drill", "drilled", last_drill_time(*state_.standing), limits_.drill_age_seconds);
+    add_proof("drill", "drilled", last_drill_time(*state_.record_state), limits_.drill_age_seconds);
   }
 
-  void look_at_damage(const repo::Standing& standing) {
+  void look_at_damage(const repo::RecordState& record_state) {
     bool damaged = false;
-    for (const std::string& label : damaged_of(standing, state_.labels)) {
+    for (const std::string& label : damaged_of(record_state, state_.labels)) {
       damaged = true;
       add("verify", HealthLevel::critical, format("backup {} is damaged", label));
     }
-    if (const repo::Record* const record = damage_of_archive(standing)) {
+    if (const repo::Record* const record = damage_of_archive(record_state)) {
       const auto& run = std::get<repo::VerifyRecord>(record->content);
       damaged = true;
       add("verify", is_behind(run) ? HealthLevel::warning : HealthLevel::critical,
@@ -170,7 +170,7 @@ class Judgement {
                  run.damages.empty() ? "" : ", the first: " + escape_bytes(run.damages.front())));
     }
     if (!damaged)
-      add_proof("verify", "verified", last_verify_time(standing), limits_.verify_age_seconds);
+      add_proof("verify", "verified", last_verify_time(record_state), limits_.verify_age_seconds);
   }
 
   /// All of it is WAL before the backup that a restore begins with.
@@ -196,9 +196,9 @@ class Judgement {
                       : format("never {}; the oldest backup is {} old", done, words_of_age(age)));
   }
 
-  static const repo::Record* last_drill(const repo::Standing& standing) {
+  static const repo::Record* last_drill(const repo::RecordState& record_state) {
     const repo::Record* last = nullptr;
-    for (const repo::Record& record : standing.records())
+    for (const repo::Record& record : record_state.records())
       if (std::holds_alternative<repo::DrillRecord>(record.content)) last = &record;
     return last;
   }
@@ -209,9 +209,9 @@ class Judgement {
 };
 
 template <class Content>
-std::optional<Timestamp> last_time(const repo::Standing& standing) {
+std::optional<Timestamp> last_time(const repo::RecordState& record_state) {
   std::optional<Timestamp> last;
-  for (const repo::Record& record : standing.records())
+  for (const repo::Record& record : record_state.records())
     if (std::holds_alternative<Content>(record.content)) last = record.time;
   return last;
 }
@@ -269,12 +269,12 @@ std::string words_of(const Verdict& verdict) {
   return verdict.message.empty() ? std::string(word) : format("{}: {}", word, verdict.message);
 }
 
-std::optional<Timestamp> last_verify_time(const repo::Standing& standing) {
-  return last_time<repo::VerifyRecord>(standing);
+std::optional<Timestamp> last_verify_time(const repo::RecordState& record_state) {
+  return last_time<repo::VerifyRecord>(record_state);
 }
 
-std::optional<Timestamp> last_drill_time(const repo::Standing& standing) {
-  return last_time<repo::DrillRecord>(standing);
+std::optional<Timestamp> last_drill_time(const repo::RecordState& record_state) {
+  return last_time<repo::DrillRecord>(record_state);
 }
 
 }  // namespace pgcairn::engine

@@ -133,13 +133,14 @@ void ObjectOpener::count(std::uint64_t bytes) {
 /// Every damaged frame is noted; those after it are looked at all the same.
 void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                              const std::stop_token& stop) {
-  const auto index = repo::PackIndex::load(repository_.driver(), repository_.vault(), pack.key,
-                                           pack.size_bytes, repo::PackIndex::kTailBytes, pack.seal);
+  const auto index =
+      repo::PackIndex::load(repository_.driver(), repository_.seal_context(), pack.key,
+                            pack.size_bytes, repo::PackIndex::kTailBytes, pack.seal);
   {
     std::lock_guard lock(mutex_);
     shapes_.emplace(pack.key, FrameSizes(index));
   }
-  repo::FrameReader reader(repository_.vault(), pack.key, index.seal());
+  repo::FrameReader reader(repository_.seal_context(), pack.key, index.seal());
   for (std::uint32_t first = 0, frame = 0; first < index.frames(); first = frame) {
     check_stop(stop);
     const std::uint64_t start = index.offset(first);

@@ -61,7 +61,7 @@ std::vector<SuspectPage> find_suspects(std::span<const repo::Piece> pieces, Byte
   return suspects;
 }
 
-SuspectVerdict judge_suspect(const SuspectPage& page, const repo::BackupInfo& backup,
+SuspectVerdict judge_suspect(const SuspectPage& page, const repo::BackupMarker& backup,
                              const repo::ManifestEntry& entry, const repo::ManifestHeader& header,
                              const std::string& stanza) {
   if (!backup.data_checksums || !entry.pages || page.offset_bytes >= entry.size_bytes)

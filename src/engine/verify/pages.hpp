@@ -44,7 +44,7 @@ enum class SuspectVerdict {
   stored_bad,
 };
 /// What a suspect is to a backup whose manifest has `entry` for its path. Pure.
-SuspectVerdict judge_suspect(const SuspectPage& page, const repo::BackupInfo& backup,
+SuspectVerdict judge_suspect(const SuspectPage& page, const repo::BackupMarker& backup,
                              const repo::ManifestEntry& entry, const repo::ManifestHeader& header,
                              const std::string& stanza);
 

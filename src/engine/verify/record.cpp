@@ -40,7 +40,7 @@ std::string first_object(std::span<const repo::Record> records, std::size_t back
   return {};
 }
 
-std::vector<RecordedFinding> recorded_findings(const repo::Standing& standing,
+std::vector<RecordedFinding> recorded_findings(const repo::RecordState& record_state,
                                                std::span<const std::string> labels, bool all,
                                                const std::string& found_now) {
   std::vector<const repo::Record*> records;
@@ -54,10 +54,10 @@ std::vector<RecordedFinding> recorded_findings(const repo::Standing& standing,
     findings.push_back({record->time, run.level, run.damage_count, run.damages, {}});
     return &findings.back();
   };
-  for (const std::string& label : damaged_of(standing, labels))
-    if (RecordedFinding* const finding = finding_of(standing.damage(label)))
+  for (const std::string& label : damaged_of(record_state, labels))
+    if (RecordedFinding* const finding = finding_of(record_state.damage(label)))
       finding->backups.push_back(label);
-  if (all) finding_of(damage_of_archive(standing));
+  if (all) finding_of(damage_of_archive(record_state));
   return findings;
 }
 

@@ -48,14 +48,14 @@ class Verification {
     read_markers();
     read_clusters();
     read_records();
-    for (const repo::BackupInfo& backup : backups_) {
+    for (const repo::BackupMarker& backup : backups_) {
       check_stop(stop_);
       read_manifest(backup);
     }
     for (const auto& [label, packs] : packs_) compare_packs(label, packs);
     packs_.clear();
     for (const auto& [id, cluster] : clusters_) read_archive(cluster);
-    for (const repo::BackupInfo& backup : backups_) follow_wal(backup);
+    for (const repo::BackupMarker& backup : backups_) follow_wal(backup);
     count_wal();
     if (options_.level == VerifyLevel::full) open_objects();
     name_files();
@@ -88,15 +88,15 @@ class Verification {
   void read_markers();
   void read_clusters();
   void read_records();
-  void read_manifest(const repo::BackupInfo& backup);
+  void read_manifest(const repo::BackupMarker& backup);
   void compare_packs(const std::string& label, const std::map<std::uint32_t, NamedPack>& packs);
   void read_archive(const repo::Cluster& cluster);
   void read_history(const repo::Cluster& cluster, const std::string& key, const std::string& file);
-  void follow_wal(const repo::BackupInfo& backup);
-  void follow_wal(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path);
-  Gap judge(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path,
+  void follow_wal(const repo::BackupMarker& backup);
+  void follow_wal(const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path);
+  Gap judge(const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path,
             const WalReach& reach);
-  void check_timeline(const repo::BackupInfo& backup, const Timelines& timelines);
+  void check_timeline(const repo::BackupMarker& backup, const Timelines& timelines);
   void count_wal();
   void open_objects();
   void compare_maps(const PackShapes& shapes);
@@ -105,11 +105,11 @@ class Verification {
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
   void forget_removed();
   void add_record();
-  repo::ManifestReader manifest_of(const repo::BackupInfo& backup) {
-    return {repository_.driver(), repository_.vault(),   stanza_,
-            backup.label,         backup.manifest_parts, backup.manifest_seals};
+  repo::ManifestReader manifest_of(const repo::BackupMarker& backup) {
+    return {repository_.driver(), repository_.seal_context(), stanza_,
+            backup.label,         backup.manifest_parts,      backup.manifest_seals};
   }
-  const repo::BackupInfo* find_backup(const std::string& label) const;
+  const repo::BackupMarker* find_backup(const std::string& label) const;
 
   void damaged(std::string object, std::string cause, std::vector<std::string> backups,
                std::uint64_t offset_bytes = 0) {
@@ -129,17 +129,17 @@ class Verification {
   std::stop_token stop_;
   Steady::time_point began_ = Steady::now();
   VerifiedRepository result_;
-  std::vector<repo::BackupInfo> backups_;
+  std::vector<repo::BackupMarker> backups_;
   bool unread_markers_ = false;
   /// Where only one is looked at, all: what lies about a gap is theirs. Read when there is one.
-  std::optional<std::vector<repo::BackupInfo>> all_backups_;
+  std::optional<std::vector<repo::BackupMarker>> all_backups_;
   std::vector<repo::Record> records_;
   LabelSets labels_;
   std::map<std::string, std::map<std::uint32_t, NamedPack>> packs_;  // by owner and number
   std::vector<ObjectToOpen> objects_;
-  std::map<std::string, repo::Cluster> clusters_;                // by id
-  std::map<std::string, WalObject> wal_;                         // by key
-  std::map<std::string, std::unique_ptr<WalArchive>> archives_;  // by cluster
+  std::map<std::string, repo::Cluster> clusters_;                   // by id
+  std::map<std::string, WalObject> wal_;                            // by key
+  std::map<std::string, std::unique_ptr<ArchiveReader>> archives_;  // by cluster
   Histories histories_;
   std::set<std::string> missing_;  // WAL that was told to be missing
 };
@@ -174,7 +174,7 @@ void Verification::read_markers() {
     try {
       auto backup = repository_.find_backup(stanza_, label);
       if (!backup && options_.set.empty()) continue;  // removed since it was listed
-      backups_.push_back(backup ? std::move(*backup) : repository_.read_backup(stanza_, label));
+      backups_.push_back(backup ? std::move(*backup) : repository_.read_marker(stanza_, label));
     } catch (const DamagedError& error) {
       unread_markers_ = true;
       damaged(error, {label});
@@ -191,12 +191,12 @@ void Verification::read_clusters() {
                             [&](const storage::Object& object) { keys.push_back(object.key); });
   for (const std::string& key : keys) {
     try {
-      repo::get_document(repository_.driver(), repository_.vault(), key);
+      repo::get_document(repository_.driver(), repository_.seal_context(), key);
     } catch (const DamagedError& error) {
       damaged(error, {});
     }
   }
-  for (const repo::BackupInfo& backup : backups_) {
+  for (const repo::BackupMarker& backup : backups_) {
     const repo::Cluster cluster{backup.system_id, backup.pg_version};
     if (!clusters_.emplace(backup.cluster, cluster).second) continue;
     const std::string key = repo::cluster_key(stanza_, backup.cluster);
@@ -209,7 +209,7 @@ void Verification::read_records() {
                                 [&](const DamagedError& error) { damaged(error, {}); });
 }
 
-void Verification::read_manifest(const repo::BackupInfo& backup) {
+void Verification::read_manifest(const repo::BackupMarker& backup) {
   progress_.phase(format("reading the manifest of {}", backup.label), 0);
   try {
     repo::ManifestReader manifest = manifest_of(backup);
@@ -279,7 +279,7 @@ void Verification::read_archive(const repo::Cluster& cluster) {
     object = history ? wal_.erase(object) : std::next(object);
   }
   auto& archive = archives_[id];
-  archive = std::make_unique<WalArchive>(stanza_, cluster, std::span(&repository_, 1));
+  archive = std::make_unique<ArchiveReader>(stanza_, cluster, std::span(&repository_, 1));
 }
 
 void Verification::read_history(const repo::Cluster& cluster, const std::string& key,
@@ -301,7 +301,7 @@ void Verification::read_history(const repo::Cluster& cluster, const std::string&
 }
 
 /// A backup that stands on a timeline must lie after the place where that began.
-void Verification::check_timeline(const repo::BackupInfo& backup, const Timelines& timelines) {
+void Verification::check_timeline(const repo::BackupMarker& backup, const Timelines& timelines) {
   const auto own = timelines.path(backup.timeline, backup.timeline);
   if (own.front().begin <= backup.start_lsn) return;
   const std::string file = format("{:08X}.history", backup.timeline);
@@ -312,27 +312,27 @@ void Verification::check_timeline(const repo::BackupInfo& backup, const Timeline
       {backup.label});
 }
 
-void Verification::follow_wal(const repo::BackupInfo& backup) {
+void Verification::follow_wal(const repo::BackupMarker& backup) {
   const Timelines& timelines = archives_.at(backup.cluster)->timelines();
   check_timeline(backup, timelines);
   for (const Timeline timeline : timelines.descendants(backup.timeline, backup.stop_lsn))
     follow_wal(backup, timelines.path(backup.timeline, timeline));
 }
 
-Gap Verification::judge(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path,
+Gap Verification::judge(const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path,
                         const WalReach& reach) {
   if (!options_.set.empty() && !all_backups_) {
     all_backups_ =
         repository_.backups(stanza_, [&](const DamagedError&) { unread_markers_ = true; });
   }
-  const WalArchive& archive = *archives_.at(backup.cluster);
+  const ArchiveReader& archive = *archives_.at(backup.cluster);
   return judge_gap(archive.names(), archive.timelines(), path, reach,
                    {all_backups_ ? *all_backups_ : backups_, backup.cluster,
                     backup.wal_segment_bytes, unread_markers_});
 }
 
 /// All that the backup needs must be there, and what comes after it should have no gap.
-void Verification::follow_wal(const repo::BackupInfo& backup,
+void Verification::follow_wal(const repo::BackupMarker& backup,
                               const std::vector<TimelineSpan>& path) {
   const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   const WalReach reach = archives_.at(backup.cluster)->reach(backup, path);
@@ -401,7 +401,7 @@ void Verification::open_objects() {
 
 /// A map that leads nowhere would end a restore.
 void Verification::compare_maps(const PackShapes& shapes) {
-  for (const repo::BackupInfo& backup : backups_) {
+  for (const repo::BackupMarker& backup : backups_) {
     try {
       repo::ManifestReader manifest = manifest_of(backup);
       for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
@@ -421,7 +421,7 @@ void Verification::judge_suspects(std::vector<SuspectPage>& suspects) {
     page.backups.clear();
   }
   std::set<const SuspectPage*> known;
-  for (const repo::BackupInfo& backup : backups_) {
+  for (const repo::BackupMarker& backup : backups_) {
     if (!labels.contains(backup.label)) continue;
     repo::ManifestReader manifest = manifest_of(backup);
     while (const auto entry = manifest.next()) {
@@ -451,8 +451,8 @@ void Verification::judge_suspects(std::vector<SuspectPage>& suspects) {
   }
 }
 
-const repo::BackupInfo* Verification::find_backup(const std::string& label) const {
-  for (const repo::BackupInfo& backup : backups_) {
+const repo::BackupMarker* Verification::find_backup(const std::string& label) const {
+  for (const repo::BackupMarker& backup : backups_) {
     if (backup.label == label) return &backup;
   }
   return nullptr;
@@ -476,7 +476,7 @@ void Verification::name_files() {
 }
 
 void Verification::name_files(const std::string& label, const std::vector<Damage*>& damages) {
-  const repo::BackupInfo* const backup = find_backup(label);
+  const repo::BackupMarker* const backup = find_backup(label);
   if (backup == nullptr) return;
   repo::ManifestReader manifest = manifest_of(*backup);
   const auto& refs = manifest.header().refs;
@@ -541,8 +541,8 @@ void Verification::add_record() {
   } catch (const Error& error) {
     result_.notes.push_back(format("what was found is not recorded: {}", error.message()));
   }
-  result_.recorded = recorded_findings(repo::Standing(std::move(records_), now()), result_.labels,
-                                       options_.set.empty(), name);
+  result_.recorded = recorded_findings(repo::RecordState(std::move(records_), now()),
+                                       result_.labels, options_.set.empty(), name);
 }
 
 }  // namespace

@@ -34,8 +34,8 @@ Lsn start_of(const std::string& name, std::uint64_t segment_bytes) {
 
 }  // namespace
 
-WalArchive::WalArchive(std::string stanza, repo::Cluster cluster,
-                       std::span<repo::Repository> repositories, std::stop_token stop)
+ArchiveReader::ArchiveReader(std::string stanza, repo::Cluster cluster,
+                             std::span<repo::Repository> repositories, std::stop_token stop)
     : stanza_(std::move(stanza)), cluster_(cluster), stop_(std::move(stop)) {
   for (repo::Repository& repository : repositories) {
     try {
@@ -49,7 +49,7 @@ WalArchive::WalArchive(std::string stanza, repo::Cluster cluster,
   read_histories();
 }
 
-void WalArchive::read_histories() {
+void ArchiveReader::read_histories() {
   for (const Listed& one : listed_) {
     for (const std::string& name : one.wal.histories) {
       const auto timeline = parse_u64(std::string_view(name).substr(0, 8), 16);
@@ -66,7 +66,7 @@ void WalArchive::read_histories() {
   }
 }
 
-std::vector<std::string> WalArchive::holders(const std::string& file) const {
+std::vector<std::string> ArchiveReader::holders(const std::string& file) const {
   std::vector<std::string> names;
   for (const Listed& one : listed_) {
     if (contains(one.wal.segments, file)) names.push_back(one.repository->name());
@@ -75,7 +75,7 @@ std::vector<std::string> WalArchive::holders(const std::string& file) const {
 }
 
 /// Asked for seldom: such files are not kept in mind.
-bool WalArchive::has_backup_file(const std::string& segment) const {
+bool ArchiveReader::has_backup_file(const std::string& segment) const {
   const std::string prefix = repo::wal_key(stanza_, repo::cluster_id(cluster_), segment) + ".";
   bool found = false;
   for (const Listed& one : listed_) {
@@ -85,7 +85,7 @@ bool WalArchive::has_backup_file(const std::string& segment) const {
   return found;
 }
 
-Buffer WalArchive::read(const std::string& file) {
+Buffer ArchiveReader::read(const std::string& file) {
   check_stop(stop_);
   std::exception_ptr first;
   for (const Listed& one : listed_) {
@@ -103,9 +103,9 @@ Buffer WalArchive::read(const std::string& file) {
   throw Error(format("{} is in no repository", file));
 }
 
-void WalArchive::follow(const std::vector<std::string>& names, std::uint64_t segment_bytes,
-                        std::size_t workers, Progress& progress,
-                        const std::function<bool(Bytes, Lsn)>& read_on) {
+void ArchiveReader::follow(const std::vector<std::string>& names, std::uint64_t segment_bytes,
+                           std::size_t workers, Progress& progress,
+                           const std::function<bool(Bytes, Lsn)>& read_on) {
   const std::size_t at_once =
       std::clamp<std::size_t>(kMostFollowedBytes / segment_bytes, 1, workers);
   bool goes_on = true;
@@ -120,14 +120,14 @@ void WalArchive::follow(const std::vector<std::string>& names, std::uint64_t seg
   }
 }
 
-Timeline WalArchive::latest_of_server(Timeline from) const {
+Timeline ArchiveReader::latest_of_server(Timeline from) const {
   Timeline newest = timelines_.latest_of_server(from);
   while (std::find(unread_.begin(), unread_.end(), newest + 1) != unread_.end())
     newest = timelines_.latest_of_server(newest + 1);
   return newest;
 }
 
-ArchivedNames WalArchive::names() const {
+ArchivedNames ArchiveReader::names() const {
   return {[this](const std::string& segment) { return holders(segment); },
           [this](const std::string& from, const std::string& limit) {
             std::string first;
@@ -149,14 +149,14 @@ ArchivedNames WalArchive::names() const {
 
 /// A timeline that goes on from the missing segment's end shows that there is a gap, though it is
 /// not followed. Its first segment; empty for none.
-std::string WalArchive::first_of(Timeline timeline, std::uint64_t segment_bytes) const {
+std::string ArchiveReader::first_of(Timeline timeline, std::uint64_t segment_bytes) const {
   if (timeline == 0) return {};
   return names().first(wal_segment_name({timeline, 0}, segment_bytes),
                        wal_segment_name({timeline + 1, 0}, segment_bytes));
 }
 
-WalReach WalArchive::reach(const repo::BackupInfo& backup,
-                           const std::vector<TimelineSpan>& path) const {
+WalReach ArchiveReader::reach(const repo::BackupMarker& backup,
+                              const std::vector<TimelineSpan>& path) const {
   const std::uint64_t bytes = backup.wal_segment_bytes;
   WalReach reach = trace_wal(names(), path, number_of(backup.wal_start, bytes), bytes);
   // The restore puts it into pg_wal.
@@ -169,8 +169,9 @@ WalReach WalArchive::reach(const repo::BackupInfo& backup,
   return reach;
 }
 
-void WalArchive::look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,
-                             const std::function<bool(std::size_t)>& go_on) {
+void ArchiveReader::look_at_end(WalReach& reach, const repo::BackupMarker& backup,
+                                std::size_t workers,
+                                const std::function<bool(std::size_t)>& go_on) {
   WalStretch stretch{segments_of(reach, backup.wal_segment_bytes), backup.wal_segment_bytes,
                      backup.stop_lsn, reach.end};
   if (!reach.partial.empty()) stretch.names.push_back(reach.partial);
@@ -181,7 +182,7 @@ void WalArchive::look_at_end(WalReach& reach, const repo::BackupInfo& backup, st
   reach.end_is_known = end.last_commit || end.whole;
 }
 
-std::map<Timeline, TimelineWal> WalArchive::timeline_wal() const {
+std::map<Timeline, TimelineWal> ArchiveReader::timeline_wal() const {
   std::map<Timeline, TimelineWal> wal;
   for (const Listed& one : listed_) {
     for (const std::string& name : one.wal.segments) note_archived(wal, name);
@@ -190,7 +191,8 @@ std::map<Timeline, TimelineWal> WalArchive::timeline_wal() const {
   return wal;
 }
 
-EndOfBackup WalArchive::look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup) {
+EndOfBackup ArchiveReader::look_at_backup_end(const WalReach& reach,
+                                              const repo::BackupMarker& backup) {
   EndOfBackup end;
   postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
     if (record.start >= reach.end) return;
@@ -214,8 +216,8 @@ EndOfBackup WalArchive::look_at_backup_end(const WalReach& reach, const repo::Ba
   return end;
 }
 
-Found WalArchive::search(const SoughtRecord& sought, const repo::BackupInfo& backup,
-                         const std::vector<TimelineSpan>& path) {
+Found ArchiveReader::search(const SoughtRecord& sought, const repo::BackupMarker& backup,
+                            const std::vector<TimelineSpan>& path) {
   const WalReach reached = reach(backup, path);
   std::vector<std::string> names = segments_of(reached, backup.wal_segment_bytes);
   if (!reached.partial.empty()) names.push_back(reached.partial);

@@ -26,12 +26,12 @@ struct EndOfBackup {
 };
 
 /// The archived WAL of one cluster, in all repositories together.
-class WalArchive {
+class ArchiveReader {
  public:
   /// Lists it. A repository that cannot be listed is noted, not taken for an empty one.
   /// A requested `stop` ends all that reads files of it with Interrupted.
-  WalArchive(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories,
-             std::stop_token stop = {});
+  ArchiveReader(std::string stanza, repo::Cluster cluster, std::span<repo::Repository> repositories,
+                std::stop_token stop = {});
 
   const Timelines& timelines() const { return timelines_; }
   const std::vector<std::string>& notes() const { return notes_; }
@@ -44,17 +44,17 @@ class WalArchive {
   /// What is archived, for a trace; the archive must outlive it.
   ArchivedNames names() const;
   /// From the backup's first segment along `path`.
-  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const;
+  WalReach reach(const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) const;
   /// Looks into the end of what `reach` reaches for its last record and last transaction, segment
   /// by segment backwards for as long as `go_on`, given how many were read, says yes.
-  void look_at_end(WalReach& reach, const repo::BackupInfo& backup, std::size_t workers,
+  void look_at_end(WalReach& reach, const repo::BackupMarker& backup, std::size_t workers,
                    const std::function<bool(std::size_t)>& go_on);
   /// What is archived of each timeline, in all repositories together.
   std::map<Timeline, TimelineWal> timeline_wal() const;
   /// Looks at the record that ends the backup, and for one after it.
-  EndOfBackup look_at_backup_end(const WalReach& reach, const repo::BackupInfo& backup);
+  EndOfBackup look_at_backup_end(const WalReach& reach, const repo::BackupMarker& backup);
   /// Is the record between the backup's end and the end of the WAL on `path`?
-  Found search(const SoughtRecord& sought, const repo::BackupInfo& backup,
+  Found search(const SoughtRecord& sought, const repo::BackupMarker& backup,
                const std::vector<TimelineSpan>& path);
   /// Reads these segments, which follow each other, at most `workers` at once, and gives each with
   /// its start to `read_on`, until that has read enough and returns false.

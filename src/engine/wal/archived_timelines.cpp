@@ -57,7 +57,7 @@ Timelines read_histories(repo::Repository& repository, const std::string& stanza
 }
 
 std::optional<std::string> why_left(repo::Repository& repository, const std::string& stanza,
-                                    const repo::BackupInfo& backup) {
+                                    const repo::BackupMarker& backup) {
   const std::string prefix = repo::wal_prefix(stanza, backup.cluster);
   const std::vector<std::string> folders = repository.driver().folders(prefix);
   std::set<Timeline> newer;
@@ -79,7 +79,7 @@ std::optional<std::string> why_left(repo::Repository& repository, const std::str
   const Branches branches(std::move(sources));
   if (branches.leads(backup.timeline, backup.stop_lsn, newest) == Leads::yes) return std::nullopt;
   return format("the archive has WAL of timeline {}, and {}", timeline_text(newest),
-                branches.why_not(backup.timeline, backup.stop_lsn, newest));
+                branches.unreachable_reason(backup.timeline, backup.stop_lsn, newest));
 }
 
 }  // namespace pgcairn::engine

@@ -42,14 +42,14 @@ WalStretch own_end(const Branches& branches, const Branch& branch) {
 
 }  // namespace
 
-BranchSources branch_sources(const ArchivedWal& wal, std::span<const repo::BackupInfo> backups) {
+BranchSources branch_sources(const ArchivedWal& wal, std::span<const repo::BackupMarker> backups) {
   BranchSources sources;
   sources.timelines = wal.timelines;
   for (const auto& [timeline, time] : wal.histories) sources.unread.insert(timeline);
   for (const Timeline timeline : wal.timelines.known()) sources.unread.erase(timeline);
   for (const auto& [name, time] : wal.segments) note_archived(sources.wal, name);
   for (const std::string& name : wal.partials) note_archived(sources.wal, name);
-  for (const repo::BackupInfo& backup : backups) {
+  for (const repo::BackupMarker& backup : backups) {
     sources.backups.push_back({backup.timeline, backup.stop_lsn});
     sources.segment_bytes = backup.wal_segment_bytes;
   }

@@ -13,7 +13,7 @@
 namespace pgcairn::engine {
 
 /// What the branches of a cluster follow from, of which `backups` are all.
-BranchSources branch_sources(const ArchivedWal& wal, std::span<const repo::BackupInfo> backups);
+BranchSources branch_sources(const ArchivedWal& wal, std::span<const repo::BackupMarker> backups);
 
 /// The branches of a cluster, the newest first; where there are several, each with its last
 /// transaction if a look into its last segments finds one: a few segments of a few branches,

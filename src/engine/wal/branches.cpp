@@ -106,12 +106,12 @@ Leads Branches::leads(Timeline from, Lsn stop, Timeline to) const {
   return before ? Leads::no : Leads::unknown;
 }
 
-std::string Branches::why_not(Timeline from, Lsn stop, Timeline to) const {
+std::string Branches::unreachable_reason(Timeline from, Lsn stop, Timeline to) const {
   if (sources_.unread.contains(to)) {
     return format("the history of timeline {} is in the archive and cannot be read",
                   timeline_text(to));
   }
-  return sources_.timelines.why_not(from, stop, to);
+  return sources_.timelines.unreachable_reason(from, stop, to);
 }
 
 Branch Branches::describe(Timeline tip) const {

@@ -60,7 +60,7 @@ class Branches {
 
   Leads leads(Timeline from, Lsn stop, Timeline to) const;
   /// Why leads() is not yes, as a sentence.
-  std::string why_not(Timeline from, Lsn stop, Timeline to) const;
+  std::string unreachable_reason(Timeline from, Lsn stop, Timeline to) const;
   /// What is known of a tip by names: all but its cluster and its last commit.
   Branch describe(Timeline tip) const;
 

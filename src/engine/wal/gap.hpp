@@ -16,9 +16,9 @@ namespace pgcairn::engine {
 /// What is known of the backups whose WAL lies about a gap.
 struct KnownBackups {
   /// Of these, those of one cluster whose segments have that size.
-  KnownBackups(std::span<const repo::BackupInfo> backups, const std::string& cluster_id,
+  KnownBackups(std::span<const repo::BackupMarker> backups, const std::string& cluster_id,
                std::uint64_t segment_bytes, bool may_be_more = false);
-  std::vector<const repo::BackupInfo*> all;
+  std::vector<const repo::BackupMarker*> all;
   std::uint64_t segment_bytes;
   bool may_be_more;  // some markers could not be read
 };

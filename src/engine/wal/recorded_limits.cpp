@@ -33,7 +33,7 @@ Buffer page_before(const fs::path& file, const postgres::WalHeader& header) {
 }
 
 /// Was it noted on the way from the backup's start through the timelines to `end`?
-bool is_on_way(const repo::LimitsRecord& limits, const repo::BackupInfo& backup,
+bool is_on_way(const repo::LimitsRecord& limits, const repo::BackupMarker& backup,
                std::span<const TimelineSpan> path, Lsn end) {
   if (limits.cluster != backup.cluster || limits.lsn < backup.start_lsn || limits.lsn >= end)
     return false;
@@ -125,7 +125,7 @@ std::vector<repo::LimitsRecord> read_limits(const std::string& stanza,
 }
 
 std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
-                                  const repo::BackupInfo& backup,
+                                  const repo::BackupMarker& backup,
                                   std::span<const TimelineSpan> path, Lsn end) {
   std::optional<Lsn> first;
   for (const repo::LimitsRecord& one : limits) {
@@ -136,7 +136,7 @@ std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
 }
 
 std::vector<RecordedLimits> limits_on_way(std::span<const repo::LimitsRecord> limits,
-                                          const repo::BackupInfo& backup,
+                                          const repo::BackupMarker& backup,
                                           std::span<const TimelineSpan> path, Lsn end) {
   std::vector<RecordedLimits> found;
   for (const repo::LimitsRecord& one : limits) {

@@ -37,13 +37,13 @@ std::vector<repo::LimitsRecord> read_limits(const std::string& stanza,
 /// Where the server first ran with wal_level=minimal on the way from the backup's start through the
 /// timelines to `end`: no recovery goes past it. Pure.
 std::optional<Lsn> minimal_on_way(std::span<const repo::LimitsRecord> limits,
-                                  const repo::BackupInfo& backup,
+                                  const repo::BackupMarker& backup,
                                   std::span<const TimelineSpan> path, Lsn end);
 
 /// Those of `limits` on the way from the backup's start through the timelines to `end`, by LSN.
 /// Pure.
 std::vector<RecordedLimits> limits_on_way(std::span<const repo::LimitsRecord> limits,
-                                          const repo::BackupInfo& backup,
+                                          const repo::BackupMarker& backup,
                                           std::span<const TimelineSpan> path, Lsn end);
 
 }  // namespace pgcairn::engine

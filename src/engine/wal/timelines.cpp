@@ -53,7 +53,7 @@ std::vector<Timeline> Timelines::descendants(Timeline from, Lsn stop) const {
   return all;
 }
 
-std::string Timelines::why_not(Timeline from, Lsn stop, Timeline to) const {
+std::string Timelines::unreachable_reason(Timeline from, Lsn stop, Timeline to) const {
   const auto history = histories_.find(to);
   if (history == histories_.end()) return format("timeline {} has no history in the archive", to);
   const auto way = path(from, to);

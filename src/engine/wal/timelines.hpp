@@ -28,7 +28,7 @@ class Timelines {
   std::vector<Timeline> descendants(Timeline from, Lsn stop) const;
   /// Why `to` cannot be reached from there, as a sentence: "timeline 3 left timeline 1 at
   /// 0/5000060, before ...".
-  std::string why_not(Timeline from, Lsn stop, Timeline to) const;
+  std::string unreachable_reason(Timeline from, Lsn stop, Timeline to) const;
   /// A timeline that left `timeline` at `at` or later, so that the log of `timeline` went on to
   /// there; 0: none is known.
   Timeline left_after(Timeline timeline, Lsn at) const;

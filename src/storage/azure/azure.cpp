@@ -56,7 +56,7 @@ class Azure final : public Driver {
 
   AzureSettings settings_;
   HttpClient http_;
-  Renewed<AzureKeys> keys_;
+  RenewedCredentials<AzureKeys> keys_;
   std::string origin_;          // "https://host:port"
   std::string container_path_;  // "/container", or "/account/container"
   std::string where_;
@@ -71,7 +71,7 @@ Azure::Azure(AzureSettings settings, std::filesystem::path kept_credentials)
             const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
             return find_azure_keys(settings_, {system_sources(), ask});
           },
-          KeptCredentials(std::move(kept_credentials), azure_keys_found_by(settings_))),
+          CredentialCache(std::move(kept_credentials), azure_keys_found_by(settings_))),
       origin_(settings_.endpoint) {
   if (origin_.empty())
     origin_ = format("https://{}.blob.{}", settings_.account, settings_.endpoint_suffix);
@@ -284,9 +284,9 @@ void Azure::check_removed(std::span<const std::string> keys, std::span<const Azu
 void Azure::fail_kept(const std::string& key, const std::string& message) {
   const HttpResponse response = properties_of(key);
   const bool held = response.header("x-ms-legal-hold") == "true";
-  throw KeptError(message,
-                  held ? std::nullopt
-                       : parse_http_date(response.header("x-ms-immutability-policy-until-date")));
+  throw ObjectLockedError(
+      message, held ? std::nullopt
+                    : parse_http_date(response.header("x-ms-immutability-policy-until-date")));
 }
 
 }  // namespace

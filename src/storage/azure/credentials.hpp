@@ -26,7 +26,7 @@ struct AzureKeySources {
 /// in the configuration leaves only the identities. Throws UsageError naming the places when none
 /// has any, or when a key is not one; Error when a place that is configured fails.
 ExpiringAzureKeys find_azure_keys(const AzureSettings& settings, const AzureKeySources& sources);
-/// What decides which keys find_azure_keys() finds on this machine; see KeptCredentials.
+/// What decides which keys find_azure_keys() finds on this machine; see CredentialCache.
 std::string azure_keys_found_by(const AzureSettings& settings);
 
 /// What identity services and Entra ID answer, `when` it came: a token, and the seconds that it

@@ -93,7 +93,7 @@ class Gcs final : public Driver {
 
   GcsSettings settings_;
   HttpClient http_;
-  Renewed<std::string> token_;
+  RenewedCredentials<std::string> token_;
   std::string objects_path_;  // "/storage/v1/b/bucket/o"
   std::string where_;
   std::atomic<bool> bucket_seen_ = false;
@@ -108,7 +108,7 @@ Gcs::Gcs(GcsSettings settings, std::filesystem::path kept_credentials)
             const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
             return find_gcs_token(settings_, {system_sources(), ask}, now());
           },
-          KeptCredentials(std::move(kept_credentials), gcs_token_found_by(settings_))) {
+          CredentialCache(std::move(kept_credentials), gcs_token_found_by(settings_))) {
   objects_path_ = format("/storage/v1/b/{}/o", uri_encode(settings_.bucket, true));
   where_ = format("gs://{}/{} at {}", settings_.bucket, settings_.prefix, settings_.endpoint);
 }
@@ -351,7 +351,7 @@ void Gcs::fail_kept(const std::string& key, const std::string& message) {
   call.query = of_bucket({{"fields", std::string(kGcsKeptFields)}});
   const HttpResponse response = send(call);
   if (response.status != 200) fail(format("looking for \"{}\"", key), response);
-  throw KeptError(message, parse_gcs_kept(as_text(response.body), where_));
+  throw ObjectLockedError(message, parse_gcs_kept(as_text(response.body), where_));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct GcsTokenSources {
 /// Throws UsageError naming the places when none has; Error when a place that is configured fails.
 ExpiringToken find_gcs_token(const GcsSettings& settings, const GcsTokenSources& sources,
                              Timestamp now);
-/// What decides which token find_gcs_token() finds on this machine; see KeptCredentials.
+/// What decides which token find_gcs_token() finds on this machine; see CredentialCache.
 std::string gcs_token_found_by(const GcsSettings& settings);
 
 /// What a service account signs to get a token (RFC 7523): a JWT for an hour.

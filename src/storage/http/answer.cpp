@@ -69,7 +69,7 @@ bool refuses_credentials(const HttpResponse& response) {
 
 void throw_transient(const HttpResponse& response, const std::string& message) {
   if (const auto seconds = parse_u64(response.header("retry-after")))
-    throw BusyError(message, std::chrono::seconds(std::min(*seconds, kLongestWaitSeconds)));
+    throw ThrottledError(message, std::chrono::seconds(std::min(*seconds, kLongestWaitSeconds)));
   throw TransientError(message);
 }
 

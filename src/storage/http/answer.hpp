@@ -28,8 +28,8 @@ bool may_pass(int status);
 /// Whether the store does not take the credentials that it was shown: 401, 403, and what S3 says of
 /// session tokens with 400 (docs.aws.amazon.com, "Error responses").
 bool refuses_credentials(const HttpResponse& response);
-/// Throws `message` as an error that may pass: BusyError when the store said in Retry-After when it
-/// is to be asked again, TransientError otherwise.
+/// Throws `message` as an error that may pass: ThrottledError when the store said in Retry-After
+/// when it is to be asked again, TransientError otherwise.
 [[noreturn]] void throw_transient(const HttpResponse& response, const std::string& message);
 
 }  // namespace pgcairn::storage

@@ -19,12 +19,12 @@ constexpr std::size_t kMostFileBytes = 64 * kKiB;
 
 }  // namespace
 
-KeptCredentials::KeptCredentials(std::filesystem::path file, std::string_view found_by)
+CredentialCache::CredentialCache(std::filesystem::path file, std::string_view found_by)
     : file_(std::move(file)) {
   if (!file_.empty()) found_by_ = hex(crypto::sha256(as_bytes(found_by)));
 }
 
-std::optional<KeptCredentials::Lent> KeptCredentials::find() const {
+std::optional<CredentialCache::Lent> CredentialCache::find() const {
   const auto content = file_.empty() ? std::nullopt : read_private_file(file_, kMostFileBytes);
   if (!content) return std::nullopt;
   try {
@@ -41,7 +41,7 @@ std::optional<KeptCredentials::Lent> KeptCredentials::find() const {
   }
 }
 
-void KeptCredentials::keep(const Lent& lent) const {
+void CredentialCache::keep(const Lent& lent) const {
   if (file_.empty()) return;
   JsonWriter json;
   json.begin_object().member("found-by", found_by_).member("until", format_utc(lent.until));
@@ -51,7 +51,7 @@ void KeptCredentials::keep(const Lent& lent) const {
   write_private_file(file_, as_bytes(json.text()));
 }
 
-void KeptCredentials::forget() const {
+void CredentialCache::forget() const {
   if (!file_.empty()) ::unlink(file_.c_str());
 }
 

@@ -14,7 +14,7 @@ namespace pgcairn::storage {
 /// Credentials that a service lent, in a private file for the commands to come: archive_command
 /// runs for every WAL segment, and would ask the service each time. What lasts for ever is in the
 /// configuration or the environment, and is not kept.
-class KeptCredentials {
+class CredentialCache {
  public:
   /// The words of the credentials, and when they run out.
   struct Lent {
@@ -23,10 +23,10 @@ class KeptCredentials {
   };
 
   /// Keeps nothing.
-  KeptCredentials() = default;
+  CredentialCache() = default;
   /// `found_by` is all that decides which credentials are found: with another one, those in the
   /// file are somebody else's. An empty `file` keeps nothing.
-  KeptCredentials(std::filesystem::path file, std::string_view found_by);
+  CredentialCache(std::filesystem::path file, std::string_view found_by);
 
   std::optional<Lent> find() const;
   void keep(const Lent& lent) const;

@@ -33,11 +33,11 @@ inline std::vector<std::string*> words_of(std::string& token) {
 /// request that is signed now may be on its way for a while. What a service lent is kept for later
 /// commands. Safe to call from many threads.
 template <class Keys>
-class Renewed {
+class RenewedCredentials {
  public:
   /// `what` names them in messages ("credentials for S3").
-  Renewed(std::string what, std::function<Expiring<Keys>()> find, KeptCredentials kept = {},
-          Clock& clock = system_clock())
+  RenewedCredentials(std::string what, std::function<Expiring<Keys>()> find,
+                     CredentialCache kept = {}, Clock& clock = system_clock())
       : what_(std::move(what)), find_(std::move(find)), kept_(std::move(kept)), clock_(clock) {}
 
   Keys get() { return take().keys; }
@@ -83,7 +83,7 @@ class Renewed {
     found_ = find_();
     from_file_ = false;
     if (!found_->until) return;
-    KeptCredentials::Lent lent{{}, *found_->until};
+    CredentialCache::Lent lent{{}, *found_->until};
     for (const std::string* const word : words_of(found_->keys)) lent.words.push_back(*word);
     kept_.keep(lent);
   }
@@ -110,7 +110,7 @@ class Renewed {
 
   std::string what_;
   std::function<Expiring<Keys>()> find_;
-  KeptCredentials kept_;
+  CredentialCache kept_;
   Clock& clock_;
   std::mutex mutex_;
   std::optional<Expiring<Keys>> found_;

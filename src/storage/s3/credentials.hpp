@@ -18,7 +18,7 @@ using ExpiringS3Keys = Expiring<S3Keys>;
 /// endpoint, the machine's metadata service. Throws UsageError naming the places when none has;
 /// Error when a place that is configured fails.
 ExpiringS3Keys find_s3_keys(const S3Settings& settings, const CredentialSources& sources);
-/// What decides which keys find_s3_keys() finds on this machine; see KeptCredentials.
+/// What decides which keys find_s3_keys() finds on this machine; see CredentialCache.
 std::string s3_keys_found_by(const S3Settings& settings);
 
 /// The keys of [profile] in a shared credentials file; nothing when it is not there.

@@ -64,7 +64,7 @@ class S3 final : public Driver {
 
   S3Settings settings_;
   HttpClient http_;
-  Renewed<S3Keys> keys_;
+  RenewedCredentials<S3Keys> keys_;
   std::string scheme_;
   std::string host_;       // with the port
   std::string base_path_;  // of keys: "/" or "/bucket/"
@@ -80,7 +80,7 @@ S3::S3(S3Settings settings, std::filesystem::path kept_credentials)
       http_(http_settings(settings_.network)),
       keys_(
           "credentials for S3", [this] { return find_s3_keys(settings_, system_sources()); },
-          KeptCredentials(std::move(kept_credentials), s3_keys_found_by(settings_))) {
+          CredentialCache(std::move(kept_credentials), s3_keys_found_by(settings_))) {
   std::string endpoint = settings_.endpoint;
   if (endpoint.empty()) endpoint = format("https://s3.{}.amazonaws.com", settings_.region);
   const std::size_t scheme_end = endpoint.find("://");
@@ -290,7 +290,7 @@ std::exception_ptr S3::not_removed(const std::vector<S3Error>& errors, std::size
   const HttpResponse locked = send(call);
   const auto until = parse_utc(locked.header("x-amz-object-lock-retain-until-date"));
   if (until || locked.header("x-amz-object-lock-legal-hold") == "ON")
-    return std::make_exception_ptr(KeptError(message, until));
+    return std::make_exception_ptr(ObjectLockedError(message, until));
   return std::make_exception_ptr(
       Error(message, "these credentials need DeleteObject to expire backups"));
 }

@@ -30,11 +30,11 @@ struct Host {
     fs::create_directories(path.parent_path());
     write_file_atomically(path, as_bytes(text));
   }
-  OutsideFiles find(const std::vector<fs::path>& extra = {}) const {
-    return find_outside_files(places, data, extra);
+  ExternalConfigFiles find(const std::vector<fs::path>& extra = {}) const {
+    return find_external_config(places, data, extra);
   }
   /// What was found below the root, a directory ending with '/', a link with '@'.
-  std::vector<std::string> paths(const OutsideFiles& found) const {
+  std::vector<std::string> paths(const ExternalConfigFiles& found) const {
     std::vector<std::string> paths;
     for (const SourceFile& file : found.files) {
       if (!file.path.starts_with(root.native() + "/")) continue;
@@ -78,7 +78,7 @@ TEST_CASE("configuration outside is found with all that it includes, in path ord
   host.write(host.places.hba_file, "local @dbs all trust\n");
   host.write(host.etc / "dbs", "one, two @dbs2\n");
   host.write(host.etc / "dbs2", "three\n");
-  const OutsideFiles found = host.find();
+  const ExternalConfigFiles found = host.find();
   CHECK(host.paths(found) == Paths{"etc/", "etc/conf.d/", "etc/conf.d/a.conf", "etc/dbs",
                                    "etc/dbs2", "etc/deep/", "etc/deep/b.conf", "etc/loop.conf",
                                    "etc/pg_hba.conf", "etc/pg_ident.conf", "etc/postgresql.conf"});
@@ -94,7 +94,7 @@ TEST_CASE("what cannot be read is named with its cause, and nothing else is lost
   fs::remove(host.places.ident_file);
   fs::create_directory(host.places.ident_file);
   REQUIRE(::mkfifo((host.etc / "pipe").c_str(), 0600) == 0);
-  const OutsideFiles found = host.find({host.etc / "pipe", host.root / "absent"});
+  const ExternalConfigFiles found = host.find({host.etc / "pipe", host.root / "absent"});
   CHECK(host.paths(found) == Paths{"etc/", "etc/pg_hba.conf", "etc/postgresql.conf"});
   std::vector<std::string> causes;
   for (const UnreadableFile& file : found.unreadable)
@@ -110,7 +110,7 @@ TEST_CASE("links to configuration are followed, and what they led to is kept in 
   fs::create_symlink("../real.conf", host.places.config_file);
   fs::create_symlink("etc", host.root / "way");
   host.places.hba_file = host.root / "way/pg_hba.conf";
-  const OutsideFiles found = host.find();
+  const ExternalConfigFiles found = host.find();
   CHECK(host.paths(found) ==
         Paths{"etc/", "etc/pg_ident.conf", "etc/postgresql.conf", "way/", "way/pg_hba.conf"});
   for (const SourceFile& file : found.files) {
@@ -132,7 +132,7 @@ TEST_CASE("directories that are named come with all that is in them, but the dat
   host.write(host.data / "base/1", "x");
   fs::rename(host.data, host.root / "tree/data");
   host.data = host.root / "tree/data";
-  const OutsideFiles found = host.find({host.root / "tree", host.data / "base"});
+  const ExternalConfigFiles found = host.find({host.root / "tree", host.data / "base"});
   CHECK(host.paths(found) == Paths{"etc/", "etc/pg_hba.conf", "etc/pg_ident.conf",
                                    "etc/postgresql.conf", "tree/", "tree/.hidden", "tree/link",
                                    "tree/up@", "tree/z/", "tree/z/file", "tree/z-file"});

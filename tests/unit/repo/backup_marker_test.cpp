@@ -13,8 +13,8 @@ using namespace pgcairn::test;
 
 namespace {
 
-BackupInfo read(std::string_view json) {
-  return read_backup_info(json, "marker");
+BackupMarker read(std::string_view json) {
+  return read_backup_marker(json, "marker");
 }
 
 /// The marker with one member's value replaced.
@@ -30,8 +30,8 @@ std::string with(const std::string& json, const std::string& name, const std::st
 }  // namespace
 
 TEST_CASE("a marker comes back as it was written") {
-  BackupInfo info = sample_backup();
-  const auto same = [](const BackupInfo& a, const BackupInfo& b) {
+  BackupMarker info = sample_backup();
+  const auto same = [](const BackupMarker& a, const BackupMarker& b) {
     CHECK(a.label == b.label);
     CHECK(a.type == b.type);
     CHECK(a.prior == b.prior);
@@ -83,7 +83,7 @@ TEST_CASE("a marker comes back as it was written") {
     CHECK(a.host == b.host);
     CHECK(a.page_error_count() == b.page_error_count());
   };
-  same(read(write_backup_info(info)), info);
+  same(read(write_backup_marker(info)), info);
 
   info.label = "20261121-010203F_20261122-010203I";
   info.type = BackupType::incremental;
@@ -103,12 +103,12 @@ TEST_CASE("a marker comes back as it was written") {
        "d",
        {UINT32_MAX},
        UINT64_MAX});
-  same(read(write_backup_info(info)), info);
-  same(read(write_backup_info(BackupInfo(sample_backup()))), sample_backup());
+  same(read(write_backup_marker(info)), info);
+  same(read(write_backup_marker(BackupMarker(sample_backup()))), sample_backup());
 }
 
 TEST_CASE("a marker may have members that this program does not know, but lacks none") {
-  const std::string json = write_backup_info(sample_backup());
+  const std::string json = write_backup_marker(sample_backup());
   CHECK(read("{\"later\":{\"x\":[1]}," + json.substr(1)).label == kLabel);
 
   JsonDocument document("marker");
@@ -128,7 +128,7 @@ TEST_CASE("a marker may have members that this program does not know, but lacks 
 }
 
 TEST_CASE("a marker with values that cannot be is refused") {
-  const std::string json = write_backup_info(sample_backup());
+  const std::string json = write_backup_marker(sample_backup());
   CHECK_THAT(error_of([&] { read(with(json, "format", "2")); }), Says({"marker", "version is 2"}));
   const std::pair<const char*, const char*> table[] = {
       {"type", "\"partial\""},

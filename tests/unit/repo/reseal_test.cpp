@@ -19,10 +19,10 @@ namespace {
 constexpr repo::Cluster kCluster{7412345678901234567, 15};
 const std::string kSegment = "000000010000000000000007";
 
-std::string pack_of(const repo::Vault& vault, const std::string& key) {
+std::string pack_of(const repo::SealContext& seal_context, const std::string& key) {
   Random random(3);
   const auto codec = compress::make_codec(compress::CodecId::zst, 3);
-  repo::PackBuilder builder(5, vault, key, *codec, 1 << 20, {});
+  repo::PackBuilder builder(5, seal_context, key, *codec, 1 << 20, {});
   for (int i = 0; i < 4; ++i) {
     const std::string content = row_bytes(random, 30'000);
     const std::vector<repo::Piece> pieces = {
@@ -33,7 +33,7 @@ std::string pack_of(const repo::Vault& vault, const std::string& key) {
 }
 
 std::string pack_in(repo::Repository& repository, const std::string& key) {
-  std::string pack = pack_of(repository.vault(), key);
+  std::string pack = pack_of(repository.seal_context(), key);
   repository.driver().put(key, as_bytes(pack), storage::IfExists::fail);
   return pack;
 }
@@ -41,8 +41,8 @@ std::string pack_in(repo::Repository& repository, const std::string& key) {
 /// What an object of one repository is in another one.
 std::string rebound(std::string object, const std::string& key, const repo::Repository& from,
                     const repo::Repository& to) {
-  repo::rebind({reinterpret_cast<std::byte*>(object.data()), object.size()}, key, from.vault(),
-               to.vault());
+  repo::reseal({reinterpret_cast<std::byte*>(object.data()), object.size()}, key,
+               from.seal_context(), to.seal_context());
   return object;
 }
 
@@ -73,8 +73,8 @@ TEST_CASE("a pack that is bound anew has the same index, and is of its new place
   const std::string after = rebound(before, key, one.repository, other.repository);
   REQUIRE(after.size() == before.size());
   CHECK(after != before);
-  const auto index = repo::PackIndex::parse(as_bytes(before), one.repository.vault(), key);
-  CHECK(repo::PackIndex::parse(as_bytes(after), other.repository.vault(), key) == index);
+  const auto index = repo::PackIndex::parse(as_bytes(before), one.repository.seal_context(), key);
+  CHECK(repo::PackIndex::parse(as_bytes(after), other.repository.seal_context(), key) == index);
   // Headers alone differ.
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::size_t start = index.offset(i) + repo::kFrameHeaderBytes;
@@ -109,13 +109,13 @@ TEST_CASE(
   const std::vector<Row> rows = {
       {key_of('a'), key_of('b')}, {key_of('a'), nullptr}, {nullptr, key_of('b')}};
   for (const Row& row : rows) {
-    const repo::Vault from(kId, row.from);
-    const repo::Vault to("ffeeddccbbaa99887766554433221100", row.to);
+    const repo::SealContext from(kId, row.from);
+    const repo::SealContext to("ffeeddccbbaa99887766554433221100", row.to);
     std::string body = pack_of(from, key);
     const auto index = repo::PackIndex::parse(as_bytes(body), from, key);
     CHECK(index.seal().has_value() == from.sealed());
     const std::string before = body;
-    repo::rebind({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, from, to);
+    repo::reseal({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, from, to);
     CHECK(body.size() == before.size());
     const auto rebound_index = repo::PackIndex::parse(as_bytes(body), to, key);
     CHECK(rebound_index.seal().has_value() == to.sealed());
@@ -125,7 +125,7 @@ TEST_CASE(
       CHECK(rebound_index.offset(i) == index.offset(i));
     CHECK_THROWS_AS(repo::PackIndex::parse(as_bytes(body), from, key), DamagedError);
     // And back: what an unsealed one is said to be follows from its place.
-    repo::rebind({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, to, from);
+    repo::reseal({reinterpret_cast<std::byte*>(body.data()), body.size()}, key, to, from);
     if (!from.sealed() || to.sealed()) CHECK(body == before);
   }
 }
@@ -151,7 +151,7 @@ TEST_CASE("parts of a manifest and WAL are read in their new place as in the old
   repo::ManifestHeader header;
   header.label = kLabel;
   header.refs = {{std::string(kLabel), 65536}};
-  repo::ManifestWriter manifest(*one.store, one.repository.vault(), "main", header);
+  repo::ManifestWriter manifest(*one.store, one.repository.seal_context(), "main", header);
   Random random(5);
   std::uint64_t files = 0;
   // More than one part: the numbers of its frames go on from the part before.
@@ -173,8 +173,8 @@ TEST_CASE("parts of a manifest and WAL are read in their new place as in the old
     other.store->put(key, as_bytes(after), storage::IfExists::fail);
     CHECK((content(other.repository, key) == content(one.repository, key)));
   }
-  repo::ManifestReader reader(*other.store, other.repository.vault(), "main", std::string(kLabel),
-                              parts);
+  repo::ManifestReader reader(*other.store, other.repository.seal_context(), "main",
+                              std::string(kLabel), parts);
   std::uint64_t found = 0;
   while (reader.next()) ++found;
   CHECK(found == files);

@@ -27,11 +27,11 @@ struct Scene {
         make_posix(directory / "store"), [this](std::string_view operation, std::string_view key) {
           asked.emplace_back(std::string(operation) + " " + std::string(key));
         });
-    RecallSettings settings;
+    AnswerCacheSettings settings;
     fs::create_directory(directory / "state");
     settings.file = directory / "state/recall/s3";
     settings.takes = [](std::string_view key) { return key.starts_with("about/"); };
-    driver = with_recall(std::move(counted), settings, clock);
+    driver = with_answer_cache(std::move(counted), settings, clock);
     asked.clear();
   }
   std::string get(std::string_view key) {
@@ -184,8 +184,8 @@ TEST_CASE("recall: a file that is not ours, not whole or of another store is as 
     fs::create_directory(file);
   }
   SECTION("of another store") {
-    auto other = with_recall(make_posix(scene.directory / "elsewhere"),
-                             {file, 60s, [](std::string_view) { return true; }}, scene.clock);
+    auto other = with_answer_cache(make_posix(scene.directory / "elsewhere"),
+                                   {file, 60s, [](std::string_view) { return true; }}, scene.clock);
     Buffer out;
     CHECK_FALSE(other->get("about/id", {}, out));
     return;

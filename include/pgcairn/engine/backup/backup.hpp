@@ -34,7 +34,7 @@ struct FailedRepository {
 };
 
 struct TakenBackup {
-  repo::BackupInfo info;
+  repo::BackupMarker info;
   std::vector<std::string> repositories;  // that have it, with the same label
   std::vector<FailedRepository> failed;   // that were to have it: it is not listed there
   std::string left_branch{};  // why it is on a branch that was left (branch.hpp); empty: it is not

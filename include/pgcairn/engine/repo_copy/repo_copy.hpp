@@ -29,7 +29,7 @@ struct CopyPart {
 };
 
 struct CopyResult {
-  repo::BackupInfo backup;
+  repo::BackupMarker backup;
   bool was_listed = false;  // at the target, before
   CopyPart packs;
   CopyPart manifest;

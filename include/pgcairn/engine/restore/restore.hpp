@@ -109,7 +109,7 @@ struct SpacePlan {
 };
 
 /// A setting of the server's that names a file outside of the data directory.
-struct OutsideFile {
+struct ExternalConfigFile {
   std::string setting;             // "config_file"
   std::string was;                 // where it was
   std::filesystem::path location;  // where it will be; empty: it is not restored
@@ -144,7 +144,7 @@ struct RestoreOwner {
 struct RestorePlan {
   std::string stanza;
   repo::Repository* repository = nullptr;
-  repo::BackupInfo backup;
+  repo::BackupMarker backup;
   std::string reason;  // why this backup
   std::filesystem::path data_directory;
   bool resumes = false;   // the directory holds an interrupted restore
@@ -152,7 +152,7 @@ struct RestorePlan {
   RestoreOptions options;
   std::vector<TablespacePlan> tablespaces;
   std::vector<LinkPlan> links;
-  std::vector<OutsideFile> outside;
+  std::vector<ExternalConfigFile> outside;
   std::uint64_t outside_files = 0;             // that go to options.config_to
   std::set<std::uint32_t> left_out_databases;  // oids
   std::vector<SpacePlan> space;

@@ -23,11 +23,11 @@ struct RepositoryFacts {
   std::string error;                // why it could not be read; then nothing below is known
   std::vector<std::string> labels;  // of all backups, oldest first
   std::optional<Timestamp> oldest_backup{};  // by its label
-  std::vector<repo::BackupInfo> newest;      // of all, at most kBackupsLookedAt; oldest first
+  std::vector<repo::BackupMarker> newest;    // of all, at most kBackupsLookedAt; oldest first
   std::vector<std::string> unreadable;       // markers and records, with why
   std::string wal_last;                      // of the server's timeline, or what leads to it
   std::optional<Timestamp> wal_time{};       // when it was archived, by the store's clock
-  std::optional<repo::Standing> standing{};
+  std::optional<repo::RecordState> record_state{};
   std::optional<Outlook> outlook{};
   std::optional<repo::LeaseState> lease{};
   std::filesystem::path directory;  // empty: a store that cannot be full

@@ -70,7 +70,7 @@ struct RepositoryInfo {
   std::optional<MissingError> missing;
   std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
   std::vector<repo::Cluster> clusters;
-  std::vector<repo::BackupInfo> backups;  // oldest first
+  std::vector<repo::BackupMarker> backups;  // oldest first
   /// Backups whose markers cannot be read, and why: what they hold, nobody knows.
   std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
@@ -83,11 +83,11 @@ struct RepositoryInfo {
   std::optional<Timestamp>
       wal_time{};  // when the newest segment was archived, by the store's clock
   std::optional<Growth> growth{};
-  std::optional<Outlook> outlook{};          // none: there is no backup, or it is not known
-  std::vector<HealthFinding> findings;       // of judge(), by the stanza's limits
-  std::optional<repo::Standing> standing{};  // none: the records could not be read
-  std::optional<repo::LeaseState> lease{};   // the last that was written
-  std::optional<Space> space{};              // of a directory; the caller's
+  std::optional<Outlook> outlook{};                 // none: there is no backup, or it is not known
+  std::vector<HealthFinding> findings;              // of judge(), by the stanza's limits
+  std::optional<repo::RecordState> record_state{};  // none: the records could not be read
+  std::optional<repo::LeaseState> lease{};          // the last that was written
+  std::optional<Space> space{};                     // of a directory; the caller's
 
   /// A restore can begin with it: some window has it.
   bool restorable(std::string_view label) const;

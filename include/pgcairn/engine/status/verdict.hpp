@@ -33,9 +33,9 @@ HealthLevel worst_of(std::span<const HealthFinding> findings);
 
 /// How a restore would fare that has no target: by the choice and the trace that it follows itself.
 struct Outlook {
-  std::string backup;   // label that it begins with; empty: it cannot be done
-  std::string why_not;  // then
-  std::string first;    // segment that it needs first
+  std::string backup;              // label that it begins with; empty: it cannot be done
+  std::string unreachable_reason;  // then
+  std::string first;               // segment that it needs first
   Timeline timeline = 0;
   Lsn to;
   std::string last;                      // segment
@@ -59,13 +59,13 @@ struct Outlook {
 struct RepositoryState {
   std::string repository;
   Timestamp when{};
-  std::vector<std::string> labels;           // of all backups
-  std::optional<Timestamp> oldest_backup{};  // by its label
-  const repo::BackupInfo* newest = nullptr;  // null: none can be read
-  std::vector<std::string> unreadable;       // markers and records, with why
-  const repo::Standing* standing = nullptr;  // null: the records could not be read
-  const Outlook* outlook = nullptr;          // null: there is none, or it is not known
-  bool kept_elsewhere = false;               // another repository has backups
+  std::vector<std::string> labels;                  // of all backups
+  std::optional<Timestamp> oldest_backup{};         // by its label
+  const repo::BackupMarker* newest = nullptr;       // null: none can be read
+  std::vector<std::string> unreadable;              // markers and records, with why
+  const repo::RecordState* record_state = nullptr;  // null: the records could not be read
+  const Outlook* outlook = nullptr;                 // null: there is none, or it is not known
+  bool kept_elsewhere = false;                      // another repository has backups
 };
 
 /// Whether the newest moment can be restored, from which backup, and what speaks against it: holes
@@ -88,6 +88,6 @@ Verdict verdict_of(std::span<const HealthFinding> findings);
 std::string words_of(const Verdict& verdict);
 
 /// When a backup of the stanza was last verified, or drilled; none: never.
-std::optional<Timestamp> last_verify_time(const repo::Standing& standing);
-std::optional<Timestamp> last_drill_time(const repo::Standing& standing);
+std::optional<Timestamp> last_verify_time(const repo::RecordState& record_state);
+std::optional<Timestamp> last_drill_time(const repo::RecordState& record_state);
 }  // namespace pgcairn::engine

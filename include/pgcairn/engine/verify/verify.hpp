@@ -94,7 +94,7 @@ std::string first_object(std::span<const repo::Record> records, std::size_t back
 
 /// Of these backups, and when they are all there are, of the archive: what the records say that is
 /// not in `found_now`, the record of this run. Pure.
-std::vector<RecordedFinding> recorded_findings(const repo::Standing& standing,
+std::vector<RecordedFinding> recorded_findings(const repo::RecordState& record_state,
                                                std::span<const std::string> labels, bool all,
                                                const std::string& found_now);
 

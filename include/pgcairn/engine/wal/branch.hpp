@@ -30,6 +30,6 @@ struct Branch {
 /// repository's archive, and recovery cannot get there from the backup, or that is not known.
 /// Nothing: it is on the way to the newest one. Throws what keeps the archive from being looked at.
 std::optional<std::string> why_left(repo::Repository& repository, const std::string& stanza,
-                                    const repo::BackupInfo& backup);
+                                    const repo::BackupMarker& backup);
 
 }  // namespace pgcairn::engine

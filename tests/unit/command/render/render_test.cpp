@@ -25,8 +25,8 @@ struct InUtc {
   }
 };
 
-repo::BackupInfo made_up_backup() {
-  repo::BackupInfo backup;
+repo::BackupMarker made_up_backup() {
+  repo::BackupMarker backup;
   backup.label = "20261121-010203F";
   backup.cluster = "15-7412345678901234567";
   backup.system_id = 7412345678901234567;
@@ -69,7 +69,7 @@ engine::RepositoryInfo made_up_repository() {
   window.missing = "0000000100000000000000A4";
   window.backups = {"20261121-010203F"};
   repository.windows = {window};
-  repository.standing.emplace(std::vector<repo::Record>(), *parse_utc("2026-11-21T03:10:00Z"));
+  repository.record_state.emplace(std::vector<repo::Record>(), *parse_utc("2026-11-21T03:10:00Z"));
   return repository;
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("info as text") {
 
 TEST_CASE("damaged pages are flagged in every text about a backup") {
   const InUtc utc;
-  repo::BackupInfo backup = made_up_backup();
+  repo::BackupMarker backup = made_up_backup();
   backup.page_errors = {{"base/5/1259", {7, 9}, 14}, {"base/5/1260", {3}, 1}};
   const std::string flagged =
       "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more\n"
@@ -261,7 +261,7 @@ TEST_CASE("backup's result") {
 }
 
 TEST_CASE("a backup's result says what was resumed") {
-  repo::BackupInfo backup = made_up_backup();
+  repo::BackupMarker backup = made_up_backup();
   backup.resumed = {{"20261121-000000F", 80, 1'288'490'189}, {"20261120-230000F", 1, 8192}};
   const std::string lines =
       "  resumed     1.2 GiB in 80 packs of interrupted backup 20261121-000000F used again\n"

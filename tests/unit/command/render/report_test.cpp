@@ -35,7 +35,7 @@ TEST_CASE("what comes from outside is text in the report, never markup") {
   const auto record = [&](repo::RecordContent content) {
     return repo::Record{"name", when, kNasty, std::move(content)};
   };
-  repository.standing.emplace(
+  repository.record_state.emplace(
       std::vector<repo::Record>{record(drill), record(verify), record(repo::StopRecord{kNasty}),
                                 record(repo::HoldRecord{label, kNasty}),
                                 record(repo::AnnotationRecord{label, kNasty, kNasty})},

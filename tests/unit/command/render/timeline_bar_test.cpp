@@ -27,9 +27,9 @@ engine::RestorableWindow window(Timeline timeline, int from, int to,
   return one;
 }
 
-repo::BackupInfo backup(const std::string& label, repo::BackupType type, Timeline timeline,
-                        int when) {
-  repo::BackupInfo one;
+repo::BackupMarker backup(const std::string& label, repo::BackupType type, Timeline timeline,
+                          int when) {
+  repo::BackupMarker one;
   one.label = label;
   one.type = type;
   one.cluster = "15-1";

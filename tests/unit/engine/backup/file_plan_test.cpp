@@ -31,7 +31,7 @@ repo::ManifestEntry stored(std::uint64_t blocks) {
 }
 
 ChangeOf says(bool whole, std::vector<std::uint32_t> blocks) {
-  return [=](const postgres::SourceFile&) { return FileChange{whole, blocks}; };
+  return [=](const postgres::SourceFile&) { return MarkedBlocks{whole, blocks}; };
 }
 
 using Blocks = std::vector<std::uint32_t>;

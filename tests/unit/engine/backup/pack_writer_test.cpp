@@ -65,7 +65,7 @@ TEST_CASE("packs that an upload fails for end the run") {
                      },
                      {}});
   Workers workers({});
-  PackStore store(repository, "main", std::string(kLabel), 1000);
+  PackWriter store(repository, "main", std::string(kLabel), 1000);
   store.start(workers, 2);
   FrameFiller filler(store, compress::CodecId::none, 0, 65536);
   std::vector<Extent> map;
@@ -83,7 +83,7 @@ TEST_CASE("packs that an upload fails for end the run") {
 TEST_CASE("what pieces are in a frame fits its limit, however many and long-named they are") {
   MemoryRepository memory;
   Workers workers({});
-  PackStore store(memory.repository, "main", std::string(kLabel), kMiB);
+  PackWriter store(memory.repository, "main", std::string(kLabel), kMiB);
   store.start(workers, 1);
   FrameFiller filler(store, compress::CodecId::zst, 1, 262144);
   std::vector<std::pair<std::string, std::vector<Extent>>> files;
@@ -104,7 +104,8 @@ TEST_CASE("what pieces are in a frame fits its limit, however many and long-name
   workers.join();
   const std::vector<repo::ManifestRef> refs = {{std::string(kLabel), 262144}};
   const auto content = [&](std::size_t i) {
-    return read_mapped(*memory.store, memory.repository.vault(), "main", refs, files[i].second);
+    return read_mapped(*memory.store, memory.repository.seal_context(), "main", refs,
+                       files[i].second);
   };
   CHECK(content(0) == "0");
   CHECK(content(299) == "299");

@@ -13,14 +13,14 @@ namespace {
 
 /// "F1@5 I1@7 F2@9": full and incremental ones, the timeline and where they end, oldest first; "!"
 /// after it: of another cluster. They are called by their place in the list.
-std::vector<repo::BackupInfo> made(const std::string& words) {
-  std::vector<repo::BackupInfo> backups;
+std::vector<repo::BackupMarker> made(const std::string& words) {
+  std::vector<repo::BackupMarker> backups;
   for (const std::string& word : split(words, ' ')) {
     if (word.empty()) continue;
     unsigned timeline = 0;
     unsigned lsn = 0;
     REQUIRE(std::sscanf(word.c_str() + 1, "%u@%u", &timeline, &lsn) == 2);
-    repo::BackupInfo backup;
+    repo::BackupMarker backup;
     backup.label = format("{}", backups.size() + 1);
     backup.type = word[0] == 'F' ? repo::BackupType::full : repo::BackupType::incremental;
     backup.timeline = timeline;

@@ -19,8 +19,8 @@ using namespace pgcairn::test;
 namespace {
 
 /// A backup that names nothing but its marker.
-repo::BackupInfo small_backup() {
-  repo::BackupInfo info = sample_backup();
+repo::BackupMarker small_backup() {
+  repo::BackupMarker info = sample_backup();
   info.packs.clear();
   info.manifest_parts = 0;
   return info;
@@ -28,7 +28,7 @@ repo::BackupInfo small_backup() {
 
 /// Publishes it where the look at the lease that follows the marker ends like this.
 void publish_until(repo::Repository& repository, const std::function<void()>& last_look) {
-  const repo::BackupInfo info = small_backup();
+  const repo::BackupMarker info = small_backup();
   bool marked = false;
   engine::publish(
       repository, "main", info,
@@ -36,7 +36,7 @@ void publish_until(repo::Repository& repository, const std::function<void()>& la
         if (marked) last_look();
       },
       [&] {
-        repository.write_backup("main", info);
+        repository.write_marker("main", info);
         marked = true;
       });
 }

@@ -45,27 +45,28 @@ class HalfBackup {
 
  private:
   Workers workers_{{}};
-  PackStore store_;
+  PackWriter store_;
   std::optional<FrameFiller> filler_;
 };
 
-Leftovers leftovers(MemoryRepository& memory, const Labels& labels = {kInterrupted}) {
+InterruptedBackups interrupted(MemoryRepository& memory, const Labels& labels = {kInterrupted}) {
   return {memory.repository, "main", labels, 1, kFrameBytes};
 }
 
 /// How many of the content's pages are found, each with the right bytes.
-std::size_t found_pages(MemoryRepository& memory, Leftovers& leftovers, const std::string& path,
-                        std::string_view content) {
+std::size_t found_pages(MemoryRepository& memory, InterruptedBackups& interrupted,
+                        const std::string& path, std::string_view content) {
   std::vector<repo::ManifestRef> refs = {{"20261121-030000F", kFrameBytes}};
-  refs.insert(refs.end(), leftovers.refs().begin(), leftovers.refs().end());
-  const StoredPages stored = leftovers.take(path);
+  refs.insert(refs.end(), interrupted.refs().begin(), interrupted.refs().end());
+  const StoredPages stored = interrupted.take(path);
   std::size_t count = 0;
   for (std::size_t at = 0; at < content.size(); at += kPage) {
     const std::string_view page = content.substr(at, kPage);
     const auto place = stored.find(at, as_bytes(page));
     if (!place) continue;
     ++count;
-    CHECK((read_mapped(*memory.store, memory.repository.vault(), "main", refs, {*place}) == page));
+    CHECK((read_mapped(*memory.store, memory.repository.seal_context(), "main", refs, {*place}) ==
+           page));
   }
   return count;
 }
@@ -142,7 +143,7 @@ TEST_CASE("which leftovers a backup may take over") {
   };
   for (const auto& row : table) {
     INFO(row.about);
-    CHECK(leftovers_for(row.label, row.listed, row.stored) == row.expected);
+    CHECK(resumable_for(row.label, row.listed, row.stored) == row.expected);
   }
 }
 
@@ -184,7 +185,7 @@ TEST_CASE("what an interrupted backup has stored is found file by file") {
   }
   REQUIRE(run.finish() > 20);
 
-  Leftovers all = leftovers(memory);
+  InterruptedBackups all = interrupted(memory);
   CHECK(all.refs().size() == 1);
   for (const auto& [path, content] : files)
     CHECK(found_pages(memory, all, path, content) == content.size() / kPage);
@@ -192,15 +193,15 @@ TEST_CASE("what an interrupted backup has stored is found file by file") {
   CHECK(all.packs().size() == keys(*memory.store, "main/data/").size());
   for (const repo::ManifestPack& pack : all.packs()) {
     const std::string key = repo::pack_key("main", kInterrupted, pack.pack);
-    const auto index =
-        repo::PackIndex::load(*memory.store, memory.repository.vault(), key, pack.size_bytes);
+    const auto index = repo::PackIndex::load(*memory.store, memory.repository.seal_context(), key,
+                                             pack.size_bytes);
     CHECK(pack.ref == 1);
     CHECK(pack.index_offset == index.offset(index.frames()));
     CHECK(pack.index_offset + pack.index_bytes + repo::kPackFooterBytes == pack.size_bytes);
   }
 
   // Paths that are passed over are not waited for; a page that changed is not found.
-  Leftovers some = leftovers(memory);
+  InterruptedBackups some = interrupted(memory);
   std::string changed = files[50].second;
   changed[kPage / 2] = static_cast<char>(changed[kPage / 2] ^ 1);
   CHECK(found_pages(memory, some, files[50].first, changed) == changed.size() / kPage - 1);
@@ -224,12 +225,12 @@ TEST_CASE("a pack that is not whole is passed over, and no other") {
   if (harm == 1) changed.resize(changed.size() - 1000);
   if (harm == 2) changed[body.size() - 40] = static_cast<char>(changed[body.size() - 40] ^ 1);
   if (harm == 3) changed = object(*memory.store, repo::pack_key("main", kInterrupted, 2));
-  const auto lost = repo::PackIndex::parse(as_bytes(body), memory.repository.vault(), key);
+  const auto lost = repo::PackIndex::parse(as_bytes(body), memory.repository.seal_context(), key);
   std::size_t lost_pages = 0;
   for (std::uint32_t i = 0; i < lost.frames(); ++i) lost_pages += lost.raw_bytes(i) / kPage;
   replace(*memory.store, key, changed);
 
-  Leftovers left = leftovers(memory);
+  InterruptedBackups left = interrupted(memory);
   CHECK(found_pages(memory, left, "base/5/1", content) == 200 - lost_pages);
   CHECK(left.packs().size() == packs - 1);
 }
@@ -246,7 +247,7 @@ TEST_CASE("a repository that cannot be reached is no word about a pack") {
                      },
                      {}});
   const Labels labels = {kInterrupted};
-  Leftovers left(client, "main", labels, 1, kFrameBytes);
+  InterruptedBackups left(client, "main", labels, 1, kFrameBytes);
   CHECK_THROWS_AS(left.take("base/5/1"), TransientError);
 }
 
@@ -260,7 +261,8 @@ TEST_CASE("several leftovers together have what each of them has") {
   HalfBackup second(memory, kInterrupted, 400'000);
   second.add("base/5/1", std::string_view(content).substr(20 * kPage), 20 * kPage);
   second.finish();
-  Leftovers both = leftovers(memory, {kInterrupted, "20261121-015959F", "20261121-010000F"});
+  InterruptedBackups both =
+      interrupted(memory, {kInterrupted, "20261121-015959F", "20261121-010000F"});
   CHECK(both.refs().size() == 2);  // one has no packs
   CHECK(both.refs()[1].backup == "20261121-010000F");
   CHECK(found_pages(memory, both, "base/5/1", content) == 40);
@@ -274,14 +276,14 @@ TEST_CASE("frames that are too large for the new backup, and pieces off the page
   HalfBackup large(memory, "20261121-010000F", kMiB, 256 * kKiB);
   large.add("base/5/1", content);
   large.finish();
-  Leftovers of_large = leftovers(memory, {"20261121-010000F"});
+  InterruptedBackups of_large = interrupted(memory, {"20261121-010000F"});
   CHECK(found_pages(memory, of_large, "base/5/1", content) == 0);
 
   HalfBackup odd(memory, kInterrupted, kMiB);
   odd.add("PG_VERSION", "15\n");
   odd.add("base/5/1", content);
   odd.finish();
-  Leftovers of_odd = leftovers(memory);
+  InterruptedBackups of_odd = interrupted(memory);
   CHECK(found_pages(memory, of_odd, "base/5/1", content) == 0);
 }
 

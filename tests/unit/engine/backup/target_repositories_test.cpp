@@ -46,10 +46,10 @@ TEST_CASE("packs go to all repositories, and to the others when one fails, which
     INFO("repository " << broken);
     Three three(broken);
     Targets targets(three.repositories);
-    engine::PackStore store(three.repositories[0], "main", std::string(kLabel), 20'000,
-                            [&](const std::string& key, MutableBytes object) {
-                              targets.put(three.repositories[0], key, object);
-                            });
+    engine::PackWriter store(three.repositories[0], "main", std::string(kLabel), 20'000,
+                             [&](const std::string& key, MutableBytes object) {
+                               targets.put(three.repositories[0], key, object);
+                             });
     Workers workers({});
     store.start(workers, 2);
     engine::FrameFiller filler(store, compress::CodecId::none, 0, 8192);
@@ -94,7 +94,7 @@ TEST_CASE("a label is later than those of every repository, and free in each") {
   const std::vector<repo::Repository*> both = {&one.repository, &other.repository};
   const Timestamp soon = now() + std::chrono::seconds(600);
   const std::string listed = repo::full_backup_label(soon);
-  other.repository.write_backup("main", sample_backup(listed));
+  other.repository.write_marker("main", sample_backup(listed));
   const std::string label = engine::new_label(both, "main", repo::BackupType::full, "");
   CHECK(label > listed);
   other.store->put(repo::pack_key("main", label, 0), as_bytes("x"), storage::IfExists::fail);
@@ -104,15 +104,15 @@ TEST_CASE("a label is later than those of every repository, and free in each") {
 TEST_CASE("a backup is built on only where it is the same one") {
   MemoryRepository one;
   MemoryRepository other;
-  const repo::BackupInfo info = sample_backup();
+  const repo::BackupMarker info = sample_backup();
   const auto why = [&] { return engine::why_not_built_on(other.repository, "main", info); };
   CHECK_THAT(why().value(), Catch::Contains("is not in repository"));
-  repo::BackupInfo different = info;
+  repo::BackupMarker different = info;
   different.stop_lsn.value += 8;
-  other.repository.write_backup("main", different);
+  other.repository.write_marker("main", different);
   CHECK_THAT(why().value(), Catch::Contains("another backup of this label"));
   const std::string marker = repo::marker_key("main", info.label);
   other.store->remove({&marker, 1});
-  other.repository.write_backup("main", info);  // without its manifest and packs
+  other.repository.write_marker("main", info);  // without its manifest and packs
   CHECK_THAT(why().value(), Catch::Contains("missing"));
 }

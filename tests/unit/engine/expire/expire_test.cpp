@@ -32,9 +32,9 @@ struct Days {
     for (int i = 0; i < count; ++i) add(BackupType::full, "");
   }
 
-  repo::BackupInfo add(BackupType type, const std::string& prior,
-                       const std::vector<repo::PackRange>& named = {}) {
-    repo::BackupInfo info =
+  repo::BackupMarker add(BackupType type, const std::string& prior,
+                         const std::vector<repo::PackRange>& named = {}) {
+    repo::BackupMarker info =
         stanza.backup(type, prior, kFirst + static_cast<int>(labels.size()) * kDay);
     stanza.put_data(info, 2);
     info.packs.insert(info.packs.end(), named.begin(), named.end());
@@ -313,7 +313,7 @@ TEST_CASE("what the store keeps is told, and a backup that it keeps stays whole"
   const auto keeping = [&](const std::string& part) {
     return [until, part](std::string_view operation, std::string_view key) {
       if (operation == "remove" && key.find(part) != key.npos)
-        throw storage::KeptError("the object is locked", until);
+        throw storage::ObjectLockedError("the object is locked", until);
     };
   };
   // The incremental's marker stays: with its packs, those of the full one that it names, and its
@@ -388,7 +388,7 @@ TEST_CASE("an expire that has lost its lease removes nothing more") {
         format(R"({{"holder":"another","state":"held","operation":"backup","host":"there","pid":1,)"
                R"("since":"{}","time":"{}","seconds":120}})",
                time, time);
-    repo::put_document(*days.store.store, days.store.repository.vault(),
+    repo::put_document(*days.store.store, days.store.repository.seal_context(),
                        repo::lease_key("main", 90), json, storage::IfExists::fail);
   };
   CHECK_THROWS_AS(days.expire(keep_last(1), hooks), LockedError);
@@ -434,7 +434,7 @@ TEST_CASE("a hold beside a removal is not relied on") {
   }
   SECTION("of another host, whatever its clock says") {
     repo::put_document(
-        *days.store.store, days.store.repository.vault(), repo::lease_key("main", 1000),
+        *days.store.store, days.store.repository.seal_context(), repo::lease_key("main", 1000),
         R"({"holder":"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","state":"held",)"
         R"("operation":"expire","host":"elsewhere","pid":1,"since":"2001-01-01T00:00:00Z",)"
         R"("time":"2001-01-01T00:00:00Z","seconds":120})",
@@ -455,7 +455,7 @@ TEST_CASE("WAL of a cluster goes with its last backup, when a later version has 
   CHECK(days.has(later.wal_key(1, 1)));
   CHECK(days.listed() == std::vector<std::string>{days.labels[1]});
   for (int i = 10; i < 13; ++i) {
-    repo::BackupInfo info = later.backup(BackupType::full, "", kFirst + i * kDay);
+    repo::BackupMarker info = later.backup(BackupType::full, "", kFirst + i * kDay);
     later.put_data(info, 1);
     later.set_wal(info, 1, 1, 1);
     later.list(info);
@@ -492,10 +492,10 @@ TEST_CASE("records: verdicts are kept while they count, or are among the last") 
   days.expire(keep_last(9));
   // Times have microseconds, so the order is that of writing. What cleared the first stays too.
   const auto left = repo::read_records(days.store.repository, "main");
-  const repo::Standing standing(left, now());
-  CHECK(standing.damage(days.labels[0]) == nullptr);
-  REQUIRE(standing.damage(days.labels[1]) != nullptr);
-  CHECK(standing.damage(days.labels[1])->name == counts);
+  const repo::RecordState record_state(left, now());
+  CHECK(record_state.damage(days.labels[0]) == nullptr);
+  REQUIRE(record_state.damage(days.labels[1]) != nullptr);
+  CHECK(record_state.damage(days.labels[1])->name == counts);
   CHECK(std::none_of(left.begin(), left.end(),
                      [&](const repo::Record& record) { return record.name == old; }));
   CHECK(left.size() == 122);

@@ -25,9 +25,9 @@ Timelines three_branches() {
   return timelines;
 }
 
-repo::BackupInfo backup(const std::string& label, Timeline timeline, std::uint64_t stop_lsn,
-                        const std::string& stop_time) {
-  repo::BackupInfo info;
+repo::BackupMarker backup(const std::string& label, Timeline timeline, std::uint64_t stop_lsn,
+                          const std::string& stop_time) {
+  repo::BackupMarker info;
   info.label = label;
   info.cluster = "15-1";
   info.timeline = timeline;
@@ -38,7 +38,7 @@ repo::BackupInfo backup(const std::string& label, Timeline timeline, std::uint64
 }
 
 // One before the branches, one on timeline 1 after 4 left it, one on 2 and one on 3.
-std::vector<repo::BackupInfo> four_backups() {
+std::vector<repo::BackupMarker> four_backups() {
   return {backup("A", 1, 0x2000000, "2026-11-21T01:00:00Z"),
           backup("B", 1, 0x4000000, "2026-11-21T02:00:00Z"),
           backup("C", 2, 0x6000000, "2026-11-21T03:00:00Z"),
@@ -46,7 +46,7 @@ std::vector<repo::BackupInfo> four_backups() {
 }
 
 struct World {
-  std::vector<repo::BackupInfo> backups = four_backups();
+  std::vector<repo::BackupMarker> backups = four_backups();
   std::map<std::string, Found> found;  // by label
   std::vector<std::string> wal;        // archived segments; backups alone make timelines, too
   std::set<Timeline> unread;
@@ -56,10 +56,11 @@ struct World {
     of.timelines = three_branches();
     of.unread = unread;
     for (const std::string& name : wal) note_archived(of.wal, name);
-    for (const repo::BackupInfo& one : backups) of.backups.push_back({one.timeline, one.stop_lsn});
+    for (const repo::BackupMarker& one : backups)
+      of.backups.push_back({one.timeline, one.stop_lsn});
     branches.emplace(std::move(of));
-    return {[this](const repo::BackupInfo&) -> const Branches& { return *branches; },
-            [this](const repo::BackupInfo& one, const std::vector<TimelineSpan>&) {
+    return {[this](const repo::BackupMarker&) -> const Branches& { return *branches; },
+            [this](const repo::BackupMarker& one, const std::vector<TimelineSpan>&) {
               return found.contains(one.label) ? found[one.label] : Found::no;
             }};
   }

@@ -11,8 +11,8 @@ using pgcairn::test::Says;
 
 namespace {
 
-repo::BackupInfo five_databases() {
-  repo::BackupInfo backup;
+repo::BackupMarker five_databases() {
+  repo::BackupMarker backup;
   backup.label = "20261121-010203F";
   backup.databases = {
       {1, "template1"}, {4, "template0"}, {5, "postgres"}, {16400, "one"}, {16401, "two"}};

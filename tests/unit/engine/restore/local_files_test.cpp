@@ -18,10 +18,10 @@ constexpr std::uint32_t kUnit = 8192;
 /// Of a pack with `content` in frames of `frame_bytes`, the last one shorter.
 repo::PackIndex index_of(const std::string& content, std::size_t frame_bytes) {
   const auto codec = compress::make_codec(compress::CodecId::none, 0);
-  repo::PackBuilder builder(0, repo::Vault("id"), "key", *codec, kMiB, Buffer());
+  repo::PackBuilder builder(0, repo::SealContext("id"), "key", *codec, kMiB, Buffer());
   for (std::size_t at = 0; at < content.size(); at += frame_bytes)
     builder.add(as_bytes(content.substr(at, frame_bytes)), "");
-  return repo::PackIndex::parse(builder.finish().body, repo::Vault("id"), "key");
+  return repo::PackIndex::parse(builder.finish().body, repo::SealContext("id"), "key");
 }
 
 repo::ManifestEntry entry_of(const std::string& content, std::uint32_t mode = 0600) {

@@ -19,12 +19,12 @@ constexpr std::uint64_t kBytes = kDefaultWalSegmentBytes;
 
 /// Backups in segments of one timeline, and what is archived of it.
 struct World {
-  std::vector<repo::BackupInfo> backups;
+  std::vector<repo::BackupMarker> backups;
   std::set<std::uint64_t> archived;
   Flaws flaws;
 
   void backup(const std::string& label, std::uint64_t segment, Flaw::Kind flaw) {
-    repo::BackupInfo info;
+    repo::BackupMarker info;
     info.label = label;
     info.cluster = "15-1";
     info.timeline = 1;
@@ -41,7 +41,7 @@ struct World {
     backups.push_back(std::move(info));
   }
 
-  WalReach reach(const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) const {
+  WalReach reach(const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) const {
     const ArchivedNames names{[this](const std::string& segment) {
                                 return archived.contains(number_of(segment, kBytes))
                                            ? std::vector<std::string>{"here"}
@@ -59,14 +59,15 @@ struct World {
 
   Preferred choose(const RestoreOptions& options) {
     BranchSources of;
-    for (const repo::BackupInfo& one : backups) of.backups.push_back({one.timeline, one.stop_lsn});
+    for (const repo::BackupMarker& one : backups)
+      of.backups.push_back({one.timeline, one.stop_lsn});
     const Branches branches(std::move(of));
     const ChoiceSources sources{
-        [&](const repo::BackupInfo&) -> const Branches& { return branches; },
-        [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::yes; }};
+        [&](const repo::BackupMarker&) -> const Branches& { return branches; },
+        [](const repo::BackupMarker&, const std::vector<TimelineSpan>&) { return Found::yes; }};
     return prefer_whole(
         backups, flaws, options, sources,
-        [this](const repo::BackupInfo& backup, const std::vector<TimelineSpan>& path) {
+        [this](const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) {
           return reach(backup, path);
         });
   }
@@ -142,7 +143,7 @@ TEST_CASE("of random backups and archives, none is chosen while a better one lea
     const Preferred best = world.choose({});
     const std::vector<TimelineSpan> path = {{1, {}, {}}};
     const Lsn end = world.reach(world.backups.back(), path).end;
-    const repo::BackupInfo* wanted = &world.backups.back();
+    const repo::BackupMarker* wanted = &world.backups.back();
     for (auto backup = world.backups.rbegin(); backup != world.backups.rend(); ++backup) {
       if (world.reach(*backup, path).end < end) continue;
       if (flaw_of(*backup, world.flaws).kind < flaw_of(*wanted, world.flaws).kind)

@@ -18,8 +18,8 @@ using test::TempDir;
 
 namespace {
 
-repo::BackupInfo marker() {
-  repo::BackupInfo backup;
+repo::BackupMarker marker() {
+  repo::BackupMarker backup;
   backup.label = "20261121-010203F";
   backup.pg_version = 15;
   backup.catalog_version = 202209061;

@@ -20,7 +20,7 @@ constexpr std::uint64_t kStart = 0x3000000;
 struct Way {
   std::vector<std::uint64_t> starts;  // of the records
   std::string bytes;
-  repo::BackupInfo backup;
+  repo::BackupMarker backup;
 
   Way() {
     bytes = wal({filler(20), create_tablespace(1, "/srv/during"), filler(30),  // 0 1 2
@@ -113,7 +113,7 @@ TEST_CASE("what the server needs on the way is told, up to where recovery ends")
            limits(300, 4, 1), commit(10, 1'000'000), init_fork(1663, 5, 2),            // 4 5 6
            running(60), init_fork(1663, 5, 3), limits(50, 20, 0), limits(999, 1, 1)},  // 7 8 9 10
           kStart, 0xD110, &starts);
-  repo::BackupInfo backup;
+  repo::BackupMarker backup;
   backup.start_lsn = Lsn{starts[1]};
   backup.stop_lsn = Lsn{starts[5]};
   backup.unsettled_before = 55;

@@ -25,8 +25,8 @@ HealthLimits limits() {
   return limits;
 }
 
-repo::BackupInfo backup(int number, std::chrono::seconds age) {
-  repo::BackupInfo info;
+repo::BackupMarker backup(int number, std::chrono::seconds age) {
+  repo::BackupMarker info;
   info.label = format("2026112{}-010203F", number);
   info.stop_time = kWhen - age;
   info.cluster_bytes = 100 * kMiB;
@@ -62,7 +62,7 @@ HealthFacts well() {
   one.outlook = outlook;
   one.directory = "/repo";
   one.space = Space{1000, 500};
-  one.standing.emplace(std::vector<repo::Record>(), kWhen);
+  one.record_state.emplace(std::vector<repo::Record>(), kWhen);
   facts.repositories = {one};
   return facts;
 }
@@ -84,7 +84,7 @@ std::string found_after(const std::function<void(HealthFacts&, RepositoryFacts&)
 }
 
 void set_records(RepositoryFacts& one, std::vector<repo::Record> records) {
-  one.standing.emplace(std::move(records), kWhen);
+  one.record_state.emplace(std::move(records), kWhen);
 }
 
 }  // namespace

@@ -26,11 +26,11 @@ void fill(MemoryRepository& memory, int backups) {
   const Timestamp first = *parse_utc("2024-01-01T00:00:00Z");
   for (int i = 0; i < backups; ++i) {
     const Timestamp start = first + std::chrono::days(i);
-    repo::BackupInfo backup = sample_backup(repo::full_backup_label(start));
+    repo::BackupMarker backup = sample_backup(repo::full_backup_label(start));
     backup.start_time = start;
     backup.stop_time = start + std::chrono::hours(1);
     backup.packs = {{backup.label, 0, 9}};
-    memory.repository.write_backup("main", backup);
+    memory.repository.write_marker("main", backup);
   }
   const auto codec = compress::make_codec(compress::CodecId::none, 0);
   for (const char* const segment : {"000000010000000000000006", "000000010000000000000007"})
@@ -63,7 +63,7 @@ TEST_CASE("info reads backups, WAL, records and the lease of a stanza") {
   CHECK(info.restorable("20240102-000000F"));
   CHECK_FALSE(info.restorable("20240109-000000F"));
   CHECK(info.growth->days == 2);
-  CHECK(info.standing->holds("20240102-000000F").size() == 1);
+  CHECK(info.record_state->holds("20240102-000000F").size() == 1);
   CHECK(info.lease->operation == "backup");
   CHECK_FALSE(info.sizes.at("20240102-000000F").exact);
 }

@@ -35,9 +35,9 @@ void branch(ArchivedWal& wal, Timeline parent, Timeline child, std::uint64_t num
 }
 
 /// A backup that begins in one segment and ends in another.
-repo::BackupInfo backup(const std::string& label, Timeline timeline, std::uint64_t first,
-                        std::uint64_t last) {
-  repo::BackupInfo info;
+repo::BackupMarker backup(const std::string& label, Timeline timeline, std::uint64_t first,
+                          std::uint64_t last) {
+  repo::BackupMarker info;
   info.label = label;
   info.cluster = "15-1";
   info.wal_segment_bytes = kBytes;
@@ -51,7 +51,7 @@ repo::BackupInfo backup(const std::string& label, Timeline timeline, std::uint64
 }
 
 /// "1: 4-6 F" a window: its timeline, the minutes it is about, backups, and how it ends.
-std::string windows(const std::vector<repo::BackupInfo>& backups, const ArchivedWal& wal) {
+std::string windows(const std::vector<repo::BackupMarker>& backups, const ArchivedWal& wal) {
   std::string text;
   for (const RestorableWindow& window : find_windows(backups, wal)) {
     const auto minute = [](Timestamp when) {

@@ -7,9 +7,9 @@ using namespace pgcairn::engine;
 
 namespace {
 
-repo::BackupInfo backup(const std::string& label, int day, std::uint64_t cluster_bytes,
-                        std::uint64_t stored_bytes, std::vector<repo::PackRange> packs = {}) {
-  repo::BackupInfo info;
+repo::BackupMarker backup(const std::string& label, int day, std::uint64_t cluster_bytes,
+                          std::uint64_t stored_bytes, std::vector<repo::PackRange> packs = {}) {
+  repo::BackupMarker info;
   info.label = label;
   info.stop_time = Timestamp(std::chrono::days(day));
   info.cluster_bytes = cluster_bytes;
@@ -21,7 +21,7 @@ repo::BackupInfo backup(const std::string& label, int day, std::uint64_t cluster
 }  // namespace
 
 TEST_CASE("packs are taken for as large as their owner's are on average") {
-  const std::vector<repo::BackupInfo> backups = {
+  const std::vector<repo::BackupMarker> backups = {
       backup("full", 0, 0, 1000, {{"full", 0, 9}}),
       backup("incr", 1, 0, 40, {{"full", 0, 8}, {"gone", 3, 3}, {"incr", 0, 1}})};
   const PackBytes bytes = estimated_pack_bytes(backups);

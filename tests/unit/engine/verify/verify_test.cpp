@@ -42,8 +42,8 @@ struct Stored {
     return engine::verify("main", std::span(&repository, 1), options, progress, {})
         .repositories.at(0);
   }
-  repo::Standing standing() {
-    return repo::Standing(repo::read_records(repository, "main"), now() + std::chrono::hours(1));
+  repo::RecordState record_state() {
+    return repo::RecordState(repo::read_records(repository, "main"), now() + std::chrono::hours(1));
   }
 };
 
@@ -151,8 +151,8 @@ TEST_CASE("what is recorded marks a backup as damaged, and restore passes it ove
   CHECK(stored.verify(unrecorded).damages.size() == 1);
   CHECK(chosen({}) == newer.info.label);
   CHECK(stored.verify().damages.size() == 1);
-  CHECK(stored.standing().damage(newer.info.label) != nullptr);
-  CHECK(stored.standing().damage(kLabel) == nullptr);
+  CHECK(stored.record_state().damage(newer.info.label) != nullptr);
+  CHECK(stored.record_state().damage(kLabel) == nullptr);
 
   CHECK(chosen({}) == kLabel);
   RestoreOptions immediate;
@@ -269,13 +269,13 @@ TEST_CASE("where a limited run begins") {
 
 TEST_CASE("an extent must find each of its bytes in the frames that the index tells of") {
   const auto codec = compress::make_codec(compress::CodecId::none);
-  const repo::Vault vault(kId);
+  const repo::SealContext seal_context(kId);
   const std::string key = repo::pack_key("main", kLabel, 0);
-  repo::PackBuilder builder(0, vault, key, *codec, 16 * kMiB, Buffer());
+  repo::PackBuilder builder(0, seal_context, key, *codec, 16 * kMiB, Buffer());
   for (const std::size_t bytes : {65536, 65536, 65536, 100, 65536})
     builder.add(as_bytes(std::string(bytes, 'x')), "");
   repo::Pack pack = builder.finish();
-  const engine::FrameSizes sizes(repo::PackIndex::parse(pack.body, vault, key));
+  const engine::FrameSizes sizes(repo::PackIndex::parse(pack.body, seal_context, key));
   struct Row {
     repo::Extent extent;  // length, ref, pack, frame, offset
     bool right;
@@ -298,10 +298,10 @@ TEST_CASE("a manifest whose maps do not fit its packs is damage") {
   // The same manifest, but for where it finds a table, with all checks right.
   const std::uint32_t frame_off = GENERATE(as<std::uint32_t>(), 1, 2, 100);
   repo::Repository& repository = stored.repository;
-  repo::ManifestReader reader(repository.driver(), repository.vault(), "main", std::string(kLabel),
-                              1);
+  repo::ManifestReader reader(repository.driver(), repository.seal_context(), "main",
+                              std::string(kLabel), 1);
   const auto scratch = storage::make_memory();
-  repo::ManifestWriter writer(*scratch, repository.vault(), "main", reader.header());
+  repo::ManifestWriter writer(*scratch, repository.seal_context(), "main", reader.header());
   while (auto entry = reader.next()) {
     if (entry->path == kTable) entry->map.back().frame += frame_off;
     writer.add(*entry);

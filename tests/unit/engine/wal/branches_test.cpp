@@ -106,7 +106,7 @@ TEST_CASE("what leads where, and what nobody knows") {
   CHECK(lost.leads(1, {5 * kBytes}, 2) == Leads::unknown);
   CHECK(lost.leads(1, {7 * kBytes}, 2) == Leads::no);  // it had begun by then
   CHECK(lost.leads(2, {9 * kBytes}, 2) == Leads::yes);
-  CHECK(lost.why_not(1, {5 * kBytes}, 2).find("cannot be read") != std::string::npos);
+  CHECK(lost.unreachable_reason(1, {5 * kBytes}, 2).find("cannot be read") != std::string::npos);
   // The oldest of an archive has nothing that it could have left.
   CHECK(made("5:3-9 6:10-11 6<5@10").describe(5).history_known);
   CHECK_FALSE(lost.describe(2).history_known);

@@ -43,11 +43,11 @@ ArchivedWal archived(const std::string& text) {
 }
 
 /// "1:3-4 1:9+": backups by their own WAL; "+": stored by the backup itself.
-std::vector<repo::BackupInfo> backups(const std::string& text) {
-  std::vector<repo::BackupInfo> all;
+std::vector<repo::BackupMarker> backups(const std::string& text) {
+  std::vector<repo::BackupMarker> all;
   for (std::string_view word : split(text, ' ')) {
     if (word.empty()) continue;
-    repo::BackupInfo backup;
+    repo::BackupMarker backup;
     backup.cluster = "15-1";
     backup.wal_segment_bytes = kBytes;
     backup.wal_copied = word.ends_with('+');

@@ -102,7 +102,7 @@ WalClaim backup_at(Timeline timeline, std::uint64_t number) {
 std::string unneeded(WalNeeds& needs, const Files& there) {
   std::string text;
   for (const std::string& file : there)
-    if (needs.why_kept(file).empty()) text += (text.empty() ? "" : " ") + brief(file);
+    if (needs.keep_reason(file).empty()) text += (text.empty() ? "" : " ") + brief(file);
   return text;
 }
 
@@ -197,8 +197,8 @@ TEST_CASE("archived WAL is followed to the first segment that is missing") {
     // One that recovery may go on from keeps all of the timeline that it was begun on.
     WalNeeds all_ways({backup_at(from, 3)}, timelines, kBytes);
     for (const std::string& segment : segments_of(reach, kBytes)) {
-      CHECK_FALSE(needs.why_kept(segment).empty());
-      CHECK_FALSE(all_ways.why_kept(segment).empty());
+      CHECK_FALSE(needs.keep_reason(segment).empty());
+      CHECK_FALSE(all_ways.keep_reason(segment).empty());
     }
   }
 }
@@ -298,7 +298,7 @@ TEST_CASE("what any restore from a kept backup reads, expire keeps", "[property]
     const ArchivedNames names = names_of(repositories);
     WalNeeds needs(claims, lives.timelines, kBytes);
     for (const std::string& segment : repositories["local"])
-      gone += needs.why_kept(segment).empty();
+      gone += needs.keep_reason(segment).empty();
     for (const WalClaim& claim : claims) {
       std::vector<Timeline> ends = claim.way_to;
       if (claim.continuous) ends = lives.timelines.descendants(claim.timeline, claim.stop);
@@ -308,7 +308,7 @@ TEST_CASE("what any restore from a kept backup reads, expire keeps", "[property]
         for (const std::string& segment : segments_of(reach, kBytes)) {
           INFO(format("backup at {}:{} to {}: {}", claim.timeline, claim.first, end,
                       brief(segment)));
-          CHECK_FALSE(needs.why_kept(segment).empty());
+          CHECK_FALSE(needs.keep_reason(segment).empty());
           ++read;
         }
       }

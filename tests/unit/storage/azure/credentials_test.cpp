@@ -225,7 +225,7 @@ TEST_CASE("azure keys: a token is renewed before it runs out") {
     world.answers[kMachine] = {
         200, format(R"({{"access_token":"{}","expires_on":"{}"}})", token, seconds(life))};
   };
-  Renewed<AzureKeys> keys(
+  RenewedCredentials<AzureKeys> keys(
       "credentials for Azure", [&] { return world.find(); }, {}, clock);
   give("first", 1h);
   CHECK(keys.get().token == "first");

@@ -252,7 +252,7 @@ TEST_CASE("gcs token: one that does not last is fetched again in time") {
   world.settings.key_file = "/key.json";
   world.files["/key.json"] = key_file();
   world.answers[kService] = token("first");
-  Renewed<std::string> ring(
+  RenewedCredentials<std::string> ring(
       "the token", [&] { return find_gcs_token(world.settings, world.sources(), clock.now()); }, {},
       clock);
   CHECK(ring.get() == "first");

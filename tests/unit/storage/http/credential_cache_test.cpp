@@ -27,7 +27,7 @@ struct Service {
     fs::create_directory(directory / "state");
   }
 
-  Renewed<std::string> command(std::string_view found_by = "the machine") {
+  RenewedCredentials<std::string> command(std::string_view found_by = "the machine") {
     return {"the token",
             [this]() -> Expiring<std::string> {
               ++asked;
@@ -35,7 +35,7 @@ struct Service {
               if (lasts == 0h) return {"token" + std::to_string(asked), {}};
               return {"token" + std::to_string(asked), clock.now() + lasts};
             },
-            KeptCredentials(file, found_by), clock};
+            CredentialCache(file, found_by), clock};
   }
 
   fs::path file;
@@ -88,12 +88,12 @@ TEST_CASE("kept credentials: a service is asked once, not by every command") {
     CHECK(service.command().get() == "token2");
   }
   SECTION("nor when they are of another kind") {
-    Renewed<S3Keys> other(
+    RenewedCredentials<S3Keys> other(
         "keys",
         [] {
           return Expiring<S3Keys>{{"key", "secret", ""}, {}};
         },
-        KeptCredentials(service.file, "the machine"), service.clock);
+        CredentialCache(service.file, "the machine"), service.clock);
     CHECK(other.get().access_key == "key");
   }
 }
@@ -112,13 +112,13 @@ TEST_CASE("kept credentials: what makes up keys comes back as it was") {
   int asked = 0;
   for (int command = 0; command < 2; ++command) {
     FakeClock now;
-    Renewed<S3Keys> keys(
+    RenewedCredentials<S3Keys> keys(
         "keys",
         [&] {
           ++asked;
           return Expiring<S3Keys>{{"key", "secret/+\"", "session"}, now.now() + 1h};
         },
-        KeptCredentials(file, ""), now);
+        CredentialCache(file, ""), now);
     CHECK(keys.get().access_key == "key");
     CHECK(keys.get().secret_key == "secret/+\"");
     CHECK(keys.get().session_token == "session");
@@ -142,7 +142,7 @@ TEST_CASE("kept credentials: those that are refused are asked for again, once") 
   };
   for (const int status : {401, 403}) {
     DYNAMIC_SECTION(status) {
-      Renewed<std::string> command = service.command();
+      RenewedCredentials<std::string> command = service.command();
       CHECK(command.send(send({status, 200})).status == 200);
       CHECK(sent == std::vector<std::string>{"token1", "token2"});
       CHECK(command.send(send({status})).status == status);  // it asked for these itself
@@ -150,7 +150,7 @@ TEST_CASE("kept credentials: those that are refused are asked for again, once") 
     }
   }
   SECTION("by each thread that had them") {
-    Renewed<std::string> command = service.command();
+    RenewedCredentials<std::string> command = service.command();
     bool first = true;
     const HttpResponse response = command.send([&](const std::string& token) {
       if (!std::exchange(first, false)) return answer(token == "token2" ? 200 : 0);
@@ -169,7 +169,7 @@ TEST_CASE("kept credentials: those that are refused are asked for again, once") 
     CHECK(service.command().send(refuse).status == 200);
   }
   SECTION("and what has another cause is not") {
-    Renewed<std::string> command = service.command();
+    RenewedCredentials<std::string> command = service.command();
     CHECK(command.send(send({400})).status == 400);
     CHECK(command.send(send({404})).status == 404);
     CHECK(command.get() == "token1");

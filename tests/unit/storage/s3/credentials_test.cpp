@@ -174,7 +174,7 @@ TEST_CASE("s3 keys: those that do not last are fetched again in time") {
                format_utc(until));
   };
   prints("first", clock.now() + 1h);
-  Renewed<S3Keys> ring(
+  RenewedCredentials<S3Keys> ring(
       "keys", [&] { return world.find(); }, {}, clock);
   CHECK(ring.get().access_key == "first");
   prints("second", clock.now() + 2h);
