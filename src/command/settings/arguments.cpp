@@ -85,6 +85,16 @@ UsageError unknown_verb(const std::string& word) {
                          : "run \"pgcairn help\" for the list of commands");
 }
 
+/// CLI11 takes the next word, perhaps another option, for the value of "--option=".
+void require_values(std::span<const std::string> words) {
+  for (const std::string& word : words) {
+    if (word == "--") return;
+    if (!word.starts_with("--") || word.find('=') != word.size() - 1) continue;
+    const std::string option = word.substr(0, word.size() - 1);
+    throw UsageError(format("option {} needs a value", option), format("write {}=VALUE", option));
+  }
+}
+
 void split_leftovers(const std::vector<std::string>& words, Arguments& into) {
   bool only_operands = false;
   for (const std::string& word : words) {
@@ -123,6 +133,7 @@ void check_against_verb(const Arguments& arguments) {
 }  // namespace
 
 Arguments parse_arguments(std::span<const std::string> words) {
+  require_values(words);
   Arguments arguments;
   CLI::App app;
   app.set_help_flag();

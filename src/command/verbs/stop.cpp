@@ -3,12 +3,28 @@
 #include "stop_file.hpp"
 #include "verbs.hpp"
 
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
 
 namespace pgcairn::command {
 
+namespace {
+
+/// A stop on this host is a stop for every repository: one that was named would be ignored.
+void refuse_repo_of_this_host(const Settings& settings) {
+  if (settings.all_hosts || !settings.repositories_named) return;
+  throw UsageError(format("{} takes --repo only with --all-hosts", settings.verb),
+                   format("without it, {} is about this host and all repositories: remove --repo, "
+                          "or add --all-hosts",
+                          settings.verb));
+}
+
+}  // namespace
+
 ExitCode stop(const Session& session) {
   const Settings& settings = session.settings;
+  refuse_repo_of_this_host(settings);
   if (settings.all_hosts) {
     std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
     const auto stopped = engine::stop_stanza(settings.stanza, settings.reason, repositories);
@@ -25,6 +41,7 @@ ExitCode stop(const Session& session) {
 
 ExitCode start(const Session& session) {
   const Settings& settings = session.settings;
+  refuse_repo_of_this_host(settings);
   if (settings.all_hosts) {
     std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
     const auto started = engine::start_stanza(settings.stanza, repositories);

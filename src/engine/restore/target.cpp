@@ -312,6 +312,11 @@ bool has_gap(const RestorePlan& plan, const ArchiveReader& archive) {
 /// archive-get.
 void check_gap(RestorePlan& plan) {
   const WalReach& wal = plan.wal;
+  const std::string& accepted = plan.options.accept_gap;
+  if (!accepted.empty() && (wal.after_gap.empty() || accepted != wal.missing)) {
+    plan.notes.push_back(
+        format("--accept-gap={} changes nothing: no gap in the archive begins there", accepted));
+  }
   if (plan.options.type != RestoreType::latest || wal.after_gap.empty() ||
       !accepted_gap(plan).empty())
     return;

@@ -188,6 +188,7 @@ TEST_CASE("wrong values say what would be right and where they came from") {
   check_says(refusal({"backup", "--pg-port=65536"}), {"from 1 to 65535"});
   check_says(refusal({"backup", "--compress-level=19"}), {"from 0 to 12", "lz4"});
   check_says(refusal({"backup", "--pg-path="}), {"--pg-path needs a value"});
+  check_says(refusal({"restore", "--set=", "--delta"}), {"--set needs a value"});
   check_says(refusal({"backup", "--pg-path=a\nb"}), {"control character"});
 }
 

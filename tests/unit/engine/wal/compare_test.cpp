@@ -123,6 +123,20 @@ TEST_CASE("what is not understood is never taken for a tail") {
     CHECK(compare(damaged, also, random).relation == WalRelation::parted);
     CHECK_FALSE(compare(whole, damaged, random).archived_has_all());
   }
+  // A damaged record that goes on to the last page, where it ends, or beyond it.
+  for (const std::size_t length : {kPage, 2 * kPage, 3 * kPage}) {
+    std::string wide = first_segment(
+        sealed_wal({record(10, 0, 5, std::string(kSegment - kPage - length, 'a')),
+                    record(10, 0, 5, std::string(length, 'b')), record(10, 0, 5, "c")},
+                   kStart));
+    for (const std::size_t at : {wide.find('b') - 16, wide.find('b') + 9}) {
+      std::string damaged = wide;
+      damaged[at] ^= 1;  // in the link to the record before; in what it holds
+      std::string also = damaged;
+      also.back() ^= 1;
+      CHECK(compare(damaged, also, random).relation == WalRelation::parted);
+    }
+  }
   const std::string zeros(kSegment, '\0');
   const std::string noise(kSegment, 'x');
   CHECK(compare(zeros, noise, random).relation == WalRelation::parted);
