@@ -35,11 +35,11 @@ std::vector<repo::BackupInfo> named(repo::Repository& repository, const std::str
 }
 
 /// Is the backup whose marker is damaged, by its label, newer than all that can be read?
-bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupInfo> backups) {
-  const auto key = repo::parse_key(damaged.object());
-  if (!key || key->owner.empty()) return true;
+bool may_be_newest(const DamagedError& damaged, const std::string& stanza,
+                   std::span<const repo::BackupInfo> backups) {
+  const std::string label = repo::document_name(damaged.object(), repo::marker_prefix(stanza));
   return std::all_of(backups.begin(), backups.end(), [&](const repo::BackupInfo& backup) {
-    return repo::label_time(backup.label) < repo::label_time(key->owner);
+    return repo::label_time(backup.label) < repo::label_time(label);
   });
 }
 
@@ -56,7 +56,8 @@ std::vector<repo::BackupInfo> all(repo::Repository& repository, const std::strin
     damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
     if (backups.empty()) throw damaged.front();
     for (const DamagedError& error : damaged) {
-      if (options.type == RestoreType::immediate && may_be_newest(error, backups)) throw error;
+      if (options.type == RestoreType::immediate && may_be_newest(error, stanza, backups))
+        throw error;
     }
   }
   for (const DamagedError& error : damaged)
@@ -84,6 +85,9 @@ class Collector {
         continue;
       } else {
         note_worse(*all_.where[label], label, known->second);
+        // Two that began in the same second may have one label, and each its own marker.
+        *std::find_if(all_.backups.begin(), all_.backups.end(),
+                      [&](const auto& one) { return one.label == label; }) = std::move(backup);
       }
       all_.flaws[label] = flaw;
       all_.where[label] = &repository;
