@@ -121,13 +121,12 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
                            const RestoreOptions& options, const PassedOver& passed_over) {
   Candidates candidates;
   Collector collector(candidates, options, passed_over);
-  const bool is_named = !options.set.empty() && options.set != "latest";
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
-      auto backups = is_named ? named(repository, stanza, options.set)
-                              : all(repository, stanza, options, candidates.notes);
+      auto backups = options.set.empty() ? all(repository, stanza, options, candidates.notes)
+                                         : named(repository, stanza, options.set);
       if (backups.empty() && repositories.size() > 1) {
         candidates.notes.push_back(
             format("repository \"{}\" is passed over: there is no backup", repository.name()));

@@ -100,12 +100,10 @@ RestoreOptions named(const std::string& set) {
 
 }  // namespace
 
-TEST_CASE("candidates are all backups, or the one that is named, and \"latest\" is no name") {
+TEST_CASE("candidates are all backups, or the one that is named") {
   Places places(1);
   for (const std::string& label : {kOlder, kNewer}) places.list(0, label);
-  const Lines both = {kOlder + " a none", kNewer + " a none"};
-  CHECK(places.found() == both);
-  CHECK(places.found(named("latest")) == both);
+  CHECK(places.found() == Lines{kOlder + " a none", kNewer + " a none"});
   CHECK(places.found(named(kOlder)) == Lines{kOlder + " a none"});
   CHECK(places.find().notes.empty());
 }
