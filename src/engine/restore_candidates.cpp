@@ -134,7 +134,6 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
       collector.add(repository, stanza, std::move(backups));
     } catch (const Error& error) {
       if (!first) first = std::current_exception();
-      if (repositories.size() == 1) throw;
       candidates.notes.push_back(
           format("repository \"{}\" is passed over: {}", repository.name(), error.message()));
     }

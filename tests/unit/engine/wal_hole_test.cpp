@@ -93,6 +93,11 @@ TEST_CASE("a repository that lags behind does not hide what another one has") {
   for (repo::Repository& repository : both) repository.open();
   CHECK(wal_after(both, "main", test::MadeStanza::kCluster, first.wal_name(1, 5), kBytes) ==
         first.wal_name(1, 6));
+  // That timelines go on after one without a history, only the first one knows.
+  first.put_wal(3, 9);
+  second.put_history(3, {{1, 8}, {2, 9}});
+  CHECK(wal_after(both, "main", test::MadeStanza::kCluster, first.wal_name(1, 7), kBytes) ==
+        "00000003.history");
 }
 
 TEST_CASE("however an archive is spread over repositories, they answer as one that has it all") {
