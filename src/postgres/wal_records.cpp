@@ -23,6 +23,8 @@ constexpr std::uint64_t kMostRecordBytes = 1020 * kMiB;  // XLogRecordMaxSize
 constexpr std::size_t kHeadBytes = 512;
 // Headers, the oid and a path of MAXPGPATH bytes at most.
 constexpr std::size_t kTablespaceBytes = 1200;
+// Of a note of limits: far more than it has.
+constexpr std::size_t kLimitsBytes = 512;
 
 constexpr std::uint8_t kXlogManager = 0;
 constexpr std::uint8_t kSwitch = 0x40;           // XLOG_SWITCH
@@ -190,31 +192,37 @@ std::optional<CreatedTablespace> created_tablespace(const WalRecord& record) {
   return CreatedTablespace{record.oid, record.location, record.start};
 }
 
-bool may_continue_tablespace(Bytes page) {
-  return begins_with_rest(page, kTablespaceBytes);
-}
+namespace {
 
-bool begins_with_rest(Bytes page, std::uint32_t most_bytes) {
+/// Does it begin with the rest of a record, of at most `most_bytes`?
+bool begins_with_rest(Bytes page, std::size_t most_bytes) {
   if (page.size() < kShortHeaderBytes) return false;
   const auto info = load_le<std::uint16_t>(page.data() + 2);
   return (info & kContinued) != 0 && load_le<std::uint32_t>(page.data() + 16) <= most_bytes;
 }
 
+}  // namespace
+
+bool may_continue_tablespace(Bytes page) {
+  return begins_with_rest(page, kTablespaceBytes);
+}
+
+bool may_continue_limits(Bytes page) {
+  return begins_with_rest(page, kLimitsBytes);
+}
+
 bool may_note_limits(Bytes pages) {
-  constexpr std::uint32_t kMostNoteBytes = 512;
-  constexpr std::size_t kPaddingAt = 18;
   for (std::size_t at = 0; at + 8 <= pages.size(); at += 8) {
     // Records begin at multiples of 8; the server writes the note without a transaction.
     const std::byte* const record = pages.data() + at;
     const auto length = load_le<std::uint32_t>(record);
-    if (length < kRecordBytes || length > kMostNoteBytes ||
+    if (length < kRecordBytes || length > kLimitsBytes ||
         load_le<std::uint32_t>(record + kXidAt) != 0)
       continue;
-    const bool is_cut = at % kPageBytes > kPageBytes - kPaddingAt - 2;  // its header goes on
+    const bool is_cut = at % kPageBytes > kPageBytes - kRecordBytes;  // its header goes on
     if (is_cut || at + kRecordBytes > pages.size()) return true;
     if (load_le<std::uint8_t>(record + kManagerAt) == kXlogManager &&
-        (load_le<std::uint8_t>(record + kInfoAt) & 0xF0) == kParameterChange &&
-        load_le<std::uint16_t>(record + kPaddingAt) == 0)
+        (load_le<std::uint8_t>(record + kInfoAt) & 0xF0) == kParameterChange)
       return true;
   }
   return false;

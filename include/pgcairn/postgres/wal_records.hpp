@@ -84,11 +84,11 @@ constexpr std::size_t kWalPageBytes = 8192;  // XLOG_BLCKSZ of every packaged Po
 /// Does a segment, of which `page` is the first page, begin with the rest of a record that may
 /// create a tablespace?
 bool may_continue_tablespace(Bytes page);
-/// May WAL of whole pages hold the beginning of a note of the server's limits (Kind::limits)? Much
-/// faster than reading its records, and never no where there is one.
+/// The same of a note of the server's limits (Kind::limits).
+bool may_continue_limits(Bytes page);
+/// May WAL, from the beginning of a page on, hold the beginning of such a note? Much faster than
+/// reading its records, and never no where there is one.
 bool may_note_limits(Bytes pages);
-/// Does it begin with the rest of a record, of at most `most_bytes`?
-bool begins_with_rest(Bytes page, std::uint32_t most_bytes);
 
 /// Reads the records of segments that follow each other. Checksums are not verified: what is torn
 /// or stale ends the segment, as zeros do.

@@ -324,6 +324,7 @@ class Loader {
   /// Which backup, and where recovery ends.
   void load_goal() {
     settings_.set = options_.text_of("set");
+    if (settings_.set == "latest") settings_.set.clear();  // as without it
     settings_.accept_damage = is_true(options_.text_of("accept-damage", "false"));
     if (settings_.accept_damage && settings_.set.empty()) {
       throw UsageError(format("{} --accept-damage needs --set", arguments_.verb),

@@ -35,11 +35,11 @@ std::vector<repo::BackupMarker> named(repo::Repository& repository, const std::s
 }
 
 /// Is the backup whose marker is damaged, by its label, newer than all that can be read?
-bool may_be_newest(const DamagedError& damaged, std::span<const repo::BackupMarker> backups) {
-  const auto key = repo::parse_key(damaged.object());
-  if (!key || key->owner.empty()) return true;
+bool may_be_newest(const DamagedError& damaged, const std::string& stanza,
+                   std::span<const repo::BackupMarker> backups) {
+  const std::string label = repo::document_name(damaged.object(), repo::marker_prefix(stanza));
   return std::all_of(backups.begin(), backups.end(), [&](const repo::BackupMarker& backup) {
-    return repo::label_time(backup.label) < repo::label_time(key->owner);
+    return repo::label_time(backup.label) < repo::label_time(label);
   });
 }
 
@@ -57,7 +57,8 @@ std::vector<repo::BackupMarker> all(repo::Repository& repository, const std::str
     damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
     if (backups.empty()) throw damaged.front();
     for (const DamagedError& error : damaged) {
-      if (options.type == RestoreType::immediate && may_be_newest(error, backups)) throw error;
+      if (options.type == RestoreType::immediate && may_be_newest(error, stanza, backups))
+        throw error;
     }
   }
   for (const DamagedError& error : damaged)
@@ -85,6 +86,9 @@ class Collector {
         continue;
       } else {
         note_worse(*all_.where[label], label, known->second);
+        // Two that began in the same second may have one label, and each its own marker.
+        *std::find_if(all_.backups.begin(), all_.backups.end(),
+                      [&](const auto& one) { return one.label == label; }) = std::move(backup);
       }
       all_.flaws[label] = flaw;
       all_.where[label] = &repository;
@@ -118,13 +122,12 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
                            const RestoreOptions& options, const PassedOver& passed_over) {
   Candidates candidates;
   Collector collector(candidates, options, passed_over);
-  const bool is_named = !options.set.empty() && options.set != "latest";
   std::exception_ptr first;
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
-      auto backups = is_named ? named(repository, stanza, options.set)
-                              : all(repository, stanza, options, candidates.notes);
+      auto backups = options.set.empty() ? all(repository, stanza, options, candidates.notes)
+                                         : named(repository, stanza, options.set);
       if (backups.empty() && repositories.size() > 1) {
         candidates.notes.push_back(
             format("repository \"{}\" is passed over: there is no backup", repository.name()));
@@ -132,7 +135,6 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
       collector.add(repository, stanza, std::move(backups));
     } catch (const Error& error) {
       if (!first) first = std::current_exception();
-      if (repositories.size() == 1) throw;
       candidates.notes.push_back(
           format("repository \"{}\" is passed over: {}", repository.name(), error.message()));
     }

@@ -255,8 +255,7 @@ Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreO
     throw MissingError("there is no backup to restore",
                        "\"pgcairn info\" tells what is in the repositories");
   }
-  if (!options.set.empty() && options.set != "latest")
-    return choose_named(backups, options, sources);
+  if (!options.set.empty()) return choose_named(backups, options, sources);
   Looked looked;
   for (std::size_t i = backups.size(); i-- > 0;) {
     const repo::BackupMarker& backup = backups[i];

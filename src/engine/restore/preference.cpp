@@ -16,10 +16,6 @@ bool replays_to_target(const RestoreOptions& options) {
          options.type != RestoreType::preserve;
 }
 
-bool is_named(const RestoreOptions& options) {
-  return !options.set.empty() && options.set != "latest";
-}
-
 /// The best of those whose flaw is not worse than `worst`; nothing when none leads as far as `end`.
 std::optional<Choice> choose_among(std::span<const repo::BackupMarker> backups, const Flaws& flaws,
                                    Flaw::Kind worst, const RestoreOptions& options,
@@ -69,7 +65,7 @@ Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws&
   Preferred best{choose_backup(backups, options, sources), {}, {}};
   const repo::BackupMarker& first = *best.choice.backup;
   best.flaw = flaw_of(first, flaws);
-  if (best.flaw.kind == Flaw::Kind::none || is_named(options) || !replays_to_target(options))
+  if (best.flaw.kind == Flaw::Kind::none || !options.set.empty() || !replays_to_target(options))
     return best;
   RestoreOptions same = options;
   same.timeline = {TimelineChoice::Kind::number, best.choice.path.back().timeline};

@@ -15,7 +15,6 @@ namespace pgcairn::engine {
 namespace {
 
 constexpr std::uint64_t kPieceBytes = kMiB;
-constexpr std::uint32_t kMostNoteBytes = 512;  // of a record, far more than it has
 
 /// The last page of the segment before, out of the same directory; empty when it is not there, or
 /// is not that segment any more.
@@ -45,10 +44,6 @@ bool is_on_way(const repo::LimitsRecord& limits, const repo::BackupMarker& backu
   });
 }
 
-}  // namespace
-
-namespace {
-
 /// Most segments have no note: to see that, their records need not be read.
 bool may_note_limits(const repo::WalContent& segment) {
   Buffer piece;
@@ -75,7 +70,7 @@ std::vector<RecordedLimits> limits_in(const repo::WalContent& segment, const std
       found.push_back({record.start, record.limits});
   });
   Buffer before;
-  if (postgres::begins_with_rest(piece, kMostNoteBytes)) before = page_before(file, header);
+  if (postgres::may_continue_limits(piece)) before = page_before(file, header);
   if (!may_note_limits(segment) && !postgres::may_note_limits(before)) return found;
   if (!before.empty()) reader.read(before, Lsn{at.value - before.size()});
   for (std::uint64_t done = 0;;) {

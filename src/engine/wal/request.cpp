@@ -27,15 +27,15 @@ WalRequest wal_request(const std::string& name, const fs::path& destination) {
   std::error_code gone;
   const fs::path working = fs::current_path(gone);
   request.destination = destination.is_absolute() ? destination : working / destination;
-  request.state = postgres::recovery_state(working);
+  const fs::path holder = request.destination.lexically_normal().parent_path().parent_path();
   if (is_data_directory(working)) {
     request.directory = working;
-  } else if (request.state == RecoveryState::none && !destination.empty()) {
-    const fs::path holder = request.destination.lexically_normal().parent_path().parent_path();
-    if (!is_data_directory(holder)) return request;
+  } else if (!destination.empty() && is_data_directory(holder)) {
     request.directory = holder;
-    request.state = postgres::recovery_state(holder);
+  } else {
+    return request;
   }
+  request.state = postgres::recovery_state(request.directory);
   return request;
 }
 

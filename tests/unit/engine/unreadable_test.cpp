@@ -13,6 +13,7 @@
 #include <pgcairn/engine/expire/hold.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/engine/status/health.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -37,6 +38,10 @@ class TwoBackups {
   TwoBackups() {
     older.store(repository);
     newer.info.stop_time = older.info.stop_time + std::chrono::hours(24);
+    newer.info.timeline = 2;  // the segment that only the older one needs may go with it
+    newer.info.start_lsn = Lsn{4 * kMiB + 40};
+    newer.info.stop_lsn = Lsn{4 * kMiB + 400};
+    newer.info.wal_start = newer.info.wal_stop = wal_segment_name({2, 4}, kMiB);
     newer.store_backup(repository);
     store->put(repo::pack_key("main", kLeft, 0), as_bytes("left"), storage::IfExists::fail);
     repo::VerifyRecord verified;
@@ -136,6 +141,30 @@ TEST_CASE("info names the backup whose marker cannot be read, and hides nothing 
   }
 }
 
+TEST_CASE("health names what cannot be read, and looks at all others") {
+  TwoBackups two;
+  const TempDir nowhere(TempDir::Where::memory);
+  StanzaSettings stanza{"main", nowhere.path(), {}};
+  stanza.connection.host = nowhere.path();  // no server
+  const std::filesystem::path directory;
+  for (const std::string& key : keys_but_anchor(*two.store)) {
+    INFO(key);
+    repo::Repository blind = two.without(key);
+    const RepositoryFacts facts =
+        read_health(stanza, std::span(&blind, 1), std::span(&directory, 1), {}).repositories.at(0);
+    CHECK(facts.error.empty());
+    CHECK(facts.labels.size() == 2);
+    CHECK(facts.newest.size() == (is_marker(key) ? 1 : 2));
+    const bool read = is_marker(key) || key.starts_with("lease/") || key.starts_with("record/") ||
+                      key.ends_with(".history");
+    CHECK(facts.unreadable.size() == (read ? 1 : 0));
+    for (const std::string& why : facts.unreadable)
+      CHECK_THAT(why, Says({key, "it cannot be read, while others can"}));
+    CHECK(facts.record_state.has_value());
+    CHECK(facts.outlook.has_value());
+  }
+}
+
 TEST_CASE("restore passes over the newest backup when its marker cannot be read, or says so") {
   TwoBackups two;
   const TempDir directory(TempDir::Where::memory);
@@ -169,6 +198,25 @@ TEST_CASE("restore passes over the newest backup when its marker cannot be read,
       CHECK(chosen == two.newer.info.label);
     }
   }
+}
+
+TEST_CASE("damage that a running restore meets makes it begin again where another backup will do") {
+  RestorePlan plan;
+  const auto passes = [&](const std::string& set, const std::string& key) {
+    plan.options.set = set;
+    return may_pass_over(plan, DamagedError(key, 0, "the frame is damaged"));
+  };
+  const SmallCluster one;
+  const std::string& label = one.info.label;
+  for (const std::string& key :
+       {repo::pack_key("main", label, 0), repo::manifest_key("main", label, 0),
+        repo::marker_key("main", label), std::string("an unknown object")}) {
+    INFO(key);
+    CHECK(passes("", key));
+    CHECK_FALSE(passes(label, key));
+  }
+  // WAL is every backup's.
+  CHECK_FALSE(passes("", repo::wal_key("main", one.info.cluster, one.info.wal_start)));
 }
 
 TEST_CASE("a pack that cannot be read is taken from another repository that has the same backup") {
@@ -240,15 +288,20 @@ TEST_CASE("expire keeps all that a marker which cannot be read may need, and rem
     const bool old_marker = key == repo::marker_key("main", two.older.info.label);
     const bool new_marker = key == repo::marker_key("main", two.newer.info.label);
     CHECK(listed(two.newer));
-    CHECK(listed(two.older) == (old_marker || new_marker));
+    // Where a timeline came from that has no readable history, a branch may need the older one.
+    const bool history = key.ends_with(".history");
+    CHECK(listed(two.older) == (old_marker || new_marker || history));
     // What an interrupted backup left before the unreadable one may be named by it.
     CHECK(keys(*two.store, repo::data_prefix("main", TwoBackups::kLeft)).empty() == !new_marker);
     // With the object given again, nothing is missing.
     CHECK(verify_full(two.repository).damages.empty());
     CHECK(result.plan.notes.size() >= (old_marker || new_marker ? 1 : 0));
-    if (!old_marker && !new_marker) continue;
     for (const std::string& object : all) {
-      if (object.find("/wal/") != object.npos) CHECK(two.store->stat(object));
+      if (object.find("/wal/") == object.npos) continue;
+      const bool of_older = object.ends_with("/" + two.older.info.wal_start) ||
+                            object.find(two.older.info.wal_start + ".") != object.npos;
+      INFO(object);
+      CHECK(two.store->stat(object).has_value() == (listed(two.older) || !of_older));
     }
   }
 }
@@ -279,6 +332,26 @@ TEST_CASE("a record that cannot be read: only what may hold a backup keeps expir
              Says({stop, "--all-hosts start"}));
   start_stanza("main", std::span(&stopped, 1));
   CHECK_NOTHROW(refuse_when_stopped(stopped, "main"));
+}
+
+TEST_CASE("of a segment that cannot be read, nobody says that it can be removed") {
+  TwoBackups two;
+  const std::string segment = two.older.info.wal_start;
+  const std::string key = repo::wal_key("main", two.older.info.cluster, segment);
+  const auto codec = compress::make_codec(compress::CodecId::none);
+  const auto stored_again = [&](repo::Repository& repository) {
+    repository.open();
+    return error_of<DamagedError>([&] {
+      repository.put_wal("main", two.older.cluster, segment, repo::wal_content(as_bytes("other")),
+                         *codec);
+    });
+  };
+  repo::Repository blind = two.without(key);
+  CHECK_THAT(stored_again(blind),
+             Says({key, "it cannot be read, while others can"}) && !Says({"remove"}));
+  // It is read, and is nothing.
+  replace(*two.store, key, "damaged");
+  CHECK_THAT(stored_again(two.repository), Says({"Nobody needs it as it is: remove", key}));
 }
 
 TEST_CASE("the repository's own document is the store: without it nothing is called damaged") {

@@ -57,6 +57,13 @@ TEST_CASE("what cannot be read is no recovery", "[postgres][recovery]") {
   CHECK(recovery_state(data.path() / "gone") == RecoveryState::none);
   test::put_file(data.path() / "global", "a file");
   CHECK(recovery_state(data.path()) == RecoveryState::none);
+  const test::TempDir damaged;
+  test::put_file(damaged.path() / "global/pg_control", "damaged");
+  CHECK(recovery_state(damaged.path()) == RecoveryState::none);
+  test::put_file(damaged.path() / "recovery.signal", "");
+  CHECK(recovery_state(damaged.path()) == RecoveryState::recovering);
+  test::put_file(damaged.path() / "standby.signal", "");
+  CHECK(recovery_state(damaged.path()) == RecoveryState::standby);
 }
 
 }  // namespace pgcairn::postgres

@@ -193,6 +193,53 @@ TEST_CASE("a note of limits is found wherever it begins, and hardly anything is 
   CHECK(taken <= 2);  // at the end of a page little of a header is to be seen
 }
 
+TEST_CASE("what is cut before its header ends may be a note of limits") {
+  // Of a record that is none: as much as is there does not tell.
+  const std::string bytes = wal({filler(200), record(10, 0, 0, "none"), filler(200)}, 0x3000000);
+  const std::size_t at = 40 + 232;  // after the page's header and the filler
+  CHECK_FALSE(may_note_limits(as_bytes(bytes)));
+  CHECK_FALSE(may_note_limits(as_bytes(bytes).first(at + 24)));
+  CHECK(may_note_limits(as_bytes(bytes).first(at + 16)));
+  CHECK(may_note_limits(as_bytes(bytes).first(at + 8)));
+  CHECK_FALSE(may_note_limits(as_bytes(bytes).first(at)));
+}
+
+TEST_CASE("a page begins with what may be the rest of a record, by its flag and the rest's size") {
+  struct Row {
+    const char* what;
+    int info;
+    std::uint32_t rest_bytes;
+    std::size_t page_bytes;
+    bool limits;
+    bool tablespace;
+  };
+  const std::vector<Row> rows = {
+      {"a rest", 1, 40, kPage, true, true},
+      {"a rest after a long header", 3, 40, kPage, true, true},
+      {"no rest", 0, 40, kPage, false, false},
+      {"no rest after a long header", 2, 0, kPage, false, false},
+      {"the longest of limits", 1, 512, kPage, true, true},
+      {"longer than of limits", 1, 513, kPage, false, true},
+      {"the longest of a tablespace", 1, 1200, kPage, false, true},
+      {"longer than of a tablespace", 1, 1201, kPage, false, false},
+      {"a header and nothing else", 1, 40, 24, true, true},
+      {"cut in its header", 1, 40, 23, false, false},
+      {"nothing", 1, 40, 0, false, false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    std::string page;
+    put<std::uint16_t>(page, 0xD110);
+    put(page, static_cast<std::uint16_t>(row.info));
+    put<std::uint32_t>(page, 1);
+    put<std::uint64_t>(page, 0x3000000);
+    put(page, row.rest_bytes);
+    page.resize(row.page_bytes);
+    CHECK(may_continue_limits(as_bytes(page)) == row.limits);
+    CHECK(may_continue_tablespace(as_bytes(page)) == row.tablespace);
+  }
+}
+
 TEST_CASE("limits, init forks and running transactions are told") {
   std::string text;
   WalRecordReader reader([&](const WalRecord& one) {

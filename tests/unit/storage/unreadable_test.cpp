@@ -99,3 +99,23 @@ TEST_CASE("an object that is given when it is asked for once more is whole") {
       Store([](std::string_view) { throw SystemError("cannot read", EIO); }).get("always"),
       SystemError);
 }
+
+TEST_CASE("a second failure that is not of the object is told as what it is") {
+  int failures = 0;
+  Store store([&](std::string_view key) {
+    if (key != "one") return;
+    if (failures++ == 0) throw SystemError("cannot read", EIO);
+    throw TransientError("503 SlowDown");
+  });
+  CHECK_THROWS_AS(store.get("one"), TransientError);
+  CHECK(store.reads == 3);
+}
+
+TEST_CASE("the object that is always there is never damaged alone") {
+  int reads = 0;
+  // Read again in between, it is there.
+  Store store([&](std::string_view) {
+    if (++reads != 2) throw SystemError("cannot read", EIO);
+  });
+  CHECK_THAT(error_of([&] { store.get("always"); }), !Says({"damaged"}));
+}

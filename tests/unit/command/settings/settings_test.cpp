@@ -255,6 +255,8 @@ TEST_CASE("restore's targets are read and checked") {
   CHECK(load({"restore", "--type=xid", "--target=4294968073"}).target_xid == 777U);
   CHECK(load({"restore", "--target-timeline=current"}).target_timeline == "current");
   CHECK(load({"restore", "--archive-mode=off"}).archive_off);
+  CHECK(load({"restore", "--set=20261121-010203F"}).set == "20261121-010203F");
+  CHECK(load({"restore", "--set=latest"}).set.empty());
   CHECK(load({"restore", "--recovery-option=primary_conninfo=host=a port=1"}).recovery_options ==
         std::vector<std::pair<std::string, std::string>>{{"primary_conninfo", "host=a port=1"}});
   struct Row {
@@ -319,6 +321,7 @@ TEST_CASE("what verify and drill take is checked") {
   check_says(refusal({"verify", "--level=full", "--max-duration=2h", "--sample=3%"}),
              {"--max-duration takes no --sample"});
   check_says(refusal({"restore", "--accept-damage"}), {"restore --accept-damage", "--set"});
+  check_says(refusal({"restore", "--accept-damage", "--set=latest"}), {"name the backup"});
 
   check_says(refusal({"drill"}), {"drill-path", "[stanza.main]"});
   const std::string config = std::string(kConfig) +

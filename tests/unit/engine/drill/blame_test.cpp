@@ -12,6 +12,7 @@ TEST_CASE("failures of a drill's server are about the backup, the machine, or a 
        {"FATAL:  database locale is incompatible with operating system; DETAIL:  The database was "
         "initialized with LC_COLLATE \"xx_YY\",  which is not recognized by setlocale().",
         "FATAL:  could not access file \"$libdir/pg_cron\": No such file or directory",
+        "could not access file \"/usr/lib/postgresql/15/lib/vector.so\": No such file or directory",
         "invalid value for parameter \"lc_monetary\": \"xx_YY\"",
         "could not load library \"/usr/lib/x.so\": libicu.so: cannot open shared object file",
         "FATAL:  could not map anonymous shared memory: Cannot allocate memory"}) {
@@ -62,4 +63,51 @@ TEST_CASE("however many sessions warn, every damaged table is told") {
   CHECK(result.notes.size() == 1);
   CHECK_FALSE(result.good());
   CHECK(parse_amcheck("").failures.empty());
+}
+
+TEST_CASE("what is the machine's, the backup's or a lock's is told apart") {
+  DrillResult result;
+  add_failure(result, "database \"app\"", "FATAL:  could not load library \"/usr/lib/x.so\"");
+  CHECK(result.unproved ==
+        std::vector<std::string>{
+            "database \"app\": FATAL:  could not load library \"/usr/lib/x.so\""});
+  CHECK(result.findings.empty());
+  CHECK(result.notes.empty());
+  add_failure(result, "table \"t\"", "ERROR:  invalid page in block 3 of relation base/5/1");
+  CHECK(result.findings ==
+        std::vector<std::string>{
+            "table \"t\": ERROR:  invalid page in block 3 of relation base/5/1"});
+  add_failure(result, "table \"u\"", "ERROR:  canceling statement due to lock timeout");
+  CHECK(result.notes == std::vector<std::string>{
+                            "table \"u\" was not looked at: a prepared transaction has it locked"});
+  CHECK(result.unproved.size() == 1);
+  CHECK(result.findings.size() == 1);
+}
+
+TEST_CASE("each line of pg_amcheck is a failure, a warning, or says more of the line before") {
+  const auto parsed = [](const std::string& text) {
+    const AmcheckOutput output = parse_amcheck(text);
+    std::string all;
+    for (const auto& [what, said] : output.failures) all += format("[{}: {}]", what, said);
+    for (const std::string& warning : output.warnings) all += format("<{}>", warning);
+    return all;
+  };
+  const std::string index = "btree index \"a.public.i\":\n";
+  for (const char* const warning :
+       {"WARNING:  old", "NOTICE:  there is nothing", "pg_amcheck: warning: skipping database"})
+    CHECK(parsed(warning) == format("<{}>", warning));
+  for (const char* const more :
+       {"    ERROR:  wrong order", "\tERROR:  wrong order", "DETAIL:  at 3", "HINT:  build anew",
+        "pg_amcheck: detail: at 3", "pg_amcheck: hint: try again", "query was: SELECT 1",
+        "pg_amcheck: error: query was: SELECT 1"}) {
+    const std::string trimmed(trim(more));
+    CHECK(parsed(index + more) == format("[btree index \"a.public.i\": {}]", trimmed));
+    CHECK(parsed(format("WARNING:  old\n{}", more)) == format("<WARNING:  old {}>", trimmed));
+    // Of no line before, it is a failure: nothing is lost.
+    CHECK(parsed(more) == format("[pg_amcheck: {}]", trimmed));
+  }
+  for (const char* const failure : {"pg_amcheck: error: could not connect",
+                                    "heap table \"a\" is odd", "btree index odd", "odd:", "query"})
+    CHECK(parsed(index + failure) ==
+          format("[btree index \"a.public.i\": ][pg_amcheck: {}]", failure));
 }

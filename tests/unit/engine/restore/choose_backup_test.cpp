@@ -141,7 +141,6 @@ TEST_CASE("the backup and the timelines follow from the target") {
       {of_set("B", options_of(RestoreType::latest)), "B 1-0/5000000 2-0/8000000 3"},
       {of_set("A", options_of(RestoreType::latest, number(4))), "A 1-0/3000000 4"},
       {of_set("A", options_of(RestoreType::immediate)), "A 1"},
-      {of_set("latest", options_of(RestoreType::immediate)), "D 3"},
       {of_set("C", at_lsn(0x6000000)), "C 2-0/8000000 3"},
   };
   for (const Row& row : rows) CHECK(path_of(world.choose(row.options)) == row.path);

@@ -120,6 +120,8 @@ TEST_CASE("a primary that is not where a restore leads is a critical finding") {
   CHECK(with(2, 3, written, minutes(60)) == "critical branch");
   CHECK(with(2, 1, written, minutes(60)).empty());  // promoted, and nothing archived since
   CHECK(with(2, 2, later, minutes(60)) == "critical branch");
+  CHECK(with(2, 2, "000000020000000000000005", minutes(60)).empty());  // that it writes
+  CHECK(with(2, 1, "000000010000000000000006", minutes(60)).empty());  // of the one it left
   CHECK(with(2, 2, later, minutes(1)).empty());   // written after the server was asked
   CHECK(with(0, 3, later, minutes(60)).empty());  // a standby, or not known
 }

@@ -2,6 +2,9 @@
 
 #include <pgcairn/common/text.hpp>
 
+#include <memory>
+#include <vector>
+
 #include <catch2/catch.hpp>
 #include <support/made_stanza.hpp>
 #include <support/random.hpp>
@@ -90,4 +93,73 @@ TEST_CASE("a repository that lags behind does not hide what another one has") {
   for (repo::Repository& repository : both) repository.open();
   CHECK(wal_after(both, "main", test::MadeStanza::kCluster, first.wal_name(1, 5), kBytes) ==
         first.wal_name(1, 6));
+  // That timelines go on after one without a history, only the first one knows.
+  first.put_wal(3, 9);
+  second.put_history(3, {{1, 8}, {2, 9}});
+  CHECK(wal_after(both, "main", test::MadeStanza::kCluster, first.wal_name(1, 7), kBytes) ==
+        "00000003.history");
+}
+
+TEST_CASE("however an archive is spread over repositories, they answer as one that has it all") {
+  test::Random random(test::seed());
+  for (int round = 0; round < 40; ++round) {
+    INFO("round " << round);
+    Archive all;
+    std::vector<std::unique_ptr<Archive>> parts;
+    for (std::uint64_t i = 0; i < 2 + test::below(random, 2); ++i)
+      parts.push_back(std::make_unique<Archive>());
+    // In one of them at least, and in others by chance.
+    const auto put = [&](const auto& action) {
+      action(all.stanza);
+      const std::uint64_t sure = test::below(random, parts.size());
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (i == sure || test::below(random, 3) == 0) action(parts[i]->stanza);
+      }
+    };
+    const Timeline newest = 1 + static_cast<Timeline>(test::below(random, 4));
+    std::vector<test::MadeStanza::Left> parents;
+    for (Timeline timeline = 1; timeline <= newest; ++timeline) {
+      const std::uint64_t left = 3 + 3 * timeline;
+      for (std::uint64_t segment = left - 3; segment < left; ++segment) {
+        if (test::below(random, 3) != 0)
+          put([&](auto& stanza) { stanza.put_wal(timeline, segment); });
+      }
+      if (timeline > 1 && test::below(random, 4) != 0)
+        put([&](auto& stanza) { stanza.put_history(timeline, parents); });
+      parents.push_back({timeline, left});
+    }
+    std::vector<repo::Repository> repositories;
+    for (const auto& part : parts) repositories.push_back(part->memory.client());
+    for (Timeline timeline = 1; timeline <= newest; ++timeline) {
+      for (std::uint64_t segment = 3; segment <= 16; ++segment) {
+        INFO("timeline " << timeline << " segment " << segment);
+        CHECK(wal_after(repositories, "main", test::MadeStanza::kCluster,
+                        all.stanza.wal_name(timeline, segment),
+                        kBytes) == all.after(timeline, segment));
+      }
+    }
+  }
+}
+
+TEST_CASE("histories are read from the next timeline on, and not without end") {
+  Archive archive;
+  constexpr Timeline timeline = 0x100;
+  archive.stanza.put_wal(timeline, 3);
+  archive.stanza.put_wal(timeline + 1000, 9);  // so that all between may be
+  unsigned read = 0;
+  std::vector<repo::Repository> repositories;
+  repositories.push_back(
+      archive.memory.client({{}, [&](std::string_view operation, std::string_view key) {
+                               if (operation == "get" && key.ends_with(".history")) ++read;
+                             }}));
+  const auto after = [&](std::uint64_t segment) {
+    return wal_after(repositories, "main", test::MadeStanza::kCluster,
+                     archive.stanza.wal_name(timeline, segment), kBytes);
+  };
+  CHECK(after(4).empty());
+  CHECK(read == kMostHistories);
+  archive.stanza.put_history(timeline + kMostHistories + 1, {{timeline, 5}});
+  CHECK(after(4).empty());
+  archive.stanza.put_history(timeline + kMostHistories, {{timeline, 5}});
+  CHECK(after(4) == "00000140.history");
 }

@@ -93,4 +93,10 @@ TEST_CASE("a request is made in the data directory that the server works in") {
   CHECK(request.directory == copy.path());
   CHECK(wal_request(kSegment, "pg_wal/RECOVERYXLOG").state == State::none);
   CHECK(wal_request(kSegment, "").directory.empty());
+  // What holds the destination, and is no data directory, is none however it looks.
+  test::put_file(elsewhere.path() / "standby.signal", "");
+  const WalRequest beside = wal_request(kSegment, elsewhere.path() / "pg_wal/RECOVERYXLOG");
+  CHECK(beside.directory.empty());
+  CHECK(beside.state == State::none);
+  CHECK(wal_request(kSegment, in_copy).state == State::recovering);
 }
