@@ -1,6 +1,6 @@
 #pragma once
 
-#include "settings.hpp"
+#include "settings/settings.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>

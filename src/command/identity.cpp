@@ -1,6 +1,6 @@
 #include "identity.hpp"
 
-#include "cluster.hpp"
+#include "open_repositories.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>

@@ -1,4 +1,4 @@
-#include "cluster.hpp"
+#include "open_repositories.hpp"
 
 #include <pgcairn/common/text.hpp>
 

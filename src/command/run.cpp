@@ -1,9 +1,9 @@
-#include "arguments.hpp"
 #include "console.hpp"
 #include "exit_codes.hpp"
 #include "identity.hpp"
-#include "render_health.hpp"
-#include "settings.hpp"
+#include "render/health.hpp"
+#include "settings/arguments.hpp"
+#include "settings/settings.hpp"
 #include "signals.hpp"
 #include "stop_file.hpp"
 #include "verbs.hpp"
@@ -13,7 +13,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
-#include <pgcairn/engine/archive.hpp>
+#include <pgcairn/engine/wal/archive.hpp>
 
 #include <algorithm>
 #include <cerrno>

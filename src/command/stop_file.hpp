@@ -1,6 +1,6 @@
 #pragma once
 
-#include "settings.hpp"
+#include "settings/settings.hpp"
 
 #include <filesystem>
 #include <optional>

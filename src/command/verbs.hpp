@@ -2,7 +2,7 @@
 
 #include "console.hpp"
 #include "exit_codes.hpp"
-#include "settings.hpp"
+#include "settings/settings.hpp"
 
 #include <cstddef>
 #include <span>

@@ -44,9 +44,22 @@ void WalEndFinder::add(Bytes piece) {
 
 WalEnd WalEndFinder::finish() {
   // The rest of the last record is in the next segment: all of this one counts.
-  if (!ended_ && remaining_ != 0 && known_ && is_sound()) end_.records = at_;
+  if (!ended_ && remaining_ != 0 && known_) {
+    if (is_sound()) {
+      end_.records = at_;
+    } else {
+      end_at_record(Lsn{at_.value - kPageBytes});
+    }
+  }
   ended_ = true;
   return end_;
+}
+
+/// The record in hand is damaged, or no record. Where it goes on from page to page, as far as
+/// `page`, these were written for this segment all the same.
+void WalEndFinder::end_at_record(Lsn page) {
+  ended_ = true;
+  if (record_start_ < page) end_.goes_on = true;
 }
 
 void WalEndFinder::read_page() {
@@ -127,10 +140,8 @@ bool WalEndFinder::is_sound() const {
 
 void WalEndFinder::end_record(Lsn end) {
   const std::uint32_t crc = crc32c(Bytes(header_).first(kCrcAt), crc_);
-  if (!is_sound() || crc != load_le<std::uint32_t>(header_.data() + kCrcAt)) {
-    ended_ = true;
-    return;
-  }
+  if (!is_sound() || crc != load_le<std::uint32_t>(header_.data() + kCrcAt))
+    return end_at_record(at_);
   record_before_ = record_start_;
   end_.records = whole_ = end;
   const auto info = load_le<std::uint8_t>(header_.data() + kRecordInfoAt);

@@ -51,17 +51,17 @@ Limits limits_of(FrameKind kind) {
 
 }  // namespace
 
-FrameWriter::FrameWriter(FrameKind kind, const Vault& vault, std::string_view key,
+FrameWriter::FrameWriter(FrameKind kind, const SealContext& seal_context, std::string_view key,
                          compress::Codec& codec, std::optional<Binding> seal)
     : kind_(kind), codec_(codec) {
-  std::string place = vault.place_of(key);
-  if (vault.sealed()) {
+  std::string place = seal_context.place_of(key);
+  if (seal_context.sealed()) {
     if (seal) {
       binding_ = *seal;
     } else {
       fill_random(binding_);
     }
-    seal_.emplace(*vault.data_key(), binding_, std::move(place));
+    seal_.emplace(*seal_context.data_key(), binding_, std::move(place));
   } else {
     binding_ = crypto::hash128(as_bytes(place));
   }
@@ -126,10 +126,12 @@ void FrameWriter::finish(FrameKind kind, compress::CodecId codec, std::size_t st
   ++number_;
 }
 
-FrameReader::FrameReader(const Vault& vault, std::string key, std::optional<Binding> binding)
+FrameReader::FrameReader(const SealContext& seal_context, std::string key,
+                         std::optional<Binding> binding)
     : key_(std::move(key)),
-      vault_(vault),
-      binding_(vault.sealed() ? binding : crypto::hash128(as_bytes(vault.place_of(key_)))) {}
+      seal_context_(seal_context),
+      binding_(seal_context.sealed() ? binding
+                                     : crypto::hash128(as_bytes(seal_context.place_of(key_)))) {}
 
 void FrameReader::damaged(std::uint64_t offset, std::string_view cause) const {
   throw DamagedError(key_, offset, cause);
@@ -179,17 +181,18 @@ Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::
   bytes = bytes.first(whole);
   const std::byte* const header = bytes.data();
   if (binding_ && std::memcmp(header + kAtBinding, binding_->data(), binding_->size()) != 0) {
-    damaged(offset, vault_.sealed()
+    damaged(offset, seal_context_.sealed()
                         ? "the frame belongs to another object, or to one that stood here before"
                         : "the frame belongs to another object or another repository");
   }
   const auto seal = load_le<Seal>(header + kAtSeal);
-  if (seal != (vault_.sealed() ? Seal::aes_256_gcm : Seal::none)) {
-    damaged(offset, vault_.sealed() ? "the frame is not sealed, the repository is"
-                                    : "the frame is sealed, the repository is not");
+  if (seal != (seal_context_.sealed() ? Seal::aes_256_gcm : Seal::none)) {
+    damaged(offset, seal_context_.sealed() ? "the frame is not sealed, the repository is"
+                                           : "the frame is sealed, the repository is not");
   }
-  if (!vault_.sealed()) check(bytes, offset);
-  const Bytes content = vault_.sealed() ? unseal(bytes, offset) : bytes.subspan(kFrameHeaderBytes);
+  if (!seal_context_.sealed()) check(bytes, offset);
+  const Bytes content =
+      seal_context_.sealed() ? unseal(bytes, offset) : bytes.subspan(kFrameHeaderBytes);
 
   Frame frame;
   frame.kind = static_cast<FrameKind>(load_le<std::uint8_t>(header + kAtKind));
@@ -226,7 +229,7 @@ Bytes FrameReader::unseal(Bytes frame, std::uint64_t offset) {
   Binding binding;
   std::memcpy(binding.data(), frame.data() + kAtBinding, binding.size());
   std::optional<ObjectSeal> first;
-  if (!seal_) first.emplace(*vault_.data_key(), binding, vault_.place_of(key_));
+  if (!seal_) first.emplace(*seal_context_.data_key(), binding, seal_context_.place_of(key_));
   ObjectSeal& seal = seal_ ? *seal_ : *first;
   crypto::Tag tag;
   std::memcpy(tag.data(), frame.data() + kAtCheck, tag.size());

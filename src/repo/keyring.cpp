@@ -4,7 +4,7 @@
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 #include <algorithm>
 #include <array>
@@ -36,7 +36,8 @@ crypto::SecretBytes wrapping_key(const KeySlot& slot, const KeySecret& secret) {
 
 /// What a slot is bound to: its place, and its kind.
 std::string bound_to(std::string_view repository_id, const KeySlot& slot) {
-  return format("{}\n{}", Vault(repository_id).place_of(slot_key(slot.number)), name_of(slot.kind));
+  return format("{}\n{}", SealContext(repository_id).place_of(slot_key(slot.number)),
+                name_of(slot.kind));
 }
 
 std::optional<crypto::SecretBytes> unwrap(const KeySlot& slot, std::string_view repository_id,
@@ -121,7 +122,7 @@ std::vector<KeySlot> read_slots(storage::Driver& driver, std::string_view reposi
   std::vector<KeySlot> slots;
   for (const std::string& key : keys) {
     try {
-      if (const auto json = get_document(driver, Vault(repository_id), key))
+      if (const auto json = get_document(driver, SealContext(repository_id), key))
         slots.push_back(read_slot(*json, key));
     } catch (const DamagedError& error) {
       if (!damaged) throw;
@@ -159,7 +160,7 @@ bool put_slot(storage::Driver& driver, std::string_view repository_id, std::uint
   const crypto::Tag tag = aead.seal({}, associated, message.writable());
   slot.wrapped.assign(message.bytes().begin(), message.bytes().end());
   slot.wrapped.insert(slot.wrapped.end(), tag.begin(), tag.end());
-  return put_document(driver, Vault(repository_id), slot_key(number), write_slot(slot),
+  return put_document(driver, SealContext(repository_id), slot_key(number), write_slot(slot),
                       storage::IfExists::keep);
 }
 

@@ -50,7 +50,7 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   for (int attempt = 0; !json; ++attempt) {
     last_key = last_document(repository, stanza);
     if (last_key.empty()) return std::nullopt;
-    json = get_document(repository.driver(), repository.vault(), last_key);
+    json = get_document(repository.driver(), repository.seal_context(), last_key);
     // Its holder has written a newer one in between: that one is listed now.
     if (!json && attempt == kMostListings)
       throw TransientError(format("\"{}\" was listed and is gone", last_key));
@@ -261,10 +261,10 @@ bool Lease::write(bool held) {
   json.end_object();
   // A document of ours in the way means that the answer to its put was lost; this very one, that
   // something on the way sent it twice.
-  while (!put_document(repository_.driver(), repository_.vault(), lease_key(stanza_, next_),
+  while (!put_document(repository_.driver(), repository_.seal_context(), lease_key(stanza_, next_),
                        json.text(), storage::IfExists::keep)) {
     const std::string key = lease_key(stanza_, next_);
-    const auto there = get_document(repository_.driver(), repository_.vault(), key);
+    const auto there = get_document(repository_.driver(), repository_.seal_context(), key);
     if (!there) return false;  // removed just now, which only another holder does
     if (*there == json.text()) break;
     if (holder_in(*there, key) != holder_) return false;

@@ -1,6 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack.hpp>
@@ -34,10 +34,10 @@ void write_map(JsonWriter& line, const std::vector<Extent>& map) {
 
 }  // namespace
 
-ManifestWriter::ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza,
-                               ManifestHeader header, PutObject put)
+ManifestWriter::ManifestWriter(storage::Driver& driver, SealContext seal_context,
+                               std::string stanza, ManifestHeader header, PutObject put)
     : put_(std::move(put)),
-      vault_(std::move(vault)),
+      seal_context_(std::move(seal_context)),
       stanza_(std::move(stanza)),
       header_(std::move(header)),
       codec_(compress::make_codec(compress::CodecId::zst, kManifestLevel)) {
@@ -138,7 +138,7 @@ void ManifestWriter::add_line() {
 void ManifestWriter::flush_frame() {
   if (lines_.empty()) return;
   if (!frames_) {
-    frames_ = std::make_unique<FrameWriter>(FrameKind::manifest, vault_,
+    frames_ = std::make_unique<FrameWriter>(FrameKind::manifest, seal_context_,
                                             manifest_key(stanza_, header_.label, parts_), *codec_);
     frames_->number_from(frame_number_);
   }
@@ -160,16 +160,17 @@ void ManifestWriter::flush_part() {
   frames_.reset();
 }
 
-ManifestReader::ManifestReader(storage::Driver& driver, Vault vault, std::string stanza,
-                               std::string label, std::uint32_t parts, std::vector<Binding> seals)
+ManifestReader::ManifestReader(storage::Driver& driver, SealContext seal_context,
+                               std::string stanza, std::string label, std::uint32_t parts,
+                               std::vector<Binding> seals)
     : driver_(driver),
-      vault_(std::move(vault)),
+      seal_context_(std::move(seal_context)),
       stanza_(std::move(stanza)),
       label_(std::move(label)),
       parts_(parts),
       seals_(std::move(seals)) {
   // None in a copy of what was not sealed.
-  if (vault_.sealed() && !seals_.empty() && seals_.size() != parts_)
+  if (seal_context_.sealed() && !seals_.empty() && seals_.size() != parts_)
     damaged("the marker does not say which parts the manifest has to have");
   const auto line = next_line();
   if (!line) damaged("the manifest is empty");
@@ -212,8 +213,8 @@ void ManifestReader::load_part() {
   if (part_.size() > kMostManifestPartBytes)
     throw DamagedError(key, kMostManifestPartBytes, "this part of the manifest is too long");
   frames_ = std::make_unique<FrameReader>(
-      vault_, key,
-      vault_.sealed() && !seals_.empty() ? std::optional(seals_[next_part_]) : std::nullopt);
+      seal_context_, key,
+      seal_context_.sealed() && !seals_.empty() ? std::optional(seals_[next_part_]) : std::nullopt);
   document_ = std::make_unique<JsonDocument>(key);
   part_position_ = 0;
   ++next_part_;
@@ -354,7 +355,7 @@ std::vector<ManifestPack> ManifestReader::packs() {
         {pack[0].u32(), pack[1].u32(), value["size"].u64(), index[0].u64(), index[1].u32()});
     if (packs.back().size_bytes > kMostPackBytes) damaged("a pack is longer than packs can be");
     // Absent in a copy of what was not sealed.
-    if (const auto seal = value.find("seal"); seal && vault_.sealed()) {
+    if (const auto seal = value.find("seal"); seal && seal_context_.sealed()) {
       packs.back().seal = parse_binding(seal->string());
       if (!packs.back().seal) damaged("a pack's seal is not understood");
     }

@@ -61,10 +61,11 @@ std::vector<Piece> read_pieces(Bytes about, const std::string& object, std::uint
   return pieces;
 }
 
-PackBuilder::PackBuilder(std::uint32_t number, const Vault& vault, std::string_view key,
-                         compress::Codec& codec, std::size_t target_bytes, Buffer body)
+PackBuilder::PackBuilder(std::uint32_t number, const SealContext& seal_context,
+                         std::string_view key, compress::Codec& codec, std::size_t target_bytes,
+                         Buffer body)
     : number_(number),
-      writer_(FrameKind::data, vault, key, codec),
+      writer_(FrameKind::data, seal_context, key, codec),
       target_bytes_(target_bytes),
       body_(std::move(body)) {
   body_.clear();
@@ -136,9 +137,9 @@ Footer read_footer(Bytes footer, const std::string& key, std::uint64_t offset,
 
 }  // namespace
 
-PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std::string& key,
-                          std::uint64_t pack_bytes, std::uint64_t tail_bytes,
-                          std::optional<Binding> seal) {
+PackIndex PackIndex::load(storage::Driver& driver, const SealContext& seal_context,
+                          const std::string& key, std::uint64_t pack_bytes,
+                          std::uint64_t tail_bytes, std::optional<Binding> seal) {
   if (pack_bytes < kPackFooterBytes)
     throw DamagedError(key, pack_bytes, "the pack ends before its footer");
   if (pack_bytes > kMostPackBytes)
@@ -164,17 +165,18 @@ PackIndex PackIndex::load(storage::Driver& driver, const Vault& vault, const std
   }
   const Bytes index_bytes =
       tail.bytes().subspan(footer.index_offset - have_from, footer_offset - footer.index_offset);
-  return from_frame(index_bytes, footer.index_offset, footer.frames, FrameReader(vault, key, seal));
+  return from_frame(index_bytes, footer.index_offset, footer.frames,
+                    FrameReader(seal_context, key, seal));
 }
 
-PackIndex PackIndex::parse(Bytes pack, const Vault& vault, const std::string& key,
+PackIndex PackIndex::parse(Bytes pack, const SealContext& seal_context, const std::string& key,
                            std::optional<Binding> seal) {
   if (pack.size() < kPackFooterBytes)
     throw DamagedError(key, pack.size(), "the pack ends before its footer");
   const std::uint64_t footer_offset = pack.size() - kPackFooterBytes;
   const Footer footer = read_footer(pack.last(kPackFooterBytes), key, footer_offset, pack.size());
   return from_frame(pack.subspan(footer.index_offset, footer_offset - footer.index_offset),
-                    footer.index_offset, footer.frames, FrameReader(vault, key, seal));
+                    footer.index_offset, footer.frames, FrameReader(seal_context, key, seal));
 }
 
 PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t frames,

@@ -184,8 +184,8 @@ std::string add_record(Repository& repository, const std::string& stanza,
   json.end_object();
   const std::string name =
       format("{}-{}-{}", format_label_time(time), kind_of(content), random_id().substr(0, 8));
-  put_document(repository.driver(), repository.vault(), record_key(stanza, name), json.text(),
-               storage::IfExists::fail);
+  put_document(repository.driver(), repository.seal_context(), record_key(stanza, name),
+               json.text(), storage::IfExists::fail);
   return name;
 }
 
@@ -207,7 +207,7 @@ std::vector<Record> read_records(Repository& repository, const std::string& stan
   for_each_index(names.size(), kRequestsAtOnce, {}, [&](std::size_t i) {
     const std::string key = record_key(stanza, names[i]);
     try {
-      const auto json = get_document(repository.driver(), repository.vault(), key);
+      const auto json = get_document(repository.driver(), repository.seal_context(), key);
       if (!json) return;  // removed since it was listed
       JsonDocument document(key);
       const JsonValue root = document.parse(*json);
@@ -229,7 +229,7 @@ std::vector<Record> read_records(Repository& repository, const std::string& stan
   return records;
 }
 
-Standing::Standing(std::vector<Record> records, Timestamp when)
+RecordState::RecordState(std::vector<Record> records, Timestamp when)
     : records_(std::move(records)), when_(when) {
   for (const Record& record : records_) {
     if (const auto* release = std::get_if<ReleaseRecord>(&record.content))
@@ -237,7 +237,7 @@ Standing::Standing(std::vector<Record> records, Timestamp when)
   }
 }
 
-std::vector<const Record*> Standing::holds(std::string_view label) const {
+std::vector<const Record*> RecordState::holds(std::string_view label) const {
   std::vector<const Record*> found;
   for (const Record& record : records_) {
     const auto* hold = std::get_if<HoldRecord>(&record.content);
@@ -247,7 +247,7 @@ std::vector<const Record*> Standing::holds(std::string_view label) const {
   return found;
 }
 
-std::vector<std::pair<std::string, std::string>> Standing::annotations(
+std::vector<std::pair<std::string, std::string>> RecordState::annotations(
     std::string_view label) const {
   std::map<std::string, std::string> texts;
   for (const Record& record : records_) {
@@ -258,7 +258,7 @@ std::vector<std::pair<std::string, std::string>> Standing::annotations(
   return {texts.begin(), texts.end()};
 }
 
-std::vector<const Record*> Standing::stops() const {
+std::vector<const Record*> RecordState::stops() const {
   std::vector<const Record*> found;
   for (const Record& record : records_) {
     if (std::holds_alternative<StopRecord>(record.content) && !released_.contains(record.name))
@@ -267,7 +267,7 @@ std::vector<const Record*> Standing::stops() const {
   return found;
 }
 
-const Record* Standing::damage(std::string_view label) const {
+const Record* RecordState::damage(std::string_view label) const {
   bool cleared_quick = false;  // by a later run: what a quick one finds, and what a full one finds
   bool cleared_full = false;
   for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
@@ -285,7 +285,7 @@ const Record* Standing::damage(std::string_view label) const {
   return nullptr;
 }
 
-const Record* Standing::last_verify(std::string_view label) const {
+const Record* RecordState::last_verify(std::string_view label) const {
   const auto found = std::find_if(records_.rbegin(), records_.rend(), [&](const Record& record) {
     const auto* verify = std::get_if<VerifyRecord>(&record.content);
     return verify != nullptr && contains(verify->backups, label);
@@ -293,12 +293,45 @@ const Record* Standing::last_verify(std::string_view label) const {
   return found == records_.rend() ? nullptr : &*found;
 }
 
-const Record* Standing::last_drill(std::string_view label) const {
+const Record* RecordState::last_drill(std::string_view label) const {
   const auto found = std::find_if(records_.rbegin(), records_.rend(), [&](const Record& record) {
     const auto* drill = std::get_if<DrillRecord>(&record.content);
     return drill != nullptr && drill->backup == label;
   });
   return found == records_.rend() ? nullptr : &*found;
+}
+
+std::vector<std::string> damaged_of(const RecordState& record_state,
+                                    std::span<const std::string> labels) {
+  // Few were ever found so, and looking one up goes through all records.
+  std::set<std::string> ever;
+  for (const Record& record : record_state.records()) {
+    if (const auto* const run = std::get_if<VerifyRecord>(&record.content))
+      ever.insert(run->damaged.begin(), run->damaged.end());
+  }
+  std::vector<std::string> damaged;
+  for (const std::string& label : labels)
+    if (ever.contains(label) && record_state.damage(label) != nullptr) damaged.push_back(label);
+  return damaged;
+}
+
+const Record* damage_of_archive(const RecordState& record_state) {
+  const auto& records = record_state.records();
+  bool cleared_quick = false;  // by a later run over all backups, of this level
+  bool cleared_full = false;
+  for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    const auto* const run = std::get_if<VerifyRecord>(&record->content);
+    if (run == nullptr) continue;
+    if (cleared_full) return nullptr;
+    const bool full = run->level == "full";
+    if (run->damage_count > 0 && run->damaged.empty()) {
+      if (!(full ? cleared_full : cleared_quick)) return &*record;
+    } else if (run->all && run->damage_count == 0) {
+      cleared_quick = true;
+      cleared_full = cleared_full || full;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace pgcairn::repo

@@ -51,7 +51,7 @@ Repository::Repository(std::string name, std::unique_ptr<storage::Driver> driver
 
 void Repository::open() {
   if (identify()) {
-    if (!vault_.sealed()) vault_ = Vault(id(), unlock());
+    if (!seal_context_.sealed()) seal_context_ = SealContext(id(), unlock());
   } else if (keys_.required) {
     throw UsageError(
         format("repository \"{}\" is not encrypted, and its configuration asks for that", name_),
@@ -62,7 +62,7 @@ void Repository::open() {
 }
 
 std::optional<std::string> Repository::replaced_by() {
-  const auto json = get_document(*driver_, Vault(""), std::string(kRepositoryKey));
+  const auto json = get_document(*driver_, SealContext(""), std::string(kRepositoryKey));
   if (!json) return "";
   JsonDocument document{std::string(kRepositoryKey)};
   std::string now_there(document.parse(*json)["id"].string());
@@ -85,7 +85,7 @@ void Repository::require_unchanged() {
 }
 
 bool Repository::identify() {
-  const auto json = get_document(*driver_, Vault(""), std::string(kRepositoryKey));
+  const auto json = get_document(*driver_, SealContext(""), std::string(kRepositoryKey));
   if (!json) {
     throw MissingError(format("there is no repository in {}", driver_->describe()),
                        "check its path in the configuration, and that it is mounted; \"pgcairn "
@@ -103,7 +103,7 @@ bool Repository::identify() {
     throw DamagedError(std::string(kRepositoryKey), 0, "its id is not 32 hexadecimal digits");
   const bool sealed = root["sealed"].boolean();
   // What was unlocked stays so, however often it is opened.
-  if (!sealed || vault_.repository_id() != id) vault_ = Vault(id);
+  if (!sealed || seal_context_.repository_id() != id) seal_context_ = SealContext(id);
   return sealed;
 }
 
@@ -166,7 +166,7 @@ bool Repository::create() {
 /// another id all that is there would be lost.
 bool Repository::write_identity() {
   const std::string key(kRepositoryKey);
-  const auto is_there = [&] { return get_document(*driver_, Vault(""), key).has_value(); };
+  const auto is_there = [&] { return get_document(*driver_, SealContext(""), key).has_value(); };
   if (is_there()) return false;
   for (const std::string_view prefix : {kClustersPrefix, kSlotsPrefix}) {
     std::string found;
@@ -184,7 +184,8 @@ bool Repository::write_identity() {
   JsonWriter json;
   json.begin_object().member("format", kFormat).member("id", id);
   json.member("created", format_utc(now())).member("sealed", keys_.required).end_object();
-  if (!put_document(*driver_, Vault(""), key, json.text(), storage::IfExists::keep)) return false;
+  if (!put_document(*driver_, SealContext(""), key, json.text(), storage::IfExists::keep))
+    return false;
   identify();
   if (this->id() == id) return true;
   throw ConflictError(
@@ -214,7 +215,7 @@ std::vector<Cluster> Repository::clusters(const std::string& stanza) {
   for (const std::string& key : keys) {
     std::optional<std::string> json;
     try {
-      json = get_document(*driver_, vault_, key);
+      json = get_document(*driver_, seal_context_, key);
     } catch (const storage::UnreadableError&) {
       const auto named = parse_cluster_id(document_name(key, cluster_prefix(stanza)));
       if (!named) throw;
@@ -236,7 +237,7 @@ bool Repository::add_cluster(const std::string& stanza, const Cluster& cluster) 
   json.begin_object().member("system-id", std::to_string(cluster.system_id));
   json.member("pg-version", cluster.pg_version).end_object();
   const std::string key = cluster_key(stanza, cluster_id(cluster));
-  return put_document(*driver_, vault_, key, json.text(), storage::IfExists::keep);
+  return put_document(*driver_, seal_context_, key, json.text(), storage::IfExists::keep);
 }
 
 bool Repository::has_cluster(const std::string& stanza, const Cluster& cluster) {
@@ -253,7 +254,7 @@ std::vector<std::string> Repository::backup_labels(const std::string& stanza) {
   return labels;
 }
 
-BackupInfo Repository::read_backup(const std::string& stanza, const std::string& label) {
+BackupMarker Repository::read_marker(const std::string& stanza, const std::string& label) {
   auto info = find_backup(stanza, label);
   if (!info) {
     throw MissingError(format("there is no backup \"{}\" of stanza \"{}\" in repository \"{}\"",
@@ -263,20 +264,20 @@ BackupInfo Repository::read_backup(const std::string& stanza, const std::string&
   return std::move(*info);
 }
 
-std::optional<BackupInfo> Repository::find_backup(const std::string& stanza,
-                                                  const std::string& label) {
+std::optional<BackupMarker> Repository::find_backup(const std::string& stanza,
+                                                    const std::string& label) {
   const std::string key = marker_key(stanza, label);
-  const auto json = get_document(*driver_, vault_, key);
+  const auto json = get_document(*driver_, seal_context_, key);
   if (!json) return std::nullopt;
-  BackupInfo info = read_backup_info(*json, key);
+  BackupMarker info = read_backup_marker(*json, key);
   if (info.label != label)
     throw DamagedError(key, 0, format("this is the marker of backup {}", info.label));
   return info;
 }
 
-std::vector<BackupInfo> Repository::backups(
+std::vector<BackupMarker> Repository::backups(
     const std::string& stanza, const std::function<void(const DamagedError&)>& damaged) {
-  std::vector<BackupInfo> infos;
+  std::vector<BackupMarker> infos;
   for (const std::string& label : backup_labels(stanza)) {
     try {
       // Removed since it was listed: no backup.
@@ -287,13 +288,13 @@ std::vector<BackupInfo> Repository::backups(
     }
   }
   std::sort(infos.begin(), infos.end(),
-            [](const BackupInfo& a, const BackupInfo& b) { return a.stop_time < b.stop_time; });
+            [](const BackupMarker& a, const BackupMarker& b) { return a.stop_time < b.stop_time; });
   return infos;
 }
 
-void Repository::write_backup(const std::string& stanza, const BackupInfo& info) {
+void Repository::write_marker(const std::string& stanza, const BackupMarker& info) {
   require_unchanged();
-  put_document(*driver_, vault_, marker_key(stanza, info.label), write_backup_info(info),
+  put_document(*driver_, seal_context_, marker_key(stanza, info.label), write_backup_marker(info),
                storage::IfExists::fail);
 }
 
@@ -341,7 +342,7 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
   const std::string key = wal_key(stanza, cluster_id(cluster), file);
   Buffer body;
   Buffer raw;
-  FrameWriter frames(FrameKind::wal, vault_, key, codec);
+  FrameWriter frames(FrameKind::wal, seal_context_, key, codec);
   std::string about = wal_about(file, content.size_bytes, cluster);
   for (std::uint64_t at = 0; at < content.size_bytes || at == 0; at += kWalFrameBytes) {
     raw.resize(std::min(kWalFrameBytes, content.size_bytes - at));
@@ -399,7 +400,7 @@ bool Repository::get_wal(const std::string& stanza, const Cluster& cluster, cons
   if (!driver_->get(key, {0, kMostWalObjectBytes + 1}, body)) return false;
   if (body.size() > kMostWalObjectBytes)
     throw DamagedError(key, kMostWalObjectBytes, "the object is longer than any WAL file");
-  FrameReader frames(vault_, key);
+  FrameReader frames(seal_context_, key);
   JsonDocument document(key);
   Buffer raw;
   std::uint64_t promised_bytes = 0;

@@ -1,4 +1,4 @@
-#include "busy.hpp"
+#include "throttled_error.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -68,7 +68,7 @@ class Attempts {
     }
     // The last attempt is made when the deadline is reached, not before it.
     milliseconds delay = retry_delay(policy_, failed_, random_jitter());
-    if (const auto* busy = dynamic_cast<const BusyError*>(&error))
+    if (const auto* busy = dynamic_cast<const ThrottledError*>(&error))
       delay = std::max(delay, busy->retry_after());
     delay = std::min(delay, policy_.deadline - elapsed);
     log_detail(format("{}; trying again in {}", error.message(), format_duration(delay)));

@@ -1,4 +1,4 @@
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
@@ -34,12 +34,12 @@ void back_up(repo::Repository& repository, const Files& files) {
   repository.create();
   repository.add_cluster("main", {7412345678901234567, 15});
   repo::Lease lease(repository, "main", "backup");
-  repo::BackupInfo info = sample_backup();
+  repo::BackupMarker info = sample_backup();
   repo::ManifestHeader header;
   header.label = info.label;
   header.refs = {{info.label, 65536}};
-  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
-  engine::PackStore store(repository, "main", info.label, 50'000);
+  repo::ManifestWriter manifest(repository.driver(), repository.seal_context(), "main", header);
+  engine::PackWriter store(repository, "main", info.label, 50'000);
   Workers workers({});
   store.start(workers, 1);
   try {
@@ -60,7 +60,7 @@ void back_up(repo::Repository& repository, const Files& files) {
   for (const repo::ManifestPack& pack : store.stored()) manifest.add(pack);
   info.manifest_parts = manifest.finish();
   lease.check();
-  repository.write_backup("main", info);
+  repository.write_marker("main", info);
 }
 
 /// Whatever is listed is whole; true when something is.

@@ -3,8 +3,8 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
-#include <pgcairn/engine/restore.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/records.hpp>
 
 #include <algorithm>

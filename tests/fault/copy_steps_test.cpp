@@ -4,7 +4,7 @@
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/copy.hpp>
+#include <pgcairn/engine/repo_copy/repo_copy.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/records.hpp>
 
@@ -53,9 +53,9 @@ bool listed_and_whole(TwoRepositories& two) {
   CHECK(theirs.segments == ours.segments);
   CHECK(theirs.histories == ours.histories);
   CHECK(theirs.partials == ours.partials);
-  const repo::Standing standing(repo::read_records(to, "main"), now());
-  CHECK(standing.holds(labels.front()).size() == 1);
-  CHECK(standing.annotations(labels.front()).size() == 1);
+  const repo::RecordState record_state(repo::read_records(to, "main"), now());
+  CHECK(record_state.holds(labels.front()).size() == 1);
+  CHECK(record_state.annotations(labels.front()).size() == 1);
   return true;
 }
 

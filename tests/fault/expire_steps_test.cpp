@@ -1,11 +1,11 @@
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -31,18 +31,18 @@ const Timestamp kFirst = parse_utc("2026-11-01T00:00:00Z").value();
 constexpr auto kDay = std::chrono::hours(24);
 
 /// Stores a backup whose files, from the second on, are those of `prior`, named where they are.
-repo::BackupInfo back_up(repo::Repository& repository, MadeStanza& stanza, int day,
-                         const std::optional<repo::BackupInfo>& prior, const Files& files) {
-  repo::BackupInfo info = stanza.backup(prior ? BackupType::incremental : BackupType::full,
-                                        prior ? prior->label : "", kFirst + day * kDay);
+repo::BackupMarker back_up(repo::Repository& repository, MadeStanza& stanza, int day,
+                           const std::optional<repo::BackupMarker>& prior, const Files& files) {
+  repo::BackupMarker info = stanza.backup(prior ? BackupType::incremental : BackupType::full,
+                                          prior ? prior->label : "", kFirst + day * kDay);
   repo::ManifestHeader header;
   header.label = info.label;
   header.refs = {{info.label, 65536}};
   std::map<std::string, repo::ManifestEntry> known;
   std::vector<repo::ManifestPack> named;
   if (prior) {
-    repo::ManifestReader reader(repository.driver(), repository.vault(), "main", prior->label,
-                                prior->manifest_parts);
+    repo::ManifestReader reader(repository.driver(), repository.seal_context(), "main",
+                                prior->label, prior->manifest_parts);
     while (const auto entry = reader.next()) known[entry->path] = *entry;
     header.refs.push_back(reader.header().refs.front());
     for (repo::ManifestPack pack : reader.packs()) {
@@ -50,8 +50,8 @@ repo::BackupInfo back_up(repo::Repository& repository, MadeStanza& stanza, int d
       named.push_back(pack);
     }
   }
-  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
-  engine::PackStore store(repository, "main", info.label, 50'000);
+  repo::ManifestWriter manifest(repository.driver(), repository.seal_context(), "main", header);
+  engine::PackWriter store(repository, "main", info.label, 50'000);
   Workers workers({});
   store.start(workers, 1);
   engine::FrameFiller filler(store, compress::CodecId::lz4, 1, 65536);
@@ -95,7 +95,7 @@ Backups fill(repo::Repository& repository) {
   MadeStanza stanza(repository);
   Backups backups;
   const Files base = files(0, 4);
-  const repo::BackupInfo first = back_up(repository, stanza, 0, std::nullopt, base);
+  const repo::BackupMarker first = back_up(repository, stanza, 0, std::nullopt, base);
   backups[first.label] = base;
   Files later = base;
   for (auto& file : files(4, 6)) later.push_back(file);
@@ -105,7 +105,7 @@ Backups fill(repo::Repository& repository) {
   stanza.put_data(repo::full_backup_label(kFirst + 36 * std::chrono::hours(1)), 2);
   for (int day = 2; day < 5; ++day) {
     const Files own = files(0, 3);
-    const repo::BackupInfo info = back_up(repository, stanza, day, std::nullopt, own);
+    const repo::BackupMarker info = back_up(repository, stanza, day, std::nullopt, own);
     backups[info.label] = own;
     repo::add_record(repository, "main", repo::AnnotationRecord{info.label, "day", "full"});
   }
@@ -133,7 +133,7 @@ std::size_t check_listed(storage::Driver& driver, const Backups& backups) {
   const auto labels = repository.backup_labels("main");
   for (const std::string& label : labels) {
     CHECK((read_whole_backup(repository, "main", label) == backups.at(label)));
-    const repo::BackupInfo info = repository.read_backup("main", label);
+    const repo::BackupMarker info = repository.read_marker("main", label);
     for (const std::string& segment : {info.wal_start, info.wal_stop})
       CHECK(repository.has_wal("main", MadeStanza::kCluster, segment));
   }

@@ -1,13 +1,13 @@
-#include "engine/pack_store.hpp"
-#include "engine/publish.hpp"
+#include "engine/backup/pack_writer.hpp"
+#include "engine/backup/publish.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/hold.hpp>
-#include <pgcairn/engine/stanza.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/expire/hold.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
@@ -54,15 +54,15 @@ const Backups& backups() {
 /// What `backup` does to a repository, without a server.
 void back_up(repo::Repository& repository, const std::string& label) {
   repo::Lease lease(repository, "main", "backup");
-  repo::BackupInfo info = sample_backup(label);
+  repo::BackupMarker info = sample_backup(label);
   info.start_time = info.stop_time = *parse_utc(label.substr(0, 4) + "-" + label.substr(4, 2) +
                                                 "-" + label.substr(6, 2) + "T01:02:03Z");
   info.packs.clear();
   repo::ManifestHeader header;
   header.label = info.label;
   header.refs = {{info.label, 65536}};
-  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
-  engine::PackStore store(repository, "main", info.label, 25'000);
+  repo::ManifestWriter manifest(repository.driver(), repository.seal_context(), "main", header);
+  engine::PackWriter store(repository, "main", info.label, 25'000);
   Workers workers({});
   store.start(workers, 1);
   try {
@@ -87,7 +87,7 @@ void back_up(repo::Repository& repository, const std::string& label) {
   info.manifest_parts = manifest.finish();
   engine::publish(
       repository, "main", info, [&] { lease.check(); },
-      [&] { repository.write_backup("main", info); });
+      [&] { repository.write_marker("main", info); });
 }
 
 void expire(repo::Repository& repository) {
@@ -100,14 +100,14 @@ void expire(repo::Repository& repository) {
 }
 
 /// Makes the last document of the log look as if the process that wrote it had ended.
-void declare_dead(storage::Driver& store, const repo::Vault& vault) {
+void declare_dead(storage::Driver& store, const repo::SealContext& seal_context) {
   const std::vector<std::string> log = keys(store, "lease/main/");
   if (log.empty()) return;
-  std::string json = *repo::get_document(store, vault, log.back());
+  std::string json = *repo::get_document(store, seal_context, log.back());
   const std::string member = "\"pid-started\":";
   json.insert(json.find(member) + member.size(), "1");
   store.remove({&log.back(), 1});
-  repo::put_document(store, vault, log.back(), json, storage::IfExists::fail);
+  repo::put_document(store, seal_context, log.back(), json, storage::IfExists::fail);
 }
 
 struct Scene {
@@ -134,7 +134,7 @@ struct Scene {
       std::lock_guard lock(mutex);
       if (count++ != n) return;
       at = std::string(operation) + " " + std::string(key);
-      declare_dead(*memory.store, memory.repository.vault());
+      declare_dead(*memory.store, memory.repository.seal_context());
       meanwhile(host);
       suspended = 1;
       done = true;

@@ -26,6 +26,11 @@ GOOD = {
     "src/repo/pack.cpp": "#include <pgcairn/repo/pack.hpp>\n#include <pgcairn/storage/driver.hpp>\n",
     "src/postgres/connection.cpp": "#include <libpq-fe.h>\n",
     "src/main.cpp": "#include <pgcairn/command/run.hpp>\n",
+    "src/storage/key.hpp": "#pragma once\n",
+    "include/pgcairn/engine/restore/restore.hpp": "#pragma once\n#include <pgcairn/engine/wal/reach.hpp>\n",
+    "src/engine/drill/drill.cpp": "#include <pgcairn/engine/restore/restore.hpp>\n",
+    "src/storage/http/client.hpp": '#pragma once\n#include "key.hpp"\n',
+    "src/storage/s3/s3.cpp": '#include "http/client.hpp"\n#include "key.hpp"\n',
 }
 
 
@@ -56,6 +61,16 @@ def test_a_tree_that_keeps_the_rules_passes(tmp_path):
     ("src/engine/a.cpp", "#include <toml++/toml.h>", "only command"),
     ("src/attic/a.cpp", "", "lies in no room"),
     ("src/engine/a.cpp", "#include <pgcairn/attic/a.hpp>", "not a room"),
+    ("src/common/attic/a.cpp", "", "lies in no folder of common"),
+    ("src/storage/attic/a.cpp", "", "lies in no folder of storage"),
+    ("src/engine/verify/a.cpp", "#include <pgcairn/engine/restore/restore.hpp>",
+     "engine/verify may not include engine/restore"),
+    ("include/pgcairn/engine/wal/reach.hpp", "#include <pgcairn/engine/restore/restore.hpp>",
+     "engine/wal may not include engine/restore"),
+    ("src/storage/http/a.cpp", "#include <pgcairn/storage/s3/a.hpp>", "storage/http may not include storage/s3"),
+    ("src/storage/posix/a.cpp", '#include "http/client.hpp"', "storage/posix may not include storage/http"),
+    ("src/storage/a.cpp", '#include "http/client.hpp"', "storage may not include storage/http"),
+    ("include/pgcairn/storage/a.hpp", "#include <pgcairn/storage/s3/a.hpp>", "storage may not include storage/s3"),
 ])
 def test_each_violation_is_named(tmp_path, name, line, said):
     status, output = check(tmp_path, GOOD | {name: f"\n{line}\n"})

@@ -286,6 +286,29 @@ def test_an_older_backup_over_a_newer_cluster_in_place(make_stanza):
     assert cluster.sql("SELECT count(*) FROM t WHERE s LIKE '%new'") == "20000"
 
 
+def test_a_tablespace_that_was_made_again_in_its_directory(make_stanza):
+    """It has another OID since the backup; by its place it is this cluster's own, and becomes what it was."""
+    stanza = make_stanza(15, segment_mib=1, autovacuum=False).create()
+    cluster, space = stanza.cluster, stanza.home / "space"
+    cluster.create_tablespace("first", space)
+    cluster.rows("CREATE TABLE far TABLESPACE first AS SELECT generate_series(1, 5000) x")
+    label, expected, links = stanza.backup()["label"], cluster.table_hashes(), os.listdir(cluster.data / "pg_tblspc")
+    cluster.rows("SELECT pg_create_restore_point('here')")
+    cluster.rows("DROP TABLE far")
+    cluster.rows("DROP TABLESPACE first")
+    cluster.rows(f"CREATE TABLESPACE second LOCATION '{space}'")
+    cluster.rows("CREATE TABLE other TABLESPACE second AS SELECT generate_series(1, 100) x")
+    cluster.wait_for_archived()
+    cluster.stop()
+    assert os.listdir(cluster.data / "pg_tblspc") != links
+    arguments = ("restore", "--delta", f"--set={label}", "--type=name", "--target=here", "--target-action=promote")
+    stanza.cairn.ok(*arguments)
+    assert os.listdir(cluster.data / "pg_tblspc") == links
+    cluster.overrides["archive_mode"] = "off"
+    cluster.must_start().wait_ready()
+    assert cluster.table_hashes() == expected
+
+
 def test_a_standby_and_databases_left_out(source):
     source.restore()
     source.assert_starts()

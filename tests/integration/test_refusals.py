@@ -108,11 +108,15 @@ def gap_after_a_backup(stanza):
 
 def test_a_segment_on_the_way_to_the_target_is_missing(backed_up, target):
     """Recovery would end at the gap: refused for a target behind it, and for the end of the archive unless it is accepted."""
+    before = backed_up.cluster.sql(UTC_NOW)
+    backed_up.cluster.rows("INSERT INTO t VALUES (2)")
     segment, now = gap_after_a_backup(backed_up)
     refused(backed_up, target, "--type=time", f"--target={now}", saying=[segment, "target time"])
     refused(backed_up, target, saying=[f"--accept-gap={segment}"])
     plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", f"--accept-gap={segment}").out
-    assert "THE ARCHIVE HAS A GAP" in plan and segment in plan
+    assert "THE ARCHIVE HAS A GAP" in plan and segment in plan and "changes nothing" not in plan
+    elsewhere = ("--type=time", f"--target={before}", "--accept-gap=0000000100000000000000FF")
+    assert "changes nothing" in backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", *elsewhere).out
 
 
 def test_a_gap_behind_the_target_is_no_obstacle(backed_up):

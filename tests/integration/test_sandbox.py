@@ -402,6 +402,22 @@ def test_links_that_an_older_drill_has_left(live):
     assert refused.code == 2 and "is a symbolic link" in refused.err and sums(folder) == before, refused
 
 
+def test_a_link_that_the_server_of_a_killed_drill_has_set(live):
+    """Replay of a CREATE TABLESPACE that is in the backup, too, leads the link of that tablespace to its original place."""
+    stanza = live(15)
+    folder = late(stanza)
+    stanza.backup()
+    before = sums(folder)
+    drill(stanza, OFF, "--keep")
+    kept = stanza.home / "drill"
+    link, = (kept / "data/pg_tblspc").iterdir()
+    link.unlink()
+    link.symlink_to(folder)
+    assert drill(stanza, OFF, "--keep", "--drill-sql=SELECT count(*) FROM of_late => 5000", code=0)["good"]
+    assert os.readlink(link) == str(kept / "tablespaces/late")
+    assert sums(folder) == before
+
+
 @pytest.mark.parametrize("limit", ("required", "auto"))
 def test_where_namespaces_are_not_to_be_had(live, limit):
     """As in a container: a user namespace in which no further one can be made."""

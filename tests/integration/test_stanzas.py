@@ -101,6 +101,14 @@ def test_nothing_is_written_while_a_stanza_is_stopped(backed_up, where, target):
     stanza.backup()
 
 
+@pytest.mark.parametrize("verb", ["stop", "start"])
+def test_one_repository_is_not_stopped_on_this_host_alone(backed_up, verb):
+    state = state_path(backed_up)
+    refused = backed_up.cairn.run(verb, "--repo=local")
+    assert refused.code == 2 and "--all-hosts" in refused.err and not (state / "main.stop").exists(), refused
+    backed_up.cairn.ok(verb, "--repo=local", "--all-hosts")
+
+
 def test_a_stop_on_this_host_that_cannot_be_read_is_no_leave(backed_up):
     state = state_path(backed_up)
     backed_up.cairn.ok("stop")

@@ -1,15 +1,15 @@
 // The branches of random trees of timelines: which backup a restore begins with, and what expire
 // leaves, against a model that knows the tree instead of reading it.
-#include "engine/branches.hpp"
+#include "engine/wal/branches.hpp"
 
-#include "engine/restore_choice.hpp"
+#include "engine/restore/choose_backup.hpp"
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
@@ -56,7 +56,7 @@ class Tree {
       left.insert(left.begin(), {lives_.at(at).parent, lives_.at(at).begin});
     return left;
   }
-  bool leads(const repo::BackupInfo& backup, Timeline to) const {
+  bool leads(const repo::BackupMarker& backup, Timeline to) const {
     if (backup.timeline == to) return true;
     if (!lives_.at(to).has_history) return false;
     const auto left = way(to);
@@ -97,7 +97,7 @@ class Tree {
   bool has_history(Timeline timeline) const { return lives_.at(timeline).has_history; }
 
   /// All segments from the backup's first to the end of the branch.
-  bool has_way(const repo::BackupInfo& backup, Timeline end) {
+  bool has_way(const repo::BackupMarker& backup, Timeline end) {
     std::uint64_t from = backup.start_lsn.value / MadeStanza::kSegmentBytes;
     bool passes = false;
     auto left = way(end);
@@ -125,19 +125,19 @@ class Tree {
       const auto timeline = static_cast<Timeline>(*parse_u64(name.substr(0, 8), 16));
       sources.timelines.add(timeline, content, name);
     }
-    for (const repo::BackupInfo& backup : backups)
+    for (const repo::BackupMarker& backup : backups)
       sources.backups.push_back({backup.timeline, backup.stop_lsn});
     sources.segment_bytes = MadeStanza::kSegmentBytes;
     return Branches(std::move(sources));
   }
 
-  static std::uint64_t last_of(const repo::BackupInfo& backup) {
+  static std::uint64_t last_of(const repo::BackupMarker& backup) {
     return backup.stop_lsn.value / MadeStanza::kSegmentBytes;
   }
 
   MemoryRepository store;
   MadeStanza stanza{store.repository};
-  std::vector<repo::BackupInfo> backups;  // oldest first
+  std::vector<repo::BackupMarker> backups;  // oldest first
   Timestamp now() const { return time_; }
 
  private:
@@ -159,7 +159,7 @@ class Tree {
   }
   void back_up(Timeline timeline) {
     time_ += hours(1);
-    repo::BackupInfo info = stanza.backup(repo::BackupType::full, "", time_);
+    repo::BackupMarker info = stanza.backup(repo::BackupType::full, "", time_);
     const std::uint64_t first = lives_.at(timeline).end;
     write(timeline, 1 + below(random_, 2));
     stanza.set_wal(info, timeline, first, lives_.at(timeline).end - 1);
@@ -198,8 +198,8 @@ TEST_CASE(
     std::reverse(ends.begin(), ends.end());
     REQUIRE(branches.tips() == ends);
     const ChoiceSources sources{
-        [&](const repo::BackupInfo&) -> const Branches& { return branches; },
-        [](const repo::BackupInfo&, const std::vector<TimelineSpan>&) { return Found::no; }};
+        [&](const repo::BackupMarker&) -> const Branches& { return branches; },
+        [](const repo::BackupMarker&, const std::vector<TimelineSpan>&) { return Found::no; }};
     const RestoreType types[] = {RestoreType::latest, RestoreType::immediate, RestoreType::standby,
                                  RestoreType::none};
     RestoreOptions options;
@@ -212,7 +212,7 @@ TEST_CASE(
     }
     const auto best =
         std::find_if(tree.backups.rbegin(), tree.backups.rend(),
-                     [&](const repo::BackupInfo& one) { return tree.leads(one, wanted); });
+                     [&](const repo::BackupMarker& one) { return tree.leads(one, wanted); });
     std::optional<Choice> choice;
     try {
       choice = choose_backup(tree.backups, options, sources);
@@ -255,14 +255,14 @@ TEST_CASE("expire leaves a way to each branch, and what counts counts on the new
     NoProgress progress;
     const auto result = expire("main", tree.store.repository, options, progress, {});
     INFO("round " << round);
-    std::vector<repo::BackupInfo> kept;
-    for (const repo::BackupInfo& backup : tree.backups) {
+    std::vector<repo::BackupMarker> kept;
+    for (const repo::BackupMarker& backup : tree.backups) {
       if (tree.store.store->stat(repo::marker_key("main", backup.label))) kept.push_back(backup);
     }
     removed += tree.backups.size() - kept.size();
     several += tree.ends().size() > 1;
     for (const Timeline end : tree.ends()) {
-      const auto leads = [&](const repo::BackupInfo& one) { return tree.leads(one, end); };
+      const auto leads = [&](const repo::BackupMarker& one) { return tree.leads(one, end); };
       if (std::none_of(tree.backups.begin(), tree.backups.end(), leads)) continue;
       INFO("timeline " << end);
       const auto one = std::find_if(kept.rbegin(), kept.rend(), leads);
@@ -270,7 +270,9 @@ TEST_CASE("expire leaves a way to each branch, and what counts counts on the new
       REQUIRE(tree.has_way(*one, end));
     }
     // As many as the rule says are on the way to the newest branch, whatever was taken elsewhere.
-    const auto counts = [&](const repo::BackupInfo& one) { return tree.leads(one, tree.newest()); };
+    const auto counts = [&](const repo::BackupMarker& one) {
+      return tree.leads(one, tree.newest());
+    };
     if (!tree.has_history(tree.newest())) continue;
     const auto all = std::count_if(tree.backups.begin(), tree.backups.end(), counts);
     const auto left = std::count_if(kept.begin(), kept.end(), counts);

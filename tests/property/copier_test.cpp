@@ -1,4 +1,4 @@
-#include "engine/copier.hpp"
+#include "engine/backup/copier.hpp"
 
 #include "support/random.hpp"
 #include "support/repository.hpp"
@@ -60,24 +60,24 @@ struct OneTable {
     return source;
   }
 
-  repo::BackupInfo back_up(const std::string& label, postgres::SourceFile source,
-                           const repo::BackupInfo* older, const ChangeOf& change_of) {
+  repo::BackupMarker back_up(const std::string& label, postgres::SourceFile source,
+                             const repo::BackupMarker* older, const ChangeOf& change_of) {
     std::unique_ptr<PriorBackup> prior;
     if (older) prior = std::make_unique<PriorBackup>(memory.repository, "main", *older);
     auto refs = prior ? prior->refs(label, kFrameBytes)
                       : std::vector<repo::ManifestRef>{{label, kFrameBytes}};
-    Leftovers left(memory.repository, "main", leftovers, static_cast<std::uint32_t>(refs.size()),
-                   kFrameBytes);
+    InterruptedBackups left(memory.repository, "main", leftovers,
+                            static_cast<std::uint32_t>(refs.size()), kFrameBytes);
     refs.insert(refs.end(), left.refs().begin(), left.refs().end());
     repo::ManifestHeader header;
     header.label = label;
     header.refs = refs;
-    repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.vault(), "main",
-                                  header);
+    repo::ManifestWriter manifest(memory.repository.driver(), memory.repository.seal_context(),
+                                  "main", header);
     PageRules rules(false, kStart, [] { return kStart; });
     if (older) rules.set_prior_start(older->start_lsn);
     Held progress;
-    PackStore store(memory.repository, "main", label, 1 * kMiB);
+    PackWriter store(memory.repository, "main", label, 1 * kMiB);
     Copier copier(store, rules, {compress::CodecId::zst, 1, refs, prior.get()}, progress);
     const auto emit = [&](CopiedFile&& copied) { manifest.add(copied.entry); };
     Workers workers({});
@@ -106,7 +106,7 @@ struct OneTable {
     }
     workers.join();
 
-    repo::BackupInfo info = sample_backup(label);
+    repo::BackupMarker info = sample_backup(label);
     info.packs.clear();
     std::vector<repo::ManifestPack> packs = store.stored();
     if (prior) {
@@ -120,7 +120,7 @@ struct OneTable {
       info.packs.push_back({refs[pack.ref].backup, pack.pack, pack.pack});
     }
     info.manifest_parts = manifest.finish();
-    memory.repository.write_backup("main", info);
+    memory.repository.write_marker("main", info);
     return info;
   }
 
@@ -136,7 +136,7 @@ struct OneTable {
   /// What a backup that dies leaves of some blocks: packs.
   void interrupted(const std::string& label, const std::string& all,
                    const std::vector<std::uint32_t>& blocks) {
-    PackStore store(memory.repository, "main", label, 300'000);
+    PackWriter store(memory.repository, "main", label, 300'000);
     Workers workers({});
     store.start(workers, 1);
     FrameFiller filler(store, compress::CodecId::lz4, 1, kFrameBytes);
@@ -153,7 +153,8 @@ struct OneTable {
     std::size_t count = 0;
     for (const std::string& key : keys(*memory.store, repo::pack_prefix("main", label))) {
       const std::string body = object(*memory.store, key);
-      const auto index = repo::PackIndex::parse(as_bytes(body), memory.repository.vault(), key);
+      const auto index =
+          repo::PackIndex::parse(as_bytes(body), memory.repository.seal_context(), key);
       for (std::uint32_t i = 0; i < index.frames(); ++i) count += index.raw_bytes(i) / kPage;
     }
     return count;
@@ -183,12 +184,12 @@ TEST_CASE(
   const std::string after = before.substr(0, 10 * kPage) + std::string((now - 10) * kPage, '\0');
   table.write(after);
   const auto cut = [](const postgres::SourceFile&) {
-    return FileChange{false, {}};  // marks from block 10 on: the listing knows none of them
+    return MarkedBlocks{false, {}};  // marks from block 10 on: the listing knows none of them
   };
   const bool some_known = GENERATE(true, false);
   const std::string expected = some_known ? after : before.substr(0, 10 * kPage);
   if (some_known) {
-    const auto changed = [](const postgres::SourceFile&) { return FileChange{false, {3}}; };
+    const auto changed = [](const postgres::SourceFile&) { return MarkedBlocks{false, {3}}; };
     table.back_up(kLater, table.listed(10), &full, changed);
   } else {
     table.back_up(kLater, table.listed(10), &full, cut);  // not even opened
@@ -217,7 +218,7 @@ TEST_CASE("any growth and shrinking between plan and copy gives the file as it i
       if (touched || block >= least) marks.push_back(block);
     }
     table.write(after);
-    const auto changed = [&](const postgres::SourceFile&) { return FileChange{false, marks}; };
+    const auto changed = [&](const postgres::SourceFile&) { return MarkedBlocks{false, marks}; };
     table.back_up(kLater, table.listed(listed), &full,
                   below(random, 4) == 0 ? ChangeOf{} : changed);
     // A file of which nothing is to be read keeps the length that was listed: replay extends it.
@@ -243,7 +244,7 @@ TEST_CASE("what interrupted backups have stored is named, whatever changed since
     const std::uint64_t blocks = 1 + below(random, 300);
     std::string content = made(blocks);
     table.write(content);
-    std::optional<repo::BackupInfo> full;
+    std::optional<repo::BackupMarker> full;
     if (below(random, 2) == 0)
       full = table.back_up(std::string(kLabel), table.listed(blocks), nullptr, {});
 
@@ -271,7 +272,7 @@ TEST_CASE("what interrupted backups have stored is named, whatever changed since
     }
     table.write(content);
     const ChangeOf marks = [&](const postgres::SourceFile&) {
-      FileChange told;
+      MarkedBlocks told;
       for (std::uint32_t block = 0; block < blocks; ++block)
         if (since_full[block]) told.blocks.push_back(block);
       return told;
@@ -323,10 +324,10 @@ TEST_CASE("a sampled page that changed without a mark raises the alarm, unless i
     const auto full = table.back_up(std::string(kLabel), table.listed(30), nullptr, {});
     table.write(content.replace(20 * kPage, kPage, page('b', one.lsn)));
     const auto next = [&] {
-      table.back_up(kLater, table.listed(30), &full, [](auto&) { return FileChange{}; });
+      table.back_up(kLater, table.listed(30), &full, [](auto&) { return MarkedBlocks{}; });
     };
     if (one.alarm) {
-      CHECK_THROWS_AS(next(), MarksDoubted);
+      CHECK_THROWS_AS(next(), SummaryMismatch);
     } else {
       CHECK_NOTHROW(next());
     }
@@ -340,5 +341,6 @@ TEST_CASE("a table that is cut off while its samples are read raises no alarm") 
   table.write(std::string(30 * kPage, 'a'));
   const auto full = table.back_up(std::string(kLabel), table.listed(30), nullptr, {});
   table.when_opened = [&] { std::filesystem::resize_file(table.file, 0); };
-  CHECK_NOTHROW(table.back_up(kLater, table.listed(30), &full, [](auto&) { return FileChange{}; }));
+  CHECK_NOTHROW(
+      table.back_up(kLater, table.listed(30), &full, [](auto&) { return MarkedBlocks{}; }));
 }

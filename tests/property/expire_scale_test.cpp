@@ -3,7 +3,7 @@
 #include "support/repository.hpp"
 #include "support/temp_dir.hpp"
 
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
@@ -37,10 +37,10 @@ std::uint64_t peak_kib() {
 void fill(repo::Repository& repository) {
   MadeStanza stanza(repository);
   const Timestamp first = parse_utc("2024-01-01T02:00:00Z").value();
-  repo::BackupInfo before;
+  repo::BackupMarker before;
   for (int i = 0; i < kBackups; ++i) {
     const BackupType type = i % kChain == 0 ? BackupType::full : BackupType::incremental;
-    repo::BackupInfo info = stanza.backup(type, before.label, first + i * std::chrono::hours(24));
+    repo::BackupMarker info = stanza.backup(type, before.label, first + i * std::chrono::hours(24));
     stanza.put_data(info, kPacks);
     if (type != BackupType::full) {
       for (const repo::PackRange& range : before.packs) {

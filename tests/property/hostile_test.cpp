@@ -1,13 +1,13 @@
-#include "engine/publish.hpp"
+#include "engine/backup/publish.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/crypto/hash.hpp>
-#include <pgcairn/engine/copy.hpp>
-#include <pgcairn/engine/info.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/repo_copy/repo_copy.hpp>
+#include <pgcairn/engine/status/info.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/keyring.hpp>
@@ -141,10 +141,10 @@ void check_documents(const std::string& key, const Read& read) {
               const auto all = keys(*memory.store, key);
               const std::string one = all.at(below(own, all.size()));
               const std::string json =
-                  *repo::get_document(*memory.store, memory.repository.vault(), one);
+                  *repo::get_document(*memory.store, memory.repository.seal_context(), one);
               memory.store->remove({&one, 1});
-              repo::put_document(*memory.store, memory.repository.vault(), one, hostile(own, json),
-                                 storage::IfExists::fail);
+              repo::put_document(*memory.store, memory.repository.seal_context(), one,
+                                 hostile(own, json), storage::IfExists::fail);
               try {
                 read(memory.repository);
               } catch (const Error&) {
@@ -159,7 +159,7 @@ void check_documents(const std::string& key, const Read& read) {
 TEST_CASE("hostile markers, leases, records and clusters are errors or answers") {
   engine::NoProgress progress;
   check_documents("main/backup/", [&](repo::Repository& repository) {
-    for (const repo::BackupInfo& info : repository.backups("main")) {
+    for (const repo::BackupMarker& info : repository.backups("main")) {
       try {
         engine::first_missing(repository, "main", info);
       } catch (const Error&) {
@@ -177,8 +177,8 @@ TEST_CASE("hostile markers, leases, records and clusters are errors or answers")
     const repo::Lease lease(repository, "main", "backup");
   });
   check_documents("record/", [](repo::Repository& repository) {
-    const repo::Standing standing(repo::read_records(repository, "main"), now());
-    standing.holds(kLabel);
+    const repo::RecordState record_state(repo::read_records(repository, "main"), now());
+    record_state.holds(kLabel);
   });
   check_documents("cluster/", [](repo::Repository& repository) { repository.clusters("main"); });
 }
@@ -196,12 +196,12 @@ TEST_CASE("hostile manifests are errors or answers") {
               cluster.store(memory.repository);
               const std::string key = repo::manifest_key("main", kLabel, 0);
               const std::string stored = object(*memory.store, key);
-              repo::FrameReader frames(memory.repository.vault(), key);
+              repo::FrameReader frames(memory.repository.seal_context(), key);
               Buffer lines;
               frames.open(frames.read(as_bytes(stored), 0, repo::FrameKind::manifest, 0), 0, lines);
               const auto codec = compress::make_codec(compress::CodecId::none);
-              repo::FrameWriter writer(repo::FrameKind::manifest, memory.repository.vault(), key,
-                                       *codec);
+              repo::FrameWriter writer(repo::FrameKind::manifest, memory.repository.seal_context(),
+                                       key, *codec);
               Buffer body;
               writer.append(as_bytes(hostile(own, std::string(as_text(lines)))), {}, body);
               replace(*memory.store, key, as_text(body));
@@ -217,7 +217,7 @@ TEST_CASE("hostile manifests are errors or answers") {
 TEST_CASE("hostile packs are errors or answers") {
   Random random(seed());
   const std::string key = repo::pack_key("main", kLabel, 0);
-  const repo::Vault vault(kId);
+  const repo::SealContext seal_context(kId);
   for (int round = 0; round < 3; ++round) {
     const std::uint64_t start = random();
     INFO("start " << start);
@@ -226,7 +226,7 @@ TEST_CASE("hostile packs are errors or answers") {
               Random own(start + i);
               const auto codec = compress::make_codec(compress::CodecId::none);
               Buffer body;
-              repo::FrameWriter writer(repo::FrameKind::data, vault, key, *codec);
+              repo::FrameWriter writer(repo::FrameKind::data, seal_context, key, *codec);
               writer.append(as_bytes("raw"), {}, body);
               const std::uint64_t offset = body.size();
               // Sums that come out at the pack's size, and sizes that nothing has.
@@ -250,7 +250,7 @@ TEST_CASE("hostile packs are errors or answers") {
                 std::memcpy(about.data() + 4 + n * 8, &whole, 4);
                 std::memcpy(about.data() + 8 + n * 8, &raw, 4);
               }
-              repo::FrameWriter index(repo::FrameKind::pack_index, vault, key, *codec);
+              repo::FrameWriter index(repo::FrameKind::pack_index, seal_context, key, *codec);
               index.number_from(frames);
               index.append_about(repo::FrameKind::pack_index, as_bytes(about), body);
               std::array<std::byte, repo::kPackFooterBytes> footer{};
@@ -262,7 +262,7 @@ TEST_CASE("hostile packs are errors or answers") {
               store_le(footer.data() + 24, crypto::hash64(Bytes(footer).first(24)));
               body.append(footer);
               try {
-                const auto index_of = repo::PackIndex::parse(body, vault, key);
+                const auto index_of = repo::PackIndex::parse(body, seal_context, key);
                 for (std::uint32_t frame = 0; frame < index_of.frames(); ++frame) {
                   if (index_of.raw_bytes(frame) > repo::kMostFrameBytes ||
                       index_of.end(frame) > offset)

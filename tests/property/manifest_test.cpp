@@ -89,7 +89,7 @@ TEST_CASE("what is written to a manifest is read from it") {
     header.group = "postgres";
     header.file_mode = 0640;
     header.directory_mode = 0750;
-    ManifestWriter writer(*driver, Vault(kId), "main", header);
+    ManifestWriter writer(*driver, SealContext(kId), "main", header);
     std::vector<ManifestEntry> entries(below(random, round == 0 ? 5000 : 50));
     for (ManifestEntry& entry : entries) {
       entry = random_entry(random, header.refs.size());
@@ -104,7 +104,7 @@ TEST_CASE("what is written to a manifest is read from it") {
     }
     const std::uint32_t parts = writer.finish();
 
-    ManifestReader reader(*driver, Vault(kId), "main", std::string(kLabel), parts);
+    ManifestReader reader(*driver, SealContext(kId), "main", std::string(kLabel), parts);
     CHECK(reader.header().label == kLabel);
     CHECK(reader.header().user == header.user);
     CHECK(reader.header().group == header.group);

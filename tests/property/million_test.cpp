@@ -1,14 +1,14 @@
 // Hidden: pgcairn-tests '[.million]' prints what a manifest of a million files costs.
-#include "engine/prior.hpp"
-#include "engine/restore_batch.hpp"
+#include "engine/backup/prior_backup.hpp"
+#include "engine/restore/batch.hpp"
 #include "support/repository.hpp"
 #include "support/small_cluster.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/restore.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/drivers.hpp>
@@ -75,13 +75,13 @@ TEST_CASE("a manifest of a million files", "[.million]") {
   TempDir folder;
   repo::Repository repository("million", storage::make_posix(folder.path()));
   repository.create();
-  repo::BackupInfo info = sample_backup();
+  repo::BackupMarker info = sample_backup();
   measured("write", [&] {
     repo::ManifestHeader header;
     header.label = kLabel;
     header.refs = {{std::string(kLabel), 128 * kKiB}};
     header.user = header.group = "postgres";
-    repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
+    repo::ManifestWriter writer(repository.driver(), repository.seal_context(), "main", header);
     for (std::uint32_t i = 0; i < kFiles; ++i) writer.add(entry_of(i));
     for (std::uint32_t pack = 0; pack < kFiles / 20'000; ++pack) writer.add({0, pack, 9, 4, 5});
     info.manifest_parts = writer.finish();
@@ -95,7 +95,7 @@ TEST_CASE("a manifest of a million files", "[.million]") {
   info.packs = {{std::string(kLabel), 0, kFiles / 20'000 - 1}};
 
   measured("read", [&] {
-    repo::ManifestReader reader(repository.driver(), repository.vault(), "main",
+    repo::ManifestReader reader(repository.driver(), repository.seal_context(), "main",
                                 std::string(kLabel), info.manifest_parts);
     std::uint32_t count = 0;
     while (reader.next()) ++count;
@@ -109,7 +109,7 @@ TEST_CASE("a manifest of a million files", "[.million]") {
     repo::ManifestHeader header;
     header.label = label;
     header.refs = prior.refs(label, 128 * kKiB);
-    repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
+    repo::ManifestWriter writer(repository.driver(), repository.seal_context(), "main", header);
     std::uint32_t found = 0;
     for (std::uint32_t i = 0; i < kFiles; ++i) {
       if (i % 100 == 50) continue;
@@ -164,7 +164,7 @@ TEST_CASE("what verify, expire and the plan of a restore keep of a hundred thous
   repo::Repository repository("million", storage::make_posix(folder.path()));
   SmallCluster small;
   small.store(repository);
-  repo::BackupInfo info = small.info;
+  repo::BackupMarker info = small.info;
   info.label = "20261122-010203F";
   info.start_time += std::chrono::hours(24);
   info.stop_time += std::chrono::hours(24);
@@ -172,7 +172,7 @@ TEST_CASE("what verify, expire and the plan of a restore keep of a hundred thous
   header.label = info.label;
   header.refs = {{info.label, 128 * kKiB}};
   header.user = header.group = "nobody";
-  repo::ManifestWriter writer(repository.driver(), repository.vault(), "main", header);
+  repo::ManifestWriter writer(repository.driver(), repository.seal_context(), "main", header);
   for (std::uint32_t pack = 0; pack < kPacks; ++pack) {
     repo::ManifestEntry entry = entry_of(pack);
     entry.user = entry.group = "nobody";
@@ -185,7 +185,7 @@ TEST_CASE("what verify, expire and the plan of a restore keep of a hundred thous
   info.manifest_parts = writer.finish();
   info.manifest_seals = writer.seals();
   info.packs = {{info.label, 0, kPacks - 1}};
-  repository.write_backup("main", info);
+  repository.write_marker("main", info);
 
   NoProgress progress;
   measured("nothing", [] {});

@@ -1,7 +1,6 @@
 // However long and fragmented a manifest is, what a restore keeps of it stays within its limit, and
 // nothing of it is lost between one batch and the next.
-#include "engine/restore_batch.hpp"
-
+#include "engine/restore/batch.hpp"
 #include "support/random.hpp"
 
 #include <pgcairn/common/bytes.hpp>

@@ -5,7 +5,7 @@
 #include "support/repository.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/retention.hpp>
@@ -335,7 +335,7 @@ class Life {
   }
 
   /// Everything that this backup names is there.
-  void check_whole(const repo::BackupInfo& backup) {
+  void check_whole(const repo::BackupMarker& backup) {
     for (const repo::PackRange& range : backup.packs) {
       for (std::uint32_t pack = range.first; pack <= range.last; ++pack)
         REQUIRE(has(repo::pack_key("main", range.backup, pack)));
@@ -346,7 +346,7 @@ class Life {
   }
 
   /// From this backup on, recovery to any timeline finds all segments that were ever there.
-  void check_recovery(const repo::BackupInfo& backup) {
+  void check_recovery(const repo::BackupMarker& backup) {
     for (const auto& [timeline, path] : paths_) {
       for (std::uint64_t n = first_of(backup); n <= ends_[timeline]; ++n) {
         if (!reaches(backup, timeline)) continue;
@@ -357,21 +357,21 @@ class Life {
   }
 
   /// Is this segment of use to a recovery from the backup on to any timeline?
-  bool needs(const repo::BackupInfo& backup, Timeline timeline, std::uint64_t n) const {
+  bool needs(const repo::BackupMarker& backup, Timeline timeline, std::uint64_t n) const {
     return reaches(backup, timeline) && n >= first_of(backup);
   }
 
   bool has(const std::string& key) { return store.store->stat(key).has_value(); }
-  std::uint64_t first_of(const repo::BackupInfo& info) const {
+  std::uint64_t first_of(const repo::BackupMarker& info) const {
     return info.start_lsn.value / MadeStanza::kSegmentBytes;
   }
-  std::uint64_t last_of(const repo::BackupInfo& info) const {
+  std::uint64_t last_of(const repo::BackupMarker& info) const {
     return info.stop_lsn.value / MadeStanza::kSegmentBytes;
   }
 
   MemoryRepository store;
   MadeStanza stanza{store.repository};
-  std::map<std::string, repo::BackupInfo> backups;
+  std::map<std::string, repo::BackupMarker> backups;
   std::vector<std::string> interrupted;
   Timestamp now() const { return time_; }
   const std::set<std::pair<Timeline, std::uint64_t>>& written() const { return written_; }
@@ -389,7 +389,7 @@ class Life {
     BackupType type = static_cast<BackupType>(below(random_, 3));
     if (backups.empty()) type = BackupType::full;
     const std::string prior = type == BackupType::full ? "" : newest_;
-    repo::BackupInfo info = stanza.backup(type, prior, time_);
+    repo::BackupMarker info = stanza.backup(type, prior, time_);
     const std::uint64_t first = position_;
     write_wal(1 + below(random_, 3));
     stanza.set_wal(info, current_, first, position_ - 1);
@@ -414,7 +414,7 @@ class Life {
     backups.emplace(info.label, std::move(info));
   }
 
-  void name_some_of(const repo::BackupInfo& prior, repo::BackupInfo& info) {
+  void name_some_of(const repo::BackupMarker& prior, repo::BackupMarker& info) {
     for (const repo::PackRange& range : prior.packs) {
       for (std::uint32_t pack = range.first; pack <= range.last; ++pack) {
         if (chance(random_, 40)) continue;
@@ -457,7 +457,7 @@ class Life {
     }
     return to;
   }
-  bool reaches(const repo::BackupInfo& backup, Timeline to) const {
+  bool reaches(const repo::BackupMarker& backup, Timeline to) const {
     if (backup.timeline == to) return true;
     for (const MadeStanza::Left& left : paths_.at(to)) {
       // It was left in the middle of its segment, and a backup ends near the start of one.

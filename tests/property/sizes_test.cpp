@@ -1,4 +1,4 @@
-#include "engine/sizes.hpp"
+#include "engine/status/sizes.hpp"
 
 #include "support/random.hpp"
 
@@ -25,8 +25,8 @@ std::uint64_t size_of_packs(const std::string& owner, std::uint32_t first, std::
   return bytes;
 }
 
-std::vector<repo::BackupInfo> random_backups(Random& random) {
-  std::vector<repo::BackupInfo> backups(below(random, 6) + 1);
+std::vector<repo::BackupMarker> random_backups(Random& random) {
+  std::vector<repo::BackupMarker> backups(below(random, 6) + 1);
   for (std::size_t i = 0; i < backups.size(); ++i) {
     backups[i].label = format("b{}", i);
     // As a marker has them: ranges of one owner follow each other and do not touch.

@@ -4,8 +4,8 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/health.hpp>
-#include <pgcairn/engine/info.hpp>
+#include <pgcairn/engine/status/health.hpp>
+#include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <set>
@@ -30,7 +30,7 @@ HealthLimits limits() {
 struct RandomStanza {
   test::MemoryRepository memory;
   test::MadeStanza stanza{memory.repository};
-  std::vector<repo::BackupInfo> backups;
+  std::vector<repo::BackupMarker> backups;
   std::set<std::string> damaged;
   std::set<std::string> archived;  // names
   std::uint64_t switched = 0;      // segment in which timeline 2 begins; 0: none
@@ -57,13 +57,13 @@ struct RandomStanza {
   }
 
   /// By hand: every segment from the backup's first to the newest is there.
-  bool leads_to_newest(const repo::BackupInfo& backup) const {
+  bool leads_to_newest(const repo::BackupMarker& backup) const {
     for (std::uint64_t n = parse_wal_segment_name(backup.wal_start, stanza.kSegmentBytes)->number;
          n <= newest; ++n)
       if (!archived.contains(stanza.wal_name(timeline_of(n), n))) return false;
     return minimal_at < backup.start_lsn;
   }
-  bool is_whole(const repo::BackupInfo& backup) const {
+  bool is_whole(const repo::BackupMarker& backup) const {
     return !damaged.contains(backup.label) && backup.page_errors.empty();
   }
 
@@ -87,7 +87,7 @@ struct RandomStanza {
 
   void add_backup(test::Random& random, std::uint64_t number) {
     const Timestamp stop = now() - std::chrono::hours(24 * (30 - static_cast<int>(number)));
-    repo::BackupInfo info = stanza.backup(repo::BackupType::full, "", stop);
+    repo::BackupMarker info = stanza.backup(repo::BackupType::full, "", stop);
     stanza.set_wal(info, timeline_of(number), number, number);
     stanza.put_data(info, 1);
     if (test::below(random, 4) == 0) info.page_errors = {{"base/5/1", {7}, 1}};
@@ -98,7 +98,7 @@ struct RandomStanza {
   void add_records(test::Random& random) {
     repo::VerifyRecord verify;
     verify.level = "full";
-    for (const repo::BackupInfo& backup : backups) {
+    for (const repo::BackupMarker& backup : backups) {
       verify.backups.push_back(backup.label);
       if (test::below(random, 4) == 0) damaged.insert(backup.label);
     }
@@ -151,7 +151,7 @@ TEST_CASE("info and health say the same, and good only where a restore leads to 
         !info.outlook->backup.empty() && !info.outlook->ends_at && !info.outlook->minimal_at;
     bool whole_leads = false;
     bool any_leads = false;  // with damaged pages at worst
-    for (const repo::BackupInfo& backup : made.backups) {
+    for (const repo::BackupMarker& backup : made.backups) {
       const bool leads = made.leads_to_newest(backup) && !made.damaged.contains(backup.label);
       any_leads = any_leads || leads;
       whole_leads = whole_leads || (leads && made.is_whole(backup));

@@ -13,12 +13,12 @@ MadeStanza::MadeStanza(repo::Repository& repository, repo::Cluster cluster)
   repository_.add_cluster("main", cluster_);
 }
 
-repo::BackupInfo MadeStanza::backup(repo::BackupType type, const std::string& prior,
-                                    Timestamp stop) const {
+repo::BackupMarker MadeStanza::backup(repo::BackupType type, const std::string& prior,
+                                      Timestamp stop) const {
   const std::string label = type == repo::BackupType::full
                                 ? repo::full_backup_label(stop)
                                 : repo::later_backup_label(type, prior, stop);
-  repo::BackupInfo info = sample_backup(label);
+  repo::BackupMarker info = sample_backup(label);
   info.type = type;
   info.prior = prior;
   info.cluster = repo::cluster_id(cluster_);
@@ -30,7 +30,7 @@ repo::BackupInfo MadeStanza::backup(repo::BackupType type, const std::string& pr
   return info;
 }
 
-void MadeStanza::set_wal(repo::BackupInfo& info, Timeline timeline, std::uint64_t first,
+void MadeStanza::set_wal(repo::BackupMarker& info, Timeline timeline, std::uint64_t first,
                          std::uint64_t last) const {
   info.timeline = timeline;
   info.wal_segment_bytes = kSegmentBytes;
@@ -40,7 +40,7 @@ void MadeStanza::set_wal(repo::BackupInfo& info, Timeline timeline, std::uint64_
   info.wal_stop = wal_name(timeline, last);
 }
 
-void MadeStanza::put_data(repo::BackupInfo& info, std::uint32_t count) {
+void MadeStanza::put_data(repo::BackupMarker& info, std::uint32_t count) {
   put_data(info.label, count);
   if (count > 0) info.packs.push_back({info.label, 0, count - 1});
 }
@@ -50,8 +50,8 @@ void MadeStanza::put_data(const std::string& label, std::uint32_t count) {
   put(repo::manifest_key("main", label, 0));
 }
 
-void MadeStanza::list(const repo::BackupInfo& info) {
-  repository_.write_backup("main", info);
+void MadeStanza::list(const repo::BackupMarker& info) {
+  repository_.write_marker("main", info);
 }
 
 void MadeStanza::put_wal(Timeline timeline, std::uint64_t segment, std::string_view suffix) {

@@ -20,14 +20,14 @@ class MadeStanza {
   explicit MadeStanza(repo::Repository& repository, repo::Cluster cluster = kCluster);
 
   /// The marker of a backup that nothing is said of yet but its label, type, prior and stop time.
-  repo::BackupInfo backup(repo::BackupType type, const std::string& prior, Timestamp stop) const;
+  repo::BackupMarker backup(repo::BackupType type, const std::string& prior, Timestamp stop) const;
   /// On `timeline`, from the first to the last segment.
-  void set_wal(repo::BackupInfo& info, Timeline timeline, std::uint64_t first,
+  void set_wal(repo::BackupMarker& info, Timeline timeline, std::uint64_t first,
                std::uint64_t last) const;
   /// Puts packs [0, count) and a part of the manifest; the marker will name them.
-  void put_data(repo::BackupInfo& info, std::uint32_t count);
+  void put_data(repo::BackupMarker& info, std::uint32_t count);
   void put_data(const std::string& label, std::uint32_t count);
-  void list(const repo::BackupInfo& info);
+  void list(const repo::BackupMarker& info);
 
   void put_wal(Timeline timeline, std::uint64_t segment, std::string_view suffix = {});
   /// `parents`: where each of the timelines that lead to it was left.

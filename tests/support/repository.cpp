@@ -97,9 +97,9 @@ repo::Repository MemoryRepository::client(Hooks hooks) {
   return other;
 }
 
-repo::BackupInfo sample_backup(std::string_view label) {
+repo::BackupMarker sample_backup(std::string_view label) {
   using namespace std::chrono_literals;
-  repo::BackupInfo info;
+  repo::BackupMarker info;
   info.label = label;
   info.cluster = "15-7412345678901234567";
   info.system_id = 7412345678901234567;
@@ -152,16 +152,17 @@ namespace {
 /// All packs that a test reads, whole.
 class Packs {
  public:
-  Packs(storage::Driver& driver, const repo::Vault& vault) : driver_(driver), vault_(vault) {}
+  Packs(storage::Driver& driver, const repo::SealContext& seal_context)
+      : driver_(driver), seal_context_(seal_context) {}
 
   std::string frame(const std::string& key, std::uint32_t number) {
     if (key != key_) {
       body_ = object(driver_, key);
-      index_ = repo::PackIndex::parse(as_bytes(body_), vault_, key);
+      index_ = repo::PackIndex::parse(as_bytes(body_), seal_context_, key);
       key_ = key;
     }
     if (number >= index_.frames()) throw DamagedError(key, 0, format("no frame {}", number));
-    repo::FrameReader reader(vault_, key);
+    repo::FrameReader reader(seal_context_, key);
     const std::uint64_t start = index_.offset(number);
     const repo::Frame frame =
         reader.read(as_bytes(std::string_view(body_).substr(start, index_.end(number) - start)),
@@ -173,7 +174,7 @@ class Packs {
 
  private:
   storage::Driver& driver_;
-  const repo::Vault& vault_;
+  const repo::SealContext& seal_context_;
   std::string key_;
   std::string body_;
   repo::PackIndex index_;
@@ -181,10 +182,10 @@ class Packs {
 
 }  // namespace
 
-std::string read_mapped(storage::Driver& driver, const repo::Vault& vault,
+std::string read_mapped(storage::Driver& driver, const repo::SealContext& seal_context,
                         const std::string& stanza, const std::vector<repo::ManifestRef>& refs,
                         const std::vector<repo::Extent>& map) {
-  Packs packs(driver, vault);
+  Packs packs(driver, seal_context);
   std::string content;
   for (const repo::Extent& extent : map) {
     const repo::ManifestRef& ref = refs.at(extent.ref);
@@ -207,14 +208,14 @@ std::string read_mapped(storage::Driver& driver, const repo::Vault& vault,
 std::vector<std::pair<std::string, std::string>> read_whole_backup(repo::Repository& repository,
                                                                    const std::string& stanza,
                                                                    const std::string& label) {
-  const repo::BackupInfo info = repository.read_backup(stanza, label);
-  repo::ManifestReader manifest(repository.driver(), repository.vault(), stanza, label,
+  const repo::BackupMarker info = repository.read_marker(stanza, label);
+  repo::ManifestReader manifest(repository.driver(), repository.seal_context(), stanza, label,
                                 info.manifest_parts, info.manifest_seals);
   std::vector<std::pair<std::string, std::string>> files;
   while (const auto entry = manifest.next()) {
     if (entry->type != repo::EntryType::file) continue;
-    files.emplace_back(entry->path, read_mapped(repository.driver(), repository.vault(), stanza,
-                                                manifest.header().refs, entry->map));
+    files.emplace_back(entry->path, read_mapped(repository.driver(), repository.seal_context(),
+                                                stanza, manifest.header().refs, entry->map));
   }
   manifest.packs();
   return files;

@@ -48,11 +48,11 @@ struct MemoryRepository {
 };
 
 /// A marker with something in every member.
-repo::BackupInfo sample_backup(std::string_view label = kLabel);
+repo::BackupMarker sample_backup(std::string_view label = kLabel);
 
 /// The content of a file, as pgcairn-repository(5) tells a reader to find it: extent by extent,
 /// frame by frame. Throws DamagedError where the map does not keep the rules.
-std::string read_mapped(storage::Driver& driver, const repo::Vault& vault,
+std::string read_mapped(storage::Driver& driver, const repo::SealContext& seal_context,
                         const std::string& stanza, const std::vector<repo::ManifestRef>& refs,
                         const std::vector<repo::Extent>& map);
 

@@ -1,6 +1,6 @@
 #include "small_cluster.hpp"
 
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
@@ -102,8 +102,8 @@ void SmallCluster::store_backup(repo::Repository& repository) {
   header.label = info.label;
   header.refs = {{info.label, kFrameBytes}};
   header.user = header.group = "nobody";
-  repo::ManifestWriter manifest(repository.driver(), repository.vault(), "main", header);
-  engine::PackStore store(repository, "main", info.label, 64 * kMiB);
+  repo::ManifestWriter manifest(repository.driver(), repository.seal_context(), "main", header);
+  engine::PackWriter store(repository, "main", info.label, 64 * kMiB);
   Workers workers({});
   store.start(workers, 1);
   engine::FrameFiller filler(store, compress::CodecId::zst, 1, kFrameBytes);
@@ -144,7 +144,7 @@ void SmallCluster::store_backup(repo::Repository& repository) {
   }
   info.manifest_parts = manifest.finish();
   info.manifest_seals = manifest.seals();
-  repository.write_backup("main", info);
+  repository.write_marker("main", info);
 }
 
 }  // namespace pgcairn::test

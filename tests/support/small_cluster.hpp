@@ -2,7 +2,7 @@
 
 #include "repository.hpp"
 
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ struct SmallCluster {
   std::map<std::string, std::string> files;  // by path
   std::map<std::string, std::vector<std::uint32_t>> bad_blocks{};
   repo::Cluster cluster{7710454570926170144u, 15};
-  repo::BackupInfo info;
+  repo::BackupMarker info;
 
   /// Stores all of it.
   void store(repo::Repository& repository);

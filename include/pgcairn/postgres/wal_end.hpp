@@ -46,6 +46,7 @@ class WalEndFinder {
   void take(Bytes piece);
   bool is_sound() const;
   void end_record(Lsn end);
+  void end_at_record(Lsn page);
 
   std::array<std::byte, kPageBytes> page_{};
   std::size_t filled_ = 0;

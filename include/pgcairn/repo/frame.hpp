@@ -3,7 +3,7 @@
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/compress/codec.hpp>
 #include <pgcairn/repo/object_seal.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -43,8 +43,8 @@ class FrameWriter {
  public:
   /// `key` is the object's. `seal`: the binding of a sealed one, when it has to be the same as in
   /// another repository, where its content is the same; otherwise it is random.
-  FrameWriter(FrameKind kind, const Vault& vault, std::string_view key, compress::Codec& codec,
-              std::optional<Binding> seal = {});
+  FrameWriter(FrameKind kind, const SealContext& seal_context, std::string_view key,
+              compress::Codec& codec, std::optional<Binding> seal = {});
 
   /// Compresses `raw` and appends the frame to `out`; its whole size in bytes.
   std::size_t append(Bytes raw, Bytes about, Buffer& out);
@@ -77,7 +77,8 @@ class FrameReader {
  public:
   /// `binding`: which object it has to be, where something tells. Of a sealed object all frames
   /// have to have the binding of the first that is read.
-  FrameReader(const Vault& vault, std::string key, std::optional<Binding> binding = {});
+  FrameReader(const SealContext& seal_context, std::string key,
+              std::optional<Binding> binding = {});
 
   /// The frame that begins at the front of `bytes`, which stand at `offset` in the object. Checks
   /// header, sizes, binding, kind, number and check. Views in it are valid until the next read().
@@ -104,7 +105,7 @@ class FrameReader {
   Bytes unseal(Bytes frame, std::uint64_t offset);
 
   std::string key_;
-  Vault vault_;
+  SealContext seal_context_;
   std::optional<Binding> binding_;  // nothing: of a sealed object of which no frame was read yet
   std::optional<ObjectSeal> seal_;
   Buffer opened_;

@@ -72,7 +72,7 @@ struct ManifestPack {
   std::optional<Binding> seal{};  // of a sealed one: which object it has to be
 };
 
-/// Stores a finished object create-only. It may change the bytes where they are (rebind.hpp):
+/// Stores a finished object create-only. It may change the bytes where they are (reseal.hpp):
 /// nobody needs them afterwards.
 using PutObject = std::function<void(const std::string& key, MutableBytes object)>;
 
@@ -81,8 +81,8 @@ using PutObject = std::function<void(const std::string& key, MutableBytes object
 class ManifestWriter {
  public:
   /// `put` is how parts are stored; without it they are put with `driver`.
-  ManifestWriter(storage::Driver& driver, Vault vault, std::string stanza, ManifestHeader header,
-                 PutObject put = {});
+  ManifestWriter(storage::Driver& driver, SealContext seal_context, std::string stanza,
+                 ManifestHeader header, PutObject put = {});
   ~ManifestWriter();
 
   void add(const ManifestEntry& entry);
@@ -99,7 +99,7 @@ class ManifestWriter {
   void flush_part();
 
   PutObject put_;
-  Vault vault_;
+  SealContext seal_context_;
   std::string stanza_;
   ManifestHeader header_;
   std::unique_ptr<compress::Codec> codec_;
@@ -119,8 +119,8 @@ class ManifestWriter {
 class ManifestReader {
  public:
   /// `seals` are what the marker says of a sealed one.
-  ManifestReader(storage::Driver& driver, Vault vault, std::string stanza, std::string label,
-                 std::uint32_t parts, std::vector<Binding> seals = {});
+  ManifestReader(storage::Driver& driver, SealContext seal_context, std::string stanza,
+                 std::string label, std::uint32_t parts, std::vector<Binding> seals = {});
   ~ManifestReader();
 
   const ManifestHeader& header() const { return header_; }
@@ -136,7 +136,7 @@ class ManifestReader {
   [[noreturn]] void damaged(std::string_view cause) const;
 
   storage::Driver& driver_;
-  Vault vault_;
+  SealContext seal_context_;
   std::string stanza_;
   std::string label_;
   std::uint32_t parts_;

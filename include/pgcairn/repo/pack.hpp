@@ -49,7 +49,7 @@ struct Pack {
 class PackBuilder {
  public:
   /// `body` is an empty buffer whose memory is used again.
-  PackBuilder(std::uint32_t number, const Vault& vault, std::string_view key,
+  PackBuilder(std::uint32_t number, const SealContext& seal_context, std::string_view key,
               compress::Codec& codec, std::size_t target_bytes, Buffer body);
 
   /// Appends a frame of at most 256 KiB; its number.
@@ -84,12 +84,12 @@ class PackIndex {
   /// Reads footer and index: at most two requests, the first for `tail_bytes`. `pack_bytes` is the
   /// size that the object must have. Throws DamagedError, also when there is no such pack: a
   /// manifest names it. `seal` is what the manifest says of a sealed one.
-  static PackIndex load(storage::Driver& driver, const Vault& vault, const std::string& key,
-                        std::uint64_t pack_bytes, std::uint64_t tail_bytes = kTailBytes,
-                        std::optional<Binding> seal = {});
+  static PackIndex load(storage::Driver& driver, const SealContext& seal_context,
+                        const std::string& key, std::uint64_t pack_bytes,
+                        std::uint64_t tail_bytes = kTailBytes, std::optional<Binding> seal = {});
 
   /// The same from all bytes of a pack.
-  static PackIndex parse(Bytes pack, const Vault& vault, const std::string& key,
+  static PackIndex parse(Bytes pack, const SealContext& seal_context, const std::string& key,
                          std::optional<Binding> seal = {});
 
   /// The same frames with the same content and, where both are sealed, the same binding.

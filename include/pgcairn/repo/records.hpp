@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -115,9 +116,9 @@ std::vector<Record> read_records(Repository& repository, const std::string& stan
                                  const std::function<void(const DamagedError&)>& damaged = {});
 
 /// What the records of a stanza come to at a time. Pure.
-class Standing {
+class RecordState {
  public:
-  Standing(std::vector<Record> records, Timestamp when);
+  RecordState(std::vector<Record> records, Timestamp when);
 
   /// The holds of a backup that count: not released, not over.
   std::vector<const Record*> holds(std::string_view label) const;
@@ -142,5 +143,12 @@ class Standing {
   Timestamp when_;
   std::set<std::string> released_;
 };
+
+/// Of these backups, those that count as damaged, in their order.
+std::vector<std::string> damaged_of(const RecordState& record_state,
+                                    std::span<const std::string> labels);
+/// The newest run that found damage of what is no backup's (the archive, histories, documents),
+/// unless a later one of the same level or a higher one looked at everything and found none.
+const Record* damage_of_archive(const RecordState& record_state);
 
 }  // namespace pgcairn::repo

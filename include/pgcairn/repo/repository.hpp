@@ -4,9 +4,9 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/keyring.hpp>
-#include <pgcairn/repo/vault.hpp>
+#include <pgcairn/repo/seal_context.hpp>
 #include <pgcairn/storage/driver.hpp>
 #include <pgcairn/storage/fence.hpp>
 
@@ -84,12 +84,12 @@ class Repository {
   bool create();
   /// Reads pgcairn.json and no more, for what is done to keys; true when the repository is sealed.
   bool identify();
-  const std::string& id() const { return vault_.repository_id(); }
+  const std::string& id() const { return seal_context_.repository_id(); }
   /// Throws Error when another repository has taken this one's place since it was opened: what was
   /// stored for this one, nobody can read there. Costs a request where none is remembered.
   void require_unchanged();
   /// What its objects are read and written with.
-  const Vault& vault() const { return vault_; }
+  const SealContext& seal_context() const { return seal_context_; }
 
   std::vector<std::string> stanzas();
 
@@ -102,13 +102,13 @@ class Repository {
   // Backups: the markers are the catalog.
   std::vector<std::string> backup_labels(const std::string& stanza);
   /// Nothing when there is certainly no such backup: what was listed may be removed meanwhile.
-  std::optional<BackupInfo> find_backup(const std::string& stanza, const std::string& label);
+  std::optional<BackupMarker> find_backup(const std::string& stanza, const std::string& label);
   /// Throws MissingError naming the label when there is no such backup.
-  BackupInfo read_backup(const std::string& stanza, const std::string& label);
+  BackupMarker read_marker(const std::string& stanza, const std::string& label);
   /// All, oldest first. A damaged marker is told to `damaged` and left out; without that, thrown.
-  std::vector<BackupInfo> backups(const std::string& stanza,
-                                  const std::function<void(const DamagedError&)>& damaged = {});
-  void write_backup(const std::string& stanza, const BackupInfo& info);
+  std::vector<BackupMarker> backups(const std::string& stanza,
+                                    const std::function<void(const DamagedError&)>& damaged = {});
+  void write_marker(const std::string& stanza, const BackupMarker& info);
 
   // WAL: one object a file of pg_wal.
   /// True when stored now, false when the same bytes were there. Throws ConflictError when other
@@ -142,7 +142,7 @@ class Repository {
   std::unique_ptr<storage::Driver> driver_;
   std::shared_ptr<storage::Fence> fence_;
   KeySettings keys_;
-  Vault vault_{""};
+  SealContext seal_context_{""};
 };
 
 }  // namespace pgcairn::repo

@@ -3,7 +3,7 @@
 #include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <chrono>
 #include <cstddef>

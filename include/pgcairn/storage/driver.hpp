@@ -68,8 +68,8 @@ class Driver {
   /// A folder whose last object was removed, or whose first was never finished, may be named too.
   virtual std::vector<std::string> folders(std::string_view prefix) = 0;
   /// Removes all; absent ones are no error. Throws after trying all when any could not be removed.
-  /// KeptError (kept_error.hpp): the store itself keeps one for a time, under object lock.
-  /// What is removed stays removed: callers rely on the order of two removes.
+  /// ObjectLockedError (object_locked_error.hpp): the store itself keeps one for a time, under
+  /// object lock. What is removed stays removed: callers rely on the order of two removes.
   virtual void remove(std::span<const std::string> keys) = 0;
 };
 

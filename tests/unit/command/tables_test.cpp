@@ -1,9 +1,9 @@
 // The tables of options and verbs against what is written about them: man pages, example, help.
-#include "command/config_file.hpp"
-#include "command/help.hpp"
-#include "command/help_texts.hpp"
-#include "command/options.hpp"
+#include "command/settings/config_file.hpp"
+#include "command/settings/options.hpp"
 #include "command/verbs.hpp"
+#include "command/verbs/help.hpp"
+#include "command/verbs/help_texts.hpp"
 
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>

@@ -1,6 +1,6 @@
 // One object that cannot be read, of each kind, under each verb: it is named, and nothing else is
 // taken for damaged, absent or removable.
-#include "engine/expire_catalog.hpp"
+#include "engine/expire/catalog.hpp"
 #include "support/fake_clock.hpp"
 #include "support/says.hpp"
 #include "support/small_cluster.hpp"
@@ -9,12 +9,12 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/engine/expire.hpp>
-#include <pgcairn/engine/hold.hpp>
-#include <pgcairn/engine/info.hpp>
-#include <pgcairn/engine/restore.hpp>
-#include <pgcairn/engine/stop.hpp>
-#include <pgcairn/engine/verify.hpp>
+#include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/expire/hold.hpp>
+#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/engine/status/info.hpp>
+#include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>

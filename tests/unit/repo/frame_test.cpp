@@ -20,7 +20,7 @@ constexpr CodecId kAll[] = {CodecId::none, CodecId::zst, CodecId::lz4, CodecId::
 std::string made(FrameKind kind, CodecId id, std::string_view raw, std::string_view about,
                  std::uint32_t number = 0) {
   const auto codec = compress::make_codec(id, compress::levels_of(id).usual);
-  FrameWriter writer(kind, Vault(kId), kKey, *codec);
+  FrameWriter writer(kind, SealContext(kId), kKey, *codec);
   writer.number_from(number);
   Buffer out;
   const std::size_t whole = writer.append(as_bytes(raw), as_bytes(about), out);
@@ -37,7 +37,7 @@ struct Content {
 
 Content opened(std::string_view bytes, FrameKind kind, std::uint32_t number = 0,
                std::string_view id = kId, const std::string& key = kKey) {
-  FrameReader reader(Vault(id), key);
+  FrameReader reader(SealContext(id), key);
   const Frame frame = reader.read(as_bytes(bytes), 0, kind, number);
   Buffer raw;
   reader.open(frame, 0, raw);

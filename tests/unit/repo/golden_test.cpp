@@ -1,7 +1,7 @@
 // The repositories in tests/golden/format were written once and are read for ever, here and by
 // tests/reader. A change that cannot read them needs a new version of the format, not new files.
 
-#include "engine/pack_store.hpp"
+#include "engine/backup/pack_writer.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
 
@@ -106,10 +106,11 @@ TEST_CASE("a repository of version 1 is read for ever") {
   CHECK(repository.backup_labels("old-one").empty());
 
   std::string found;
-  for (const BackupInfo& info : repository.backups("main")) {
-    ManifestReader manifest(repository.driver(), repository.vault(), "main", info.label,
+  for (const BackupMarker& info : repository.backups("main")) {
+    ManifestReader manifest(repository.driver(), repository.seal_context(), "main", info.label,
                             info.manifest_parts, info.manifest_seals);
-    CHECK(info.manifest_seals.size() == (repository.vault().sealed() ? info.manifest_parts : 0));
+    CHECK(info.manifest_seals.size() ==
+          (repository.seal_context().sealed() ? info.manifest_parts : 0));
     const std::vector<ManifestRef> refs = manifest.header().refs;
     std::set<std::pair<std::string, std::uint32_t>> named;
     std::uint64_t bytes = 0;
@@ -117,7 +118,7 @@ TEST_CASE("a repository of version 1 is read for ever") {
     while (const auto entry = manifest.next()) {
       for (const Extent& extent : entry->map) named.insert({refs[extent.ref].backup, extent.pack});
       const std::string content =
-          read_mapped(repository.driver(), repository.vault(), "main", refs, entry->map);
+          read_mapped(repository.driver(), repository.seal_context(), "main", refs, entry->map);
       CHECK(content.size() == entry->size_bytes);
       if (!entry->hash.empty()) CHECK(hex(crypto::hash128(as_bytes(content))) == entry->hash);
       found += listed(info.label, *entry, content);
@@ -171,7 +172,7 @@ TEST_CASE("a sealed repository of version 1 opens for ever") {
 TEST_CASE("what the markers of version 1 say") {
   Repository repository = repository_in(GENERATE(kDirectory, kSealedDirectory));
   repository.open();
-  const BackupInfo full = repository.read_backup("main", kFull);
+  const BackupMarker full = repository.read_marker("main", kFull);
   CHECK(full.type == BackupType::full);
   CHECK(full.prior.empty());
   CHECK(full.host ==
@@ -188,16 +189,16 @@ TEST_CASE("what the markers of version 1 say") {
   CHECK(full.page_errors[0].blocks == std::vector<std::uint32_t>{7});
   CHECK(full.packs.size() == 1);
   CHECK(full.packs[0].last > 1);
-  const BackupInfo incremental = repository.read_backup("main", kIncremental);
+  const BackupMarker incremental = repository.read_marker("main", kIncremental);
   CHECK(incremental.type == BackupType::incremental);
   CHECK(incremental.prior == kFull);
   CHECK(incremental.from_standby);
-  const BackupInfo differential = repository.read_backup("main", kDifferential);
+  const BackupMarker differential = repository.read_marker("main", kDifferential);
   CHECK(differential.type == BackupType::differential);
   CHECK(differential.prior == kSecondFull);
-  CHECK(full.outside == OutsideInfo{});
+  CHECK(full.outside == ExternalConfigInfo{});
   CHECK(differential.outside ==
-        OutsideInfo{kConfig, "", "/etc/none", 1, {{"/etc/none", "No such file"}}});
+        ExternalConfigInfo{kConfig, "", "/etc/none", 1, {{"/etc/none", "No such file"}}});
 }
 
 namespace {
@@ -267,7 +268,7 @@ class GoldenBackup {
     store_.start(workers_, 1);
   }
 
-  BackupInfo& info() { return info_; }
+  BackupMarker& info() { return info_; }
   void refer_to(const GoldenBackup& prior) {
     header_.refs.push_back(prior.header_.refs[0]);
     prior_ = &prior;
@@ -334,7 +335,7 @@ class GoldenBackup {
 
     auto last = entries_.extract(parts_of("global/pg_control"));
     std::string expected;
-    ManifestWriter manifest(repository_.driver(), repository_.vault(), "main", header_);
+    ManifestWriter manifest(repository_.driver(), repository_.seal_context(), "main", header_);
     const auto add = [&](const ManifestEntry& entry) {
       manifest.add(entry);
       expected += listed(info_.label, entry, contents_[entry.path]);
@@ -365,15 +366,15 @@ class GoldenBackup {
     info_.files = files_;
     info_.cluster_bytes = info_.read_bytes = bytes_;
     info_.stored_bytes = store_.stored_bytes() + manifest.stored_bytes();
-    repository_.write_backup("main", info_);
+    repository_.write_marker("main", info_);
     return expected;
   }
 
  private:
   Repository& repository_;
-  BackupInfo info_;
+  BackupMarker info_;
   ManifestHeader header_;
-  engine::PackStore store_;
+  engine::PackWriter store_;
   engine::FrameFiller filler_;
   Workers workers_{std::stop_token()};
   const GoldenBackup* prior_ = nullptr;
@@ -542,7 +543,7 @@ TEST_CASE("write the golden repository into $PGCAIRN_MAKE_GOLDEN", "[.make-golde
   Repository repository = repository_in(directory);
   storage::Driver& driver = repository.driver();
   const bool sealed = directory.native().ends_with("-sealed");
-  put_document(driver, Vault(""), std::string(kRepositoryKey),
+  put_document(driver, SealContext(""), std::string(kRepositoryKey),
                R"({"format":1,"id":")" + kGoldenId +
                    R"(","created":"2026-11-21T01:00:00Z","sealed":)" +
                    (sealed ? "true}" : "false}"),
@@ -558,7 +559,7 @@ TEST_CASE("write the golden repository into $PGCAIRN_MAKE_GOLDEN", "[.make-golde
   repository.add_cluster("old-one", {7000000000000000001, 13});
   std::string expected = write_backups(repository, random);
   expected += write_wal(repository, random);
-  put_document(driver, repository.vault(), lease_key("main", 12),
+  put_document(driver, repository.seal_context(), lease_key("main", 12),
                R"({"holder":"ffeeddccbbaa99887766554433221100","state":"released",)"
                R"("operation":"backup","host":"db%E91","pid":4711,"since":"2026-11-24T01:02:03Z",)"
                R"("time":"2026-11-24T01:03:04.000500Z","seconds":120})",

@@ -62,15 +62,15 @@ TEST_CASE("a slot of each kind opens to the data key, and to its own secret only
 TEST_CASE("a slot opens neither under another number nor in another repository") {
   const auto driver = storage::make_memory();
   add_slot(*driver, kId, *new_data_key(), key('a'), "");
-  const std::string json = *get_document(*driver, Vault(kId), slot_key(0));
-  put_document(*driver, Vault(kId), slot_key(5), json, storage::IfExists::fail);
+  const std::string json = *get_document(*driver, SealContext(kId), slot_key(0));
+  put_document(*driver, SealContext(kId), slot_key(5), json, storage::IfExists::fail);
   const std::string first = slot_key(0);
   driver->remove({&first, 1});
   CHECK(read_slots(*driver, kId).size() == 1);
   CHECK_FALSE(opens(*driver, key('a')));
   constexpr std::string_view other = "ff112233445566778899aabbccddeeff";
   const auto elsewhere = storage::make_memory();
-  put_document(*elsewhere, Vault(other), slot_key(0), json, storage::IfExists::fail);
+  put_document(*elsewhere, SealContext(other), slot_key(0), json, storage::IfExists::fail);
   CHECK_FALSE(open_slots(read_slots(*elsewhere, other), other, key('a')));
 }
 
@@ -93,10 +93,10 @@ TEST_CASE("slots are numbered on, and the last one stays") {
 TEST_CASE("a slot that would take all memory is damage") {
   const auto driver = storage::make_memory();
   add_slot(*driver, kId, *new_data_key(), passphrase("x"), "");
-  std::string json = *get_document(*driver, Vault(kId), slot_key(0));
+  std::string json = *get_document(*driver, SealContext(kId), slot_key(0));
   const std::string cost = R"("n":32768)";
   json.replace(json.find(cost), cost.size(), R"("n":16777216)");
-  put_document(*driver, Vault(kId), slot_key(1), json, storage::IfExists::fail);
+  put_document(*driver, SealContext(kId), slot_key(1), json, storage::IfExists::fail);
   CHECK_THAT(error_of<DamagedError>([&] { read_slots(*driver, kId); }), Says({"impossible"}));
 }
 
@@ -104,7 +104,7 @@ TEST_CASE("a repository is created sealed, and everything in it is") {
   const auto store = storage::make_memory();
   Repository repository("s3", shared(*store), with_key('a'));
   CHECK(repository.create());
-  CHECK(repository.vault().sealed());
+  CHECK(repository.seal_context().sealed());
   CHECK(repository.add_cluster("main", kCluster));
   const auto codec = compress::make_codec(compress::CodecId::zst, 1);
   const std::string segment = "000000010000000000000001";

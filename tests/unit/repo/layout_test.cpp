@@ -1,6 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/backup_info.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/storage/driver.hpp>
 

@@ -39,7 +39,7 @@ void write_other(MemoryRepository& memory, std::uint32_t number, Timestamp time,
              R"("pid-space":"{}","pid-started":{},"since":"{}","time":"{}","seconds":120}})",
              std::string(32, 'e'), state, process.pid, process.space, process.started,
              format_utc(time), format_utc(time));
-  put_document(*memory.store, memory.repository.vault(), lease_key("main", number), json,
+  put_document(*memory.store, memory.repository.seal_context(), lease_key("main", number), json,
                storage::IfExists::fail);
 }
 
@@ -389,10 +389,10 @@ TEST_CASE("what only a holder may do is sent when its lease was confirmed shortl
   scene.seconds = 30;
   scene.remove();  // confirmed first
   CHECK(scene.number() == 1);
-  scene.repository.write_backup("main", sample_backup());
+  scene.repository.write_marker("main", sample_backup());
   CHECK(scene.number() == 1);
   scene.seconds = 60;
-  scene.repository.write_backup("main", sample_backup("20261122-010203F"));
+  scene.repository.write_marker("main", sample_backup("20261122-010203F"));
   CHECK(scene.number() == 2);
   // What needs no lease asks for none.
   scene.seconds = 90;
@@ -410,7 +410,7 @@ TEST_CASE("what only a holder may do is not sent when the lease was lost in a sl
   write_other(scene.memory, 1, now());
   scene.seconds = 3600;
   CHECK_THROWS_AS(scene.remove(), LockedError);
-  CHECK_THROWS_AS(scene.repository.write_backup("main", sample_backup()), LockedError);
+  CHECK_THROWS_AS(scene.repository.write_marker("main", sample_backup()), LockedError);
   CHECK(scene.memory.store->stat(pack_key("main", kLabel, 0)));
   CHECK(scene.memory.repository.backup_labels("main").empty());
 }
@@ -422,7 +422,7 @@ TEST_CASE("a lease whose numbers cannot be is damaged, and not free") {
         format(R"({{"holder":"{}","state":"held","operation":"expire","host":"x","pid":1,)"
                R"("since":"{}","time":"{}","seconds":{}}})",
                std::string(32, 'e'), format_utc(now()), format_utc(now()), seconds);
-    put_document(*memory.store, memory.repository.vault(), lease_key("main", 0), json,
+    put_document(*memory.store, memory.repository.seal_context(), lease_key("main", 0), json,
                  storage::IfExists::fail);
     INFO(seconds);
     CHECK_THROWS_AS(Lease(memory.repository, "main", "backup"), DamagedError);

@@ -26,7 +26,7 @@ std::string part_key(std::uint32_t part) {
 void put_lines(storage::Driver& driver, const std::vector<std::string>& lines,
                std::uint32_t part = 0, std::uint32_t first_frame = 0) {
   const auto codec = compress::make_codec(compress::CodecId::zst, 1);
-  FrameWriter writer(FrameKind::manifest, Vault(kId), part_key(part), *codec);
+  FrameWriter writer(FrameKind::manifest, SealContext(kId), part_key(part), *codec);
   writer.number_from(first_frame);
   Buffer body;
   for (const std::string& line : lines) writer.append(as_bytes(line + "\n"), {}, body);
@@ -40,7 +40,7 @@ const std::string kHeader =
 
 /// Reads all of the manifest; the number of its entries.
 std::size_t read_all(storage::Driver& driver, std::uint32_t parts = 1) {
-  ManifestReader reader(driver, Vault(kId32), "main", kName, parts);
+  ManifestReader reader(driver, SealContext(kId32), "main", kName, parts);
   std::size_t entries = 0;
   while (reader.next()) ++entries;
   reader.packs();
@@ -82,7 +82,7 @@ std::uint32_t put_long(storage::Driver& driver, Random& random) {
   ManifestHeader header;
   header.label = kLabel;
   header.refs = {{kName, 65536}};
-  ManifestWriter writer(driver, Vault(kId32), "main", header);
+  ManifestWriter writer(driver, SealContext(kId32), "main", header);
   write_many(writer, random, 130);
   const std::uint32_t parts = writer.finish();
   REQUIRE(parts > 1);
@@ -96,7 +96,7 @@ std::uint32_t put_long(storage::Driver& driver, Random& random) {
 }
 
 std::vector<std::string> frames_of(const std::string& part, std::uint32_t number) {
-  FrameReader reader(Vault(kId), part_key(number));
+  FrameReader reader(SealContext(kId), part_key(number));
   std::vector<std::string> frames;
   for (std::size_t at = 0; at < part.size(); at += frames.back().size()) {
     const std::string_view rest = std::string_view(part).substr(at);
@@ -187,8 +187,8 @@ TEST_CASE("a manifest of another backup or repository is refused") {
   const std::string other = "20261122-010203F";
   driver->put(manifest_key("main", other, 0), as_bytes(object(*driver, part_key(0))),
               storage::IfExists::fail);
-  CHECK_THROWS_AS(ManifestReader(*driver, Vault(kId32), "main", other, 1), DamagedError);
-  CHECK_THROWS_AS(ManifestReader(*driver, Vault("ff" + kId32.substr(2)), "main", kName, 1),
+  CHECK_THROWS_AS(ManifestReader(*driver, SealContext(kId32), "main", other, 1), DamagedError);
+  CHECK_THROWS_AS(ManifestReader(*driver, SealContext("ff" + kId32.substr(2)), "main", kName, 1),
                   DamagedError);
 }
 
@@ -307,7 +307,7 @@ TEST_CASE("a line that is too long is not written") {
   ManifestHeader header;
   header.label = kLabel;
   header.refs = {{kName, 65536}};
-  ManifestWriter writer(*driver, Vault(kId32), "main", header);
+  ManifestWriter writer(*driver, SealContext(kId32), "main", header);
   ManifestEntry entry;
   entry.path = "base/5/16384";
   for (std::uint32_t i = 0; i < 400'000; ++i) entry.map.push_back({8192, 0, i, i % 16384, 8192});

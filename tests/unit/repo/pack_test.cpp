@@ -26,7 +26,7 @@ struct Built {
 
 Built built(const std::vector<std::string>& raws, CodecId id = CodecId::lz4) {
   const auto codec = compress::make_codec(id, compress::levels_of(id).usual);
-  PackBuilder builder(3, Vault(kId), kKey, *codec, 16 * kMiB, Buffer());
+  PackBuilder builder(3, SealContext(kId), kKey, *codec, 16 * kMiB, Buffer());
   CHECK(builder.empty());
   for (std::size_t i = 0; i < raws.size(); ++i) {
     CHECK(builder.add(as_bytes(raws[i]), "about " + std::to_string(i)) == i);
@@ -36,7 +36,7 @@ Built built(const std::vector<std::string>& raws, CodecId id = CodecId::lz4) {
 
 void check_index(const PackIndex& index, const Built& from) {
   REQUIRE(index.frames() == from.raws.size());
-  FrameReader reader(Vault(kId), kKey);
+  FrameReader reader(SealContext(kId), kKey);
   std::uint64_t end = 0;
   for (std::uint32_t i = 0; i < index.frames(); ++i) {
     const std::string& raw = from.raws[i];
@@ -62,7 +62,7 @@ void check_index(const PackIndex& index, const Built& from) {
 PackIndex loaded(std::string_view body, std::uint64_t pack_bytes, std::string_view id = kId) {
   const auto driver = storage::make_memory();
   driver->put(kKey, as_bytes(body), storage::IfExists::fail);
-  return PackIndex::load(*driver, Vault(id), kKey, pack_bytes);
+  return PackIndex::load(*driver, SealContext(id), kKey, pack_bytes);
 }
 
 }  // namespace
@@ -78,14 +78,14 @@ TEST_CASE("the index of a pack finds every frame and hash") {
     }
     const Built pack = built(raws, id);
     CHECK(pack.pack.number == 3);
-    check_index(PackIndex::parse(pack.pack.body, Vault(kId), kKey), pack);
+    check_index(PackIndex::parse(pack.pack.body, SealContext(kId), kKey), pack);
     check_index(loaded(pack.body(), pack.pack.body.size()), pack);
   }
 }
 
 TEST_CASE("a pack takes frames until it has its target's bytes or the most frames") {
   const auto codec = compress::make_codec(CodecId::none);
-  PackBuilder by_bytes(0, Vault("id"), "key", *codec, 1000, Buffer());
+  PackBuilder by_bytes(0, SealContext("id"), "key", *codec, 1000, Buffer());
   CHECK_FALSE(by_bytes.full());
   by_bytes.add(as_bytes(std::string(1000 - 64 - 1, 'x')), "");
   CHECK_FALSE(by_bytes.full());
@@ -93,7 +93,7 @@ TEST_CASE("a pack takes frames until it has its target's bytes or the most frame
   CHECK(by_bytes.full());
 
   std::vector<std::string> raws(kMostPackFrames, "r");
-  PackBuilder by_frames(0, Vault("id"), "key", *codec, kMostPackBytes, Buffer());
+  PackBuilder by_frames(0, SealContext("id"), "key", *codec, kMostPackBytes, Buffer());
   for (const std::string& raw : raws) {
     REQUIRE_FALSE(by_frames.full());
     by_frames.add(as_bytes(raw), "");
@@ -113,7 +113,7 @@ TEST_CASE("a pack whose footer or index is changed by any bit is refused") {
     std::string changed = body;
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
     INFO("bit " << bit);
-    CHECK_THROWS_AS(PackIndex::parse(as_bytes(changed), Vault(kId), kKey), DamagedError);
+    CHECK_THROWS_AS(PackIndex::parse(as_bytes(changed), SealContext(kId), kKey), DamagedError);
     CHECK_THROWS_AS(loaded(changed, changed.size()), DamagedError);
   }
 }
@@ -122,31 +122,31 @@ TEST_CASE("a pack that is cut off, too long, missing or another's is refused") {
   const Built pack = built({"first", "second"});
   const std::string body = pack.body();
   for (std::size_t size = 0; size < body.size(); ++size) {
-    CHECK_THROWS_AS(PackIndex::parse(as_bytes(body.substr(0, size)), Vault(kId), kKey),
+    CHECK_THROWS_AS(PackIndex::parse(as_bytes(body.substr(0, size)), SealContext(kId), kKey),
                     DamagedError);
     CHECK_THROWS_AS(loaded(body.substr(0, size), body.size()), DamagedError);
     CHECK_THROWS_AS(loaded(body.substr(0, size), size), DamagedError);
   }
   CHECK_THROWS_AS(loaded(body + "x", body.size() + 1), DamagedError);
   CHECK_THROWS_AS(loaded(body, body.size(), "ff112233445566778899aabbccddeeff"), DamagedError);
-  CHECK_THROWS_AS(PackIndex::parse(as_bytes(body), Vault(kId), pack_key("main", kLabel, 4)),
+  CHECK_THROWS_AS(PackIndex::parse(as_bytes(body), SealContext(kId), pack_key("main", kLabel, 4)),
                   DamagedError);
 
   const auto empty = storage::make_memory();
   CHECK_THAT(
-      error_of<DamagedError>([&] { PackIndex::load(*empty, Vault(kId), kKey, body.size()); }),
+      error_of<DamagedError>([&] { PackIndex::load(*empty, SealContext(kId), kKey, body.size()); }),
       Says({kKey, "missing"}));
   const auto faulty = storage::with_faults(
       storage::make_memory(),
       [](std::string_view, std::string_view) { throw TransientError("no route to host"); });
-  CHECK_THROWS_AS(PackIndex::load(*faulty, Vault(kId), kKey, body.size()), TransientError);
+  CHECK_THROWS_AS(PackIndex::load(*faulty, SealContext(kId), kKey, body.size()), TransientError);
 }
 
 TEST_CASE("an index that does not add up is refused although its check fits") {
   const auto codec = compress::make_codec(CodecId::none);
   const auto with_index = [&](std::vector<std::uint32_t> words, std::vector<std::uint64_t> hashes) {
     Buffer body;
-    FrameWriter writer(FrameKind::data, Vault(kId), kKey, *codec);
+    FrameWriter writer(FrameKind::data, SealContext(kId), kKey, *codec);
     writer.append(as_bytes("raw"), {}, body);
     const std::uint64_t offset = body.size();
     std::string about(words.size() * 4 + hashes.size() * 8, '\0');
@@ -161,7 +161,7 @@ TEST_CASE("an index that does not add up is refused although its check fits") {
     store_le(footer.data() + 16, offset);
     store_le(footer.data() + 24, crypto::hash64(Bytes(footer).first(24)));
     body.append(footer);
-    return PackIndex::parse(body, Vault(kId), kKey).frames();
+    return PackIndex::parse(body, SealContext(kId), kKey).frames();
   };
   const std::uint64_t hash = 1;
   CHECK(with_index({1, 67, 3}, {hash}) == 1);

@@ -31,14 +31,14 @@ VerifyRecord verified(std::string level, bool all, std::vector<std::string> dama
 }
 
 /// Records as if written a minute apart, the last one just before kNow.
-Standing standing_of(std::vector<RecordContent> contents) {
+RecordState standing_of(std::vector<RecordContent> contents) {
   std::vector<Record> records;
   for (RecordContent& content : contents) {
     records.push_back(
         {"record-" + std::to_string(records.size()), kNow, "here", std::move(content)});
   }
   for (std::size_t i = 0; i < records.size(); ++i) records[i].time -= (records.size() - i) * 1min;
-  return Standing(std::move(records), kNow);
+  return RecordState(std::move(records), kNow);
 }
 
 }  // namespace
@@ -89,7 +89,7 @@ TEST_CASE("a damaged record is told; a kind of a later version is passed over") 
   std::string bytes = object(*memory.store, key);
   bytes[10] ^= 1;
   replace(*memory.store, key, bytes);
-  put_document(*memory.store, memory.repository.vault(),
+  put_document(*memory.store, memory.repository.seal_context(),
                record_key("main", "20261121-010203-dream-00000000"), R"({"kind":"dream"})",
                storage::IfExists::fail);
   CHECK_THROWS_AS(read_records(memory.repository, "main"), DamagedError);
@@ -104,7 +104,7 @@ TEST_CASE("a damaged record is told; a kind of a later version is passed over") 
 
 TEST_CASE("a record that stands under another one's name is refused") {
   MemoryRepository memory;
-  put_document(*memory.store, memory.repository.vault(),
+  put_document(*memory.store, memory.repository.seal_context(),
                record_key("main", "20261121-010203-stop-00000000"),
                R"({"kind":"release","time":"2026-11-21T01:02:03Z","host":"x","records":[]})",
                storage::IfExists::fail);
@@ -149,17 +149,17 @@ TEST_CASE("a backup counts as damaged until a run that could see it found nothin
 }
 
 TEST_CASE("holds and stops count until released or over") {
-  const Standing standing = standing_of(
+  const RecordState record_state = standing_of(
       {HoldRecord{std::string(kLabel), "audit", {}}, HoldRecord{std::string(kLabel), "over", kNow},
        HoldRecord{std::string(kLabel), "later", kNow + 1s}, HoldRecord{kOther, "released", {}},
        StopRecord{"one"}, StopRecord{"two"}, ReleaseRecord{{"record-3", "record-4"}}});
-  const auto holds = standing.holds(kLabel);
+  const auto holds = record_state.holds(kLabel);
   REQUIRE(holds.size() == 2);
   CHECK(std::get<HoldRecord>(holds[0]->content).reason == "audit");
   CHECK(std::get<HoldRecord>(holds[1]->content).reason == "later");
-  CHECK(standing.holds(kOther).empty());
-  REQUIRE(standing.stops().size() == 1);
-  CHECK(std::get<StopRecord>(standing.stops()[0]->content).reason == "two");
+  CHECK(record_state.holds(kOther).empty());
+  REQUIRE(record_state.stops().size() == 1);
+  CHECK(std::get<StopRecord>(record_state.stops()[0]->content).reason == "two");
 }
 
 TEST_CASE("a release counts whatever the clocks of the hosts say") {
@@ -167,29 +167,29 @@ TEST_CASE("a release counts whatever the clocks of the hosts say") {
       {"a", kNow - 1h, "slow", ReleaseRecord{{"b"}}},
       {"b", kNow, "fast", StopRecord{"x"}},
   };
-  CHECK(Standing(std::move(records), kNow).stops().empty());
+  CHECK(RecordState(std::move(records), kNow).stops().empty());
 }
 
 TEST_CASE("the latest note of a name counts, and an empty one takes it away") {
   const std::string label(kLabel);
-  const Standing standing =
+  const RecordState record_state =
       standing_of({AnnotationRecord{label, "ticket", "#1"}, AnnotationRecord{label, "why", "tests"},
                    AnnotationRecord{label, "ticket", "#2"}, AnnotationRecord{label, "why", ""},
                    AnnotationRecord{kOther, "ticket", "#3"}});
   const std::vector<std::pair<std::string, std::string>> expected = {{"ticket", "#2"}};
-  CHECK(standing.annotations(kLabel) == expected);
+  CHECK(record_state.annotations(kLabel) == expected);
 }
 
 TEST_CASE("the newest verify and drill of a backup are found, whatever they found") {
   DrillRecord bad{std::string(kLabel), false, {}, 0, 0, 0, {}};
   DrillRecord good = bad;
   good.good = true;
-  const Standing standing =
+  const RecordState record_state =
       standing_of({verified("full", true, {}), good, verified("quick", false, {}), bad,
                    verified("full", true, {}, {kOther})});
-  REQUIRE(standing.last_verify(kLabel));
-  CHECK(std::get<VerifyRecord>(standing.last_verify(kLabel)->content).level == "quick");
-  REQUIRE(standing.last_drill(kLabel));
-  CHECK_FALSE(std::get<DrillRecord>(standing.last_drill(kLabel)->content).good);
-  CHECK(standing.last_drill(kOther) == nullptr);
+  REQUIRE(record_state.last_verify(kLabel));
+  CHECK(std::get<VerifyRecord>(record_state.last_verify(kLabel)->content).level == "quick");
+  REQUIRE(record_state.last_drill(kLabel));
+  CHECK_FALSE(std::get<DrillRecord>(record_state.last_drill(kLabel)->content).good);
+  CHECK(record_state.last_drill(kOther) == nullptr);
 }

@@ -148,7 +148,7 @@ TEST_CASE("an id that could be the name of another file is refused") {
        {"", "x", "../../../etc/passwd", "00112233445566778899AABBCCDDEEFF",
         "00112233445566778899aabbccddeef/", "00112233445566778899aabbccddeeff0"}) {
     const auto store = storage::make_memory();
-    put_document(*store, Vault(""), "pgcairn.json",
+    put_document(*store, SealContext(""), "pgcairn.json",
                  format(R"({{"format":1,"id":"{}","created":"x","sealed":false}})", id),
                  IfExists::fail);
     Repository repository("local", shared(*store));
@@ -159,8 +159,8 @@ TEST_CASE("an id that could be the name of another file is refused") {
 
 TEST_CASE("a backup that is removed between listing and reading is no backup, and no error") {
   MemoryRepository memory;
-  memory.repository.write_backup("main", sample_backup("20261121-010203F"));
-  memory.repository.write_backup("main", sample_backup("20261122-010203F"));
+  memory.repository.write_marker("main", sample_backup("20261121-010203F"));
+  memory.repository.write_marker("main", sample_backup("20261122-010203F"));
   const std::string gone = marker_key("main", "20261121-010203F");
   Repository reader = memory.client({[&](std::string_view operation, std::string_view key) {
                                        if (operation == "get" && key == gone)
@@ -175,7 +175,7 @@ TEST_CASE("a backup that is removed between listing and reading is no backup, an
 
 TEST_CASE("a repository of a later version is refused in words") {
   const auto store = storage::make_memory();
-  put_document(*store, Vault(""), "pgcairn.json", R"({"format":2,"sealed":false,"id":"x"})",
+  put_document(*store, SealContext(""), "pgcairn.json", R"({"format":2,"sealed":false,"id":"x"})",
                IfExists::fail);
   Repository repository("local", shared(*store));
   CHECK_THAT(error_of([&] { repository.open(); }),
@@ -210,12 +210,12 @@ TEST_CASE("the markers are the catalog") {
   using namespace std::chrono_literals;
   MemoryRepository memory;
   Repository& repository = memory.repository;
-  BackupInfo older = sample_backup("20261121-010203F");
-  BackupInfo newer = sample_backup("20261120-010203F");  // by a clock that was set back
+  BackupMarker older = sample_backup("20261121-010203F");
+  BackupMarker newer = sample_backup("20261120-010203F");  // by a clock that was set back
   newer.stop_time = older.stop_time + 1s;
-  repository.write_backup("main", newer);
-  repository.write_backup("main", older);
-  repository.write_backup("other", sample_backup("20261122-010203F"));
+  repository.write_marker("main", newer);
+  repository.write_marker("main", older);
+  repository.write_marker("other", sample_backup("20261122-010203F"));
   // Packs and manifest without a marker are no backup, and neither is what is no label.
   memory.store->put(pack_key("main", "20261123-010203F", 0), as_bytes("pack"), IfExists::fail);
   memory.store->put(manifest_key("main", "20261123-010203F", 0), as_bytes("x"), IfExists::fail);
@@ -230,14 +230,14 @@ TEST_CASE("the markers are the catalog") {
   CHECK(backups[1].label == newer.label);
   CHECK(repository.backups("nobody").empty());
 
-  CHECK_THAT(error_of<MissingError>([&] { repository.read_backup("main", "20261123-010203F"); }),
+  CHECK_THAT(error_of<MissingError>([&] { repository.read_marker("main", "20261123-010203F"); }),
              Says({"20261123-010203F", "main", "memory"}));
-  CHECK_THROWS_AS(repository.write_backup("main", older), ConflictError);
+  CHECK_THROWS_AS(repository.write_marker("main", older), ConflictError);
 
   // A marker that says another label than its key: made by no program, believed by none.
-  put_document(*memory.store, repository.vault(), marker_key("main", "20261124-010203F"),
-               write_backup_info(older), IfExists::fail);
-  CHECK_THAT(error_of<DamagedError>([&] { repository.read_backup("main", "20261124-010203F"); }),
+  put_document(*memory.store, repository.seal_context(), marker_key("main", "20261124-010203F"),
+               write_backup_marker(older), IfExists::fail);
+  CHECK_THAT(error_of<DamagedError>([&] { repository.read_marker("main", "20261124-010203F"); }),
              Says({"20261124-010203F", older.label}));
   // One marker that cannot be read: the listing fails, and does not leave it out.
   CHECK_THROWS_AS(repository.backups("main"), DamagedError);
@@ -324,7 +324,7 @@ TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the sam
   refused(whole + "x");
 
   // Whole frames that are missing, or change places.
-  FrameReader reader(repository.vault(), key);
+  FrameReader reader(repository.seal_context(), key);
   std::vector<std::string> frames;
   for (std::size_t at = 0; at < whole.size(); at += frames.back().size()) {
     const std::string_view rest = std::string_view(whole).substr(at);
@@ -344,11 +344,11 @@ TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the sam
   put(repository, other, content);
   refused(object(*memory.store, key_of(other)));
   const auto codec = zst();
-  FrameWriter writer(FrameKind::wal, repository.vault(), key, *codec);
+  FrameWriter writer(FrameKind::wal, repository.seal_context(), key, *codec);
   Buffer body;
   writer.append(as_bytes("x"), as_bytes(R"({"file":"000000010000000000000007","size":1})"), body);
   refused(std::string(as_text(body)));
-  FrameWriter longer(FrameKind::wal, repository.vault(), key, *codec);
+  FrameWriter longer(FrameKind::wal, repository.seal_context(), key, *codec);
   body.clear();
   longer.append(as_bytes("x"), as_bytes(R"({"file":"000000010000000000000006","size":2})"), body);
   refused(std::string(as_text(body)));
@@ -357,7 +357,7 @@ TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the sam
 TEST_CASE("what cannot be found out is never absent") {
   MemoryRepository memory;
   memory.repository.add_cluster("main", kCluster);
-  memory.repository.write_backup("main", sample_backup());
+  memory.repository.write_marker("main", sample_backup());
   put(memory.repository, kSegment, "wal");
   bool down = false;
   Repository repository = memory.client({[&](std::string_view, std::string_view) {
@@ -378,7 +378,7 @@ TEST_CASE("what cannot be found out is never absent") {
   CHECK_THROWS_AS(repository.has_cluster("main", kCluster), TransientError);
   CHECK_THROWS_AS(repository.backup_labels("main"), TransientError);
   CHECK_THROWS_AS(repository.backups("main"), TransientError);
-  CHECK_THROWS_AS(repository.read_backup("main", std::string(kLabel)), TransientError);
+  CHECK_THROWS_AS(repository.read_marker("main", std::string(kLabel)), TransientError);
   CHECK_THROWS_AS(put(repository, kSegment, "wal"), TransientError);
   CHECK_THROWS_AS(got(repository, kSegment), TransientError);
   CHECK_THROWS_AS(repository.has_wal("main", kCluster, kSegment), TransientError);
@@ -491,7 +491,7 @@ TEST_CASE("one key slot, and one cluster's document, that cannot be read") {
   const auto store = storage::make_memory();
   Repository sealed("sealed", shared(*store), with("the first passphrase"));
   sealed.create();
-  put_slot(*store, sealed.id(), 1, *sealed.vault().data_key(),
+  put_slot(*store, sealed.id(), 1, *sealed.seal_context().data_key(),
            with("the second passphrase").secret(), "second");
   Repository second("second", blind_to(*store, slot_key(0)), with("the second passphrase"));
   CHECK_NOTHROW(second.open());

@@ -1,4 +1,4 @@
-#include "command/zone.hpp"
+#include "command/settings/zone.hpp"
 
 #include <pgcairn/repo/retention.hpp>
 

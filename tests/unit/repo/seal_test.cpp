@@ -22,8 +22,9 @@ namespace {
 constexpr std::string_view kKey = "main/data/20261121-010203F/pack/00000003";
 constexpr std::string_view kOther = "main/data/20261121-010203F/pack/00000004";
 
-Vault sealed(std::string_view id = kId, char fill = 'k') {
-  return Vault(id, std::make_shared<const crypto::SecretBytes>(as_bytes(std::string(32, fill))));
+SealContext sealed(std::string_view id = kId, char fill = 'k') {
+  return SealContext(id,
+                     std::make_shared<const crypto::SecretBytes>(as_bytes(std::string(32, fill))));
 }
 
 std::string frame_of(FrameWriter& writer, std::string_view raw, std::string_view about = "") {
@@ -33,10 +34,10 @@ std::string frame_of(FrameWriter& writer, std::string_view raw, std::string_view
 }
 
 /// A frame by itself, number 0.
-std::string made(const Vault& vault, std::string_view raw, std::string_view about = "about",
-                 std::string_view key = kKey) {
+std::string made(const SealContext& seal_context, std::string_view raw,
+                 std::string_view about = "about", std::string_view key = kKey) {
   const auto codec = compress::make_codec(compress::CodecId::zst, 1);
-  FrameWriter writer(FrameKind::data, vault, key, *codec);
+  FrameWriter writer(FrameKind::data, seal_context, key, *codec);
   return frame_of(writer, raw, about);
 }
 
@@ -48,19 +49,21 @@ std::string opened(FrameReader& reader, std::string_view bytes, std::uint32_t nu
   return std::string(as_text(frame.about)) + ":" + std::string(as_text(raw));
 }
 
-std::string opened(const Vault& vault, std::string_view bytes, std::string_view key = kKey) {
-  FrameReader reader(vault, std::string(key));
+std::string opened(const SealContext& seal_context, std::string_view bytes,
+                   std::string_view key = kKey) {
+  FrameReader reader(seal_context, std::string(key));
   return opened(reader, bytes);
 }
 
-std::string refusal(const Vault& vault, std::string_view bytes, std::string_view key = kKey) {
-  return error_of<DamagedError>([&] { opened(vault, bytes, key); });
+std::string refusal(const SealContext& seal_context, std::string_view bytes,
+                    std::string_view key = kKey) {
+  return error_of<DamagedError>([&] { opened(seal_context, bytes, key); });
 }
 
 /// A pack of three frames.
-Pack pack_of(const Vault& vault, char fill, std::string_view key = kKey) {
+Pack pack_of(const SealContext& seal_context, char fill, std::string_view key = kKey) {
   const auto codec = compress::make_codec(compress::CodecId::none, 0);
-  PackBuilder builder(3, vault, key, *codec, 16 * kMiB, Buffer());
+  PackBuilder builder(3, seal_context, key, *codec, 16 * kMiB, Buffer());
   for (int i = 0; i < 3; ++i) builder.add(as_bytes(std::string(8192, fill)), "");
   return builder.finish();
 }
@@ -72,7 +75,7 @@ TEST_CASE("a sealed frame comes back, shows nothing, and is as long as an unseal
   const std::string about = "base/5/16384";
   const std::string frame = made(sealed(), raw, about);
   CHECK(opened(sealed(), frame) == about + ":" + raw);
-  CHECK(frame.size() == made(Vault(kId), raw, about).size());
+  CHECK(frame.size() == made(SealContext(kId), raw, about).size());
   CHECK(frame.find("base/5") == std::string::npos);
   CHECK(frame.find("nobody") == std::string::npos);
   CHECK(frame != made(sealed(), raw, about));  // another binding, another key
@@ -97,9 +100,9 @@ TEST_CASE("a sealed frame is refused at another key, in another repository, unde
 }
 
 TEST_CASE("a repository that is sealed believes nothing that is not, nor the other way round") {
-  CHECK_THAT(refusal(sealed(), made(Vault(kId), "planted")),
+  CHECK_THAT(refusal(sealed(), made(SealContext(kId), "planted")),
              Says({"the frame is not sealed, the repository is"}));
-  CHECK_FALSE(refusal(Vault(kId), made(sealed(), "content")).empty());
+  CHECK_FALSE(refusal(SealContext(kId), made(sealed(), "content")).empty());
 }
 
 TEST_CASE("sealed frames cannot change places in their object") {
@@ -160,22 +163,23 @@ TEST_CASE("a pack in the place of a later one is refused where the manifest tell
 }
 
 TEST_CASE("the same content sealed twice is two packs, since a manifest names one of them") {
-  const auto index = [](const Pack& pack, const Vault& vault) {
-    return PackIndex::parse(pack.body, vault, std::string(kKey));
+  const auto index = [](const Pack& pack, const SealContext& seal_context) {
+    return PackIndex::parse(pack.body, seal_context, std::string(kKey));
   };
   const Pack one = pack_of(sealed(), 'x');
   const Pack other = pack_of(sealed(), 'x');
-  const Pack plain = pack_of(Vault(kId), 'x');
+  const Pack plain = pack_of(SealContext(kId), 'x');
   CHECK(index(one, sealed()) == index(one, sealed()));
   CHECK_FALSE(index(one, sealed()) == index(other, sealed()));
-  CHECK(index(one, sealed()) == index(plain, Vault(kId)));  // what is not sealed has no binding
+  CHECK(index(one, sealed()) ==
+        index(plain, SealContext(kId)));  // what is not sealed has no binding
 }
 
 TEST_CASE("a sealed pack shows none of its hashes") {
   const Pack pack = pack_of(sealed(), 'n');
   std::array<std::byte, 8> hash{};
   store_le(hash.data(), crypto::hash64(as_bytes(std::string(8192, 'n'))));
-  CHECK(as_text(pack_of(Vault(kId), 'n').body).find(as_text(hash)) != std::string_view::npos);
+  CHECK(as_text(pack_of(SealContext(kId), 'n').body).find(as_text(hash)) != std::string_view::npos);
   CHECK(as_text(pack.body).find(as_text(hash)) == std::string_view::npos);
 }
 
@@ -193,7 +197,7 @@ TEST_CASE("a sealed document comes back, and neither a plain nor a moved one is 
   CHECK_THAT(error_of<DamagedError>([&] { get_document(*driver, sealed(), key); }),
              Says({"goes on after its end"}));
   driver->remove({&key, 1});
-  put_document(*driver, Vault(kId), key, R"({"label":"planted"})", storage::IfExists::fail);
+  put_document(*driver, SealContext(kId), key, R"({"label":"planted"})", storage::IfExists::fail);
   CHECK_THROWS_AS(get_document(*driver, sealed(), key), DamagedError);
 }
 

@@ -1,4 +1,4 @@
-#include "storage/busy.hpp"
+#include "storage/throttled_error.hpp"
 #include "support/fake_clock.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -266,7 +266,7 @@ TEST_CASE("retry: a store that says when it is to be asked again is not asked be
   const auto driver = with_retry(with_faults(make_memory(),
                                              [&](std::string_view, std::string_view) {
                                                if (++calls == 1)
-                                                 throw BusyError("503 SlowDown", asked_for);
+                                                 throw ThrottledError("503 SlowDown", asked_for);
                                              }),
                                  {100ms, 10'000ms, 120'000ms}, {}, clock);
   CHECK(driver->put("a", as_bytes("x"), IfExists::fail));

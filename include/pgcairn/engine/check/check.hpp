@@ -1,0 +1,39 @@
+#pragma once
+
+#include <pgcairn/common/time.hpp>
+#include <pgcairn/engine/progress.hpp>
+#include <pgcairn/engine/stanza/stanza.hpp>
+#include <pgcairn/repo/repository.hpp>
+
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pgcairn::engine {
+
+struct CheckedRepository {
+  std::string name;
+  std::string error;  // why the segment is not there, with what to change; empty: it is
+  milliseconds waited{};
+};
+
+struct CheckResult {
+  int pg_version = 0;  // 150018
+  SystemId system_id = 0;
+  bool standby = false;
+  std::string segment;                // that was waited for
+  std::vector<std::string> warnings;  // what works, and may not be meant so
+  std::vector<CheckedRepository> repositories;
+  bool ok() const;
+};
+
+/// Proves that what the server writes arrives: connects, compares identities, reads the archive
+/// settings, and on a primary writes the restore point "pgcairn check", ends the segment, and waits
+/// until it is in every repository. On a standby, which can do neither, the last segment before its
+/// latest restartpoint is looked for. Throws what keeps it from looking, each with what to change;
+/// a repository that lacks the segment after `timeout` is told in the result.
+CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                         milliseconds timeout, Progress& progress, std::stop_token stop);
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "settings/config_file.hpp"
+#include "settings/settings.hpp"
+#include "settings/values.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pgcairn::command {
+
+/// [repo.NAME] of `file`, which was read from `path`. Throws UsageError naming what is missing or
+/// does not fit. `passphrase`, the environment's, opens what is sealed and says nothing of its key.
+RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
+                                   const std::filesystem::path& path,
+                                   const std::string& passphrase);
+
+/// What the sections of all repositories name: the next run may use others than this one.
+std::vector<ReadFile> read_files(const ConfigFile& file);
+
+/// Those that `wanted` names ("a", "a,b" or "all"), in the order of the file. Throws UsageError for
+/// one that is not configured.
+std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted);
+
+}  // namespace pgcairn::command

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "settings/zone.hpp"
+
+#include <pgcairn/common/time.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace pgcairn::command {
+
+struct TargetTime {
+  Timestamp when{};
+  std::string zone;           // the one the text was read in: "UTC+01", "Europe/Berlin"
+  bool zone_assumed = false;  // the text named none, and local time was taken
+};
+
+/// Reads a time as an operator writes it (pgcairn-restore(1), TARGET TIMES):
+///
+/// - 2026-11-21 02:41:07.123+01, also with T, without seconds, or the date alone (midnight);
+///   the zone is Z, UTC, GMT, +01, +0130, +01:30, or a name such as Europe/Berlin; without one the
+///   time is read in `local`
+/// - now, today 08:30, yesterday 14:00, each with a zone too
+/// - 90 minutes ago, 1 hour 30 minutes ago (seconds, minutes, hours, days of 24 hours, weeks)
+///
+/// Throws UsageError for anything else, for a time that the zone's clocks jumped over, and for one
+/// they showed twice, naming both readings.
+TargetTime parse_target_time(std::string_view text, Timestamp now, const Zone& local);
+
+}  // namespace pgcairn::command

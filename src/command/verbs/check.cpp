@@ -1,0 +1,61 @@
+#include "open_repositories.hpp"
+#include "progress.hpp"
+#include "render/render.hpp"
+#include "verbs.hpp"
+
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/check/check.hpp>
+
+namespace pgcairn::command {
+
+namespace {
+
+std::string check_text(const engine::CheckResult& result, std::string_view stanza) {
+  std::string text = format("stanza {}: PostgreSQL {}.{}{}, system identifier {}\n", stanza,
+                            result.pg_version / 10000, result.pg_version % 10000,
+                            result.standby ? ", a standby" : "", result.system_id);
+  for (const engine::CheckedRepository& one : result.repositories) {
+    text += one.error.empty() ? format("repository {}: {} arrived after {}\n", one.name,
+                                       result.segment, format_duration(one.waited))
+                              : format("repository {}: FAILED: {}\n", one.name, one.error);
+  }
+  for (const std::string& warning : result.warnings) text += format("note: {}\n", warning);
+  return text;
+}
+
+std::string check_json(const engine::CheckResult& result, std::string_view stanza) {
+  JsonWriter json;
+  json.begin_object().key("check").begin_object();
+  json.member("stanza", stanza).member("ok", result.ok());
+  json.member("pg-version", result.pg_version / 10000);
+  json.member("system-id", std::to_string(result.system_id));
+  json.member("standby", result.standby).member("segment", result.segment);
+  json.key("repositories").begin_array();
+  for (const engine::CheckedRepository& one : result.repositories) {
+    json.begin_object().member("name", one.name).member("ok", one.error.empty());
+    json.member("waited-seconds", static_cast<double>(one.waited.count()) / 1000).key("error");
+    one.error.empty() ? json.null() : json.value(one.error);
+    json.end_object();
+  }
+  json.end_array().key("warnings").begin_array();
+  for (const std::string& warning : result.warnings) json.value(escape_bytes(warning));
+  json.end_array().end_object().end_object();
+  return json.take() + "\n";
+}
+
+}  // namespace
+
+ExitCode check(const Session& session) {
+  const Settings& settings = session.settings;
+  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  ProgressLine progress(session.console);
+  const engine::CheckResult result = engine::check_stanza(
+      cluster_of(settings), repositories, settings.archive_timeout, progress, session.stop);
+  session.console.progress("");
+  print(settings.output == Form::json ? check_json(result, settings.stanza)
+                                      : check_text(result, settings.stanza));
+  if (!result.ok()) return ExitCode::failed;
+  return result.warnings.empty() ? ExitCode::done : ExitCode::warnings;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,185 @@
+#include "open_repositories.hpp"
+#include "settings/key_secrets.hpp"
+#include "verbs.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/key_cache.hpp>
+#include <pgcairn/repo/keyring.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::command {
+
+namespace {
+
+/// The one repository whose keys are changed, unlocked, and the slot that its settings open.
+class Unlocked {
+ public:
+  explicit Unlocked(const Session& session)
+      : settings_(session.settings),
+        repositories_(make_repositories(session.settings, session.stop)),
+        repository_(repositories_.front()) {
+    if (!repository_.identify()) {
+      throw UsageError(format("repository \"{}\" is not encrypted", repository_.name()),
+                       "encryption begins with a new repository");
+    }
+    repository_.open();
+    const auto opened = open_slots(repo::read_slots(driver(), id()), id(),
+                                   key_secret(settings_.repositories.front().key));
+    if (!opened) throw repo::KeyError("the key slot was removed just now");
+    used_slot_ = opened->number;
+  }
+
+  std::uint32_t used_slot() const { return used_slot_; }
+  const std::string& name() const { return repository_.name(); }
+
+  std::uint32_t add(const repo::KeySecret& secret) {
+    const auto slots = repo::read_slots(driver(), id());
+    if (const auto same = open_slots(slots, id(), secret)) {
+      throw UsageError(
+          format("the new key opens slot {} of repository \"{}\" already", same->number, name()),
+          "choose another one");
+    }
+    const std::uint32_t number = repo::add_slot(
+        driver(), id(), *repository_.seal_context().data_key(), secret, settings_.label);
+    // What follows may remove the other way in: this one is tried first.
+    if (!open_slots(repo::read_slots(driver(), id()), id(), secret))
+      throw Error(format("key slot {} was written and does not open", number));
+    return number;
+  }
+
+  void remove(std::uint32_t number) {
+    repo::remove_slot(driver(), id(), number);
+    repo::KeyCache(key_cache_path(settings_)).forget(id());
+  }
+
+ private:
+  storage::Driver& driver() { return repository_.driver(); }
+  const std::string& id() { return repository_.id(); }
+
+  const Settings& settings_;
+  std::vector<repo::Repository> repositories_;
+  repo::Repository& repository_;
+  std::uint32_t used_slot_ = 0;
+};
+
+void write_slots(JsonWriter& json, std::span<const repo::KeySlot> slots) {
+  json.key("slots").begin_array();
+  for (const repo::KeySlot& slot : slots) {
+    json.begin_object().member("slot", slot.number).member("kind", name_of(slot.kind));
+    json.member("label", escape_bytes(slot.label)).member("added", format_utc(slot.added));
+    json.end_object();
+  }
+  json.end_array();
+}
+
+std::string slots_text(const std::string& name, bool sealed, std::span<const repo::KeySlot> slots) {
+  if (!sealed) return format("repository {}: not encrypted\n", name);
+  std::string text = format("repository {}: encrypted, {} key slot{}\n", name, slots.size(),
+                            slots.size() == 1 ? "" : "s");
+  for (const repo::KeySlot& slot : slots) {
+    text += format("  {:>4}  {:<10}  {}  {}\n", slot.number, name_of(slot.kind),
+                   format_local(slot.added), escape_bytes(slot.label));
+  }
+  return text;
+}
+
+}  // namespace
+
+ExitCode key_list(const Session& session) {
+  const Settings& settings = session.settings;
+  JsonWriter json;
+  json.begin_object().key("repositories").begin_array();
+  std::string text;
+  std::exception_ptr first;
+  for (repo::Repository& repository : make_repositories(settings, session.stop)) {
+    try {
+      const bool sealed = repository.identify();
+      std::vector<repo::KeySlot> slots;
+      if (sealed) slots = repo::read_slots(repository.driver(), repository.id());
+      text += slots_text(repository.name(), sealed, slots);
+      json.begin_object().member("name", repository.name()).member("sealed", sealed);
+      write_slots(json, slots);
+      json.key("error").null().end_object();
+    } catch (Error& error) {
+      text += format("repository {}: not known: {}\n", repository.name(), error.message());
+      json.begin_object().member("name", repository.name()).key("sealed").null();
+      json.key("slots").null().member("error", escape_bytes(error.message())).end_object();
+      error.add_context(format("listing the keys of repository \"{}\"", repository.name()));
+      if (!first) first = std::current_exception();
+    }
+  }
+  json.end_array().end_object();
+  print(settings.output == Form::json ? json.take() + "\n" : text);
+  if (first) std::rethrow_exception(first);
+  return ExitCode::done;
+}
+
+ExitCode key_add(const Session& session) {
+  const Settings& settings = session.settings;
+  Unlocked repository(session);
+  const repo::KeySecret secret = new_key_secret(settings.new_key, session.stop);
+  const std::uint32_t number = repository.add(secret);
+  if (settings.output == Form::text) {
+    print(format("repository {}: key slot {} added ({})\n", repository.name(), number,
+                 name_of(secret.kind)));
+    return ExitCode::done;
+  }
+  JsonWriter json;
+  json.begin_object().key("key-add").begin_object().member("repository", repository.name());
+  json.member("slot", number).end_object().end_object();
+  print(json.take() + "\n");
+  return ExitCode::done;
+}
+
+ExitCode key_remove(const Session& session) {
+  const Settings& settings = session.settings;
+  const std::string& word = settings.operands.front();
+  const auto number = parse_u64(word);
+  if (!number || *number > UINT32_MAX) {
+    throw UsageError(format("\"{}\" is not the number of a key slot", word),
+                     "\"pgcairn key-list\" shows the slots");
+  }
+  Unlocked repository(session);
+  if (*number == repository.used_slot()) {
+    throw UsageError(
+        format("key slot {} is the one that [repo.{}] opens", *number, repository.name()),
+        "let the configuration name another key first, or use \"pgcairn key-rotate\"");
+  }
+  repository.remove(static_cast<std::uint32_t>(*number));
+  if (settings.output == Form::text) {
+    print(format("repository {}: key slot {} removed\n", repository.name(), *number));
+    return ExitCode::done;
+  }
+  JsonWriter json;
+  json.begin_object().key("key-remove").begin_object().member("repository", repository.name());
+  json.member("slot", *number).end_object().end_object();
+  print(json.take() + "\n");
+  return ExitCode::done;
+}
+
+ExitCode key_rotate(const Session& session) {
+  const Settings& settings = session.settings;
+  Unlocked repository(session);
+  const repo::KeySecret secret = new_key_secret(settings.new_key, session.stop);
+  const std::uint32_t number = repository.add(secret);
+  repository.remove(repository.used_slot());
+  if (settings.output == Form::text) {
+    print(
+        format("repository {}: key slot {} ({}) has taken the place of slot {}\n"
+               "Now set the new key in [repo.{}], on every host: the old one opens nothing any "
+               "more.\n",
+               repository.name(), number, name_of(secret.kind), repository.used_slot(),
+               repository.name()));
+    return ExitCode::done;
+  }
+  JsonWriter json;
+  json.begin_object().key("key-rotate").begin_object().member("repository", repository.name());
+  json.member("slot", number).member("removed", repository.used_slot()).end_object().end_object();
+  print(json.take() + "\n");
+  return ExitCode::done;
+}
+
+}  // namespace pgcairn::command

@@ -1,0 +1,244 @@
+#include "stanza/cluster_identity.hpp"
+#include "stanza/places_apart.hpp"
+#include "wal/own_wal.hpp"
+#include "wal/store.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/check/check.hpp>
+#include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/postgres/server.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+constexpr milliseconds kFirstPause{10};
+constexpr milliseconds kLongestPause{500};
+
+std::string push_command(const StanzaSettings& stanza) {
+  return format("archive_command = 'pgcairn --stanza={} archive-push %p'", stanza.name);
+}
+
+void check_identity(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                    const repo::Cluster& local) {
+  if (server.system_id != local.system_id) {
+    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
+                               server.system_id, stanza.data_directory.native(), local.system_id),
+                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
+                        "to the same cluster");
+  }
+  std::error_code ignored;
+  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
+    throw PostgresError(format("the server's data directory is \"{}\", pg-path is \"{}\"",
+                               server.data_directory.native(), stanza.data_directory.native()),
+                        "set pg-path to the server's data_directory, in the stanza's section of "
+                        "the configuration");
+  }
+}
+
+void check_archiving(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                     CheckResult& result) {
+  if (server.archive_mode == "off") {
+    throw PostgresError("the server does not archive: archive_mode is off",
+                        format("set archive_mode = on in postgresql.conf, and {}; then restart "
+                               "the server",
+                               push_command(stanza)));
+  }
+  const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
+  if (!command && server.archive_library.empty()) {
+    throw PostgresError(
+        "the server does not archive: archive_command is empty",
+        format("set {} in postgresql.conf, and reload the server", push_command(stanza)));
+  }
+  if (command && server.archive_command.find("archive-push") == std::string::npos) {
+    result.warnings.push_back(
+        format("archive_command is '{}', not \"... archive-push %p\"", server.archive_command));
+  }
+  if (server.in_recovery && server.archive_mode == "on") {
+    result.warnings.push_back(
+        "this is a standby with archive_mode = on: it archives after a promotion only "
+        "(archive_mode = always archives at once)");
+  }
+}
+
+std::string text_of(const std::vector<postgres::Row>& rows, std::size_t column = 0) {
+  return !rows.empty() && rows[0].size() > column && rows[0][column] ? *rows[0][column] : "";
+}
+
+struct Switched {
+  std::string segment;  // that was ended
+  Lsn point;            // end of the restore point, in it or before
+};
+
+/// Ends the segment that is being written, with a restore point of that name.
+Switched switch_segment(postgres::Connection& connection, const postgres::ServerInfo& server,
+                        const std::string& restore_point) {
+  return doing(
+      [] { return "writing a restore point and switching WAL"; },
+      [&] {
+        const auto point = parse_lsn(
+            text_of(connection.query("SELECT pg_create_restore_point($1)", {restore_point})));
+        const auto rows = connection.query(
+            "SELECT pg_switch_wal(), pg_walfile_name(pg_current_wal_insert_lsn())");
+        const auto end = parse_lsn(text_of(rows));
+        const auto now_in = parse_wal_segment_name(text_of(rows, 1), server.wal_segment_bytes);
+        if (!point || !end || !now_in) throw PostgresError("the server's answer is not understood");
+        return Switched{
+            wal_segment_name(segment_before(*end, now_in->timeline, server.wal_segment_bytes),
+                             server.wal_segment_bytes),
+            *point};
+      });
+}
+
+/// The last segment that the primary has certainly ended: the one before the restartpoint's.
+std::string restartpoint_segment(postgres::Connection& connection,
+                                 const postgres::ServerInfo& server) {
+  const auto rows = connection.query("SELECT redo_lsn, timeline_id FROM pg_control_checkpoint()");
+  const auto redo = parse_lsn(text_of(rows));
+  const auto timeline = parse_u64(text_of(rows, 1));
+  if (!redo || !timeline) throw PostgresError("the server's answer is not understood");
+  WalSegment segment =
+      segment_of(*redo, static_cast<Timeline>(*timeline), server.wal_segment_bytes);
+  if (segment.number > 1) --segment.number;
+  return wal_segment_name(segment, server.wal_segment_bytes);
+}
+
+/// What the archiver says of its failures.
+std::string archiver_words(postgres::Connection& connection, const CheckResult& result,
+                           std::string_view repository) {
+  const auto rows = connection.query(
+      "SELECT last_failed_wal, last_failed_time, last_archived_wal FROM pg_stat_archiver"
+      " WHERE last_failed_time > coalesce(last_archived_time, '-infinity')");
+  std::string words =
+      format("WAL segment {} did not reach repository \"{}\"", result.segment, repository);
+  if (result.standby) return words + ". The primary archives it: run \"pgcairn check\" there";
+  if (!rows.empty()) {
+    return words + format(
+                       ". The archiver failed with {} at {}: the server's log has the words of "
+                       "archive_command",
+                       text_of(rows, 0), text_of(rows, 1));
+  }
+  return words +
+         ". The archiver reports no failure: archive_command may name another stanza, "
+         "configuration or repository, or be slow (raise archive-timeout)";
+}
+
+/// Is the restore point of that name, which ends at `end`, in the archive? It may begin in the
+/// segment before.
+bool has_restore_point(repo::Repository& repository, const std::string& stanza,
+                       const repo::Cluster& cluster, const std::string& name, Timeline timeline,
+                       Lsn end, std::uint64_t segment_bytes) {
+  constexpr std::uint64_t kMostBytes = 256;  // of the record, with the header of a page
+  bool found = false;
+  postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
+    found |= record.kind == postgres::WalRecord::Kind::restore_point && record.name == name;
+  });
+  WalSegment segment =
+      segment_of({end.value - std::min(end.value, kMostBytes)}, timeline, segment_bytes);
+  const WalSegment last = segment_before(end, timeline, segment_bytes);
+  for (; segment.number <= last.number; ++segment.number) {
+    Buffer content;
+    repository.get_wal(stanza, cluster, wal_segment_name(segment, segment_bytes),
+                       [&](Bytes piece) { content.append(piece); });
+    reader.read(content, Lsn{segment.number * segment_bytes});
+  }
+  return found;
+}
+
+/// Holds what is archived against what the server wrote: a name tells neither that the segment has
+/// arrived nor, when it has not, why the archiver is refused.
+void require_own_content(CheckResult& result, const StanzaSettings& stanza,
+                         std::span<repo::Repository> repositories, const repo::Cluster& cluster,
+                         const std::string& restore_point, Lsn point,
+                         postgres::Connection& connection, const postgres::ServerInfo& server,
+                         const std::stop_token& stop) {
+  const auto ended = parse_wal_segment_name(result.segment, server.wal_segment_bytes);
+  for (std::size_t i = 0; i < repositories.size(); ++i) {
+    repo::Repository& repository = repositories[i];
+    const bool arrived = result.repositories[i].error.empty();
+    try {
+      require_own_archive(stanza, repository, cluster, connection, server);
+      if (!arrived) continue;
+      if (restore_point.empty())
+        require_own_wal(stanza, repository, cluster, {result.segment}, server.wal_segment_bytes, {},
+                        stop);
+      else if (!has_restore_point(repository, stanza.name, cluster, restore_point, ended->timeline,
+                                  point, server.wal_segment_bytes))
+        throw of_another_life(repository, result.segment);
+    } catch (const Error& error) {
+      result.repositories[i].error = error.render();
+    }
+  }
+}
+
+void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
+                      std::span<repo::Repository> repositories, const repo::Cluster& cluster,
+                      milliseconds timeout, std::stop_token stop) {
+  const Timestamp start = now();
+  milliseconds pause = kFirstPause;
+  std::vector<bool> there(repositories.size());
+  for (;;) {
+    const auto waited = std::chrono::duration_cast<milliseconds>(now() - start);
+    for (std::size_t i = 0; i < repositories.size(); ++i) {
+      if (there[i]) continue;
+      there[i] = repositories[i].has_wal(stanza.name, cluster, result.segment);
+      result.repositories[i].waited = waited;
+      result.repositories[i].error = there[i] ? "" : "waiting";
+    }
+    if (result.ok() || waited >= timeout) return;
+    sleep_for(pause, stop);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+}  // namespace
+
+bool CheckResult::ok() const {
+  return std::all_of(repositories.begin(), repositories.end(),
+                     [](const CheckedRepository& one) { return one.error.empty(); });
+}
+
+CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
+                         milliseconds timeout, Progress& progress, std::stop_token stop) {
+  return doing([&] { return format("checking stanza \"{}\"", stanza.name); },
+               [&] {
+                 CheckResult result;
+                 const repo::Cluster cluster = local_cluster(stanza);
+                 require_stanza_apart(stanza);
+                 for (repo::Repository& repository : repositories) {
+                   repository.open();
+                   require_cluster(repository, stanza, cluster);
+                   refuse_when_stopped(repository, stanza.name);
+                   result.repositories.push_back({repository.name(), "waiting", {}});
+                 }
+                 postgres::Connection connection(stanza.connection, stop);
+                 const postgres::ServerInfo server = postgres::read_server_info(connection);
+                 check_identity(stanza, server, cluster);
+                 result.pg_version = server.version_number;
+                 result.system_id = server.system_id;
+                 result.standby = server.in_recovery;
+                 check_archiving(stanza, server, result);
+                 const std::string point =
+                     server.in_recovery ? "" : "pgcairn check " + random_id().substr(0, 16);
+                 const Switched switched =
+                     server.in_recovery ? Switched{restartpoint_segment(connection, server), {}}
+                                        : switch_segment(connection, server, point);
+                 result.segment = switched.segment;
+                 progress.phase(format("waiting for {}", result.segment), 0);
+                 wait_for_segment(result, stanza, repositories, cluster, timeout, stop);
+                 for (CheckedRepository& repository : result.repositories) {
+                   if (!repository.error.empty())
+                     repository.error = archiver_words(connection, result, repository.name);
+                 }
+                 require_own_content(result, stanza, repositories, cluster, point, switched.point,
+                                     connection, server, stop);
+                 return result;
+               });
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,65 @@
+#include "restore/external_config.hpp"
+
+#include "restore/paths.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+void note_unreadable(RestorePlan& plan) {
+  for (const repo::UnreadableFile& file : plan.backup.outside.unreadable) {
+    plan.notes.push_back(format("not in the backup: {} ({})", file.path, file.cause));
+  }
+}
+
+std::string settings_words(const RestorePlan& plan) {
+  std::string text;
+  for (const ExternalConfigFile& file : plan.outside)
+    text += format("{}{} {}", text.empty() ? "" : ", ", file.setting, file.was);
+  return text;
+}
+
+}  // namespace
+
+void plan_config(RestorePlan& plan) {
+  const repo::ExternalConfigInfo& was = plan.backup.outside;
+  const fs::path& to = plan.options.config_to;
+  const auto add = [&](std::string setting, const std::string& path) {
+    if (path.empty()) return;
+    const bool missing = std::any_of(was.unreadable.begin(), was.unreadable.end(),
+                                     [&](const auto& file) { return file.path == path; });
+    const bool comes = !to.empty() && !missing;
+    plan.outside.push_back(
+        {std::move(setting), path, comes ? to / fs::path(path).relative_path() : fs::path()});
+  };
+  add("config_file", was.config_file);
+  add("hba_file", was.hba_file);
+  add("ident_file", was.ident_file);
+  note_unreadable(plan);
+  if (!to.empty() && was.files == 0) {
+    plan.notes.push_back(format(
+        "backup {} has nothing from outside of the data directory: --config-to is left alone",
+        plan.backup.label));
+  }
+  if (to.empty() && was.files > 0) {
+    plan.notes.push_back(
+        format("{} files from outside of the data directory are in the backup and stay there; "
+               "--config-to=DIR brings them back into a directory of their own",
+               was.files));
+  }
+  if (plan.outside.empty()) return;
+  plan.notes.push_back(format(
+      "the server was configured outside of its data directory ({}): started on the data directory "
+      "alone it does not find {}",
+      settings_words(plan),
+      plan.outside.front().setting == "config_file" ? "postgresql.conf; config_file must name one"
+                                                    : "what its configuration names"));
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <pgcairn/engine/restore/restore.hpp>
+
+namespace pgcairn::engine {
+
+/// What becomes of the configuration outside of the data directory: fills plan.outside and adds to
+/// plan.notes.
+void plan_config(RestorePlan& plan);
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,280 @@
+#include "status/health_measure.hpp"
+
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/status/verdict.hpp>
+#include <pgcairn/repo/layout.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace pgcairn::engine {
+
+namespace {
+
+/// What one repository's state comes to; the findings come in the order of the page.
+class Judgement {
+ public:
+  Judgement(const RepositoryState& state, const HealthLimits& limits)
+      : state_(state), limits_(limits) {}
+
+  std::vector<HealthFinding> run() {
+    for (const std::string& unreadable : state_.unreadable)
+      add("repository", HealthLevel::critical, unreadable);
+    if (state_.labels.empty() && state_.kept_elsewhere) {
+      add("restorable", HealthLevel::ok, "no backup is kept here, but in another repository");
+      return std::move(findings_);
+    }
+    look_at_outlook();
+    look_at_backups();
+    look_at_proofs();
+    return std::move(findings_);
+  }
+
+ private:
+  HealthFinding& add(std::string check, HealthLevel level, std::string message) {
+    findings_.push_back(
+        {std::move(check), state_.repository, level, std::move(message), {}, {}, {}});
+    return findings_.back();
+  }
+
+  void add_measured(std::string check, double value, std::string unit, const HealthLimit& limit,
+                    Worse worse, std::string message) {
+    HealthFinding& finding =
+        add(std::move(check), level_of(value, limit, worse), std::move(message));
+    finding.value = value;
+    finding.unit = std::move(unit);
+    finding.limit = limit;
+  }
+
+  /// Can the newest moment be restored, and from which backup?
+  void look_at_outlook() {
+    if (state_.outlook == nullptr) {
+      if (state_.labels.empty()) {
+        add("restorable", HealthLevel::critical, "nothing can be restored: there is no backup");
+      } else {
+        add("restorable", HealthLevel::unknown, "it is not known what can be restored");
+      }
+      return;
+    }
+    const Outlook& outlook = *state_.outlook;
+    if (outlook.beyond) {
+      add("restorable", HealthLevel::unknown,
+          format("it was not looked at whether the newest moment can be restored: WAL was looked "
+                 "at from {} on, and the newest whole backup needs it from {} on; \"pgcairn "
+                 "info\" looks at all of it",
+                 outlook.looked_from, outlook.first));
+    } else if (outlook.backup.empty()) {
+      add("restorable", HealthLevel::critical,
+          "the newest moment cannot be restored: " + outlook.unreachable_reason);
+    } else if (outlook.minimal_at) {
+      add("restorable", HealthLevel::critical,
+          format("the newest moment cannot be restored: from backup {}, no recovery goes past {}, "
+                 "where the server began to run with wal_level=minimal; a new backup leads past it",
+                 outlook.backup, to_string(*outlook.minimal_at)));
+    } else if (outlook.ends_at) {
+      add("restorable", HealthLevel::critical,
+          format("the newest moment cannot be restored: from backup {}, recovery ends at {} on "
+                 "the way to timeline {}, since WAL segment {} is missing while {} is there; a new "
+                 "backup "
+                 "leads past it",
+                 outlook.backup, to_string(outlook.to), outlook.timeline, outlook.ends_at->missing,
+                 outlook.ends_at->after_gap));
+    } else {
+      add("restorable", HealthLevel::ok,
+          format(
+              "to {} on timeline {}{}, from backup {}{}", to_string(outlook.to), outlook.timeline,
+              outlook.to_time ? format(" (archived {})", format_local(seconds_of(*outlook.to_time)))
+                              : "",
+              outlook.backup,
+              outlook.looked_from.empty()
+                  ? ""
+                  : format("; WAL before {} was not looked at", outlook.looked_from)));
+    }
+    look_at_pages(outlook);
+    if (!outlook.holes.empty() && !outlook.backup.empty()) {
+      const Outlook::Hole& first = outlook.holes.front();
+      add("wal-holes", HealthLevel::warning,
+          format("{} of the archived WAL before backup {}, whose moments cannot be restored: {} is "
+                 "missing while {} is there{}",
+                 outlook.holes.size() == 1 ? "there is a hole"
+                                           : format("there are {} holes", outlook.holes.size()),
+                 outlook.backup, first.missing, first.after_gap,
+                 first.gap == Gap::doubtful
+                     ? "; the archive was switched off for a time, or has lost it"
+                     : ""));
+    }
+  }
+
+  void look_at_pages(const Outlook& outlook) {
+    for (const std::string& one : outlook.passed_over)
+      add("backup-choice", HealthLevel::warning, "a restore begins with an older one: " + one);
+    if (outlook.damaged_pages > 0 && !outlook.backup.empty()) {
+      add("page-errors", HealthLevel::critical,
+          format("backup {}, from which the newest moment is restored, holds {} damaged page{} of "
+                 "the cluster, and no whole one leads there",
+                 outlook.backup, outlook.damaged_pages, outlook.damaged_pages == 1 ? "" : "s"));
+    }
+  }
+
+  void look_at_backups() {
+    add_measured("backup-count", static_cast<double>(state_.labels.size()), "",
+                 limits_.backup_count, Worse::below,
+                 format("{} backup{}", state_.labels.size(), state_.labels.size() == 1 ? "" : "s"));
+    if (state_.newest == nullptr) {
+      add("backup-age", HealthLevel::critical,
+          state_.labels.empty() ? "there is no backup" : "no backup can be read");
+      return;
+    }
+    const repo::BackupMarker& newest = *state_.newest;
+    if (newest.stop_time > state_.when + kClocksDiffer) {
+      add("backup-age", HealthLevel::unknown,
+          format("the newest backup, {}, ended at {}, which is later than now: a clock is wrong",
+                 newest.label, format_local(newest.stop_time)));
+      return;
+    }
+    const double age = seconds_between(newest.stop_time, state_.when);
+    add_measured("backup-age", age, "s", limits_.backup_age_seconds, Worse::above,
+                 format("the newest backup, {}, ended {} ago", newest.label, words_of_age(age)));
+  }
+
+  void look_at_proofs() {
+    if (state_.labels.empty()) return;
+    if (state_.record_state == nullptr) {
+      add("verify", HealthLevel::unknown, "the records of verify and drill could not be read");
+      return;
+    }
+    look_at_damage(*state_.record_state);
+    const repo::Record* const drill = last_drill(*state_.record_state);
+    if (drill != nullptr && !std::get<repo::DrillRecord>(drill->content).good) {
+      add("drill", HealthLevel::critical,
+          format("backup {} did not come back good at {}",
+                 std::get<repo::DrillRecord>(drill->content).backup, format_local(drill->time)));
+      return;
+    }
+    add_proof("drill", "drilled", last_drill_time(*state_.record_state), limits_.drill_age_seconds);
+  }
+
+  void look_at_damage(const repo::RecordState& record_state) {
+    bool damaged = false;
+    for (const std::string& label : damaged_of(record_state, state_.labels)) {
+      damaged = true;
+      add("verify", HealthLevel::critical, format("backup {} is damaged", label));
+    }
+    if (const repo::Record* const record = damage_of_archive(record_state)) {
+      const auto& run = std::get<repo::VerifyRecord>(record->content);
+      damaged = true;
+      add("verify", is_behind(run) ? HealthLevel::warning : HealthLevel::critical,
+          format("verify found {} damaged or missing at {}{}", run.damage_count,
+                 format_local(record->time),
+                 run.damages.empty() ? "" : ", the first: " + escape_bytes(run.damages.front())));
+    }
+    if (!damaged)
+      add_proof("verify", "verified", last_verify_time(record_state), limits_.verify_age_seconds);
+  }
+
+  /// All of it is WAL before the backup that a restore begins with.
+  bool is_behind(const repo::VerifyRecord& run) const {
+    if (state_.outlook == nullptr || state_.outlook->backup.empty()) return false;
+    if (run.damage_count > run.damages.size()) return false;
+    const std::string& first = state_.outlook->first;
+    return std::all_of(run.damages.begin(), run.damages.end(), [&](const std::string& damage) {
+      const auto key = repo::parse_key(damage.substr(0, damage.find(' ')));
+      return key && key->kind == repo::ObjectKind::wal && key->file.size() >= 24 &&
+             key->file.substr(8, 16) < first.substr(8, 16);
+    });
+  }
+
+  /// What was never proved counts from the oldest backup on: a new repository has time for it.
+  void add_proof(std::string check, std::string_view done, std::optional<Timestamp> last,
+                 const HealthLimit& limit) {
+    if (!is_set(limit)) return;
+    const Timestamp since = last ? *last : state_.oldest_backup.value_or(state_.when);
+    const double age = seconds_between(since, state_.when);
+    add_measured(std::move(check), age, "s", limit, Worse::above,
+                 last ? format("last {} {} ago", done, words_of_age(age))
+                      : format("never {}; the oldest backup is {} old", done, words_of_age(age)));
+  }
+
+  static const repo::Record* last_drill(const repo::RecordState& record_state) {
+    const repo::Record* last = nullptr;
+    for (const repo::Record& record : record_state.records())
+      if (std::holds_alternative<repo::DrillRecord>(record.content)) last = &record;
+    return last;
+  }
+
+  const RepositoryState& state_;
+  const HealthLimits& limits_;
+  std::vector<HealthFinding> findings_;
+};
+
+template <class Content>
+std::optional<Timestamp> last_time(const repo::RecordState& record_state) {
+  std::optional<Timestamp> last;
+  for (const repo::Record& record : record_state.records())
+    if (std::holds_alternative<Content>(record.content)) last = record.time;
+  return last;
+}
+
+}  // namespace
+
+std::string_view name_of(HealthLevel level) {
+  static constexpr std::string_view names[] = {"ok", "warning", "unknown", "critical"};
+  return names[static_cast<std::size_t>(level)];
+}
+
+std::string_view shouted(HealthLevel level) {
+  static constexpr std::string_view words[] = {"ok", "WARNING", "UNKNOWN", "CRITICAL"};
+  return words[static_cast<std::size_t>(level)];
+}
+
+HealthLevel worst_of(std::span<const HealthFinding> findings) {
+  HealthLevel worst = HealthLevel::ok;
+  for (const HealthFinding& finding : findings) worst = std::max(worst, finding.level);
+  return worst;
+}
+
+std::vector<HealthFinding> judge(const RepositoryState& state, const HealthLimits& limits) {
+  return Judgement(state, limits).run();
+}
+
+HealthFinding unread_finding(const std::string& repository, const std::string& why) {
+  return {"repository",
+          repository,
+          HealthLevel::unknown,
+          "cannot be read: " + why.substr(0, why.find('\n')),
+          {},
+          {},
+          {}};
+}
+
+Verdict verdict_of(std::span<const HealthFinding> findings) {
+  Verdict verdict{worst_of(findings), {}};
+  std::set<std::string> repositories;
+  for (const HealthFinding& finding : findings)
+    if (!finding.repository.empty()) repositories.insert(finding.repository);
+  for (const HealthFinding& finding : findings) {
+    const bool is_good = verdict.level == HealthLevel::ok;
+    if (is_good ? finding.check != "restorable" : finding.level != verdict.level) continue;
+    const std::string subject =
+        repositories.size() < 2 || finding.repository.empty() ? "" : finding.repository + ": ";
+    verdict.message = subject + finding.message;
+    break;
+  }
+  return verdict;
+}
+
+std::string words_of(const Verdict& verdict) {
+  const std::string_view word = shouted(verdict.level);
+  return verdict.message.empty() ? std::string(word) : format("{}: {}", word, verdict.message);
+}
+
+std::optional<Timestamp> last_verify_time(const repo::RecordState& record_state) {
+  return last_time<repo::VerifyRecord>(record_state);
+}
+
+std::optional<Timestamp> last_drill_time(const repo::RecordState& record_state) {
+  return last_time<repo::DrillRecord>(record_state);
+}
+
+}  // namespace pgcairn::engine

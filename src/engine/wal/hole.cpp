@@ -1,0 +1,65 @@
+#include "wal/hole.hpp"
+
+#include "wal/timelines.hpp"
+
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::engine {
+
+namespace {
+
+std::string later_segment(std::span<repo::Repository> repositories, const std::string& stanza,
+                          const repo::Cluster& cluster, const std::string& segment) {
+  std::string first;
+  for (repo::Repository& repository : repositories) {
+    const std::string later = repository.next_wal(stanza, cluster, segment);
+    if (!later.empty() && (first.empty() || later < first)) first = later;
+  }
+  return first;
+}
+
+Timeline newest_timeline(std::span<repo::Repository> repositories, const std::string& stanza,
+                         const repo::Cluster& cluster) {
+  Timeline newest = 0;
+  for (repo::Repository& repository : repositories)
+    newest = std::max(newest, repository.newest_wal_timeline(stanza, cluster));
+  return newest;
+}
+
+/// From the first repository that has it; empty when none does.
+Buffer history(std::span<repo::Repository> repositories, const std::string& stanza,
+               const repo::Cluster& cluster, const std::string& name) {
+  Buffer content;
+  for (repo::Repository& repository : repositories) {
+    if (repository.get_wal(stanza, cluster, name, [&](Bytes piece) { content.append(piece); }))
+      break;
+  }
+  return content;
+}
+
+}  // namespace
+
+std::string wal_after(std::span<repo::Repository> repositories, const std::string& stanza,
+                      const repo::Cluster& cluster, const std::string& segment,
+                      std::uint64_t segment_bytes) {
+  std::string later = later_segment(repositories, stanza, cluster, segment);
+  if (!later.empty()) return later;
+  const auto place = *parse_wal_segment_name(segment, segment_bytes);
+  const Lsn end{(place.number + 1) * segment_bytes};
+  const Timeline newest = newest_timeline(repositories, stanza, cluster);
+  for (unsigned read = 1; read <= kMostHistories; ++read) {
+    const Timeline timeline = place.timeline + read;
+    const std::string name = format("{:08X}.history", timeline);
+    const Buffer content = history(repositories, stanza, cluster, name);
+    if (content.empty() && timeline > newest) break;
+    if (content.empty()) continue;
+    Timelines timelines;
+    timelines.add(timeline, content, name);
+    if (timelines.left_after(place.timeline, end) != 0) return name;
+  }
+  return {};
+}
+
+}  // namespace pgcairn::engine

@@ -1,0 +1,226 @@
+#include <pgcairn/common/account.hpp>
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/file.hpp>
+#include <pgcairn/common/log.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/crypto/hash.hpp>
+#include <pgcairn/storage/answer_cache.hpp>
+
+#include <map>
+#include <mutex>
+
+#include <unistd.h>
+
+namespace pgcairn::storage {
+
+namespace {
+
+constexpr std::string_view kMagic = "pgcairn recall 1\n";
+constexpr std::size_t kMostObjectBytes = 16 * kKiB;
+constexpr std::size_t kMostListed = 64;
+constexpr std::size_t kMostAnswers = 64;
+constexpr std::uint64_t kMostFileBytes = 2 * kMiB;
+
+enum class Question : std::uint8_t { get = 1, stat = 2, list = 3 };
+
+struct Answer {
+  Timestamp time{};
+  std::string body;             // get
+  std::vector<Object> objects;  // stat: one; list: all
+};
+using Answers = std::map<std::pair<Question, std::string>, Answer>;
+
+void append_text(std::string& out, std::string_view text) {
+  append_varint(out, text.size());
+  out += text;
+}
+
+std::uint64_t microseconds_of(Timestamp time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count());
+}
+
+Timestamp time_of(std::uint64_t microseconds) {
+  return Timestamp(std::chrono::microseconds(static_cast<std::int64_t>(microseconds)));
+}
+
+std::string write_answers(const Answers& answers, std::string_view where) {
+  std::string out(kMagic);
+  append_text(out, where);
+  append_varint(out, answers.size());
+  for (const auto& [asked, answer] : answers) {
+    append_varint(out, static_cast<std::uint64_t>(asked.first));
+    append_text(out, asked.second);
+    append_varint(out, microseconds_of(answer.time));
+    append_text(out, answer.body);
+    append_varint(out, answer.objects.size());
+    for (const Object& object : answer.objects) {
+      append_text(out, object.key);
+      append_varint(out, object.size_bytes);
+      append_varint(out, microseconds_of(object.modified));
+    }
+  }
+  std::array<std::byte, sizeof(std::uint64_t)> check;
+  store_le(check.data(), crypto::hash64(as_bytes(out)));
+  out += as_text(check);
+  return out;
+}
+
+/// Nothing when they are of another store. Throws DamagedError.
+Answers read_answers(Bytes bytes, std::string_view where, const std::string& file) {
+  const std::size_t covered = bytes.size() - std::min(bytes.size(), sizeof(std::uint64_t));
+  ByteReader check(bytes.subspan(covered), file, covered);
+  if (check.fixed<std::uint64_t>() != crypto::hash64(bytes.first(covered)))
+    throw DamagedError(file, 0, "its check does not fit");
+  ByteReader reader(bytes.first(covered), file);
+  const auto text = [&] { return std::string(as_text(reader.take(reader.varint()))); };
+  Answers answers;
+  if (as_text(reader.take(kMagic.size())) != kMagic || text() != where) return answers;
+  for (std::uint64_t left = reader.varint(); left > 0; --left) {
+    const auto question = static_cast<Question>(reader.varint());
+    Answer& answer = answers[{question, text()}];
+    answer.time = time_of(reader.varint());
+    answer.body = text();
+    for (std::uint64_t objects = reader.varint(); objects > 0; --objects) {
+      Object& object = answer.objects.emplace_back();
+      object.key = text();
+      object.size_bytes = reader.varint();
+      object.modified = time_of(reader.varint());
+    }
+  }
+  return answers;
+}
+
+class AnswerCache final : public Driver {
+ public:
+  AnswerCache(std::unique_ptr<Driver> inner, AnswerCacheSettings settings, Clock& clock)
+      : inner_(std::move(inner)), settings_(std::move(settings)), clock_(clock) {
+    load();
+  }
+  ~AnswerCache() override { save(); }
+
+  std::string describe() const override { return inner_->describe(); }
+  Features features() const override { return inner_->features(); }
+
+  bool put(std::string_view key, Bytes body, IfExists if_exists) override {
+    if (settings_.takes(key)) forget();
+    return inner_->put(key, body, if_exists);
+  }
+
+  bool get(std::string_view key, Range range, Buffer& out) override {
+    const bool ours = range.offset_bytes == 0 && settings_.takes(key);
+    if (const auto known = ours ? recall(Question::get, key) : std::nullopt) {
+      out.clear();
+      out.append(as_bytes(known->body).first(std::min(known->body.size(), range.length_bytes)));
+      return true;
+    }
+    const bool found = inner_->get(key, range, out);
+    if (!found) forget();
+    const bool whole = out.size() < range.length_bytes;
+    if (found && ours && whole && out.size() <= kMostObjectBytes)
+      remember(Question::get, key, {clock_.now(), std::string(as_text(out)), {}});
+    return found;
+  }
+
+  std::optional<Object> stat(std::string_view key) override {
+    const bool ours = settings_.takes(key);
+    if (const auto known = ours ? recall(Question::stat, key) : std::nullopt)
+      return known->objects.front();
+    const auto found = inner_->stat(key);
+    if (!found) forget();
+    if (found && ours) remember(Question::stat, key, {clock_.now(), {}, {*found}});
+    return found;
+  }
+
+  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
+    const bool ours = settings_.takes(prefix);
+    if (const auto known = ours ? recall(Question::list, prefix) : std::nullopt) {
+      for (const Object& object : known->objects) visit(object);
+      return;
+    }
+    Answer answer{clock_.now(), {}, {}};
+    std::size_t count = 0;
+    inner_->list(prefix, [&](const Object& object) {
+      if (++count <= kMostListed) answer.objects.push_back(object);
+      visit(object);
+    });
+    if (ours && count <= kMostListed) remember(Question::list, prefix, std::move(answer));
+  }
+
+  std::vector<std::string> folders(std::string_view prefix) override {
+    return inner_->folders(prefix);
+  }
+  void remove(std::span<const std::string> keys) override {
+    forget();
+    inner_->remove(keys);
+  }
+
+ private:
+  std::optional<Answer> recall(Question question, std::string_view key) {
+    std::lock_guard lock(mutex_);
+    const auto found = answers_.find({question, std::string(key)});
+    if (found == answers_.end()) return std::nullopt;
+    // An answer from the future was given before the clock was set back.
+    const auto age = clock_.now() - found->second.time;
+    if (age >= Timestamp::duration(0) && age < settings_.longest) return found->second;
+    answers_.erase(found);
+    return std::nullopt;
+  }
+
+  void remember(Question question, std::string_view key, Answer answer) {
+    std::lock_guard lock(mutex_);
+    if (answers_.size() >= kMostAnswers) answers_.clear();
+    answers_[{question, std::string(key)}] = std::move(answer);
+    changed_ = true;
+  }
+
+  void forget() {
+    std::lock_guard lock(mutex_);
+    changed_ = changed_ || !answers_.empty();
+    answers_.clear();
+  }
+
+  void load() {
+    try {
+      const auto status = stat_if_exists(settings_.file);
+      const bool only_ours = status && S_ISREG(status->st_mode) && status->st_uid == ::geteuid() &&
+                             (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+      if (!only_ours) return;
+      const auto bytes = read_file_if_exists(settings_.file, kMostFileBytes);
+      if (bytes) answers_ = read_answers(*bytes, inner_->describe(), settings_.file);
+    } catch (const Error& error) {
+      log_detail(format("what was remembered is not used: {}", error.message()));
+    }
+  }
+
+  void save() {
+    if (!changed_) return;
+    try {
+      const fs::path directory = settings_.file.parent_path();
+      if (is_root_elsewhere(directory.parent_path())) return;
+      std::error_code failed;
+      fs::create_directories(directory, failed);
+      AtomicFile file(settings_.file, 0600);
+      file.write(as_bytes(write_answers(answers_, inner_->describe())));
+      file.publish();
+    } catch (const Error& error) {
+      log_detail(format("nothing is remembered: {}", error.message()));
+    }
+  }
+
+  std::unique_ptr<Driver> inner_;
+  AnswerCacheSettings settings_;
+  Clock& clock_;
+  std::mutex mutex_;
+  Answers answers_;
+  bool changed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> with_answer_cache(std::unique_ptr<Driver> inner,
+                                          AnswerCacheSettings settings, Clock& clock) {
+  return std::make_unique<AnswerCache>(std::move(inner), std::move(settings), clock);
+}
+
+}  // namespace pgcairn::storage

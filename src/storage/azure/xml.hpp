@@ -1,0 +1,23 @@
+#pragma once
+
+#include "http/paged_listing.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace pgcairn::storage {
+
+// What Azure Storage answers. Pure.
+
+struct AzureError {
+  std::string code;
+  std::string message;  // its first line: times and ids follow, and what was signed
+};
+/// Empty members when `text` is no error of Azure's.
+AzureError parse_azure_error(std::string_view text);
+
+/// Throws Error when `text` is no page of List Blobs, or does not say whether it is the last: a
+/// listing is complete or an error. `where` is for the message.
+ListedPage parse_azure_page(std::string_view text, const std::string& where);
+
+}  // namespace pgcairn::storage

@@ -1,0 +1,103 @@
+#include "gcs/json.hpp"
+
+#include "http/answer.hpp"
+
+#include <pgcairn/common/error.hpp>
+#include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+
+#include <algorithm>
+
+namespace pgcairn::storage {
+
+namespace {
+
+constexpr std::size_t kMostWordsOfText = 200;
+
+/// What `read` makes of `text`. An answer that is none is an error of the store or of the way to
+/// it, and may be better the next time.
+template <class Read>
+auto parsed(std::string_view text, const std::string& where, std::string_view what, Read read) {
+  JsonDocument document(where);
+  try {
+    return read(document.parse(text));
+  } catch (const DamagedError&) {
+    const GcsError error = parse_gcs_error(text);
+    throw TransientError(format("the answer of {} is no {}{}{}", where, what,
+                                error.message.empty() ? "" : ": ", error.message));
+  }
+}
+
+Timestamp time_of(const JsonValue& value, const std::string& where) {
+  const auto time = parse_rfc3339(value.string());
+  if (!time) throw DamagedError(where, 0, "a time is none");
+  return *time;
+}
+
+Object read_object(const JsonValue& resource, const std::string& where) {
+  // Numbers of 64 bits are strings in Google's JSON.
+  const auto size = parse_u64(resource["size"].string());
+  if (!size) throw DamagedError(where, 0, "a size is none");
+  return {std::string(resource["name"].string()), *size, time_of(resource["timeCreated"], where)};
+}
+
+}  // namespace
+
+GcsError parse_gcs_error(std::string_view text) {
+  JsonDocument document("");
+  try {
+    const JsonValue error = document.parse(text)["error"];
+    GcsError found;
+    found.message = error["message"].string();
+    if (const auto errors = error.find("errors")) {
+      for (const JsonValue& one : errors->array()) {
+        if (found.reason.empty()) found.reason = one["reason"].string();
+      }
+    }
+    return found;
+  } catch (const DamagedError&) {
+    std::string words(trim(text).substr(0, kMostWordsOfText));
+    std::replace_if(
+        words.begin(), words.end(), [](unsigned char c) { return c < ' ' || c > '~'; }, ' ');
+    return {"", words};
+  }
+}
+
+Object parse_gcs_object(std::string_view text, const std::string& where) {
+  return parsed(text, where, "object",
+                [&](const JsonValue& root) { return read_object(root, where); });
+}
+
+std::string parse_gcs_crc32c(std::string_view text, const std::string& where) {
+  return parsed(text, where, "object",
+                [](const JsonValue& root) { return std::string(root["crc32c"].string()); });
+}
+
+std::optional<Timestamp> parse_gcs_kept(std::string_view text, const std::string& where) {
+  return parsed(text, where, "object", [&](const JsonValue& root) -> std::optional<Timestamp> {
+    for (const char* const hold : {"temporaryHold", "eventBasedHold"}) {
+      const auto held = root.find(hold);
+      if (held && held->boolean()) return std::nullopt;
+    }
+    const auto until = root.find("retentionExpirationTime");
+    if (!until) return std::nullopt;
+    return time_of(*until, where);
+  });
+}
+
+ListedPage parse_gcs_page(std::string_view text, const std::string& where) {
+  return parsed(text, where, "page of a listing", [&](const JsonValue& root) {
+    if (root["kind"].string() != "storage#objects") throw DamagedError(where, 0, "another kind");
+    ListedPage page;
+    if (const auto items = root.find("items")) {
+      for (const JsonValue& item : items->array()) page.objects.push_back(read_object(item, where));
+    }
+    if (const auto prefixes = root.find("prefixes")) {
+      for (const JsonValue& prefix : prefixes->array()) page.folders.emplace_back(prefix.string());
+    }
+    if (const auto token = root.find("nextPageToken")) page.next_token = token->string();
+    return page;
+  });
+}
+
+}  // namespace pgcairn::storage
