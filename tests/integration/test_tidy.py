@@ -32,10 +32,13 @@ def test_a_tidy_tree_passes(tmp_path):
         "include/pgcairn/common/class.hpp": "class A {\n" + "  void f();\n" * 100 + "};\n",
         "tests/unit/common/a_test.cpp": 'TEST_CASE("x") {\n' + "  CHECK(true);\n" * 100 + "}\n",
         "tests/golden/format/v1/pack": b"\0binary",
-        "src/command/verbs.cpp": 'const Verb verbs[] = {\n    {"backup", run},\n};\n',
-        "man/pgcairn-backup.1": ".Dd today\n",
+        "src/command/verbs.cpp": ('const Verb verbs[] = {\n    {"backup", run, "", 0, 0, "back up a cluster", true},\n'
+                                  '    {"hold", run, "LABEL", 1, 1,\n     "protect a backup"},\n};\n'),
+        "man/pgcairn-backup.1": ".Dd today\n.Nd back up a cluster\nThere is no limit: the default is no limit.\n",
+        "man/pgcairn-hold.1": ".Dd today\n.Nd protect a backup\nTwo files are no longer than one.\n",
+        "src/engine/words.cpp": "// Comments may say what is told of all the same backups.\n",
     })
-    assert (status, output) == (0, "tidy: 8 files, 0 complaints\n")
+    assert (status, output) == (0, "tidy: 10 files, 0 complaints\n")
 
 
 @pytest.mark.parametrize("name, content, said", [
@@ -50,9 +53,23 @@ def test_a_tidy_tree_passes(tmp_path):
     ("README.md", "see /wo" "rk/notes\n", "one machine"),
     ("scripts/x", "curl https://deb.deb" "ian.org/\n", "package mirror"),
     ("src/command/verbs.cpp", '    {"expire", run},\n', "no man/pgcairn-expire.1"),
+    ("man/pgcairn.1", "It is\nno directory.\n", "pgcairn.1:1: \"is no\""),
+    ("man/pgcairn.1", "Line.\nKept all the\nsame.\n", "pgcairn.1:2: \"all the same\""),
+    ("README.md", "Whoever reads it\n", "\"Whoever\""),
+    ("config/x.toml.example", "# It stands in the file.\n", "\"stands in\""),
+    ("src/command/help_texts.cpp", 'const char* text = "each is told";\n', "\"told\""),
 ], ids=lambda value: "")
 def test_each_violation_is_named(tmp_path, name, content, said):
     status, output = tidy(tmp_path, {name: content})
     assert status == 1
     assert name in output and said in output
     assert "1 complaints" in output
+
+
+def test_the_name_of_a_page_is_the_summary_of_its_verb(tmp_path):
+    status, output = tidy(tmp_path, {
+        "src/command/verbs.cpp": '    {"hold", run, "LABEL", 1, 1,\n     "protect a backup", true},\n',
+        "man/pgcairn-hold.1": ".Dd today\n.Nd keep a backup\n",
+    })
+    assert status == 1
+    assert "man/pgcairn-hold.1: its NAME is not the summary of the verb" in output
