@@ -40,6 +40,9 @@ def fetch(stanza, name, signal_file=None, **kw):
     shutil.rmtree(folder, ignore_errors=True)
     system.make_dir(folder)
     system.make_dir(folder / "pg_wal")
+    system.make_dir(folder / "global")
+    control = stanza.cluster.data / "global/pg_control"  # by this a data directory is known
+    system.own(shutil.copy(control, folder / "global"))
     if signal_file:
         system.write(folder / signal_file, "")
     result = stanza.cairn.run("archive-get", name, "pg_wal/RECOVERYXLOG", cwd=folder, **kw)
