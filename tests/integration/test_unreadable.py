@@ -80,7 +80,7 @@ def test_a_marker_keeps_only_what_its_backup_may_need(two):
         wal = set(two.wal_objects())
         result = two.cairn.run("expire", "--keep-last=1")
         assert result.code == 3 and f"expire --set={two.label}" in result.err, result
-        assert two.packs(two.label) and two.marker(two.label).exists() and wal == set(two.wal_objects())
+        assert two.packs(two.label) and two.marker(two.label).exists() and wal <= set(two.wal_objects())
         assert not (two.repo / "main/data" / two.other).exists() and not two.marker(two.other).exists() and two.marker(newest).exists()
     assert two.cairn.run("verify", "--level=full").code == 0
 

@@ -41,9 +41,7 @@ constexpr const char* kSwitchHint =
     "archive: then try again; ";
 
 constexpr std::size_t kMostProved = 64;  // segments
-// Segments at the end of the WAL that are opened for the last transaction; what decides whether a
-// target can be reached is looked for at least so long.
-constexpr std::size_t kMostLookedAt = 16;
+// What decides whether a target can be reached is looked for at least in kMostLookedAt segments.
 constexpr std::chrono::seconds kLongestLook{60};
 
 /// The archives of the stanza's clusters, each listed when it is asked for, and their branches.

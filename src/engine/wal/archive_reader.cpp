@@ -15,9 +15,8 @@ namespace pgcairn::engine {
 
 namespace {
 
-// Segments that are opened to find a target or the last transaction: some seconds of work.
+// Segments that are opened to find a target: some seconds of work.
 constexpr std::size_t kMostSearched = 256;
-constexpr std::size_t kMostLookedAt = 16;
 constexpr std::uint64_t kMostFollowedBytes = 256 * kMiB;  // in memory at once
 
 bool contains(const std::vector<std::string>& sorted, const std::string& name) {

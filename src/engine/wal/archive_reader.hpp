@@ -19,6 +19,10 @@ struct SoughtRecord {
   std::string restore_point;  // when xid is none
 };
 
+/// Segments at the end of the WAL that are opened for what is only shown: the last transaction, the
+/// end of a backup.
+inline constexpr std::size_t kMostLookedAt = 16;
+
 /// Where the WAL that makes a backup consistent ends.
 struct EndOfBackup {
   Lsn last_record;           // begins there; 0: not found

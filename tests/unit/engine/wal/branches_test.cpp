@@ -3,6 +3,8 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 using namespace pgcairn;
@@ -130,4 +132,20 @@ TEST_CASE("numbers of timelines are shown as files have them, too") {
   CHECK(timeline_text(9) == "9");
   CHECK(timeline_text(10) == "10 (0xA)");
   CHECK(timeline_text(18) == "18 (0x12)");
+}
+
+TEST_CASE("archived files are noted in any order") {
+  std::vector<std::string> files = {"000000020000000000000005", "000000020000000000000006",
+                                    "00000002000000010000000A", "000000020000000000000006.partial",
+                                    "00000002000000010000000B.partial"};
+  do {
+    std::map<Timeline, TimelineWal> wal;
+    for (const std::string& file : files) note_archived(wal, file);
+    note_archived(wal, "00000003.history");
+    note_archived(wal, "000000030000000000000005.00000028.backup");
+    REQUIRE(wal.size() == 1);
+    CHECK(wal[2].first == "000000020000000000000005");
+    CHECK(wal[2].last == "00000002000000010000000A");
+    CHECK(wal[2].partial == "00000002000000010000000B.partial");
+  } while (std::next_permutation(files.begin(), files.end()));
 }
