@@ -1,4 +1,5 @@
 """Histories with branches: promotions, second promotions, clones that archive where they should not."""
+import os
 import shutil
 import time
 
@@ -48,6 +49,40 @@ class Branches:
 @pytest.fixture
 def branches(stanza15):
     return Branches(stanza15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", (13, 15, 18))
+@pytest.mark.parametrize("crash", (False, True))
+def test_what_was_prepared_in_the_segment_of_the_switch(make_stanza, version, crash):
+    """Replay of the checkpoint at a switch of timelines reads an open prepared transaction again, from pg_wal, in the old timeline's
+    segment; the archive gave the server the new timeline's of that number."""
+    stanza = make_stanza(version, segment_mib=1, max_prepared_transactions=5).create()
+    branches = Branches(stanza)
+    primary = branches.primary
+    primary.rows("BEGIN; INSERT INTO t VALUES (4); PREPARE TRANSACTION 'open'")
+    if crash:
+        primary.crash()
+        primary.must_start().wait_ready()
+    primary.rows("SELECT pg_create_restore_point('prepared')")
+    primary.wait_for_archived()
+    primary.stop()
+    second = branches.promoted("second", "--type=name", "--target=prepared", PROMOTE)
+    assert branches.timeline(second) == 2
+    second.rows("INSERT INTO t VALUES (20)")
+    second.wait_for_archived()
+    second.stop()
+    standby = stanza.restore("standby", "--type=standby")
+    placed = [name for name in os.listdir(standby.data / "pg_wal") if len(name) == 24]
+    assert len(placed) == 1 and placed[0].startswith("00000001"), placed
+    # It is archived already, and perhaps only in part.
+    assert os.listdir(standby.data / "pg_wal/archive_status") == [f"{placed[0]}.done"]
+    standby.must_start()
+    system.wait_until(lambda: standby.answers("SELECT count(*) FROM t WHERE x = 20") == "1", what="the row of timeline 2")
+    standby.stop()
+    third = branches.promoted("third")
+    third.rows("COMMIT PREPARED 'open'")
+    assert branches.rows(third) == "1,2,3,4,20"
 
 
 @pytest.mark.slow

@@ -233,6 +233,8 @@ void RestoreRun::write_wal() {
     if (content.size() == 0 && error) std::rethrow_exception(error);
     if (content.size() == 0) throw Error(format("{} is no longer in the archive", file.archived));
     write_small("pg_wal/" + file.segment, content);
+    // As the server marks what it fetched itself (KeepFileRestoredFromArchive, xlogarchive.c).
+    if (file.is_done) write_small("pg_wal/archive_status/" + file.segment + ".done", {});
   }
 }
 

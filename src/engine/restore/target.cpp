@@ -370,19 +370,40 @@ void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
   }
 }
 
+/// The old timeline's segment, as a whole or as far as it was written, for each switch of timelines
+/// in the middle of one. The archive gives the server the new timeline's segment of that number.
+/// But replay of a checkpoint before or at the switch reads what was prepared and is still open
+/// again, out of the timeline that it is on, and looks for that in pg_wal only
+/// (XlogReadTwoPhaseData, twophase.c; XLogReadDetermineTimeline, xlogutils.c).
+void place_switched(RestorePlan& plan, const ArchivedNames& names) {
+  const std::uint64_t segment_bytes = plan.backup.wal_segment_bytes;
+  for (const TimelineSpan& span : plan.path) {
+    if (span.end.value % segment_bytes == 0) continue;
+    const std::string segment =
+        wal_segment_name({span.timeline, span.end.value / segment_bytes}, segment_bytes);
+    const std::string partial = segment + ".partial";
+    if (!names.holders(segment).empty()) {
+      plan.wal_files.push_back({segment, segment, true});
+    } else if (names.has_partial(partial)) {
+      plan.wal_files.push_back({partial, segment, true});
+    }
+  }
+}
+
 /// What the server cannot fetch itself, or must not be asked to.
-void place_wal(RestorePlan& plan) {
+void place_wal(RestorePlan& plan, const ArchivedNames& names) {
   const repo::BackupMarker& backup = plan.backup;
   if (plan.options.type == RestoreType::none) {
     for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
-      if (name.substr(8) <= backup.wal_stop.substr(8)) plan.wal_files.push_back({name, name});
+      if (name.substr(8) <= backup.wal_stop.substr(8)) plan.wal_files.push_back({name, name, false});
     }
   }
+  if (!signal_file(plan.options.type).empty()) place_switched(plan, names);
   // Recovery never asks for a ".partial" (xlogarchive.c): under its segment's name in pg_wal it is
   // found when the archive has nothing better.
   if (!plan.wal.partial.empty() && !signal_file(plan.options.type).empty() &&
       plan.options.type != RestoreType::immediate) {
-    plan.wal_files.push_back({plan.wal.partial, plan.wal.missing});
+    plan.wal_files.push_back({plan.wal.partial, plan.wal.missing, true});
     plan.notes.push_back(
         format("{} is the only holder of the end of its timeline: it is put into pg_wal",
                plan.wal.partial));
@@ -431,7 +452,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   doing([&] { return format("reading the WAL that leads to the target"); },
         [&] { follow_way(plan, archive, repositories, progress); });
   plan.all_repositories = repositories;
-  place_wal(plan);
+  place_wal(plan, archive.names());
 }
 
 }  // namespace pgcairn::engine

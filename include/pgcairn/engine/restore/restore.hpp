@@ -119,6 +119,7 @@ struct ExternalConfigFile {
 struct WalPlacement {
   std::string archived;  // "000000010000000000000007.partial"
   std::string segment;   // its name in pg_wal
+  bool is_done = false;  // the server only reads it, and never archives it again
 };
 
 /// What replay meets on its way to the target that leads out of the data directory.
