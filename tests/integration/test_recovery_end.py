@@ -78,9 +78,10 @@ class Away:
         if armed:
             self.arm()
         command = f'{get_command(self.stanza)} "$1" "$2"'
-        system.write(self.folder / "get", WRAPPER.format(count=self.folder / "count", at=request, armed=self.armed, log=self.log,
-                                                         repo=self.stanza.repo, command=command))
-        (self.folder / "get").chmod(0o755)
+        # A new file: the server may be running the old one.
+        new = system.write(self.folder / "new", WRAPPER.format(count=self.folder / "count", at=request, armed=self.armed, log=self.log,
+                                                               repo=self.stanza.repo, command=command), 0o755)
+        new.rename(self.folder / "get")
 
     def arm(self):
         system.write(self.armed, "")
