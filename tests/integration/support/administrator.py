@@ -1,4 +1,5 @@
 """What an administrator does to the server of a storm between backups, while nobody works."""
+import re
 import subprocess
 
 from . import system
@@ -86,7 +87,7 @@ class Administrator:
                 self.cluster.restart()
             elif what == "crash":
                 self.cluster.crash()
-                self.cluster.must_start()
+                self.start()
             elif what == "promotion":
                 self.cluster.stop()
                 self.start_in_new_timeline()
@@ -99,7 +100,7 @@ class Administrator:
             elif what == "snapshot":
                 self.stop()
                 self.snapshot = Snapshot(self.storm, self.stanza)
-                self.cluster.must_start()
+                self.start()
             self.cluster.wait_ready()
         return what
 
@@ -114,8 +115,16 @@ class Administrator:
         if new_timeline and isinstance(self.past, Snapshot):
             self.start_in_new_timeline()
         else:
-            self.cluster.must_start()
+            self.start()
         return what
+
+    def start(self):
+        """PostgreSQL's recovery from a crash sometimes ends at the file of an unlogged relation that replay has made."""
+        if not self.cluster.start():
+            file = re.findall(r'FATAL:  could not create file "([^"]+)": File exists', self.cluster.log_text()[-3000:])
+            assert file, self.cluster.log_text()[-3000:]
+            (self.cluster.data / file[0]).unlink()
+            self.cluster.must_start()
 
     def leave(self):
         """The archive has another life's WAL: back to the same point, and on in a new timeline."""
@@ -130,6 +139,6 @@ class Administrator:
         system.write(self.cluster.data / "recovery.signal", "")
         get = f"case %f in *.history) {cairn.binary} --config={cairn.config} archive-get %f %p;; *) exit 1;; esac"
         self.cluster.overrides = {**own, "recovery_target": "", "recovery_target_timeline": "current", "restore_command": get}
-        self.cluster.must_start()
+        self.start()
         self.cluster.wait_ready()
         self.cluster.overrides = own

@@ -75,12 +75,32 @@ class Replay:
             text, found = re.subn(rf"(?m)^{name} = .+$", f"{name} = '{value}'", text)
             assert found, (name, text)
         system.write(settings, text, 0o600)
-        self.cluster.must_start()
-        system.wait_until(lambda: self.cluster.answers("SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()") == "t",
-                          what=f"replay to reach {lsn}; the log says:\n{self.cluster.log_text()[-3000:]}")
+        while not self.reaches_target():
+            self.bring_what_was_prepared(lsn)
         found = contents(self.cluster)
         self.cluster.stop()
         return found
+
+
+    def reaches_target(self):
+        """False when the server ended before."""
+        def paused():
+            return self.cluster.answers("SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()") == "t"
+        self.cluster.start()
+        system.wait_until(lambda: paused() or not self.cluster.pid(), what="the end of replay")
+        return self.cluster.pid() is not None
+
+    def bring_what_was_prepared(self, lsn):
+        """PostgreSQL reads a prepared transaction again when it replays the switch of timelines, and then looks in pg_wal for its
+        segment of the old timeline, while the archive gave that of the new one. Nobody else brings it."""
+        log = self.cluster.log_text()[-3000:]
+        wanted = re.findall(r"requested WAL segment pg_wal/(\w+) has already been removed", log)
+        assert wanted, f"replay ended before {lsn}; the log says:\n{log}"
+        place = self.cluster.data / "pg_wal" / wanted[-1]
+        assert not place.exists(), log
+        got = [self.stanza.cairn.run("archive-get", name, place, cwd=self.cluster.data) for name in (wanted[-1], f"{wanted[-1]}.partial")
+               if not place.exists()]
+        assert place.exists(), (log, *map(str, got))
 
 
 def restored(stanza, name, places, *args):
