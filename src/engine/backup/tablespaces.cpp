@@ -1,5 +1,7 @@
 #include "backup/tablespaces.hpp"
 
+#include "database_copies.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
@@ -62,11 +64,12 @@ std::vector<repo::TablespaceInfo> name_tablespaces(const CopiedTablespaces& copi
     known.insert(known.end(), now.begin(), now.end());
   }
   for (const std::string& path : copied.unknown(known)) {
-    throw Error(format("cannot use the backup: it holds \"{}\", and the server does not know such "
-                       "a tablespace",
-                       path),
-                "one was made and dropped while the backup copied: run the backup again; if that "
-                "fails the same way, the entry is a left-over, which may be moved away");
+    throw UnreplayableBackup(
+        format("cannot use the backup: it holds \"{}\", and the server does not know such a "
+               "tablespace",
+               path),
+        "one was made and dropped while the backup copied: run the backup again; if that fails "
+        "the same way, the entry is a left-over, which may be moved away");
   }
   return copied.named(known);
 }

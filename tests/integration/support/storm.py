@@ -1,5 +1,4 @@
-"""A storm of DDL and DML: several sessions, each with tables of its own, so that few statements fail; and what an administrator
-does to the server meanwhile."""
+"""A storm of DDL and DML: several sessions, each with tables and tablespaces of its own, so that few statements fail."""
 import contextlib
 import random
 import subprocess
@@ -12,9 +11,6 @@ COLUMNS = "(id bigserial PRIMARY KEY, a int, b text, c int[], p point, r int4ran
 INDEXES = ("btree (a)", "btree (b text_pattern_ops)", "hash (a)", "gin (c)", "gist (p)", "gist (r)", "spgist (p)", "spgist (r)",
            "spgist (b)", "brin (a)", "brin (id) WITH (pages_per_range = 4)")
 SPACES = ("pg_default", "space1", "space2")
-# What a standby, and so a recovery, needs as much of as its primary had.
-LIMITS = {"max_connections": (60, 120), "max_worker_processes": (8, 14), "max_wal_senders": (10, 16),
-          "max_prepared_transactions": (20, 40), "max_locks_per_transaction": (128, 200)}
 
 
 def fill(table, rows, wide):
@@ -26,13 +22,22 @@ def fill(table, rows, wide):
 class Session:
     """Statements of one session. What they are depends on the seed alone; how they fall between backups does not."""
 
-    def __init__(self, version, seed, number):
+    def __init__(self, version, seed, number, places):
         self.version = version
+        self.places = places
         self.random = random.Random(f"{seed}/{number}")
         self.number = number
         self.created = 0
         self.databases = []
         self.prepared = []
+        self.spaces = []
+
+    def remembered(self):
+        """What it knows of the cluster; it is to be told when the cluster goes back to how it was now."""
+        return list(self.databases), list(self.prepared), list(self.spaces)
+
+    def remember(self, what):
+        self.databases, self.prepared, self.spaces = map(list, what)
 
     def statements(self):
         """The next few statements, as one script for psql."""
@@ -48,7 +53,7 @@ class Session:
         return self.random.choice((1, 3, 60))
 
     def space(self):
-        return self.random.choice(SPACES)
+        return self.random.choice((*SPACES, *self.spaces))
 
     def create(self, table):
         unlogged = "UNLOGGED" if self.random.random() < 0.2 else ""
@@ -88,6 +93,25 @@ class Session:
     def move(self, table):
         return [f"ALTER TABLE {table} SET TABLESPACE {self.space()};",
                 f"ALTER INDEX {table}_pkey SET TABLESPACE {self.space()};"]
+
+    def tablespaces(self, table):
+        """One is made and used, or emptied and dropped; another one has its directory later. Some do not outlast this."""
+        unused = [name for name in own_spaces(self.number) if name not in self.spaces]
+        if unused and (not self.spaces or self.random.random() < 0.6):
+            name = self.random.choice(unused)
+            make = [f"CREATE TABLESPACE {name} LOCATION '{self.places.folder / name}';"]
+            if self.random.random() < 0.2:
+                passing = f"passing{self.number}"
+                return [*make, f"CREATE TABLE {passing} TABLESPACE {name} AS SELECT * FROM {table};", f"DROP TABLE {passing};",
+                        f"DROP TABLESPACE {name};"]
+            self.spaces.append(name)
+            return [*make, f"ALTER TABLE {table} SET TABLESPACE {name};", f"ALTER INDEX {table}_pkey SET TABLESPACE {name};",
+                    fill(table, self.rows(), 1)]
+        name = self.spaces.pop(self.random.randrange(len(self.spaces)))
+        to = self.space()
+        return [f"ALTER TABLE ALL IN TABLESPACE {name} SET TABLESPACE {to};", f"ALTER INDEX ALL IN TABLESPACE {name} SET TABLESPACE {to};",
+                f"SELECT format('ALTER DATABASE %I SET TABLESPACE {to}', datname) FROM pg_database d JOIN pg_tablespace t"
+                f" ON t.oid = dattablespace WHERE spcname = '{name}' \\gexec", f"DROP TABLESPACE {name};"]
 
     def rollback(self, table):
         inner = self.random.choice((f"TRUNCATE {table}; {fill(table, 300, 1)}", f"DROP TABLE {table};", fill(table, self.rows(), 3),
@@ -153,7 +177,40 @@ class Session:
         return [f"\\c {name}", "DELETE FROM x WHERE i > 5;", "VACUUM x;", "INSERT INTO x SELECT i FROM generate_series(1, 500) i;"]
 
     CHOICES = (create, insert, insert, update, update, delete, shrink, shrink, shrink_between_checkpoints, truncate, rewrite, rewrite,
-               persistence, move, rollback, savepoint, large_objects, sequence, drop, checkpoint, prepare, prepare, index_unlogged)
+               persistence, move, tablespaces, tablespaces, rollback, savepoint, large_objects, sequence, drop, checkpoint, prepare, prepare,
+               index_unlogged)
+
+
+def own_spaces(number):
+    return [f"space{number}{letter}" for letter in "abc"]
+
+
+class Places:
+    """The directories that CREATE TABLESPACE names, and that its replay uses in every copy. So each cluster has its own, and one
+    at a time is where they are looked for."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.owner = "storm"
+        self.names = []
+
+    def make(self, names):
+        self.names = names
+        system.make_dir(self.folder)
+        for name in names:
+            system.make_dir(self.folder / name)
+
+    def of(self, owner):
+        return self.folder.with_name(f"{self.folder.name}-of-{owner}")
+
+    def give(self, owner):
+        """All clusters are stopped. Those of a new owner are empty."""
+        self.folder.rename(self.of(self.owner))
+        self.owner = owner
+        if self.of(owner).exists():
+            self.of(owner).rename(self.folder)
+        else:
+            self.make(self.names)
 
 
 class Storm:
@@ -161,7 +218,8 @@ class Storm:
 
     def __init__(self, cluster, seed, sessions=3):
         self.cluster = cluster
-        self.sessions = [Session(cluster.version, seed, number) for number in range(sessions)]
+        self.places = Places(cluster.data.parent / "spaces")
+        self.sessions = [Session(cluster.version, seed, number, self.places) for number in range(sessions)]
         self.stopped = threading.Event()
         self.at_work = [threading.Lock() for _ in self.sessions]
         self.threads = []
@@ -170,9 +228,9 @@ class Storm:
 
     def prepare(self):
         """What must be there first: tablespaces, a template, every table once."""
-        home = self.cluster.data.parent
+        self.places.make([*SPACES[1:], *(name for session in self.sessions for name in own_spaces(session.number))])
         for space in SPACES[1:]:
-            self.cluster.create_tablespace(space, home / space)
+            self.cluster.rows(f"CREATE TABLESPACE {space} LOCATION '{self.places.folder / space}'")
         self.cluster.rows("CREATE DATABASE model")
         self.cluster.rows("CREATE TABLE y AS SELECT i FROM generate_series(1, 3000) i; CREATE INDEX ON y USING hash (i)", "model")
         for session in self.sessions:
@@ -192,26 +250,13 @@ class Storm:
             with self.at_work[session.number]:
                 self.run(session.statements())
 
-    def administer(self, chance):
-        """Something that happens to a server between backups, while nobody works; in words."""
-        what = chance.choice(("nothing", "nothing", "limits", "crash", "promotion"))
-        with contextlib.ExitStack() as paused:
+    @contextlib.contextmanager
+    def paused(self):
+        """Nobody works."""
+        with contextlib.ExitStack() as held:
             for lock in self.at_work:
-                paused.enter_context(lock)
-            if what == "limits":
-                for name, values in LIMITS.items():
-                    self.cluster.rows(f"ALTER SYSTEM SET {name} = {chance.choice(values)}")
-                self.cluster.restart()
-            elif what == "crash":
-                self.cluster.crash()
-                self.cluster.must_start()
-            elif what == "promotion":
-                self.cluster.stop()
-                system.write(self.cluster.data / "standby.signal", "")
-                self.cluster.must_start()
-                self.cluster.rows("SELECT pg_promote()")
-            self.cluster.wait_ready()
-        return what
+                held.enter_context(lock)
+            yield
 
     def __enter__(self):
         self.threads = [threading.Thread(target=self.work, args=(session,)) for session in self.sessions]

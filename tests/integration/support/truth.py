@@ -48,40 +48,74 @@ def different(one, other):
 
 
 class Replay:
-    """The first backup, and WAL alone: stops at one position after another and tells what is true there."""
+    """The first backup, and WAL alone: stops at one position after another and tells what is true there. `places` are those of
+    Storm; the original is stopped then, and copies take its place."""
 
-    def __init__(self, stanza, label, name="truth", **settings):
+    def __init__(self, stanza, label, name="truth", places=None, **settings):
         self.stanza = stanza
         self.label = label
         self.name = name
+        self.places = places
         self.settings = settings  # that it runs with, beside those that are restored
         self.cluster = None
 
-    def at(self, lsn):
-        """contents() when everything before `lsn` has been replayed, and nothing else. Ascending positions only."""
+    def at(self, lsn, timeline):
+        """contents() when everything before `lsn` on the way to this timeline has been replayed, and nothing else. Ascending
+        positions only. No server is left at work."""
+        if self.places:
+            self.places.give(self.name)
         if self.cluster is None:
-            self.cluster = self.stanza.restore(self.name, "--type=lsn", f"--target={lsn}", "--target-exclusive",
-                                               "--target-action=pause", f"--set={self.label}",
-                                               f"--tablespace-map-all={self.stanza.home / (self.name + '-spaces')}")
-            self.cluster.overrides.update(autovacuum="off", **self.settings)
-        else:
-            self.cluster.stop()
-            # Not on the command line: what is set there counts before the targets that the file leaves empty.
-            settings = self.cluster.data / "postgresql.auto.conf"
-            text, found = re.subn(r"(?m)^recovery_target_lsn = .+$", f"recovery_target_lsn = '{lsn}'", settings.read_text())
-            assert found, text
-            system.write(settings, text, 0o600)
-        self.cluster.must_start()
-        system.wait_until(lambda: self.cluster.answers("SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()") == "t",
-                          what=f"replay to reach {lsn}; the log says:\n{self.cluster.log_text()[-3000:]}")
-        return contents(self.cluster)
+            self.cluster = restored(self.stanza, self.name, self.places, "--type=lsn", f"--target={lsn}", "--target-exclusive",
+                                    "--target-action=pause", f"--set={self.label}", f"--target-timeline={timeline}")
+            self.cluster.overrides.update(self.settings)
+        # Not on the command line: what is set there counts before the targets that the file leaves empty.
+        settings = self.cluster.data / "postgresql.auto.conf"
+        text = settings.read_text()
+        for name, value in {"recovery_target_lsn": lsn, "recovery_target_timeline": timeline}.items():
+            text, found = re.subn(rf"(?m)^{name} = .+$", f"{name} = '{value}'", text)
+            assert found, (name, text)
+        system.write(settings, text, 0o600)
+        while not self.reaches_target():
+            self.bring_what_was_prepared(lsn)
+        found = contents(self.cluster)
+        self.cluster.stop()
+        return found
 
 
-def restored_to_its_end(stanza, backup, name="incremental"):
+    def reaches_target(self):
+        """False when the server ended before."""
+        def paused():
+            return self.cluster.answers("SELECT pg_is_in_recovery() AND pg_is_wal_replay_paused()") == "t"
+        self.cluster.start()
+        system.wait_until(lambda: paused() or not self.cluster.pid(), what="the end of replay")
+        return self.cluster.pid() is not None
+
+    def bring_what_was_prepared(self, lsn):
+        """PostgreSQL reads a prepared transaction again when it replays the switch of timelines, and then looks in pg_wal for its
+        segment of the old timeline, while the archive gave that of the new one. Nobody else brings it."""
+        log = self.cluster.log_text()[-3000:]
+        wanted = re.findall(r"requested WAL segment pg_wal/(\w+) has already been removed", log)
+        assert wanted, f"replay ended before {lsn}; the log says:\n{log}"
+        place = self.cluster.data / "pg_wal" / wanted[-1]
+        assert not place.exists(), log
+        got = [self.stanza.cairn.run("archive-get", name, place, cwd=self.cluster.data) for name in (wanted[-1], f"{wanted[-1]}.partial")
+               if not place.exists()]
+        assert place.exists(), (log, *map(str, got))
+
+
+def restored(stanza, name, places, *args):
+    """A copy, which is not started. Where its tablespaces are its own, it takes the original's place."""
+    replace = ["--replace"] if places else []
+    cluster = stanza.restore(name, *replace, *args, f"--tablespace-map-all={stanza.home / (name + '-spaces')}")
+    cluster.overrides.update(archive_mode="off", autovacuum="off")
+    return cluster
+
+
+def restored_to_its_end(stanza, backup, name="incremental", places=None):
     """A backup restored to its own end, running, past recovery."""
-    cluster = stanza.restore(name, "--type=immediate", "--target-action=promote", f"--set={backup['label']}",
-                             f"--tablespace-map-all={stanza.home / (name + '-spaces')}")
-    cluster.overrides["autovacuum"] = "off"
+    if places:
+        places.give(name)
+    cluster = restored(stanza, name, places, "--type=immediate", "--target-action=promote", f"--set={backup['label']}")
     return cluster.must_start().wait_ready()
 
 
