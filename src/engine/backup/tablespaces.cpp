@@ -1,6 +1,6 @@
 #include "backup/tablespaces.hpp"
 
-#include "database_copies.hpp"
+#include "backup/database_copies.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>

@@ -123,6 +123,7 @@ class Administrator:
         if not self.cluster.start():
             file = re.findall(r'FATAL:  could not create file "([^"]+)": File exists', self.cluster.log_text()[-3000:])
             assert file, self.cluster.log_text()[-3000:]
+            print("crash recovery ended at", file[0])
             (self.cluster.data / file[0]).unlink()
             self.cluster.must_start()
 

@@ -58,6 +58,7 @@ class Replay:
         self.places = places
         self.settings = settings  # that it runs with, beside those that are restored
         self.cluster = None
+        self.timeline = None  # that the restore was planned for
 
     def at(self, lsn, timeline):
         """contents() when everything before `lsn` on the way to this timeline has been replayed, and nothing else. Ascending
@@ -68,6 +69,7 @@ class Replay:
             self.cluster = restored(self.stanza, self.name, self.places, "--type=lsn", f"--target={lsn}", "--target-exclusive",
                                     "--target-action=pause", f"--set={self.label}", f"--target-timeline={timeline}")
             self.cluster.overrides.update(self.settings)
+            self.timeline = timeline
         # Not on the command line: what is set there counts before the targets that the file leaves empty.
         settings = self.cluster.data / "postgresql.auto.conf"
         text = settings.read_text()
@@ -81,7 +83,6 @@ class Replay:
         self.cluster.stop()
         return found
 
-
     def reaches_target(self):
         """False when the server ended before."""
         def paused():
@@ -91,11 +92,12 @@ class Replay:
         return self.cluster.pid() is not None
 
     def bring_what_was_prepared(self, lsn):
-        """PostgreSQL reads a prepared transaction again when it replays the switch of timelines, and then looks in pg_wal for its
-        segment of the old timeline, while the archive gave that of the new one. Nobody else brings it."""
+        """For a timeline that the restore did not know of. PostgreSQL reads an open prepared transaction again when it replays a switch
+        of timelines, out of the old timeline's segment in pg_wal; the restore put there those of the way that it was planned for."""
         log = self.cluster.log_text()[-3000:]
         wanted = re.findall(r"requested WAL segment pg_wal/(\w+) has already been removed", log)
         assert wanted, f"replay ended before {lsn}; the log says:\n{log}"
+        assert int(wanted[-1][:8], 16) >= self.timeline, log
         place = self.cluster.data / "pg_wal" / wanted[-1]
         assert not place.exists(), log
         got = [self.stanza.cairn.run("archive-get", name, place, cwd=self.cluster.data) for name in (wanted[-1], f"{wanted[-1]}.partial")
