@@ -1,4 +1,6 @@
 """Databases: what --db-include and --db-exclude leave out starts and can be dropped; one that moves makes a backup begin again."""
+import os
+import pathlib
 import signal
 
 import pytest
@@ -85,3 +87,40 @@ def test_a_database_that_is_moved_while_it_is_copied_makes_the_backup_begin_agai
     restored = stanza.restore("restored", f"--tablespace-map-all={stanza.home}/spaces").must_start().wait_ready()
     assert restored.databases() == cluster.databases()
     assert [restored.sql("SELECT 1", name) for name in ("moved", "other", "fresh")] == ["1"] * 3
+
+
+def has_open(process, folder):
+    """Does the process read a file below the folder?"""
+    for link in pathlib.Path(f"/proc/{process.pid}/fd").iterdir():
+        try:
+            if os.readlink(link).startswith(f"{folder}/"):
+                return True
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return False
+
+
+@pytest.mark.slow
+def test_a_tablespace_that_came_and_went_makes_the_backup_begin_again(stanza15):
+    """What was copied of it belongs to no tablespace that a restore could place."""
+    cluster, space = stanza15.cluster, system.make_dir(stanza15.home / "space")
+    many = "string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000"
+    cluster.rows(f"CREATE TABLE large AS SELECT {many}")
+    process = stanza15.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
+    system.wait_until(lambda: list(stanza15.repo.glob("main/data/*/pack/*")) or process.poll() is not None, what="a pack", pause=0.01)
+    process.send_signal(signal.SIGSTOP)
+    assert process.poll() is None
+    cluster.rows(f"CREATE TABLESPACE brief LOCATION '{space}'")
+    cluster.rows(f"CREATE TABLE far TABLESPACE brief AS SELECT {many}")
+    cluster.rows("CHECKPOINT")
+    process.send_signal(signal.SIGCONT)
+    system.wait_until(lambda: has_open(process, space), what="the backup to copy the tablespace", pause=0.001)
+    process.send_signal(signal.SIGSTOP)
+    cluster.rows("DROP TABLE far")
+    cluster.rows("DROP TABLESPACE brief")
+    process.send_signal(signal.SIGCONT)
+    result = result_of(process)
+    assert result.code == 0 and "does not know such a tablespace" in result.err and "begins again" in result.err, result
+    expected = cluster.table_hashes()
+    restored = stanza15.restore().must_start().wait_ready()
+    assert restored.table_hashes() == expected and not os.listdir(restored.data / "pg_tblspc")
