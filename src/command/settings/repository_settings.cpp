@@ -23,8 +23,8 @@ StoreSettings at_most_silent(StoreSettings settings, milliseconds silence) {
 class Section {
  public:
   Section(const ConfigFile& file, const std::string& name, const std::filesystem::path& path,
-          const std::string& passphrase)
-      : file_(file), name_(name), path_(path), passphrase_(passphrase) {}
+          const std::string& passphrase, bool frees_space)
+      : file_(file), name_(name), path_(path), passphrase_(passphrase), frees_space_(frees_space) {}
 
   RepositorySettings load() const {
     RepositorySettings repository;
@@ -47,8 +47,10 @@ class Section {
       };
     } else {
       repository.path = required("path", "/var/lib/pgcairn");
-      repository.make_driver = [path = repository.path](const fs::path&, milliseconds) {
-        return storage::make_posix(path, repo::is_lease);
+      repository.make_driver = [path = repository.path, frees = frees_space_](const fs::path&,
+                                                                              milliseconds) {
+        return storage::make_posix(
+            path, [frees](std::string_view key) { return frees && repo::is_lease(key); });
       };
     }
     load_key(repository);
@@ -270,14 +272,16 @@ class Section {
   const std::string& name_;
   const std::filesystem::path& path_;
   const std::string& passphrase_;
+  const bool frees_space_;
 };
 
 }  // namespace
 
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
-                                   const std::filesystem::path& path,
-                                   const std::string& passphrase) {
-  return Section(file, name, path, passphrase).load();
+                                   const std::filesystem::path& path, const std::string& passphrase,
+                                   std::string_view verb) {
+  const bool frees_space = verb == "expire" || verb == "stanza-delete";
+  return Section(file, name, path, passphrase, frees_space).load();
 }
 
 std::vector<ReadFile> read_files(const ConfigFile& file) {

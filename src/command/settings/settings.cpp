@@ -193,7 +193,7 @@ class Loader {
     const std::vector<std::string> names = repositories_to_use();
     for (const std::string& name : names) {
       RepositorySettings repository =
-          load_repository(options_.file, name, settings_.config, passphrase);
+          load_repository(options_.file, name, settings_.config, passphrase, arguments_.verb);
       if (!archives()) {
         load_retention(repository, [&](std::string_view key) {
           const auto value = options_.of_repository(key, name);
