@@ -149,6 +149,8 @@ def test_the_newest_branch_is_followed_and_one_with_a_later_transaction_is_point
     assert "the archive has WAL of timeline 2, and timeline 2 left timeline 1 at" in said
     newer = made["label"]
     assert stanza.labels() == [branches.backup, newer]
+    age = f"the newest backup of the newest timeline, {branches.backup}, ended "
+    assert age in stanza.cairn.run("health").out and f"; {newer} is on a branch that was left" in stanza.cairn.run("health").out
     branches.primary.rows("INSERT INTO t VALUES (4)")
     branches.primary.wait_for_archived()
 

@@ -76,6 +76,7 @@ class RestoreRun {
   void write_auto_conf();
   void make_durable();
   void put_control_file();
+  void mark_done(const std::string& segment);
   void write_small(const std::string& name, Bytes content);
   void own_directory(const fs::path& root, mode_t mode);
   const Beneath& data() { return roots_.get(plan_.data_directory); }
@@ -234,8 +235,17 @@ void RestoreRun::write_wal() {
     if (content.size() == 0) throw Error(format("{} is no longer in the archive", file.archived));
     write_small("pg_wal/" + file.segment, content);
     // As the server marks what it fetched itself (KeepFileRestoredFromArchive, xlogarchive.c).
-    if (file.is_done) write_small("pg_wal/archive_status/" + file.segment + ".done", {});
+    if (file.is_done) mark_done(file.segment);
   }
+}
+
+void RestoreRun::mark_done(const std::string& segment) {
+  const std::string folder = "pg_wal/archive_status";
+  const OpenPlace place = roots_.open(places_.of(folder));
+  if (place.root.make_directory(place.path, 0700))
+    own(place.root.open(place.path, O_RDONLY | O_DIRECTORY), plan_.owner.directory_mode,
+        plan_.owner, place.whole());
+  write_small(folder + "/" + segment + ".done", {});
 }
 
 void RestoreRun::write_small(const std::string& name, Bytes content) {

@@ -395,7 +395,8 @@ void place_wal(RestorePlan& plan, const ArchivedNames& names) {
   const repo::BackupMarker& backup = plan.backup;
   if (plan.options.type == RestoreType::none) {
     for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
-      if (name.substr(8) <= backup.wal_stop.substr(8)) plan.wal_files.push_back({name, name, false});
+      if (name.substr(8) <= backup.wal_stop.substr(8))
+        plan.wal_files.push_back({name, name, false});
     }
   }
   if (!signal_file(plan.options.type).empty()) place_switched(plan, names);

@@ -61,6 +61,16 @@ std::vector<repo::LimitsRecord> limits_of(const repo::RecordState* record_state)
   return limits;
 }
 
+void note_newest_on_way(Outlook& outlook, std::span<const repo::BackupMarker> backups,
+                        const Branches& branches) {
+  const auto newest = branches.newest();
+  for (const repo::BackupMarker& backup : backups) {
+    if (newest && branches.leads(backup.timeline, backup.stop_lsn, *newest) == Leads::no) continue;
+    outlook.newest_on_way = backup.label;
+    outlook.newest_stop = backup.stop_time;
+  }
+}
+
 }  // namespace
 
 std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> all,
@@ -89,6 +99,7 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> all,
       [](const repo::BackupMarker&, const std::vector<TimelineSpan>&) { return Found::unknown; }};
   Outlook outlook;
   outlook.looked_from = looked_from;
+  note_newest_on_way(outlook, backups, branches);
   Preferred best;
   try {
     best = prefer_whole(backups, recorded_flaws(backups, record_state), {}, sources, reach_of);

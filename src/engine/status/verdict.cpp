@@ -126,16 +126,23 @@ class Judgement {
           state_.labels.empty() ? "there is no backup" : "no backup can be read");
       return;
     }
-    const repo::BackupMarker& newest = *state_.newest;
-    if (newest.stop_time > state_.when + kClocksDiffer) {
+    // One on a branch that was left saves nothing of what the cluster does now.
+    const std::string on_way = state_.outlook == nullptr ? "" : state_.outlook->newest_on_way;
+    const bool left = !on_way.empty() && on_way != state_.newest->label;
+    const std::string label = left ? on_way : state_.newest->label;
+    const Timestamp stop = left ? state_.outlook->newest_stop : state_.newest->stop_time;
+    if (stop > state_.when + kClocksDiffer) {
       add("backup-age", HealthLevel::unknown,
           format("the newest backup, {}, ended at {}, which is later than now: a clock is wrong",
-                 newest.label, format_local(newest.stop_time)));
+                 label, format_local(stop)));
       return;
     }
-    const double age = seconds_between(newest.stop_time, state_.when);
+    const double age = seconds_between(stop, state_.when);
     add_measured("backup-age", age, "s", limits_.backup_age_seconds, Worse::above,
-                 format("the newest backup, {}, ended {} ago", newest.label, words_of_age(age)));
+                 format("the newest backup{}, {}, ended {} ago{}",
+                        left ? " of the newest timeline" : "", label, words_of_age(age),
+                        left ? format("; {} is on a branch that was left", state_.newest->label)
+                             : std::string()));
   }
 
   void look_at_proofs() {

@@ -42,6 +42,9 @@ struct Outlook {
   std::optional<Timestamp> to_time{};    // when that was archived, by the store's clock
   std::uint64_t damaged_pages = 0;       // of the cluster, in the backup
   std::vector<std::string> passed_over;  // newer backups, a sentence each
+  /// The newest backup that leads to the newest timeline, whatever its state.
+  std::string newest_on_way;  // label; empty: none is known to
+  Timestamp newest_stop{};
   /// Where archived WAL lacks a segment, and goes on after it.
   struct Hole {
     std::string missing;

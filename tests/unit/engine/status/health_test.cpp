@@ -126,6 +126,18 @@ TEST_CASE("a primary that is not where a restore leads is a critical finding") {
   CHECK(with(0, 3, later, minutes(60)).empty());  // a standby, or not known
 }
 
+TEST_CASE("a newer backup on a branch that was left does not count as the cluster's newest") {
+  const auto aged = [](std::chrono::seconds age) {
+    return found_after([&](HealthFacts&, RepositoryFacts& one) {
+      one.outlook->newest_on_way = one.labels.front();
+      one.outlook->newest_stop = kWhen - age;
+    });
+  };
+  CHECK(aged(99s).empty());
+  CHECK(aged(150s) == "warning backup-age");
+  CHECK(aged(250s) == "critical backup-age");
+}
+
 TEST_CASE("what was measured is compared with both limits") {
   struct Case {
     std::function<void(HealthFacts&, RepositoryFacts&)> change;
