@@ -124,3 +124,29 @@ def test_a_tablespace_that_came_and_went_makes_the_backup_begin_again(stanza15):
     expected = cluster.table_hashes()
     restored = stanza15.restore().must_start().wait_ready()
     assert restored.table_hashes() == expected and not os.listdir(restored.data / "pg_tblspc")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", (13, 16))
+def test_a_tablespace_that_goes_before_it_is_copied_makes_the_backup_begin_again(make_stanza, version):
+    """Replay of what was written in it ends where the server extends the visibility map of a relation without a directory."""
+    stanza = make_stanza(version).create()
+    cluster, space = stanza.cluster, system.make_dir(stanza.home / "space")
+    # More than is read ahead is in base, which comes first.
+    for name in range(40):
+        cluster.rows(f"CREATE TABLE large{name} AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 100000) i GROUP BY i % 100")
+    cluster.rows(f"CREATE TABLESPACE brief LOCATION '{space}'")
+    cluster.rows("CREATE TABLE far TABLESPACE brief AS SELECT generate_series(1, 1000) x")
+    cluster.rows("VACUUM far")
+    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
+    system.wait_until(lambda: list(stanza.repo.glob("main/data/*/pack/*")) or process.poll() is not None, what="a pack", pause=0.001)
+    process.send_signal(signal.SIGSTOP)
+    assert process.poll() is None
+    cluster.rows("DELETE FROM far WHERE x = 5")  # clears a bit of the visibility map
+    cluster.rows("DROP TABLE far")
+    cluster.rows("DROP TABLESPACE brief")
+    process.send_signal(signal.SIGCONT)
+    result = result_of(process)
+    assert result.code == 0 and '("brief") was dropped before it was copied' in result.err and "begins again" in result.err, result
+    restored = stanza.restore("restored", "--type=immediate", "--target-action=promote").must_start().wait_ready()
+    assert not os.listdir(restored.data / "pg_tblspc")

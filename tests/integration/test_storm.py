@@ -38,13 +38,14 @@ def storm_settings(version):
 
 
 def taken(stanza, *args, type="full", other_life=False):
-    """(a backup, ""), or (None, why it was refused): databases that were copied or moved, or a tablespace that came and went while
-    it ran, twice in a row; or, where that can be, the WAL that another life of the cluster has in the archive."""
+    """(a backup, ""), or (None, why it was refused): databases that were copied or moved, or a tablespace that went while it ran,
+    twice in a row; or, where that can be, the WAL that another life of the cluster has in the archive."""
     result = stanza.cairn.run("backup", f"--type={type}", "--start-fast", "--output=json", *args)
     said = " ".join(result.err.split())
     if result.code == 1 and "copying files while the backup" in said:
         return None, "refused: databases"
-    if result.code == 1 and "the server does not know such a tablespace" in said and "begins again" in said:
+    dropped = "the server does not know such a tablespace" in said or "was dropped before it was copied" in said
+    if result.code == 1 and dropped and "begins again" in said:
         return None, "refused: tablespaces"
     if other_life and result.code == 1 and OTHER_LIFE in said:
         return None, OTHER_LIFE

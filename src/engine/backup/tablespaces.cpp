@@ -42,6 +42,15 @@ std::vector<std::string> CopiedTablespaces::unknown(
   return paths;
 }
 
+std::vector<postgres::Tablespace> CopiedTablespaces::without(
+    std::span<const postgres::Tablespace> known) const {
+  std::vector<postgres::Tablespace> spaces;
+  for (const postgres::Tablespace& one : known) {
+    if (!locations_.contains(one.oid)) spaces.push_back(one);
+  }
+  return spaces;
+}
+
 std::vector<repo::TablespaceInfo> CopiedTablespaces::named(
     std::span<const postgres::Tablespace> known) const {
   std::vector<repo::TablespaceInfo> spaces;
@@ -53,10 +62,32 @@ std::vector<repo::TablespaceInfo> CopiedTablespaces::named(
   return spaces;
 }
 
+namespace {
+
+/// What was written in a tablespace before it was dropped is replayed. Where its directory is gone
+/// the server makes one for a relation's pages, but not for its visibility map, which it extends
+/// first (visibilitymap_pin in heap_xlog_delete and others; vm_extend, visibilitymap.c).
+void refuse_dropped(std::span<const postgres::Tablespace> missing,
+                    std::span<const postgres::Tablespace> now) {
+  for (const postgres::Tablespace& one : missing) {
+    if (find(now, one.oid) != nullptr) continue;
+    throw UnreplayableBackup(
+        format(
+            "cannot use the backup: tablespace {} (\"{}\") was dropped before it was copied, and "
+            "replay of what was written in it before that may fail",
+            one.oid, one.name),
+        "run the backup again while no tablespace is dropped");
+  }
+}
+
+}  // namespace
+
 std::vector<repo::TablespaceInfo> name_tablespaces(const CopiedTablespaces& copied,
                                                    std::vector<postgres::Tablespace> known,
                                                    postgres::Connection& connection,
                                                    std::stop_token stop) {
+  const auto missing = copied.without(known);
+  if (!missing.empty()) refuse_dropped(missing, postgres::read_tablespaces(connection));
   constexpr int attempts = 10;  // the link is there before its row can be seen
   for (int i = 0; i < attempts && !copied.unknown(known).empty(); ++i) {
     if (i > 0) sleep_for(milliseconds(200), stop);

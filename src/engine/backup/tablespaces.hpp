@@ -23,6 +23,8 @@ class CopiedTablespaces {
 
   /// Those that none of `known` is, as "pg_tblspc/<oid>".
   std::vector<std::string> unknown(std::span<const postgres::Tablespace> known) const;
+  /// Those of `known` that were not copied.
+  std::vector<postgres::Tablespace> without(std::span<const postgres::Tablespace> known) const;
   /// All of them, by oid, with the names that the server knows; none may be unknown.
   std::vector<repo::TablespaceInfo> named(std::span<const postgres::Tablespace> known) const;
 
@@ -31,8 +33,9 @@ class CopiedTablespaces {
 };
 
 /// The copied tablespaces with the names that the server gave them, before the backup (`known`) or
-/// now. Throws Error for one that was dropped again meanwhile: it has no name, and its link would
-/// lead a restore to a place that nobody names.
+/// now. Throws UnreplayableBackup for one that was dropped again meanwhile: it has no name, and its
+/// link would lead a restore to a place that nobody names; and for one of `known` that was dropped
+/// before it was copied: replay can end at its missing directory.
 std::vector<repo::TablespaceInfo> name_tablespaces(const CopiedTablespaces& copied,
                                                    std::vector<postgres::Tablespace> known,
                                                    postgres::Connection& connection,
