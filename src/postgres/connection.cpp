@@ -139,9 +139,9 @@ struct Connection::State {
     if (!detail.empty()) cause += format(" ({})", one_line(detail.c_str()));
     std::string hint = part(PG_DIAG_MESSAGE_HINT);
     hint = hint.empty() ? hint_for(state) : one_line(hint.c_str());
-    throw PostgresError(
+    throw StatementError(
         format("cannot run \"{}\": {} (SQLSTATE {})", shorten(statement), cause, state),
-        std::move(hint));
+        std::move(hint), state);
   }
 };
 

@@ -90,12 +90,32 @@ ServerInfo read_server_info(Connection& connection) {
   return server;
 }
 
+namespace {
+
+/// DROP TABLESPACE removes the link in pg_tblspc, and its row can be seen until it has committed.
+std::vector<Row> tablespaces_and_links(Connection& connection) {
+  constexpr int attempts = 50;
+  for (int i = 1;; ++i) {
+    try {
+      return connection.query(
+          "SELECT oid, spcname, pg_tablespace_location(oid) FROM pg_tablespace"
+          " WHERE pg_tablespace_location(oid) <> '' ORDER BY oid");
+    } catch (StatementError& error) {
+      if (error.sqlstate() != "58P01") throw;  // undefined_file
+      if (i == attempts) {
+        error.set_hint("put the link of the tablespace back, or drop the tablespace");
+        throw;
+      }
+    }
+    sleep_for(milliseconds(100), {});
+  }
+}
+
+}  // namespace
+
 std::vector<Tablespace> read_tablespaces(Connection& connection) {
   std::vector<Tablespace> spaces;
-  const auto tablespaces = connection.query(
-      "SELECT oid, spcname, pg_tablespace_location(oid) FROM pg_tablespace"
-      " WHERE pg_tablespace_location(oid) <> '' ORDER BY oid");
-  for (const Row& row : tablespaces) {
+  for (const Row& row : tablespaces_and_links(connection)) {
     const std::uint32_t oid = oid_of(row, 0, "pg_tablespace");
     if (row.size() != 3 || !row[1] || !row[2]) strange_answer("pg_tablespace");
     spaces.push_back({oid, *row[1], *row[2]});

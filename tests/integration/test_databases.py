@@ -150,3 +150,25 @@ def test_a_tablespace_that_goes_before_it_is_copied_makes_the_backup_begin_again
     assert result.code == 0 and '("brief") was dropped before it was copied' in result.err and "begins again" in result.err, result
     restored = stanza.restore("restored", "--type=immediate", "--target-action=promote").must_start().wait_ready()
     assert not os.listdir(restored.data / "pg_tblspc")
+
+
+def test_a_tablespace_that_is_being_dropped_is_waited_for(stanza15):
+    """DROP TABLESPACE takes its link away first, and the server cannot tell the places of tablespaces until it has committed."""
+    cluster = stanza15.cluster
+    cluster.create_tablespace("brief", stanza15.home / "space")
+    (link,) = (cluster.data / "pg_tblspc").iterdir()
+    link.unlink()
+    process = stanza15.cairn.start("backup", "--type=full", "--start-fast")
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgcairn' AND state = 'idle' AND query ~ 'tablespace_location'"
+    system.wait_until(lambda: cluster.sql(asked) == "1" or process.poll() is not None, what="the question for tablespaces", pause=0.02)
+    cluster.rows("DROP TABLESPACE brief")
+    result = result_of(process)
+    assert result.code == 0 and len(stanza15.labels()) == 1, result
+
+
+def test_a_tablespace_without_its_link_is_said(stanza15):
+    stanza15.cluster.create_tablespace("lost", stanza15.home / "space")
+    (link,) = (stanza15.cluster.data / "pg_tblspc").iterdir()
+    link.unlink()
+    result = stanza15.cairn.run("backup")
+    assert result.code == 13 and f"pg_tblspc/{link.name}" in result.err and "put the link of the tablespace back" in result.err, result

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 
@@ -9,6 +10,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pgcairn::postgres {
@@ -24,6 +26,17 @@ struct ConnectionSettings {
 
 using Row = std::vector<std::optional<std::string>>;
 
+/// The server refuses a statement; the session goes on.
+class StatementError : public PostgresError {
+ public:
+  StatementError(std::string message, std::string hint, std::string sqlstate)
+      : PostgresError(std::move(message), std::move(hint)), sqlstate_(std::move(sqlstate)) {}
+  const std::string& sqlstate() const { return sqlstate_; }  // "58P01": errcodes.txt
+
+ private:
+  std::string sqlstate_;
+};
+
 /// One session, in autocommit, with search_path=pg_catalog and no time-outs of its own. Text comes
 /// and goes in the bytes that the server keeps it in (client_encoding SQL_ASCII): paths and
 /// backup_label must not be converted. Not for several threads at once.
@@ -36,9 +49,9 @@ class Connection {
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
 
-  /// Runs one statement with text parameters $1, $2, ... Throws PostgresError (server message,
-  /// SQLSTATE) when it fails or the connection is lost; Interrupted when `stop` is requested while
-  /// it runs (the statement is cancelled in the server).
+  /// Runs one statement with text parameters $1, $2, ... Throws StatementError when the
+  /// server refuses it, another PostgresError when the connection is lost; Interrupted when `stop`
+  /// is requested while it runs (the statement is cancelled in the server).
   std::vector<Row> query(const std::string& statement,
                          const std::vector<std::string>& parameters = {},
                          std::stop_token stop = {});
