@@ -416,6 +416,16 @@ def test_a_link_that_the_server_of_a_killed_drill_has_set(live):
     assert drill(stanza, OFF, "--keep", "--drill-sql=SELECT count(*) FROM of_late => 5000", code=0)["good"]
     assert os.readlink(link) == str(kept / "tablespaces/late")
     assert sums(folder) == before
+    # Nor does a link lead out that such a server has put in the place of a tablespace's directory.
+    place, elsewhere = kept / "tablespaces/late", stanza.home / "elsewhere"
+    place.rename(elsewhere)
+    (next(elsewhere.glob("PG_*")) / "not ours").touch()
+    for victim in (folder, elsewhere):
+        place.symlink_to(victim)
+        before = sums(victim)
+        assert drill(stanza, OFF, "--keep", "--drill-sql=SELECT count(*) FROM of_late => 5000", code=0)["good"]
+        assert not place.is_symlink() and sums(victim) == before
+        shutil.rmtree(place)
 
 
 @pytest.mark.parametrize("limit", ("required", "auto"))

@@ -55,6 +55,7 @@ DrillDirectory::DrillDirectory(const fs::path& directory, const std::string& sta
   for (const char* const name : {"config", "server", "root"}) remove(name);
   make("server");
   for_each_foreign_link([](const fs::path& link, const fs::path&) { ::unlink(link.c_str()); });
+  remove_tablespace_links();
   // A server in a sandbox is process 1 of its own count, and its end is certain: it held our lock.
   const std::string pid_file = "data/postmaster.pid";
   const Beneath all(directory_);
@@ -118,6 +119,16 @@ void DrillDirectory::for_each_foreign_link(Visit visit) const {
     if (!fs::is_symlink(link)) continue;
     const fs::path target = fs::read_symlink(link);
     if (!is_inside(target.lexically_normal(), directory_ / "tablespaces")) visit(link, target);
+  }
+}
+
+/// A drill makes directories there. A link is the work of a server that ran in it, and the next
+/// restore would follow it.
+void DrillDirectory::remove_tablespace_links() const {
+  const fs::path folder = directory_ / "tablespaces";
+  if (!is_real_directory(folder)) return;
+  for (const std::string& name : list_directory(folder)) {
+    if (!is_real_directory(folder / name)) ::unlink((folder / name).c_str());
   }
 }
 

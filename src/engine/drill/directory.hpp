@@ -32,6 +32,7 @@ class DrillDirectory {
   void require_no_links() const;
   void make(const char* name) const;
   void remove(const char* name) const;
+  void remove_tablespace_links() const;
   template <class Visit>
   void for_each_foreign_link(Visit visit) const;
 
