@@ -111,7 +111,9 @@ def test_a_segment_on_the_way_to_the_target_is_missing(backed_up, target):
     before = backed_up.cluster.sql(UTC_NOW)
     backed_up.cluster.rows("INSERT INTO t VALUES (2)")
     segment, now = gap_after_a_backup(backed_up)
-    refused(backed_up, target, "--type=time", f"--target={now}", saying=[segment, "target time"])
+    back = f"bring {segment} back into the archive"
+    result = refused(backed_up, target, "--type=time", f"--target={now}", saying=[segment, "target time", back])
+    assert "pg_switch_wal" not in result.err  # nothing that the server still has helps
     refused(backed_up, target, saying=[f"--accept-gap={segment}"])
     plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", f"--accept-gap={segment}").out
     assert "THE ARCHIVE HAS A GAP" in plan and segment in plan and "changes nothing" not in plan

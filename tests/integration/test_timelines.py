@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support import system
+from support import damage, system
 from support.stanza import refused
 from support.cluster import UTC_NOW
 from test_restore_targets import refusal
@@ -83,6 +83,25 @@ def test_what_was_prepared_in_the_segment_of_the_switch(make_stanza, version, cr
     third = branches.promoted("third")
     third.rows("COMMIT PREPARED 'open'")
     assert branches.rows(third) == "1,2,3,4,20"
+
+
+def test_damage_of_the_old_timelines_segment_of_a_switch_is_no_obstacle(branches):
+    """Recovery asks for it only where something was prepared."""
+    segment = branches.primary.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    stanza = branches.stanza
+    second = branches.promoted("second", "--type=name", "--target=two", PROMOTE)
+    second.rows("INSERT INTO t VALUES (20)")
+    second.wait_for_archived()
+    second.stop()
+    switch = branches.plan()["path"][0]["until"]
+    old = branches.primary.sql(f"SELECT pg_walfile_name('{switch}')")
+    assert old < segment and stanza.wal_object(f"00000002{old[8:]}").exists()
+    damage.flip(stanza.wal_object(old), -100)
+    target = stanza.home / "latest"
+    result = stanza.try_restore(target)
+    assert result.code == 0 and f"{old} is not put into pg_wal" in result.err, result
+    latest = stanza.restored(target).must_start().wait_ready()
+    assert branches.rows(latest) == "1,2,20"
 
 
 @pytest.mark.slow

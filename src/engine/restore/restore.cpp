@@ -76,6 +76,7 @@ class RestoreRun {
   void write_auto_conf();
   void make_durable();
   void put_control_file();
+  Buffer archived(const std::string& name);
   void mark_done(const std::string& segment);
   void write_small(const std::string& name, Bytes content);
   void own_directory(const fs::path& root, mode_t mode);
@@ -213,30 +214,43 @@ void RestoreRun::make_config_directory() {
   own_directory(directory, 0700);
 }
 
-/// Files that the server is to find in pg_wal, each from the first repository that gives it.
+/// Files that the server is to find in pg_wal.
 void RestoreRun::write_wal() {
-  const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
   for (const WalPlacement& file : plan_.wal_files) {
     Buffer content;
-    std::exception_ptr error;
-    for (repo::Repository& repository : plan_.all_repositories) {
-      try {
-        repository.open();
-        content.resize(0);
-        if (repository.get_wal(plan_.stanza, cluster, file.archived,
-                               [&](Bytes piece) { content.append(piece); }))
-          break;
-      } catch (const Error&) {
-        content.resize(0);
-        if (!error) error = std::current_exception();
-      }
+    try {
+      content = archived(file.archived);
+    } catch (const Error& error) {
+      if (!file.may_fail) throw;
+      log_warn(
+          format("{} is not put into pg_wal: {}. Recovery asks for it, and ends there, only if a "
+                 "transaction was prepared in it and is still open where the next timeline begins",
+                 file.archived, error.message()));
+      continue;
     }
-    if (content.size() == 0 && error) std::rethrow_exception(error);
-    if (content.size() == 0) throw Error(format("{} is no longer in the archive", file.archived));
     write_small("pg_wal/" + file.segment, content);
     // As the server marks what it fetched itself (KeepFileRestoredFromArchive, xlogarchive.c).
     if (file.is_done) mark_done(file.segment);
   }
+}
+
+/// A WAL file from the first repository that gives it.
+Buffer RestoreRun::archived(const std::string& name) {
+  const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
+  std::exception_ptr first;
+  for (repo::Repository& repository : plan_.all_repositories) {
+    try {
+      repository.open();
+      Buffer content;
+      if (repository.get_wal(plan_.stanza, cluster, name,
+                             [&](Bytes piece) { content.append(piece); }))
+        return content;
+    } catch (const Error&) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
+  throw Error(format("{} is no longer in the archive", name));
 }
 
 void RestoreRun::mark_done(const std::string& segment) {

@@ -36,9 +36,14 @@ bool has_target(RestoreType type) {
 
 namespace {
 
-constexpr const char* kSwitchHint =
-    "if the cluster still runs, \"SELECT pg_switch_wal()\" there brings its latest WAL into the "
-    "archive: then try again; ";
+/// What brings more WAL into the archive. Behind a gap there is some already.
+std::string more_wal_hint(const WalReach& wal) {
+  if (!wal.after_gap.empty())
+    return format("bring {} back into the archive if it is still somewhere, then try again; ",
+                  wal.missing);
+  return "if the cluster still runs, \"SELECT pg_switch_wal()\" there brings its latest WAL into "
+         "the archive: then try again; ";
+}
 
 constexpr std::size_t kMostProved = 64;  // segments
 // What decides whether a target can be reached is looked for at least in kMostLookedAt segments.
@@ -248,13 +253,13 @@ void check_time(RestorePlan& plan, Archives& archives,
                "the target time {}; the archive ends with {}{}",
                plan.backup.label, format_utc(target), wal.last, gap_words(wal)),
         format("{}{}all that is archived is restored with --type=default",
-               other_branch(plan, archives, backups), kSwitchHint));
+               other_branch(plan, archives, backups), more_wal_hint(wal)));
   }
   throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
                           format_utc(*wal.last_commit), format_local(*wal.last_commit),
                           format_utc(target), format_local(target), gap_words(wal)),
                    format("{}{}restore to that with --type=default",
-                          other_branch(plan, archives, backups), kSwitchHint));
+                          other_branch(plan, archives, backups), more_wal_hint(wal)));
 }
 
 void check_lsn(const RestorePlan& plan, Archives& archives,
@@ -265,7 +270,8 @@ void check_lsn(const RestorePlan& plan, Archives& archives,
       format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
              to_string(*plan.options.target_lsn), gap_words(wal)),
       format("{}{}restore to that with --type=lsn --target={}",
-             other_branch(plan, archives, backups), kSwitchHint, to_string(wal.last_record)));
+             other_branch(plan, archives, backups), more_wal_hint(wal),
+             to_string(wal.last_record)));
 }
 
 /// Tells the branches from each other where there are several, by the last transaction of each.
@@ -344,7 +350,7 @@ void settle_immediate(RestorePlan& plan, ArchiveReader& archive) {
         format("the archive ends with backup {}, and no record follows at which recovery with "
                "--type=immediate could end",
                backup.label),
-        format("{}--type=default leads to the same state", kSwitchHint));
+        format("{}--type=default leads to the same state", more_wal_hint(plan.wal)));
   }
   plan.way.stop_after = end.last_record;
 }
@@ -383,9 +389,9 @@ void place_switched(RestorePlan& plan, const ArchivedNames& names) {
         wal_segment_name({span.timeline, span.end.value / segment_bytes}, segment_bytes);
     const std::string partial = segment + ".partial";
     if (!names.holders(segment).empty()) {
-      plan.wal_files.push_back({segment, segment, true});
+      plan.wal_files.push_back({segment, segment, true, true});
     } else if (names.has_partial(partial)) {
-      plan.wal_files.push_back({partial, segment, true});
+      plan.wal_files.push_back({partial, segment, true, true});
     }
   }
 }
@@ -396,7 +402,7 @@ void place_wal(RestorePlan& plan, const ArchivedNames& names) {
   if (plan.options.type == RestoreType::none) {
     for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
       if (name.substr(8) <= backup.wal_stop.substr(8))
-        plan.wal_files.push_back({name, name, false});
+        plan.wal_files.push_back({name, name, false, false});
     }
   }
   if (!signal_file(plan.options.type).empty()) place_switched(plan, names);
@@ -404,7 +410,7 @@ void place_wal(RestorePlan& plan, const ArchivedNames& names) {
   // found when the archive has nothing better.
   if (!plan.wal.partial.empty() && !signal_file(plan.options.type).empty() &&
       plan.options.type != RestoreType::immediate) {
-    plan.wal_files.push_back({plan.wal.partial, plan.wal.missing, true});
+    plan.wal_files.push_back({plan.wal.partial, plan.wal.missing, true, false});
     plan.notes.push_back(
         format("{} is the only holder of the end of its timeline: it is put into pg_wal",
                plan.wal.partial));

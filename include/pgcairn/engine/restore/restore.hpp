@@ -117,9 +117,10 @@ struct ExternalConfigFile {
 
 /// An archived file that the restore itself puts into pg_wal.
 struct WalPlacement {
-  std::string archived;  // "000000010000000000000007.partial"
-  std::string segment;   // its name in pg_wal
-  bool is_done = false;  // the server only reads it, and never archives it again
+  std::string archived;   // "000000010000000000000007.partial"
+  std::string segment;    // its name in pg_wal
+  bool is_done = false;   // the server only reads it, and never archives it again
+  bool may_fail = false;  // recovery asks for it only where something was prepared
 };
 
 /// What replay meets on its way to the target that leads out of the data directory.
