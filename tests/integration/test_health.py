@@ -95,6 +95,23 @@ def test_a_stanza_from_its_first_day_on(watched):
     watched.repo.chmod(0o750)
 
 
+def test_a_server_that_went_back_is_critical_at_once(watched):
+    """As when its volume was rolled back: the archive is ahead of it."""
+    cluster, saved = watched.cluster, watched.home / "saved"
+    watched.backup()
+    cluster.stop()
+    subprocess.run(["cp", "-a", str(cluster.data), str(saved)], check=True)
+    cluster.must_start()
+    cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    cluster.wait_for_archived()
+    assert health(watched) == {}
+    cluster.stop("immediate")
+    system.remove_tree(cluster.data)
+    saved.rename(cluster.data)
+    cluster.must_start()
+    assert health(watched) == {("branch", "local"): "critical", ("wal-lag", "local"): "unknown"}
+
+
 def test_a_lease_that_was_left_behind(watched):
     watched.cluster.pgbench_init(scale=10)
     watched.backup()

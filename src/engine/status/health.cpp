@@ -37,25 +37,49 @@ void read_archiver(postgres::Connection& connection, ServerFacts& server) {
   server.failing = text_of(rows[0], 2);
 }
 
-ServerFacts read_server(const StanzaSettings& stanza, const std::stop_token& stop) {
-  ServerFacts facts;
-  try {
-    postgres::Connection connection(stanza.connection, stop);
-    const postgres::ServerInfo server = postgres::read_server_info(connection);
-    facts.system_id = server.system_id;
-    facts.pg_version = server.major;
-    facts.in_recovery = server.in_recovery;
-    facts.wal_segment_bytes = server.wal_segment_bytes;
-    const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
-    facts.archives = server.archive_mode != "off" && (command || !server.archive_library.empty());
-    facts.current = postgres::current_wal_lsn(connection, server);
-    if (!facts.in_recovery) facts.timeline = postgres::current_timeline(connection);
-    read_archiver(connection, facts);
-  } catch (const Error& error) {
-    facts.error = error.message();
+/// One session with the server, which is asked before and after the repositories are read.
+class ServerReader {
+ public:
+  ServerReader(const StanzaSettings& stanza, const std::stop_token& stop) {
+    asking([&] {
+      connection_.emplace(stanza.connection, stop);
+      server_ = postgres::read_server_info(*connection_);
+      facts_.system_id = server_.system_id;
+      facts_.pg_version = server_.major;
+      facts_.in_recovery = server_.in_recovery;
+      facts_.wal_segment_bytes = server_.wal_segment_bytes;
+      const bool command =
+          !server_.archive_command.empty() && server_.archive_command != "(disabled)";
+      facts_.archives =
+          server_.archive_mode != "off" && (command || !server_.archive_library.empty());
+      facts_.current = postgres::current_wal_lsn(*connection_, server_);
+      if (!facts_.in_recovery) facts_.timeline = postgres::current_timeline(*connection_);
+      read_archiver(*connection_, facts_);
+    });
   }
-  return facts;
-}
+
+  const ServerFacts& facts() const { return facts_; }
+
+  /// Nothing of its timeline that was in a repository until now is later than this.
+  void ask_again() {
+    if (facts_.timeline == 0 || !facts_.error.empty()) return;
+    asking([&] { facts_.current_after = postgres::current_wal_lsn(*connection_, server_); });
+  }
+
+ private:
+  template <class Questions>
+  void asking(Questions questions) {
+    try {
+      questions();
+    } catch (const Error& error) {
+      facts_.error = error.message();
+    }
+  }
+
+  std::optional<postgres::Connection> connection_;
+  postgres::ServerInfo server_;
+  ServerFacts facts_;
+};
 
 class RepositoryReader {
  public:
@@ -162,16 +186,19 @@ HealthFacts read_health(const StanzaSettings& stanza, std::span<repo::Repository
   HealthFacts facts;
   facts.stanza = stanza.name;
   facts.when = now();
-  facts.server = read_server(stanza, stop);
+  ServerReader server(stanza, stop);
   const std::string& host = stanza.connection.host;
   facts.server_here = host.empty() || host.starts_with('/');
   if (facts.server_here) facts.pg_wal_space = space_of(stanza.data_directory / "pg_wal");
   for (std::size_t i = 0; i < repositories.size(); ++i) {
-    RepositoryFacts one = RepositoryReader(stanza.name, repositories[i], facts.server, stop).read();
+    RepositoryFacts one =
+        RepositoryReader(stanza.name, repositories[i], server.facts(), stop).read();
     one.directory = directories[i];
     if (!one.directory.empty()) one.space = space_of(one.directory);
     facts.repositories.push_back(std::move(one));
   }
+  server.ask_again();
+  facts.server = server.facts();
   return facts;
 }
 

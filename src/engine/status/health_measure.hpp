@@ -12,9 +12,6 @@ namespace pgcairn::engine {
 
 // What judge() and evaluate_health() measure by.
 
-// The server's clock against ours; more is not a matter of clocks that nobody set.
-inline constexpr std::chrono::minutes kClocksDiffer{10};
-
 inline double seconds_between(Timestamp from, Timestamp to) {
   return std::max(0.0, std::chrono::duration<double>(to - from).count());
 }

@@ -20,6 +20,13 @@ double median_of(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+/// A segment is archived when the server has written all of it.
+bool archive_is_ahead(const RepositoryFacts& repository, const ServerFacts& server) {
+  const auto last = parse_wal_segment_name(repository.wal_last, server.wal_segment_bytes);
+  return last && last->timeline == server.timeline &&
+         last->number >= server.current_after.value / server.wal_segment_bytes;
+}
+
 /// How many times the one is the other, whichever is larger, in percent.
 double change_percent(double value, double median) {
   const double a = std::max(value, kSmallBytes);
@@ -152,16 +159,11 @@ class Evaluation {
                  timeline_text(repository.outlook->timeline), timeline_text(server.timeline)));
       return;
     }
-    const auto last = parse_wal_segment_name(repository.wal_last, server.wal_segment_bytes);
-    const bool ahead = last && last->timeline == server.timeline &&
-                       last->number > server.current.value / server.wal_segment_bytes;
-    // The server was asked first, and may have gone on.
-    if (!ahead || !repository.wal_time || *repository.wal_time + kClocksDiffer > facts_.when)
-      return;
+    if (!archive_is_ahead(repository, server)) return;
     add("branch", HealthLevel::critical,
         format("{} is archived, and the server has come to {} only: it went back to an earlier "
                "state, or another one archives here; see \"pgcairn check\"",
-               repository.wal_last, to_string(server.current)));
+               repository.wal_last, to_string(server.current_after)));
   }
 
   void look_at_wal(const RepositoryFacts& repository) {
@@ -170,7 +172,10 @@ class Evaluation {
     if (!server.error.empty() || (!server.archives && !server.in_recovery)) return;
     const auto lag = wal_lag_bytes(repository, server);
     if (!lag) {
-      add("wal-lag", HealthLevel::unknown, "no WAL of this cluster is archived here");
+      add("wal-lag", HealthLevel::unknown,
+          repository.wal_last.empty()
+              ? "no WAL of this cluster is archived here"
+              : format("{} is archived, which the server has not written", repository.wal_last));
       return;
     }
     add_measured("wal-lag", static_cast<double>(*lag), "B", limits_.wal_lag_bytes, Worse::above,
@@ -232,7 +237,7 @@ std::vector<HealthFinding> judge_all(const HealthFacts& facts, const HealthLimit
 std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
                                            const ServerFacts& server) {
   const auto last = parse_wal_segment_name(repository.wal_last, server.wal_segment_bytes);
-  if (!last || !server.error.empty()) return std::nullopt;
+  if (!last || !server.error.empty() || archive_is_ahead(repository, server)) return std::nullopt;
   const std::uint64_t end = (last->number + 1) * server.wal_segment_bytes;
   return server.current.value > end ? server.current.value - end : 0;
 }

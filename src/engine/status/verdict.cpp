@@ -12,6 +12,9 @@ namespace pgcairn::engine {
 
 namespace {
 
+// The server's clock against ours; more is not a matter of clocks that nobody set.
+constexpr std::chrono::minutes kClocksDiffer{10};
+
 /// What one repository's state comes to; the findings come in the order of the page.
 class Judgement {
  public:
@@ -155,7 +158,7 @@ class Judgement {
     const repo::Record* const drill = last_drill(*state_.record_state);
     if (drill != nullptr && !std::get<repo::DrillRecord>(drill->content).good) {
       add("drill", HealthLevel::critical,
-          format("backup {} did not come back good at {}",
+          format("the drill of backup {} failed at {}; a drill that succeeds clears this",
                  std::get<repo::DrillRecord>(drill->content).backup, format_local(drill->time)));
       return;
     }

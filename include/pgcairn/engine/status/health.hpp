@@ -45,6 +45,7 @@ struct ServerFacts {
   std::uint64_t wal_segment_bytes = kDefaultWalSegmentBytes;
   Lsn current;            // written, or on a standby replayed
   Timeline timeline = 0;  // that a primary writes; 0: not known
+  Lsn current_after;      // written by a primary after the repositories were read
   std::uint64_t archived_count = 0;
   std::uint64_t failed_count = 0;
   std::string failing;  // the segment that the archiver fails with now; empty: it does not
@@ -73,7 +74,7 @@ std::vector<HealthFinding> evaluate_health(const HealthFacts& facts, const Healt
 std::vector<HealthFinding> judge_all(const HealthFacts& facts, const HealthLimits& limits);
 
 /// What is behind in the archive: bytes of WAL that the server has written and the repository has
-/// not; none where it is not known.
+/// not; none where it is not known, as when the archive is ahead.
 std::optional<std::uint64_t> wal_lag_bytes(const RepositoryFacts& repository,
                                            const ServerFacts& server);
 /// Of all backups, those that a verify run found damaged.

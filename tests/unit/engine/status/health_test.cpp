@@ -105,25 +105,25 @@ TEST_CASE("health of a stanza where all is well") {
 
 TEST_CASE("a primary that is not where a restore leads is a critical finding") {
   const auto with = [](Timeline ours, Timeline followed, const std::string& last,
-                       std::chrono::minutes archived_ago) {
+                       std::uint64_t went_on = 0) {
     return found_after([&](HealthFacts& facts, RepositoryFacts& one) {
       facts.server.timeline = ours;
+      if (ours != 0) facts.server.current_after = {facts.server.current.value + went_on};
       one.outlook->timeline = followed;
       one.wal_last = last;
-      one.wal_time = kWhen - archived_ago;
     });
   };
   const std::string written = "000000020000000000000004";
   const std::string later = "000000020000000000000006";  // the server has come to 0/5000000
-  using std::chrono::minutes;
-  CHECK(with(2, 2, written, minutes(60)).empty());
-  CHECK(with(2, 3, written, minutes(60)) == "critical branch");
-  CHECK(with(2, 1, written, minutes(60)).empty());  // promoted, and nothing archived since
-  CHECK(with(2, 2, later, minutes(60)) == "critical branch");
-  CHECK(with(2, 2, "000000020000000000000005", minutes(60)).empty());  // that it writes
-  CHECK(with(2, 1, "000000010000000000000006", minutes(60)).empty());  // of the one it left
-  CHECK(with(2, 2, later, minutes(1)).empty());   // written after the server was asked
-  CHECK(with(0, 3, later, minutes(60)).empty());  // a standby, or not known
+  CHECK(with(2, 2, written).empty());
+  CHECK(with(2, 3, written) == "critical branch");
+  CHECK(with(2, 1, written).empty());  // promoted, and nothing archived since
+  // How much is behind is then not known.
+  CHECK(with(2, 2, later) == "critical branch, unknown wal-lag");
+  CHECK(with(2, 2, "000000020000000000000005") == "critical branch, unknown wal-lag");
+  CHECK(with(2, 2, later, 2 * kMiB * 16).empty());        // archived after the server was asked
+  CHECK(with(2, 1, "000000010000000000000006").empty());  // of the one it left
+  CHECK(with(0, 3, later).empty());                       // a standby, or not known
 }
 
 TEST_CASE("a newer backup on a branch that was left does not count as the cluster's newest") {

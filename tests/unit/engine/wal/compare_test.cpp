@@ -120,7 +120,8 @@ TEST_CASE("what is not understood is never taken for a tail") {
     damaged[at] ^= static_cast<char>(1 + below(random, 255));
     std::string also = damaged;
     also[kSegment - 1 - below(random, kPage / 2)] ^= 1;
-    // The damage may be between two records, where it is none: then the other byte ends the WAL.
+    // The damage may be in padding, which no checksum covers: then only the other byte ends the
+    // WAL.
     const WalRelation relation = compare(damaged, also, random).relation;
     CHECK((relation == WalRelation::parted || relation == WalRelation::ours_has_more));
     CHECK_FALSE(compare(whole, damaged, random).archived_has_all());
