@@ -181,6 +181,8 @@ def test_the_newest_branch_is_followed_and_one_with_a_later_transaction_is_point
     assert plan["branches"][0]["last-time"] < plan["branches"][1]["last-time"]
     assert stanza.info()["repositories"][0]["branches"] == plan["branches"]
     assert "LATER" in stanza.cairn.ok("info").out
+    named = branches.plan(f"--set={newer}")  # no other backup was looked at
+    assert [(branch["timeline"], branch["reachable"]) for branch in named["branches"]] == [(2, None), (1, True)]
     assert branches.rows(branches.promoted("latest", archives=False)) == "1,2,20"
     assert branches.plan("--target-timeline=1")["backup"]["label"] == newer
     assert branches.rows(branches.promoted("original", "--target-timeline=1", archives=False)) == "1,2,3,4"

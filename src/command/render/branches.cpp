@@ -23,7 +23,7 @@ std::string one_line(const engine::Branch& branch, const engine::Branch* followe
   if (followed == &branch) {
     text += branch.newest ? ": followed, as it is the newest with WAL" : ": followed";
   } else if (!branch.has_way) {
-    text += "; no backup is on the way to it";
+    if (branch.way_is_known) text += "; no backup is on the way to it";
   } else {
     text += format("; --target-timeline={} follows it", branch.timeline);
   }
@@ -57,7 +57,9 @@ void write_branches(JsonWriter& json, std::span<const engine::Branch> branches) 
     branch.last.empty() ? json.null() : json.value(branch.last);
     json.key("last-time");
     branch.last_commit ? json.value(format_utc(*branch.last_commit)) : json.null();
-    json.member("reachable", branch.has_way).end_object();
+    json.key("reachable");
+    branch.has_way || branch.way_is_known ? json.value(branch.has_way) : json.null();
+    json.end_object();
   }
   json.end_array();
 }

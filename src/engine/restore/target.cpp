@@ -280,6 +280,8 @@ void compare_branches(RestorePlan& plan, const Branches& branches, ArchiveReader
   if (branches.tips().size() < 2) return;
   plan.branches = read_branch_ends(branches, plan.backup.cluster,
                                    [&](const std::string& file) { return archive.read(file); });
+  // Where one backup was named, no other was looked at.
+  for (Branch& branch : plan.branches) branch.way_is_known = plan.options.set.empty();
   const Timeline to = plan.path.back().timeline;
   const auto chosen = std::find_if(plan.branches.begin(), plan.branches.end(),
                                    [&](const Branch& one) { return one.timeline == to; });

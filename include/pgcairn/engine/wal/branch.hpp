@@ -23,6 +23,7 @@ struct Branch {
   Lsn left_at;                // where
   std::string last;           // its newest segment, or partial one; empty: none is archived
   bool has_way = true;        // a backup is on the way to it
+  bool way_is_known = true;   // else not all backups were looked at
   std::optional<Timestamp> last_commit;  // time of its last transaction; none: not found out
 };
 
