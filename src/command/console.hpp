@@ -1,9 +1,10 @@
 #pragma once
 
-#include "settings/settings.hpp"
+#include "form.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/time.hpp>
 
 #include <mutex>
 #include <string>

@@ -92,13 +92,6 @@ std::string sudo_line(const Account& account, std::span<const std::string> words
   return line;
 }
 
-/// Verbs that put nothing into a repository, not even a record.
-bool only_reads(const Verb& verb) {
-  constexpr std::array<std::string_view, 5> kReaders = {"info", "health", "repo-ls", "key-list",
-                                                        "archive-get"};
-  return std::find(kReaders.begin(), kReaders.end(), verb.name) != kReaders.end();
-}
-
 struct Use {
   fs::path path;
   int mode = 0;  // of access()
@@ -135,7 +128,7 @@ std::optional<Account> cluster_user(const Verb& verb, const Settings& settings,
   // What root would leave in a repository is another's there, and closed to it.
   if (clusters.empty() || !are_one(clusters) || clusters.front().uid == 0) return std::nullopt;
   const Account account = account_of(clusters.front().uid, clusters.front().gid);
-  const int mode = only_reads(verb) ? R_OK | X_OK : R_OK | W_OK | X_OK;
+  const int mode = verb.only_reads ? R_OK | X_OK : R_OK | W_OK | X_OK;
   std::vector<Use> uses;
   for (const Owner& repository : repositories) {
     if (repository.uid == account.uid) continue;
@@ -182,9 +175,9 @@ Account likeliest(std::span<const Owner> clusters, std::span<const Owner> reposi
 }
 
 void prepare_places(const Verb& verb, const Settings& settings, const Account& account) {
-  if (!verb.writes && verb.name != "stop" && verb.name != "archive-get") return;
+  if (!verb.refused_when_stopped && !verb.keeps_state) return;
   make_directory_for(account, settings.state_path);
-  if (verb.name != "stanza-create") return;
+  if (!verb.makes_repositories) return;
   for (const RepositorySettings& repository : settings.repositories) {
     // What is missing above it may be a file system that is not mounted.
     std::optional<SystemError> unknown;

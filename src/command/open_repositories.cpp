@@ -49,7 +49,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
   // Monitoring asks again in a minute, and gives up on whoever lets it wait.
-  storage::RetryPolicy remote = settings.watched.empty() ? storage::RetryPolicy{} : kLocalRetry;
+  storage::RetryPolicy remote = settings.verb->monitors ? kLocalRetry : storage::RetryPolicy{};
   storage::RetryPolicy local = kLocalRetry;
   if (patience == Patience::brief) remote = local = kBriefRetry;
   const milliseconds silence = patience == Patience::brief ? kBriefSilence : kAnySilence;
@@ -118,7 +118,7 @@ std::vector<engine::NamedPlace> other_places(const Settings& settings) {
   }
   places.push_back(
       {engine::PlaceKind::state, "the state directory", settings.state_path, "state-path"});
-  if (!settings.drill_path.empty() && settings.verb != "drill") {
+  if (!settings.drill_path.empty()) {
     places.push_back({engine::PlaceKind::drill, "the directory of drills", settings.drill_path,
                       format("drill-path in [stanza.{}]", settings.stanza)});
   }

@@ -2,6 +2,7 @@
 
 #include "console.hpp"
 
+#include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
 
 #include <atomic>

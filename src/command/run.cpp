@@ -114,13 +114,16 @@ class Run {
     verb_ = arguments.verb;
     std::error_code gone;  // paths that are not absolute then lead nowhere
     const std::filesystem::path here = std::filesystem::current_path(gone);
-    settings_ = load_settings(arguments, {environment_, read_config_file, here});
+    const SettingsSources sources{environment_, read_config_file, here};
+    LoadedSettings loaded = load_settings(arguments, sources);
+    settings_ = std::move(loaded.settings);
+    const Verb& verb = *settings_.verb;
+    const Work work = verb.load(loaded.options, settings_);
     start_log();
-    const Verb& verb = *find_verb(verb_);
     acting_as_ = act_as_owner(verb, settings_, words_, environment_);
-    if (verb_ != "help" && verb_ != "version") watch_signals();
-    if (verb.writes) refuse_when_stopped_here(settings_);
-    return verb.run({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
+    if (verb.needs_configuration) watch_signals();
+    if (verb.refused_when_stopped) refuse_when_stopped_here(settings_);
+    return work({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
   }
 
   static Arguments help_about(const std::string& verb) {
@@ -141,7 +144,7 @@ class Run {
   void watch_signals() {
     // A reader that went away is an error of write(), not the end of the process.
     std::signal(SIGPIPE, SIG_IGN);
-    const bool archives = verb_.starts_with("archive-");
+    const bool archives = settings_.verb->run_by_postgres;
     const auto hasty_code = [verb = verb_, absent = unknown_is_absent_](int signal) {
       return process_exit_code(verb, ExitCode::interrupted, false, absent, signal);
     };

@@ -24,6 +24,10 @@ def function(lines, before=""):
     return "\n".join(["namespace a {", f"{before}int f(int x) const noexcept {{", *body, "}", "}  // namespace a", ""])
 
 
+def verb(name, summary):
+    return f'constinit const Verb k{name} = {{\n    .name = "{name}",\n    .operands = "LABEL",\n    .summary = "{summary}",\n}};\n'
+
+
 def test_a_tidy_tree_passes(tmp_path):
     status, output = tidy(tmp_path, {
         "src/common/a.cpp": function(70),
@@ -32,8 +36,7 @@ def test_a_tidy_tree_passes(tmp_path):
         "include/pgcairn/common/class.hpp": "class A {\n" + "  void f();\n" * 100 + "};\n",
         "tests/unit/common/a_test.cpp": 'TEST_CASE("x") {\n' + "  CHECK(true);\n" * 100 + "}\n",
         "tests/golden/format/v1/pack": b"\0binary",
-        "src/command/verbs.cpp": ('const Verb verbs[] = {\n    {"backup", run, "", 0, 0, "back up a cluster", true},\n'
-                                  '    {"hold", run, "LABEL", 1, 1,\n     "protect a backup"},\n};\n'),
+        "src/command/verbs/x.cpp": verb("backup", "back up a cluster") + verb("hold", "protect a backup"),
         "man/pgcairn-backup.1": ".Dd today\n.Nd back up a cluster\nThere is no limit: the default is no limit.\n",
         "man/pgcairn-hold.1": ".Dd today\n.Nd protect a backup\nTwo files are no longer than one.\n",
         "src/engine/words.cpp": "// Comments may say what is told of all the same backups.\n",
@@ -52,12 +55,12 @@ def test_a_tidy_tree_passes(tmp_path):
     ("src/logo.png", b"\0", "binary"),
     ("README.md", "see /wo" "rk/notes\n", "one machine"),
     ("scripts/x", "curl https://deb.deb" "ian.org/\n", "package mirror"),
-    ("src/command/verbs.cpp", '    {"expire", run},\n', "no man/pgcairn-expire.1"),
+    ("src/command/verbs/expire.cpp", verb("expire", "remove backups"), "no man/pgcairn-expire.1"),
     ("man/pgcairn.1", "It is\nno directory.\n", "pgcairn.1:1: \"is no\""),
     ("man/pgcairn.1", "Line.\nKept all the\nsame.\n", "pgcairn.1:2: \"all the same\""),
     ("README.md", "Whoever reads it\n", "\"Whoever\""),
     ("config/x.toml.example", "# It stands in the file.\n", "\"stands in\""),
-    ("src/command/help_texts.cpp", 'const char* text = "each is told";\n', "\"told\""),
+    ("src/command/verbs/x.cpp", 'const char* text = "each is told";\n', "\"told\""),
 ], ids=lambda value: "")
 def test_each_violation_is_named(tmp_path, name, content, said):
     status, output = tidy(tmp_path, {name: content})
@@ -68,7 +71,7 @@ def test_each_violation_is_named(tmp_path, name, content, said):
 
 def test_the_name_of_a_page_is_the_summary_of_its_verb(tmp_path):
     status, output = tidy(tmp_path, {
-        "src/command/verbs.cpp": '    {"hold", run, "LABEL", 1, 1,\n     "protect a backup", true},\n',
+        "src/command/verbs/hold.cpp": verb("hold", "protect a backup"),
         "man/pgcairn-hold.1": ".Dd today\n.Nd keep a backup\n",
     })
     assert status == 1

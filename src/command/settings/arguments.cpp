@@ -78,7 +78,7 @@ UsageError unknown_option(const std::string& word) {
 
 UsageError unknown_verb(const std::string& word) {
   std::vector<std::string> known;
-  for (const Verb& verb : all_verbs()) known.emplace_back(verb.name);
+  for (const Verb* const verb : all_verbs()) known.emplace_back(verb->name);
   const auto near = nearest(word, known);
   return UsageError(format("unknown command \"{}\"", word),
                     near ? format("did you mean \"{}\"?", *near)

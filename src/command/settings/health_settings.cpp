@@ -36,13 +36,15 @@ engine::HealthLimits health_limits(const OptionSources& options) {
   return all;
 }
 
-void load_health_limits(OptionSources options, Settings& settings) {
+StanzaLimits load_limits(OptionSources options) {
+  StanzaLimits limits;
   for (const std::string& name : options.file.stanzas) {
     options.stanza = name;
-    settings.health_limits[name] = health_limits(options);
+    limits.configured[name] = health_limits(options);
   }
   options.stanza.clear();
-  settings.default_health_limits = health_limits(options);
+  limits.others = health_limits(options);
+  return limits;
 }
 
 }  // namespace pgcairn::command

@@ -147,8 +147,7 @@ repo::KeySettings key_settings(const Settings& settings, const RepositorySetting
     keys.secret = [key = repository.key] { return key_secret(key); };
   }
   // What runs all the time; others can wait for scrypt, and see at once which slot was removed.
-  if (settings.verb.starts_with("archive-") || settings.verb == "backup")
-    keys.cache = key_cache_path(settings);
+  if (settings.verb->runs_often) keys.cache = key_cache_path(settings);
   return keys;
 }
 

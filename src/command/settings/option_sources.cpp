@@ -3,6 +3,8 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
+
 namespace pgcairn::command {
 
 std::optional<Value> OptionSources::find(std::string_view name) const {
@@ -18,6 +20,20 @@ std::optional<Value> OptionSources::find(std::string_view name) const {
 std::string OptionSources::text_of(std::string_view name, std::string_view otherwise) const {
   const auto value = find(name);
   return value ? value->text : std::string(otherwise);
+}
+
+bool OptionSources::is_set(std::string_view flag, bool otherwise) const {
+  const auto value = find(flag);
+  return value ? is_true(value->text) : otherwise;
+}
+
+std::filesystem::path OptionSources::path_of(const Value& value) const {
+  return (working_directory_ / std::filesystem::path(value.text)).lexically_normal();
+}
+
+std::filesystem::path OptionSources::path_of(std::string_view name) const {
+  const auto value = find(name);
+  return value ? path_of(*value) : std::filesystem::path();
 }
 
 std::vector<Value> OptionSources::all(std::string_view name) const {
@@ -48,6 +64,19 @@ std::vector<std::string> OptionSources::absolute_paths(std::string_view name) co
     paths.push_back(value.text);
   }
   return paths;
+}
+
+std::vector<std::pair<std::string, std::string>> OptionSources::maps_of(
+    std::string_view name) const {
+  std::vector<std::pair<std::string, std::string>> maps;
+  for (const Value& value : all(name)) {
+    auto map = parse_map(value.text, value.origin);
+    const bool twice = std::any_of(maps.begin(), maps.end(),
+                                   [&](const auto& one) { return one.first == map.first; });
+    if (twice) throw UsageError(format("{} names \"{}\" twice", value.origin, map.first));
+    maps.push_back(std::move(map));
+  }
+  return maps;
 }
 
 std::optional<Value> OptionSources::of_repository(std::string_view name,

@@ -36,22 +36,31 @@ enum Place : unsigned {
   in_stanza = 16  // [stanza.NAME], which wins over [global]
 };
 
-/// A row of the one table from which everything about an option follows: how it is parsed on the
-/// command line, in the environment and in TOML, and what `help` says. Two rows may share a name
-/// when no verb and no TOML section takes both (backup's and restore's --type).
+constexpr unsigned kShell = on_command_line | in_environment;
+constexpr unsigned kSections = in_global | in_stanza;
+constexpr unsigned kCluster = kShell | in_stanza;
+constexpr unsigned kTuning = kShell | in_global | in_stanza;
+constexpr unsigned kPerRepository = kTuning | in_repo;
+
+/// A row from which everything about an option follows: how it is parsed on the command line, in
+/// the environment and in TOML, and what `help` says. Options of one verb are in its file, others
+/// in options.cpp. Two rows may share a name when no verb and no TOML section takes both (backup's
+/// and restore's --type).
 struct Option {
   std::string_view name;
   ValueKind kind;
   unsigned places;
-  std::string_view verbs;          // names divided by spaces; "*": every verb
   std::string_view value_name;     // what help shows for the value
-  std::string_view default_value;  // as it is written; empty: none, or told by `help`
+  std::string_view default_value;  // as it is written; empty: none, or described by `help`
   std::string_view choices;        // divided by '|'
   std::int64_t least;
   std::int64_t most;
   std::string_view help;  // one line
+  /// Names divided by spaces; "*": every verb. all_options() fills it in.
+  std::string_view verbs = {};
 };
 
+/// Each verb's own rows in the order of the verbs, then those that several verbs take.
 std::span<const Option> all_options();
 
 /// The row that `verb` means by `name` on its command line or in the environment; null: none.

@@ -1,22 +1,40 @@
 #pragma once
 
-#include "settings/settings.hpp"
-#include "settings/values.hpp"
+#include "settings/option_sources.hpp"
+
+#include <pgcairn/common/wal.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace pgcairn::command {
 
-/// Checks that type, target, action and exclusive go together, and reads what of the target has a
-/// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
-void read_target(Settings& settings);
+/// Which backup is restored and where recovery ends, as the operator said it: what restore and
+/// drill have in common.
+struct TargetSettings {
+  std::string set;  // empty: chosen for the target
+  bool accept_damage = false;
+  std::string type = "default";  // engine::RestoreType's names
+  std::string target;            // as it was written
+  std::optional<Lsn> lsn;
+  std::optional<std::uint32_t> xid;
+  bool exclusive = false;
+  std::string action;
+  std::string timeline = "latest";  // latest | current | a number above 0
+};
 
-/// Throws UsageError unless `name` is a setting that --recovery-option may write beside the target
-/// of `settings`.
-void check_recovery_option(const std::string& name, const Settings& settings);
+/// Checks that set, type, target, action, exclusive and timeline go together, and reads what of the
+/// target has a form of its own: LSN and transaction. Times are read by restore_goal(). Throws
+/// UsageError.
+TargetSettings load_target(const OptionSources& options, std::string_view verb);
+
+/// Throws UsageError unless `name` is a setting that --recovery-option may write beside a target of
+/// this type.
+void check_recovery_option(const std::string& name, std::string_view type);
 
 /// The segment of --accept-gap. Throws UsageError.
-std::string gap_of(const Value& gap);
-
-/// Reads archive-get's --guard: an LSN, or two with a comma. Throws UsageError.
-void read_guard(const Value& guard, Settings& settings);
+std::string segment_of(const Value& gap);
 
 }  // namespace pgcairn::command

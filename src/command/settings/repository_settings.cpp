@@ -279,8 +279,7 @@ class Section {
 
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
                                    const std::filesystem::path& path, const std::string& passphrase,
-                                   std::string_view verb) {
-  const bool frees_space = verb == "expire" || verb == "stanza-delete";
+                                   bool frees_space) {
   return Section(file, name, path, passphrase, frees_space).load();
 }
 
@@ -314,6 +313,16 @@ std::vector<std::string> repositories_named(const ConfigFile& file, const Value&
     if (std::find(names.begin(), names.end(), name) != names.end()) found.push_back(name);
   }
   return found;
+}
+
+void require_one_repository(const Settings& settings, std::string_view does) {
+  if (settings.repositories.size() == 1) return;
+  std::vector<std::string> names;
+  for (const RepositorySettings& repository : settings.repositories)
+    names.push_back(repository.name);
+  throw UsageError(format("{} {} one repository, and {} are {}", settings.verb->name, does,
+                          names.size(), settings.repositories_named ? "named" : "configured"),
+                   format("add --repo=NAME; NAME is one of {}", quoted_list(names)));
 }
 
 }  // namespace pgcairn::command

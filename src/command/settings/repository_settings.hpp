@@ -12,11 +12,11 @@ namespace pgcairn::command {
 
 /// [repo.NAME] of `file`, which was read from `path`. Throws UsageError naming what is missing or
 /// does not fit. `passphrase`, the environment's, opens what is sealed and says nothing of its key.
-/// `verb`: only a command that frees space may use the reserve of a full repository for its lease;
-/// others would use it up, and fail.
+/// Only a verb that frees space may use the reserve of a full repository for its lease; others
+/// would use it up, and fail.
 RepositorySettings load_repository(const ConfigFile& file, const std::string& name,
                                    const std::filesystem::path& path, const std::string& passphrase,
-                                   std::string_view verb);
+                                   bool frees_space);
 
 /// What the sections of all repositories name: the next run may use others than this one.
 std::vector<ReadFile> read_files(const ConfigFile& file);
@@ -24,5 +24,8 @@ std::vector<ReadFile> read_files(const ConfigFile& file);
 /// Those that `wanted` names ("a", "a,b" or "all"), in the order of the file. Throws UsageError for
 /// one that is not configured.
 std::vector<std::string> repositories_named(const ConfigFile& file, const Value& wanted);
+
+/// For a verb that "looks into", or "changes", one repository. Throws UsageError.
+void require_one_repository(const Settings& settings, std::string_view does);
 
 }  // namespace pgcairn::command

@@ -26,7 +26,7 @@ engine::TimelineChoice timeline_choice(const std::string& text) {
 
 }  // namespace
 
-RestoreGoal restore_goal(const Settings& settings) {
+RestoreGoal restore_goal(const TargetSettings& settings, unsigned workers) {
   RestoreGoal goal;
   engine::RestoreOptions& options = goal.options;
   if (settings.type == "time")
@@ -35,12 +35,12 @@ RestoreGoal restore_goal(const Settings& settings) {
   options.accept_damage = settings.accept_damage;
   options.type = restore_type(settings.type);
   if (goal.target) options.target_time = goal.target->when;
-  options.target_lsn = settings.target_lsn;
-  options.target_xid = settings.target_xid;
+  options.target_lsn = settings.lsn;
+  options.target_xid = settings.xid;
   if (options.type == engine::RestoreType::name) options.target_name = settings.target;
-  options.target_exclusive = settings.target_exclusive;
-  options.timeline = timeline_choice(settings.target_timeline);
-  options.workers = settings.process_max;
+  options.target_exclusive = settings.exclusive;
+  options.timeline = timeline_choice(settings.timeline);
+  options.workers = workers;
   return goal;
 }
 

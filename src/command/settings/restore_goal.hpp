@@ -1,6 +1,6 @@
 #pragma once
 
-#include "settings/settings.hpp"
+#include "settings/recovery_target.hpp"
 #include "settings/target_time.hpp"
 
 #include <pgcairn/engine/restore/restore.hpp>
@@ -14,6 +14,7 @@ struct RestoreGoal {
   engine::RestoreOptions options;
   std::optional<TargetTime> target;  // when it is a time
 };
-RestoreGoal restore_goal(const Settings& settings);
+/// The time of a target is read now. Throws UsageError.
+RestoreGoal restore_goal(const TargetSettings& settings, unsigned workers);
 
 }  // namespace pgcairn::command

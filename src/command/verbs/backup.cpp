@@ -1,3 +1,5 @@
+#include "verbs/backup.hpp"
+
 #include "open_repositories.hpp"
 #include "progress.hpp"
 #include "render/render.hpp"
@@ -17,17 +19,34 @@ namespace pgcairn::command {
 
 namespace {
 
-engine::BackupOptions backup_options(const Settings& settings) {
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"type", ValueKind::choice, kShell, "TYPE", "incr", "full|incr|diff", 0, 0,
+     "full copies everything, incr what changed since the last backup, diff since the last full "
+     "one"},
+    {"start-fast", ValueKind::flag, kTuning, "", "false", "", 0, 0,
+     "ask the server for an immediate checkpoint"},
+    {"delta", ValueKind::flag, kShell, "", "false", "", 0, 0,
+     "compare every page with the last backup, without using WAL summaries"},
+    {"wal", ValueKind::choice, kTuning, "HOW", "archive", "archive|copy", 0, 0,
+     "copy: the backup stores the WAL that it needs itself, without an archive"},
+    {"include-path", ValueKind::paths, on_command_line | in_stanza, "PATH", "", "", 0, 0,
+     "also back up this file or directory outside the data directory; repeatable"},
+    {"expire-auto", ValueKind::flag, kTuning, "", "true", "", 0, 0,
+     "run expire afterwards, if there are retention settings (the default)"},
+};
+
+engine::BackupOptions backup_options(const Settings& settings, const BackupSettings& own) {
   engine::BackupOptions options;
-  options.type = settings.backup_type;
-  options.compare_all = settings.delta;
-  options.resume = settings.resume;
-  options.copy_wal = settings.copy_wal;
-  options.start_fast = settings.start_fast;
+  options.type = own.type;
+  options.compare_all = own.delta;
+  options.resume = own.resume;
+  options.copy_wal = own.copy_wal;
+  options.start_fast = own.start_fast;
   options.workers = settings.process_max;
   options.codec = settings.compress_type;
   options.level = settings.compress_level;
-  options.include_paths = settings.include_paths;
+  options.include_paths = own.include_paths;
   options.archive_timeout = settings.archive_timeout;
   return options;
 }
@@ -35,7 +54,7 @@ engine::BackupOptions backup_options(const Settings& settings) {
 /// Afterwards: the backup stands whatever comes of it, and what went wrong is a warning.
 ExitCode expire_after(const Session& session, repo::Repository& repository,
                       const repo::RetentionPolicy& policy, engine::Progress& progress) {
-  if (!session.settings.expire_auto || policy.empty()) return ExitCode::done;
+  if (policy.empty()) return ExitCode::done;
   try {
     engine::ExpireOptions options;
     options.policy = policy;
@@ -51,7 +70,7 @@ ExitCode expire_after(const Session& session, repo::Repository& repository,
   return ExitCode::warnings;
 }
 
-/// A backup on a branch that was left is one that no restore takes unless it is told, and its
+/// A backup on a branch that was left is one that no restore takes unless it is named, and its
 /// cluster is perhaps an old primary: it must not cost a backup of the newest branch. Empty: it is
 /// on the way to that, in each repository.
 std::string why_left(std::span<repo::Repository> repositories, const std::string& stanza,
@@ -77,9 +96,7 @@ Error not_everywhere(const engine::TakenBackup& taken) {
                "are repaired");
 }
 
-}  // namespace
-
-ExitCode backup(const Session& session) {
+ExitCode run(const Session& session, const BackupSettings& own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   std::span<repo::Repository> targets = repositories;
@@ -89,8 +106,8 @@ ExitCode backup(const Session& session) {
                     targets.front().name(), repositories.size()));
   }
   ProgressLine progress(session.console);
-  engine::TakenBackup taken = engine::take_backup(cluster_of(settings), backup_options(settings),
-                                                  targets, progress, session.stop);
+  engine::TakenBackup taken = engine::take_backup(
+      cluster_of(settings), backup_options(settings, own), targets, progress, session.stop);
   session.console.progress("");
   const std::string& left = taken.left_branch = why_left(targets, settings.stanza, taken);
   print(settings.output == Form::json ? backup_json(taken) : backup_text(taken));
@@ -105,7 +122,7 @@ ExitCode backup(const Session& session) {
         taken.info.label, engine::timeline_text(taken.info.timeline), left, taken.info.timeline));
     code = ExitCode::warnings;
   }
-  for (std::size_t i = 0; i < targets.size(); ++i) {
+  for (std::size_t i = 0; own.expire_auto && i < targets.size(); ++i) {
     const std::string& name = targets[i].name();
     const auto& has = taken.repositories;
     if (!left.empty() || std::find(has.begin(), has.end(), name) == has.end()) continue;
@@ -116,5 +133,45 @@ ExitCode backup(const Session& session) {
   if (!taken.failed.empty()) throw not_everywhere(taken);
   return code;
 }
+
+}  // namespace
+
+BackupSettings load_backup(const OptionSources& options, const Settings&) {
+  BackupSettings own;
+  own.type = *repo::parse_backup_type(options.text_of("type", "incr"));
+  own.delta = options.is_set("delta");
+  own.start_fast = options.is_set("start-fast");
+  own.resume = options.is_set("resume", true);
+  own.copy_wal = options.text_of("wal") == "copy";
+  for (const Value& path : options.all("include-path"))
+    own.include_paths.push_back(options.path_of(path));
+  own.expire_auto = options.is_set("expire-auto", true);
+  return own;
+}
+
+constinit const Verb kBackup = {
+    .name = "backup",
+    .summary = "back up a running cluster",
+    .description = lines(R"(
+Copies the running cluster, checks its pages, and waits for the WAL that makes the copy
+consistent. A backup is listed only when it is complete and can be restored.
+)"),
+    .examples = lines(R"(
+pgcairn backup
+pgcairn --stanza=main --repo=local --start-fast --process-max=4 backup
+)"),
+    .exit_status = lines(R"(
+    3  done, with warnings: damaged pages, a branch that was left, or expire failed
+   13  PostgreSQL cannot be reached, is not supported, or is not the stanza's cluster
+)"),
+    .options = kOptions,
+    .takes =
+        "stanza repo process-max limit-rate compress-type compress-level archive-timeout resume "
+        "pg-path pg-host pg-socket-path pg-port pg-user pg-database output",
+    .load = with_settings<load_backup, run>,
+    .cluster = ClusterUse::directory,
+    .runs_often = true,
+    .refused_when_stopped = true,
+};
 
 }  // namespace pgcairn::command

@@ -43,9 +43,7 @@ std::string check_json(const engine::CheckResult& result, std::string_view stanz
   return json.take() + "\n";
 }
 
-}  // namespace
-
-ExitCode check(const Session& session) {
+ExitCode run(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   ProgressLine progress(session.console);
@@ -57,5 +55,31 @@ ExitCode check(const Session& session) {
   if (!result.ok()) return ExitCode::failed;
   return result.warnings.empty() ? ExitCode::done : ExitCode::warnings;
 }
+
+}  // namespace
+
+constinit const Verb kCheck = {
+    .name = "check",
+    .summary = "prove that the server's WAL arrives in every repository",
+    .description = lines(R"(
+Connects to the server, compares its identity with pg-path and the stanza, reads its archive
+settings, writes a restore point, switches WAL, and waits until the segment is in every
+repository. On a standby, looks for the last segment before its restartpoint instead.
+)"),
+    .examples = lines(R"(
+pgcairn check
+pgcairn --stanza=main --archive-timeout=10s --output=json check
+)"),
+    .exit_status = lines(R"(
+    1  the segment did not arrive in every repository in time
+   13  PostgreSQL cannot be reached, does not archive, or is not the stanza's cluster
+)"),
+    .takes =
+        "stanza repo archive-timeout pg-path pg-host pg-socket-path pg-port pg-user pg-database "
+        "output",
+    .load = without_settings<run>,
+    .cluster = ClusterUse::directory,
+    .refused_when_stopped = true,
+};
 
 }  // namespace pgcairn::command

@@ -1,8 +1,9 @@
 #include "verbs/help.hpp"
 
+#include "console.hpp"
 #include "settings/options.hpp"
+#include "settings/settings.hpp"
 #include "verbs.hpp"
-#include "verbs/help_texts.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -12,6 +13,18 @@
 namespace pgcairn::command {
 
 namespace {
+
+constexpr std::string_view kSharedExitStatus =
+    "    0  done\n"
+    "    1  failed\n"
+    "    2  wrong usage or configuration; nothing was touched\n"
+    "    3  done, with warnings to read\n"
+    "    4  damage found\n"
+    "   10  no such repository, stanza or backup\n"
+    "   11  locked by another run\n"
+    "   12  the repository is encrypted, and the key is missing or wrong\n"
+    "   13  PostgreSQL unreachable, unsupported, or not this stanza's cluster\n"
+    "  130  interrupted\n";
 
 constexpr std::size_t kColumns = 96;
 constexpr std::size_t kOptionColumn = 30;
@@ -70,7 +83,8 @@ std::string help_text() {
       "usage: pgcairn [OPTION]... COMMAND [OPTION]...\n"
       "\n"
       "commands:\n";
-  for (const Verb& verb : all_verbs()) text += format("  {:<15}{}\n", verb.name, verb.summary);
+  for (const Verb* const verb : all_verbs())
+    text += format("  {:<15}{}\n", verb->name, verb->summary);
   return text +
          "\n"
          "\"pgcairn help COMMAND\" shows a command's options, examples and exit codes;\n"
@@ -78,25 +92,24 @@ std::string help_text() {
 }
 
 std::string help_text(const Verb& verb) {
-  const HelpText& more = help_text_of(verb.name);
   const std::string operands = verb.operands.empty() ? "" : format(" {}", verb.operands);
   std::string text = format("pgcairn {}: {}\n\nusage: pgcairn [OPTION]... {}{}\n\n", verb.name,
                             verb.summary, verb.name, operands);
-  text += more.description;
+  text += verb.description;
   text += "\noptions:\n";
   for (const Option& option : all_options()) {
     if ((option.places & on_command_line) != 0 && takes(option, verb.name)) {
       text += option_text(option);
     }
   }
-  text += "\nexamples:\n" + indented(more.examples, "  ");
+  text += "\nexamples:\n" + indented(verb.examples, "  ");
   text += "\nexit status:\n";
-  if (verb.name.starts_with("archive-")) return text + std::string(more.exit_status);
+  if (verb.run_by_postgres) return text + std::string(verb.exit_status);
   // Where the verb says it more exactly, its line replaces the shared one.
   for (const std::string& shared : split(kSharedExitStatus, '\n')) {
     if (shared.empty()) continue;
     std::string line = shared;
-    for (const std::string& own : split(more.exit_status, '\n')) {
+    for (const std::string& own : split(verb.exit_status, '\n')) {
       if (own.substr(0, 5) == shared.substr(0, 5)) line = own;
     }
     text += line + "\n";
@@ -104,7 +117,9 @@ std::string help_text(const Verb& verb) {
   return text;
 }
 
-ExitCode help(const Session& session) {
+namespace {
+
+ExitCode run(const Session& session) {
   if (session.settings.operands.empty()) {
     print(help_text());
     return ExitCode::done;
@@ -115,11 +130,32 @@ ExitCode help(const Session& session) {
     return ExitCode::done;
   }
   std::vector<std::string> known;
-  for (const Verb& verb : all_verbs()) known.emplace_back(verb.name);
+  for (const Verb* const verb : all_verbs()) known.emplace_back(verb->name);
   const auto near = nearest(name, known);
   throw UsageError(format("unknown command \"{}\"", name),
                    near ? format("did you mean \"{}\"?", *near)
                         : "run \"pgcairn help\" for the list of commands");
 }
+
+}  // namespace
+
+constinit const Verb kHelp = {
+    .name = "help",
+    .operands = "[COMMAND]",
+    .least_operands = 0,
+    .most_operands = 1,
+    .summary = "list the commands, or show the help of one",
+    .description = lines(R"(
+Lists the commands, or shows the help of one.
+)"),
+    .examples = lines(R"(
+pgcairn help
+pgcairn help restore
+)"),
+    .load = without_settings<run>,
+    .needs_configuration = false,
+    .stanza = StanzaUse::none,
+    .stays_root = true,
+};
 
 }  // namespace pgcairn::command

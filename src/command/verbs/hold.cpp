@@ -1,6 +1,7 @@
 #include "open_repositories.hpp"
 #include "render/render.hpp"
 #include "verbs.hpp"
+#include "verbs/labels.hpp"
 
 #include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
@@ -11,11 +12,26 @@ namespace pgcairn::command {
 
 namespace {
 
-std::string label_of(const Session& session) {
-  const std::string& label = session.settings.operands.front();
-  if (repo::is_backup_label(label)) return label;
-  throw UsageError(format("\"{}\" is not the label of a backup", label),
-                   "a label is like 20261121-010203F; \"pgcairn info\" lists the backups");
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"reason", ValueKind::text, on_command_line, "TEXT", "", "", 0, 0,
+     "why the backup is held; required"},
+    {"until", ValueKind::text, on_command_line, "TIME", "", "", 0, 0,
+     "when the hold ends: a time, or a span from now such as 12h, 90d, 6mo (default: when it is "
+     "released)"},
+};
+
+struct HoldSettings {
+  std::string reason;
+  std::string until;  // as it was written; empty: until released
+};
+
+HoldSettings load(const OptionSources& options, const Settings&) {
+  HoldSettings own{options.text_of("reason"), options.text_of("until")};
+  if (own.reason.empty())
+    throw UsageError("hold needs a reason",
+                     "add --reason=TEXT: \"pgcairn info\" shows it to those who find the hold");
+  return own;
 }
 
 /// "90d" from now, or a time as parse_target_time() reads it.
@@ -35,23 +51,9 @@ std::optional<Timestamp> read_until(const std::string& text) {
                    "give a time to come, or a span such as 90d");
 }
 
-void write_names(JsonWriter& json, const std::vector<std::string>& names) {
-  json.key("repositories").begin_array();
-  for (const std::string& name : names) json.value(name);
-  json.end_array();
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
-}  // namespace
-
-ExitCode hold(const Session& session) {
+ExitCode run_hold(const Session& session, const HoldSettings& own) {
   const Settings& settings = session.settings;
-  const repo::HoldRecord hold{label_of(session), settings.reason, read_until(settings.until)};
+  const repo::HoldRecord hold{label_of(session), own.reason, read_until(own.until)};
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const auto names = engine::hold_backup(settings.stanza, repositories, hold);
   if (settings.output == Form::text) {
@@ -69,7 +71,7 @@ ExitCode hold(const Session& session) {
   return ExitCode::done;
 }
 
-ExitCode unhold(const Session& session) {
+ExitCode run_unhold(const Session& session) {
   const Settings& settings = session.settings;
   const std::string label = label_of(session);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
@@ -93,40 +95,50 @@ ExitCode unhold(const Session& session) {
   return ExitCode::done;
 }
 
-ExitCode annotate(const Session& session) {
-  const Settings& settings = session.settings;
-  const std::string label = label_of(session);
-  std::vector<repo::AnnotationRecord> notes;
-  for (std::size_t i = 1; i < settings.operands.size(); ++i) {
-    const std::string& word = settings.operands[i];
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw UsageError(format("\"{}\" is not KEY=TEXT", word),
-                       "write it like ticket=OPS-123; KEY= takes a note away");
-    }
-    notes.push_back({label, word.substr(0, equals), word.substr(equals + 1)});
-  }
-  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  const auto names = engine::annotate_backup(settings.stanza, repositories, label, notes);
-  if (settings.output == Form::text) {
-    for (const repo::AnnotationRecord& note : notes) {
-      print(note.text.empty()
-                ? format("backup {}: {} is taken away in {}\n", label, note.name, joined(names))
-                : format("backup {}: {} is \"{}\" in {}\n", label, note.name, note.text,
-                         joined(names)));
-    }
-    return ExitCode::done;
-  }
-  JsonWriter json;
-  json.begin_object().key("annotate").begin_object().member("stanza", settings.stanza);
-  json.member("backup", label).key("notes").begin_object();
-  for (const repo::AnnotationRecord& note : notes)
-    json.member(escape_bytes(note.name), escape_bytes(note.text));
-  json.end_object();
-  write_names(json, names);
-  json.end_object().end_object();
-  print(json.take() + "\n");
-  return ExitCode::done;
-}
+}  // namespace
+
+constinit const Verb kHold = {
+    .name = "hold",
+    .operands = "LABEL",
+    .least_operands = 1,
+    .most_operands = 1,
+    .summary = "protect a backup from expire",
+    .description = lines(R"(
+Protects a backup from expire and stanza-delete, in every repository that has it, until unhold
+releases it or the time of --until has come.
+)"),
+    .examples = lines(R"(
+pgcairn hold 20261121-010203F --reason="audit 2026"
+pgcairn hold 20261121-010203F --reason="before the migration" --until=90d
+)"),
+    .exit_status = lines(R"(
+   10  no repository has this backup
+   11  an expire is running that may not see the hold
+)"),
+    .options = kOptions,
+    .takes = "stanza repo output",
+    .load = with_settings<load, run_hold>,
+    .cluster = ClusterUse::configured,
+};
+
+constinit const Verb kUnhold = {
+    .name = "unhold",
+    .operands = "LABEL",
+    .least_operands = 1,
+    .most_operands = 1,
+    .summary = "release the holds of a backup",
+    .description = lines(R"(
+Releases all holds of a backup, in every repository.
+)"),
+    .examples = lines(R"(
+pgcairn unhold 20261121-010203F
+)"),
+    .exit_status = lines(R"(
+   10  the backup is not held
+)"),
+    .takes = "stanza repo output",
+    .load = without_settings<run_unhold>,
+    .cluster = ClusterUse::configured,
+};
 
 }  // namespace pgcairn::command

@@ -15,16 +15,18 @@ namespace pgcairn::command {
 
 namespace {
 
-/// The engine knows names only.
-void describe(engine::RepositoryInfo& repository, const Settings& settings) {
-  for (const RepositorySettings& known : settings.repositories) {
-    if (known.name != repository.name) continue;
-    repository.type = known.type;
-    std::error_code error;
-    const auto space = std::filesystem::space(known.path, error);
-    if (!error && !repository.missing)
-      repository.space = engine::Space{space.capacity, space.available};
-  }
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"set", ValueKind::text, kShell, "LABEL", "", "", 0, 0, "show this backup in full"},
+};
+
+struct InfoSettings {
+  std::string set;  // empty: all backups
+  StanzaLimits limits;
+};
+
+InfoSettings load(const OptionSources& options, const Settings&) {
+  return {options.text_of("set"), load_limits(options)};
 }
 
 /// Of the terminal; 80 where there is none, so that what is piped is always the same.
@@ -41,56 +43,18 @@ bool has_backup(std::span<const engine::StanzaInfo> stanzas) {
   });
 }
 
-}  // namespace
-
-std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
-                                             std::span<repo::Repository> repositories,
-                                             std::stop_token stop) {
-  engine::InfoOptions options;
-  options.set = settings.set;
-  options.and_found = settings.stanza.empty();
-  options.limits = settings.health_limits;
-  options.default_limits = settings.default_health_limits;
-  if (options.and_found) {
-    options.stanzas = {settings.configured_stanzas.begin(), settings.configured_stanzas.end()};
-  } else {
-    options.stanzas = {settings.stanza};
-  }
-  std::vector<engine::StanzaInfo> stanzas = engine::read_info(options, repositories, stop);
-  for (engine::StanzaInfo& stanza : stanzas)
-    for (engine::RepositoryInfo& repository : stanza.repositories) describe(repository, settings);
-  return stanzas;
-}
-
-ExitCode unreadable_code(std::span<const engine::StanzaInfo> stanzas) {
-  for (const engine::StanzaInfo& stanza : stanzas) {
-    for (const engine::RepositoryInfo& repository : stanza.repositories) {
-      if (repository.locked) return ExitCode::wrong_key;
-    }
-  }
-  return ExitCode::failed;
-}
-
-void throw_absent(std::span<const engine::StanzaInfo> stanzas) {
-  for (const engine::StanzaInfo& stanza : stanzas) {
-    for (const engine::RepositoryInfo& repository : stanza.repositories)
-      if (repository.missing) throw MissingError(*repository.missing);
-  }
-  throw MissingError("a repository is not there");
-}
-
-ExitCode info(const Session& session) {
+ExitCode run(const Session& session, const InfoSettings& own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const std::vector<engine::StanzaInfo> stanzas =
-      read_stanzas(settings, repositories, session.stop);
+      read_stanzas(settings, own.set, own.limits, repositories, session.stop);
   const InfoStatus status = status_of(settings.stanza, stanzas);
-  const bool no_such_backup = !settings.set.empty() && !has_backup(stanzas);
+  const bool no_such_backup = !own.set.empty() && !has_backup(stanzas);
   if (settings.output == Form::json) {
     // A program that reads JSON gets its object whatever happened.
     print(info_json(stanzas));
-  } else if (!settings.set.empty()) {
-    print(info_set_text(stanzas, settings.set));
+  } else if (!own.set.empty()) {
+    print(info_set_text(stanzas, own.set));
   } else if (status != InfoStatus::missing) {
     // A person reads the error alone.
     print(info_text(stanzas, columns_of_output()));
@@ -102,10 +66,35 @@ ExitCode info(const Session& session) {
                        "check the name, or make it with pgcairn stanza-create");
   }
   if (no_such_backup) {
-    throw MissingError(format("backup \"{}\" is in no repository", settings.set),
+    throw MissingError(format("backup \"{}\" is in no repository", own.set),
                        "\"pgcairn info\" lists the backups");
   }
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kInfo = {
+    .name = "info",
+    .summary = "show backups and the times that they can be restored to",
+    .description = lines(R"(
+Shows, for each stanza and repository, the backups, the times that they can be restored to,
+known damage, and the archived WAL. The members of --output=json are stable: later versions
+only add to them; see pgcairn-info(1).
+)"),
+    .examples = lines(R"(
+pgcairn info
+pgcairn --stanza=main --set=20261121-010203F info
+pgcairn --stanza=main --output=json info
+)"),
+    .exit_status = lines(R"(
+    1  a repository could not be read: the output may be incomplete
+)"),
+    .options = kOptions,
+    .takes = "stanza repo output",
+    .load = with_settings<load, run>,
+    .stanza = StanzaUse::all,
+    .only_reads = true,
+};
 
 }  // namespace pgcairn::command

@@ -1,5 +1,7 @@
 #include "open_repositories.hpp"
 #include "settings/key_secrets.hpp"
+#include "settings/repository_settings.hpp"
+#include "settings/values.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -13,6 +15,52 @@
 namespace pgcairn::command {
 
 namespace {
+
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kNewKeyOptions[] = {
+    {"label", ValueKind::text, on_command_line, "TEXT", "", "", 0, 0,
+     "the label of the new key slot in key-list"},
+    {"new-passphrase-file", ValueKind::path, on_command_line, "FILE", "", "", 0, 0,
+     "the new slot's passphrase is the first line of FILE"},
+    {"new-key-file", ValueKind::path, on_command_line, "FILE", "", "", 0, 0,
+     "the new slot's key is in FILE: 32 bytes, or 64 hexadecimal digits"},
+    {"new-key-command", ValueKind::text, on_command_line, "COMMAND", "", "", 0, 0,
+     "COMMAND prints the new slot's key"},
+    {"new-passphrase", ValueKind::text, in_environment, "TEXT", "", "", 0, 0,
+     "the new slot's passphrase (default: asked for at the terminal)"},
+};
+
+struct NewKeySettings {
+  KeyChoice key;  // none: asked for at the terminal
+  std::string label;
+};
+
+KeyChoice load_key(const OptionSources& options) {
+  KeyChoice key;
+  std::string_view first;
+  for (const std::string_view name :
+       {"new-passphrase-file", "new-key-file", "new-key-command", "new-passphrase"}) {
+    const auto value = options.find(name);
+    if (!value) continue;
+    // The environment's is for want of anything else.
+    if (!first.empty() && value->source == Source::environment) continue;
+    if (!first.empty()) {
+      throw UsageError(format("--{} and --{} are both given", first, name),
+                       "a slot has one secret: remove one of them");
+    }
+    first = name;
+    if (name == "new-passphrase-file") key.passphrase_file = options.path_of(*value);
+    if (name == "new-key-file") key.file = options.path_of(*value);
+    if (name == "new-key-command") key.command = value->text;
+    if (name == "new-passphrase") key.passphrase = value->text;
+  }
+  return key;
+}
+
+NewKeySettings load_new_key(const OptionSources& options, const Settings& settings) {
+  require_one_repository(settings, "changes");
+  return {load_key(options), options.text_of("label")};
+}
 
 /// The one repository whose keys are changed, unlocked, and the slot that its settings open.
 class Unlocked {
@@ -35,15 +83,15 @@ class Unlocked {
   std::uint32_t used_slot() const { return used_slot_; }
   const std::string& name() const { return repository_.name(); }
 
-  std::uint32_t add(const repo::KeySecret& secret) {
+  std::uint32_t add(const repo::KeySecret& secret, const std::string& label) {
     const auto slots = repo::read_slots(driver(), id());
     if (const auto same = open_slots(slots, id(), secret)) {
       throw UsageError(
           format("the new key opens slot {} of repository \"{}\" already", same->number, name()),
           "choose another one");
     }
-    const std::uint32_t number = repo::add_slot(
-        driver(), id(), *repository_.seal_context().data_key(), secret, settings_.label);
+    const std::uint32_t number =
+        repo::add_slot(driver(), id(), *repository_.seal_context().data_key(), secret, label);
     // What follows may remove the other way in: this one is tried first.
     if (!open_slots(repo::read_slots(driver(), id()), id(), secret))
       throw Error(format("key slot {} was written and does not open", number));
@@ -86,9 +134,7 @@ std::string slots_text(const std::string& name, bool sealed, std::span<const rep
   return text;
 }
 
-}  // namespace
-
-ExitCode key_list(const Session& session) {
+ExitCode run_list(const Session& session) {
   const Settings& settings = session.settings;
   JsonWriter json;
   json.begin_object().key("repositories").begin_array();
@@ -117,11 +163,11 @@ ExitCode key_list(const Session& session) {
   return ExitCode::done;
 }
 
-ExitCode key_add(const Session& session) {
+ExitCode run_add(const Session& session, const NewKeySettings& own) {
   const Settings& settings = session.settings;
   Unlocked repository(session);
-  const repo::KeySecret secret = new_key_secret(settings.new_key, session.stop);
-  const std::uint32_t number = repository.add(secret);
+  const repo::KeySecret secret = new_key_secret(own.key, session.stop);
+  const std::uint32_t number = repository.add(secret, own.label);
   if (settings.output == Form::text) {
     print(format("repository {}: key slot {} added ({})\n", repository.name(), number,
                  name_of(secret.kind)));
@@ -134,37 +180,40 @@ ExitCode key_add(const Session& session) {
   return ExitCode::done;
 }
 
-ExitCode key_remove(const Session& session) {
-  const Settings& settings = session.settings;
+std::uint32_t load_slot(const OptionSources&, const Settings& settings) {
+  require_one_repository(settings, "changes");
   const std::string& word = settings.operands.front();
   const auto number = parse_u64(word);
-  if (!number || *number > UINT32_MAX) {
-    throw UsageError(format("\"{}\" is not the number of a key slot", word),
-                     "\"pgcairn key-list\" shows the slots");
-  }
+  if (number && *number <= UINT32_MAX) return static_cast<std::uint32_t>(*number);
+  throw UsageError(format("\"{}\" is not the number of a key slot", word),
+                   "\"pgcairn key-list\" shows the slots");
+}
+
+ExitCode run_remove(const Session& session, std::uint32_t number) {
+  const Settings& settings = session.settings;
   Unlocked repository(session);
-  if (*number == repository.used_slot()) {
+  if (number == repository.used_slot()) {
     throw UsageError(
-        format("key slot {} is the one that [repo.{}] opens", *number, repository.name()),
+        format("key slot {} is the one that [repo.{}] opens", number, repository.name()),
         "let the configuration name another key first, or use \"pgcairn key-rotate\"");
   }
-  repository.remove(static_cast<std::uint32_t>(*number));
+  repository.remove(number);
   if (settings.output == Form::text) {
-    print(format("repository {}: key slot {} removed\n", repository.name(), *number));
+    print(format("repository {}: key slot {} removed\n", repository.name(), number));
     return ExitCode::done;
   }
   JsonWriter json;
   json.begin_object().key("key-remove").begin_object().member("repository", repository.name());
-  json.member("slot", *number).end_object().end_object();
+  json.member("slot", number).end_object().end_object();
   print(json.take() + "\n");
   return ExitCode::done;
 }
 
-ExitCode key_rotate(const Session& session) {
+ExitCode run_rotate(const Session& session, const NewKeySettings& own) {
   const Settings& settings = session.settings;
   Unlocked repository(session);
-  const repo::KeySecret secret = new_key_secret(settings.new_key, session.stop);
-  const std::uint32_t number = repository.add(secret);
+  const repo::KeySecret secret = new_key_secret(own.key, session.stop);
+  const std::uint32_t number = repository.add(secret, own.label);
   repository.remove(repository.used_slot());
   if (settings.output == Form::text) {
     print(
@@ -181,5 +230,88 @@ ExitCode key_rotate(const Session& session) {
   print(json.take() + "\n");
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kKeyList = {
+    .name = "key-list",
+    .summary = "list the key slots of encrypted repositories",
+    .description = lines(R"(
+Lists the key slots of the repositories. Needs no key.
+)"),
+    .examples = lines(R"(
+pgcairn key-list
+pgcairn --repo=s3 --output=json key-list
+)"),
+    .exit_status = lines(R"(
+   10  no such repository
+)"),
+    .takes = "repo output",
+    .load = without_settings<run_list>,
+    .stanza = StanzaUse::none,
+    .only_reads = true,
+};
+
+constinit const Verb kKeyAdd = {
+    .name = "key-add",
+    .summary = "add a key slot",
+    .description = lines(R"(
+Adds a key slot to an encrypted repository: another passphrase or key opens it, too. Stored
+data is not written again. Asks for a passphrase at the terminal unless an option or the
+environment names the new secret.
+)"),
+    .examples = lines(R"(
+pgcairn --repo=s3 key-add --label="Ada's safe"
+pgcairn --repo=s3 key-add --new-key-file=/etc/pgcairn/next.key
+)"),
+    .exit_status = lines(R"(
+   12  the key of [repo.NAME] opens no slot
+)"),
+    .options = kNewKeyOptions,
+    .takes = "repo output",
+    .load = with_settings<load_new_key, run_add>,
+    .stanza = StanzaUse::none,
+};
+
+constinit const Verb kKeyRemove = {
+    .name = "key-remove",
+    .operands = "SLOT",
+    .least_operands = 1,
+    .most_operands = 1,
+    .summary = "remove a key slot",
+    .description = lines(R"(
+Removes a key slot: its passphrase or key no longer opens the repository. The last slot and
+the slot that the configuration opens cannot be removed.
+)"),
+    .examples = lines(R"(
+pgcairn --repo=s3 key-list
+pgcairn --repo=s3 key-remove 0
+)"),
+    .exit_status = lines(R"(
+   12  the key of [repo.NAME] opens no slot
+)"),
+    .takes = "repo output",
+    .load = with_settings<load_slot, run_remove>,
+    .stanza = StanzaUse::none,
+};
+
+constinit const Verb kKeyRotate = {
+    .name = "key-rotate",
+    .summary = "replace this key by another",
+    .description = lines(R"(
+Adds a key slot for a new passphrase or key, tests it, and removes the slot that the
+configuration opens. Afterwards, the configuration of every host must name the new secret.
+)"),
+    .examples = lines(R"(
+pgcairn --repo=s3 key-rotate --new-passphrase-file=/etc/pgcairn/next.passphrase
+)"),
+    .exit_status = lines(R"(
+   12  the key of [repo.NAME] opens no slot
+)"),
+    .options = kNewKeyOptions,
+    .takes = "repo output",
+    .load = with_settings<load_new_key, run_rotate>,
+    .stanza = StanzaUse::none,
+};
 
 }  // namespace pgcairn::command

@@ -1,4 +1,3 @@
-#include "console.hpp"
 #include "open_repositories.hpp"
 #include "progress.hpp"
 #include "render/render.hpp"
@@ -10,6 +9,23 @@
 namespace pgcairn::command {
 
 namespace {
+
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"from", ValueKind::text, kShell, "NAME", "", "", 0, 0, "the repository that has the backup"},
+    {"to", ValueKind::text, kShell, "NAME", "", "", 0, 0, "the repository to copy it to"},
+    {"set", ValueKind::text, kShell, "LABEL", "", "", 0, 0,
+     "copy this backup (default: the newest)"},
+};
+
+struct CopySettings {
+  std::string set;  // empty: the newest backup
+  bool dry_run = false;
+};
+
+CopySettings load(const OptionSources& options, const Settings&) {
+  return {options.text_of("set"), options.is_set("dry-run")};
+}
 
 std::string part_text(const engine::CopyPart& part, bool dry_run) {
   std::string text = format("{} {} in {} object{}", dry_run ? "would copy" : "copied",
@@ -43,11 +59,11 @@ void write_part(JsonWriter& json, std::string_view name, const engine::CopyPart&
   json.end_object();
 }
 
-std::string copy_json(const engine::CopyResult& result, const Settings& settings) {
+std::string copy_json(const engine::CopyResult& result, const Settings& settings, bool dry_run) {
   JsonWriter json;
   json.begin_object().key("repo-copy").begin_object().member("stanza", settings.stanza);
   json.member("from", settings.repositories.front().name);
-  json.member("to", settings.repositories.back().name).member("dry-run", settings.dry_run);
+  json.member("to", settings.repositories.back().name).member("dry-run", dry_run);
   json.key("backup");
   write_backup(json, result.backup);
   json.member("was-listed", result.was_listed);
@@ -60,22 +76,47 @@ std::string copy_json(const engine::CopyResult& result, const Settings& settings
   return json.take() + "\n";
 }
 
-}  // namespace
-
-ExitCode repo_copy(const Session& session) {
+ExitCode run(const Session& session, const CopySettings& own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> ends = make_repositories(settings, session.stop);
   engine::CopyOptions options;
-  options.set = settings.set;
-  options.dry_run = settings.dry_run;
+  options.set = own.set;
+  options.dry_run = own.dry_run;
   options.workers = settings.process_max;
   ProgressLine progress(session.console);
   const engine::CopyResult result = engine::copy_backup(settings.stanza, ends.front(), ends.back(),
                                                         options, progress, session.stop);
   session.console.progress("");
-  print(settings.output == Form::json ? copy_json(result, settings)
-                                      : copy_text(result, ends.back().name(), settings.dry_run));
+  print(settings.output == Form::json ? copy_json(result, settings, own.dry_run)
+                                      : copy_text(result, ends.back().name(), own.dry_run));
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kRepoCopy = {
+    .name = "repo-copy",
+    .summary = "copy a backup and its WAL to another repository",
+    .description = lines(R"(
+Copies a backup from one repository to another, with everything that it needs: packs,
+including those of older backups, manifest, WAL to the end of the archive, holds and
+annotations. Checks every frame on the way. Skips what the target already has, so running it
+again continues an interrupted copy. The target lists the backup only when the copy is
+complete; meanwhile, backup and expire cannot run there.
+)"),
+    .examples = lines(R"(
+pgcairn --from=local --to=away --dry-run repo-copy
+pgcairn --stanza=main --from=local --to=away --set=20261121-010203F repo-copy
+)"),
+    .exit_status = lines(R"(
+    4  something that the backup needs is damaged or missing; nothing is listed
+   11  a backup or an expire is running at the target
+   13  the stanza of the target belongs to another cluster
+)"),
+    .options = kOptions,
+    .takes = "stanza process-max limit-rate dry-run output",
+    .load = with_settings<load, run>,
+    .refused_when_stopped = true,
+};
 
 }  // namespace pgcairn::command

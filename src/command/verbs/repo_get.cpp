@@ -1,5 +1,6 @@
-#include "console.hpp"
 #include "open_repositories.hpp"
+#include "settings/repository_settings.hpp"
+#include "settings/values.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -16,6 +17,31 @@
 namespace pgcairn::command {
 
 namespace {
+
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"raw", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "write the bytes as they are stored"},
+    {"index", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "of a pack: list its frames and what they hold, as JSON"},
+};
+
+struct GetSettings {
+  fs::path file;  // empty: standard output
+  bool raw = false;
+  bool index = false;
+};
+
+GetSettings load(const OptionSources& options, const Settings& settings) {
+  require_one_repository(settings, "looks into");
+  GetSettings own;
+  if (settings.operands.size() > 1) own.file = options.path_of({settings.operands[1], "", {}});
+  own.raw = options.is_set("raw");
+  own.index = options.is_set("index");
+  if (own.raw && own.index)
+    throw UsageError("--raw and --index are both given", "remove one of them");
+  return own;
+}
 
 using Sink = std::function<void(Bytes)>;
 
@@ -45,18 +71,18 @@ std::string index_json(repo::Repository& repository, const std::string& key, Byt
 }
 
 /// False: there is no such object.
-bool fetch(repo::Repository& repository, const Settings& settings, const std::string& key,
+bool fetch(repo::Repository& repository, const GetSettings& own, const std::string& key,
            const Sink& sink) {
-  if (!settings.raw && !settings.index) return repo::read_content(repository, key, sink);
+  if (!own.raw && !own.index) return repo::read_content(repository, key, sink);
   Buffer body;
   if (!repository.driver().get(key, {}, body)) return false;
-  if (settings.raw) {
+  if (own.raw) {
     sink(body);
     return true;
   }
   const auto parsed = repo::parse_key(key);
   if (!parsed || parsed->kind != repo::ObjectKind::pack)
-    throw UsageError(format("\"{}\" is no pack, and has no index", key), "leave --index out");
+    throw UsageError(format("\"{}\" is not a pack, and has no index", key), "leave --index out");
   sink(as_bytes(index_json(repository, key, body)));
   return true;
 }
@@ -66,30 +92,59 @@ Error taken(const std::filesystem::path& file) {
                "name a file that does not exist; nothing is overwritten");
 }
 
-}  // namespace
-
-ExitCode repo_get(const Session& session) {
+ExitCode run(const Session& session, const GetSettings& own) {
   const Settings& settings = session.settings;
   const std::string& key = settings.operands.front();
   repo::check_path(key);
-  if (!settings.file.empty() && stat_if_exists(settings.file)) throw taken(settings.file);
+  if (!own.file.empty() && stat_if_exists(own.file)) throw taken(own.file);
   repo::Repository repository = std::move(make_repositories(settings, session.stop).front());
   repository.open();
   std::optional<AtomicFile> file;
   const Sink sink = [&](Bytes piece) {
-    if (settings.file.empty()) return print(as_text(piece));
-    if (!file) file.emplace(settings.file);
+    if (own.file.empty()) return print(as_text(piece));
+    if (!file) file.emplace(own.file);
     file->write(piece);
   };
-  if (!fetch(repository, settings, key, sink)) {
+  if (!fetch(repository, own, key, sink)) {
     throw MissingError(
         format("there is no object \"{}\" in repository \"{}\"", key, repository.name()),
         repo::what_is_near(repository, key));
   }
-  if (settings.file.empty()) return ExitCode::done;
-  if (!file) file.emplace(settings.file);  // an object without content
-  if (!file->commit_if_absent()) throw taken(settings.file);
+  if (own.file.empty()) return ExitCode::done;
+  if (!file) file.emplace(own.file);  // an object without content
+  if (!file->commit_if_absent()) throw taken(own.file);
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kRepoGet = {
+    .name = "repo-get",
+    .operands = "KEY [FILE]",
+    .least_operands = 1,
+    .most_operands = 2,
+    .summary = "fetch an object, decrypted and decompressed",
+    .description = lines(R"(
+Writes the content of an object to standard output, or to FILE, which must not exist: the WAL
+file, the lines of a manifest part, the JSON of a document, or the contents of a pack's frames
+one after the other (--index lists the frames). The content is decrypted, decompressed and
+checked; --raw writes the stored bytes.
+)"),
+    .examples = lines(R"(
+pgcairn repo-get main/backup/20261121-010203F.json
+pgcairn repo-get main/data/20261121-010203F/manifest/00000000 | grep PG_VERSION
+pgcairn --index repo-get main/data/20261121-010203F/pack/00000000
+)"),
+    .exit_status = lines(R"(
+    4  the object is damaged: discard what was written
+   10  no such repository or object
+)"),
+    .options = kOptions,
+    .takes = "repo",
+    .load = with_settings<load, run>,
+    .stanza = StanzaUse::all,
+    .only_reads = true,
+    .stays_root = true,
+};
 
 }  // namespace pgcairn::command

@@ -1,5 +1,5 @@
-#include "console.hpp"
 #include "open_repositories.hpp"
+#include "settings/repository_settings.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -12,6 +12,21 @@
 namespace pgcairn::command {
 
 namespace {
+
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"recursive", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "list all objects below the folder; also -r"},
+};
+
+struct LsSettings {
+  bool recursive = false;
+};
+
+LsSettings load(const OptionSources& options, const Settings& settings) {
+  require_one_repository(settings, "looks into");
+  return {options.is_set("recursive")};
+}
 
 constexpr std::size_t kChunkBytes = 64 * kKiB;
 
@@ -66,16 +81,14 @@ class Listing {
   std::uint64_t count_ = 0;
 };
 
-}  // namespace
-
-ExitCode repo_ls(const Session& session) {
+ExitCode run(const Session& session, const LsSettings& own) {
   const Settings& settings = session.settings;
   std::string path = settings.operands.empty() ? "" : settings.operands.front();
   if (path == "/") path.clear();
   if (!path.empty()) repo::check_path(path);
   repo::Repository repository = std::move(make_repositories(settings, session.stop).front());
   repository.open();
-  Listing listing(settings.output, repository.name(), path, settings.recursive);
+  Listing listing(settings.output, repository.name(), path, own.recursive);
   const auto object =
       path.empty() || path.ends_with('/') ? std::nullopt : repository.driver().stat(path);
   if (object) {
@@ -83,7 +96,7 @@ ExitCode repo_ls(const Session& session) {
   } else {
     const std::string folder = path.empty() || path.ends_with('/') ? path : path + "/";
     const bool found =
-        repo::list_folder(repository, folder, settings.recursive,
+        repo::list_folder(repository, folder, own.recursive,
                           [&](const repo::FolderEntry& entry) { listing.add(entry); });
     if (!found) {
       throw MissingError(format("there is no \"{}\" in repository \"{}\"", path, repository.name()),
@@ -93,5 +106,33 @@ ExitCode repo_ls(const Session& session) {
   listing.finish();
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kRepoLs = {
+    .name = "repo-ls",
+    .operands = "[PATH]",
+    .least_operands = 0,
+    .most_operands = 1,
+    .summary = "list the objects of a repository",
+    .description = lines(R"(
+Lists the folder PATH of the repository, or its top level; with --recursive, all objects
+below. Shows each object with its size in bytes and the time at which it was stored. When
+several repositories are configured, --repo is required.
+)"),
+    .examples = lines(R"(
+pgcairn repo-ls
+pgcairn --repo=away repo-ls main/backup
+pgcairn repo-ls -r main/data/20261121-010203F
+)"),
+    .exit_status = lines(R"(
+   10  no such repository, folder or object
+)"),
+    .options = kOptions,
+    .takes = "repo output",
+    .load = with_settings<load, run>,
+    .stanza = StanzaUse::all,
+    .only_reads = true,
+};
 
 }  // namespace pgcairn::command

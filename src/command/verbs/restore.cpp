@@ -1,7 +1,10 @@
+#include "verbs/restore.hpp"
+
 #include "open_repositories.hpp"
 #include "progress.hpp"
 #include "render/render.hpp"
 #include "settings/restore_goal.hpp"
+#include "settings/values.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -12,6 +15,42 @@
 namespace pgcairn::command {
 
 namespace {
+
+// name, kind, places, value name, default, choices, least, most, help
+constexpr Option kOptions[] = {
+    {"type", ValueKind::choice, kShell, "TYPE", "default",
+     "default|immediate|time|xid|lsn|name|standby|preserve|none", 0, 0, "where recovery ends"},
+    {"target-action", ValueKind::choice, kShell, "ACTION", "", "pause|promote|shutdown", 0, 0,
+     "what the server does at the target (default: its own, pause)"},
+    {"delta", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "restore over the cluster's existing directory, and fetch only what differs"},
+    {"replace", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "with --pg-path: the restored cluster replaces its original, and is not an isolated copy"},
+    {"server-is-stopped", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "confirm that no server uses the directory, in any container or on any host, where restore "
+     "cannot prove it"},
+    {"archive-mode", ValueKind::choice, kShell, "MODE", "preserve", "preserve|off", 0, 0,
+     "off: the restored server does not archive its WAL"},
+    {"recovery-option", ValueKind::map, on_command_line, "KEY=VALUE", "", "", 0, 0,
+     "set KEY for the restored server, such as primary_conninfo; repeatable"},
+    {"tablespace-map", ValueKind::map, on_command_line, "OLD=NEW", "", "", 0, 0,
+     "put tablespace OLD (name, oid or path) into directory NEW; repeatable"},
+    {"db-include", ValueKind::list, on_command_line, "NAME", "", "", 0, 0,
+     "restore the content of this database only; repeatable"},
+    {"db-exclude", ValueKind::list, on_command_line, "NAME", "", "", 0, 0,
+     "restore this database without its content, to be dropped; repeatable"},
+    {"tablespace-map-all", ValueKind::path, kShell, "DIR", "", "", 0, 0,
+     "put each tablespace into a directory with its name below DIR"},
+    {"link-map", ValueKind::map, on_command_line, "PATH=DEST", "", "", 0, 0,
+     "put PATH of the data directory (such as pg_wal) at DEST, with a symbolic link; repeatable"},
+    {"link-all", ValueKind::flag, kShell, "", "false", "", 0, 0,
+     "restore the symbolic links of the data directory as links"},
+    {"remove-tablespace", ValueKind::list, on_command_line, "DIR", "", "", 0, 0,
+     "with --delta: empty DIR, a tablespace of this cluster that is newer than the backup; "
+     "repeatable"},
+    {"config-to", ValueKind::path, kShell, "DIR", "", "", 0, 0,
+     "restore files from outside the data directory into DIR"},
+};
 
 /// Whatever links lead there.
 bool is_same_place(const std::filesystem::path& one, const std::filesystem::path& other) {
@@ -33,30 +72,31 @@ std::string pg_ctl(const std::filesystem::path& programs, int major) {
   return "pg_ctl";
 }
 
-engine::RestoreOptions restore_options(const Settings& settings, engine::RestoreOptions options) {
-  options.target_action = settings.target_action;
-  options.archive_off = settings.archive_off;
-  options.archive_kept = settings.archive_kept;
-  options.accept_gap = settings.accept_gap;
-  options.recovery_options = settings.recovery_options;
-  options.tablespace_map = settings.tablespace_map;
-  options.db_include = settings.db_include;
-  options.db_exclude = settings.db_exclude;
-  options.tablespace_map_all = settings.tablespace_map_all;
-  options.link_map = settings.link_map;
-  options.delta = settings.delta;
-  options.remove_tablespaces = settings.remove_tablespaces;
-  options.link_all = settings.link_all;
-  options.server_is_stopped = settings.server_is_stopped;
-  options.config_to = settings.config_to;
+engine::RestoreOptions restore_options(const Settings& settings, const RestoreSettings& own,
+                                       engine::RestoreOptions options) {
+  options.target_action = own.target.action;
+  options.archive_off = own.archive_off;
+  options.archive_kept = own.archive_kept;
+  options.accept_gap = own.accept_gap;
+  options.recovery_options = own.recovery_options;
+  options.tablespace_map = own.tablespace_map;
+  options.db_include = own.db_include;
+  options.db_exclude = own.db_exclude;
+  options.tablespace_map_all = own.tablespace_map_all;
+  options.link_map = own.link_map;
+  options.delta = own.delta;
+  options.remove_tablespaces = own.remove_tablespaces;
+  options.link_all = own.link_all;
+  options.server_is_stopped = own.server_is_stopped;
+  options.config_to = own.config_to;
   options.original = settings.configured_pg_path;
   // Where none is configured, the cluster has no other place.
   options.copy = !settings.configured_pg_path.empty() &&
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
-  options.replaces = options.copy && settings.replace;
+  options.replaces = options.copy && own.replace;
   options.isolated =
       options.copy && !options.replaces && options.type != engine::RestoreType::standby;
-  options.allow_tablespaces = settings.allow_tablespaces;
+  options.allow_tablespaces = own.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;
 }
@@ -77,7 +117,7 @@ engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& op
   options.broken.emplace(plan.backup.label, damage.message());
   try {
     engine::RestorePlan next = make_plan(session, options, repositories);
-    log_warn(format("backup {} is passed over, and the restore begins again from another one: {}",
+    log_warn(format("backup {} is skipped, and the restore begins again from another one: {}",
                     plan.backup.label, damage.render()));
     return next;
   } catch (const Error& error) {
@@ -86,19 +126,17 @@ engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& op
   }
 }
 
-}  // namespace
-
-ExitCode restore(const Session& session) {
+ExitCode run(const Session& session, const RestoreSettings& own) {
   const Settings& settings = session.settings;
-  const RestoreGoal goal = restore_goal(settings);
+  const RestoreGoal goal = restore_goal(own.target, settings.process_max);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
-  engine::RestoreOptions options = restore_options(settings, goal.options);
+  engine::RestoreOptions options = restore_options(settings, own, goal.options);
   engine::RestorePlan plan = make_plan(session, options, repositories);
   const bool json = settings.output == Form::json;
   std::optional<engine::RestoreResult> result;
   while (!result) {
     if (!json) print(restore_plan_text(plan, goal.target));
-    if (settings.dry_run) break;
+    if (own.dry_run) break;
     try {
       ProgressLine progress(session.console);
       result = engine::run_restore(plan, progress, session.stop);
@@ -108,9 +146,77 @@ ExitCode restore(const Session& session) {
     }
   }
   print(json ? restore_json(plan, result)
-             : restore_end_text(plan, result, pg_ctl(settings.pg_bin, plan.backup.pg_version)));
+             : restore_end_text(plan, result, pg_ctl(own.pg_bin, plan.backup.pg_version)));
   // Damaged pages come back as they were copied: nobody should find that out from a query.
   return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }
+
+void load_delta(RestoreSettings& own, const OptionSources& options) {
+  own.delta = options.is_set("delta");
+  own.server_is_stopped = options.is_set("server-is-stopped");
+  own.remove_tablespaces = options.absolute_paths("remove-tablespace");
+  if (own.remove_tablespaces.empty() || own.delta) return;
+  throw UsageError("restore --remove-tablespace needs --delta",
+                   "without it nothing is removed but what an interrupted restore wrote");
+}
+
+}  // namespace
+
+RestoreSettings load_restore(const OptionSources& options, const Settings& settings) {
+  RestoreSettings own;
+  own.dry_run = options.is_set("dry-run");
+  own.archive_off = options.text_of("archive-mode") == "off";
+  own.archive_kept = options.text_of("archive-mode") == "preserve";
+  own.replace = options.is_set("replace");
+  own.pg_bin = options.path_of("pg-bin");
+  own.allow_tablespaces = options.absolute_paths("allow-tablespace");
+  if (const auto gap = options.find("accept-gap")) own.accept_gap = segment_of(*gap);
+  own.target = load_target(options, settings.verb->name);
+  for (auto& [key, value] : options.maps_of("recovery-option")) {
+    check_recovery_option(key, own.target.type);
+    own.recovery_options.emplace_back(key, value);
+  }
+  for (const Value& name : options.all("db-include")) own.db_include.push_back(name.text);
+  for (const Value& name : options.all("db-exclude")) own.db_exclude.push_back(name.text);
+  own.tablespace_map_all = options.path_of("tablespace-map-all").string();
+  load_delta(own, options);
+  own.config_to = options.path_of("config-to");
+  own.link_all = options.is_set("link-all");
+  for (const auto& [path, place] : options.maps_of("link-map"))
+    own.link_map.emplace(path, options.path_of({place, "", {}}).string());
+  for (const auto& [old_place, new_place] : options.maps_of("tablespace-map"))
+    own.tablespace_map.emplace(old_place, options.path_of({new_place, "", {}}).string());
+  return own;
+}
+
+constinit const Verb kRestore = {
+    .name = "restore",
+    .summary = "restore a cluster, to its latest state or to a time",
+    .description = lines(R"(
+Chooses the backup for the target, proves that the archive has the WAL to reach it, shows the
+plan, and only then changes the data directory, which must be empty or absent. Start the
+restored server as usual: it replays WAL up to the target. With a --pg-path other than the
+configured one, the result is an isolated copy, which reaches neither archive nor original.
+)"),
+    .examples = lines(R"(
+pgcairn --dry-run restore
+pgcairn restore --type=time --target="2026-11-21 02:41:07+00" --target-action=promote
+pgcairn restore --type=standby --recovery-option=primary_conninfo="host=primary user=repl"
+pgcairn restore --set=20261121-010203F --pg-path=/srv/copy --tablespace-map=fast=/srv/fast
+)"),
+    .exit_status = lines(R"(
+    2  wrong usage or configuration, or no backup reaches the target; nothing was touched
+    4  an object in the repository is damaged; it is named
+   10  no such backup
+)"),
+    .options = kOptions,
+    .takes =
+        "stanza repo process-max limit-rate set pg-bin accept-damage target target-exclusive "
+        "target-timeline allow-tablespace accept-gap dry-run pg-path output",
+    .load = with_settings<load_restore, run>,
+    .cluster = ClusterUse::directory,
+    .only_reads = true,
+    .stays_root = true,
+};
 
 }  // namespace pgcairn::command

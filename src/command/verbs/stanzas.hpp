@@ -1,6 +1,7 @@
 #pragma once
 
 #include "exit_codes.hpp"
+#include "settings/health_settings.hpp"
 #include "settings/settings.hpp"
 
 #include <pgcairn/engine/status/info.hpp>
@@ -14,8 +15,9 @@ namespace pgcairn::command {
 
 /// The stanza that was named; else those of the configuration, so that one without a backup is
 /// seen, and those that only the repositories know. With what the engine does not know of the
-/// repositories: their types, and the space of directories.
-std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings,
+/// repositories: their types, and the space of directories. `set`: one backup; empty: all.
+std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings, const std::string& set,
+                                             const StanzaLimits& limits,
                                              std::span<repo::Repository> repositories,
                                              std::stop_token stop);
 

@@ -1,10 +1,13 @@
+#include "settings/settings.hpp"
 #include "verbs.hpp"
 
 #include <pgcairn/common/json.hpp>
 
 namespace pgcairn::command {
 
-ExitCode version(const Session& session) {
+namespace {
+
+ExitCode run(const Session& session) {
   if (session.settings.output == Form::json) {
     JsonWriter json;
     json.begin_object().member("name", "pgcairn").member("version", PGCAIRN_VERSION).end_object();
@@ -14,5 +17,24 @@ ExitCode version(const Session& session) {
   }
   return ExitCode::done;
 }
+
+}  // namespace
+
+constinit const Verb kVersion = {
+    .name = "version",
+    .summary = "show the version",
+    .description = lines(R"(
+Shows the version.
+)"),
+    .examples = lines(R"(
+pgcairn version
+pgcairn --output=json version
+)"),
+    .takes = "output",
+    .load = without_settings<run>,
+    .needs_configuration = false,
+    .stanza = StanzaUse::none,
+    .stays_root = true,
+};
 
 }  // namespace pgcairn::command

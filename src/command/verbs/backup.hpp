@@ -1,0 +1,24 @@
+#pragma once
+
+#include "settings/settings.hpp"
+
+#include <pgcairn/repo/backup_marker.hpp>
+
+#include <filesystem>
+#include <vector>
+
+namespace pgcairn::command {
+
+struct BackupSettings {
+  repo::BackupType type = repo::BackupType::incremental;
+  bool delta = false;  // compare every page
+  bool start_fast = false;
+  bool resume = true;
+  bool copy_wal = false;
+  std::vector<std::filesystem::path> include_paths;
+  bool expire_auto = true;
+};
+
+BackupSettings load_backup(const OptionSources& options, const Settings& settings);
+
+}  // namespace pgcairn::command
