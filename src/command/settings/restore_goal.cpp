@@ -1,6 +1,5 @@
 #include "settings/restore_goal.hpp"
 
-#include "settings/restore_types.hpp"
 #include "settings/values.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -10,18 +9,22 @@ namespace pgcairn::command {
 
 namespace {
 
-engine::RestoreType restore_type(std::string_view name) {
-  for (const engine::RestoreType type : all_restore_types()) {
-    if (name_of(type) == name) return type;
-  }
-  PGCAIRN_ASSERT(!"settings know all types");
-}
-
 engine::TimelineChoice timeline_choice(const std::string& text) {
   using Kind = engine::TimelineChoice::Kind;
   if (text == "latest") return {Kind::latest, 0};
   if (text == "current") return {Kind::current, 0};
   return {Kind::number, parse_timeline(text).value_or(0)};
+}
+
+engine::RecoveryTarget recovery_target(const Settings& settings,
+                                       const std::optional<TargetTime>& time) {
+  if (time) return engine::TimeTarget{time->when, settings.target_exclusive};
+  if (settings.target_lsn)
+    return engine::LsnTarget{*settings.target_lsn, settings.target_exclusive};
+  if (settings.target_xid)
+    return engine::XidTarget{*settings.target_xid, settings.target_exclusive};
+  if (settings.type == "name") return engine::NameTarget{settings.target};
+  return *engine::parse_restore_type(settings.type);
 }
 
 }  // namespace
@@ -33,12 +36,7 @@ RestoreGoal restore_goal(const Settings& settings) {
     goal.target = parse_target_time(settings.target, now(), local_zone());
   options.set = settings.set;
   options.accept_damage = settings.accept_damage;
-  options.type = restore_type(settings.type);
-  if (goal.target) options.target_time = goal.target->when;
-  options.target_lsn = settings.target_lsn;
-  options.target_xid = settings.target_xid;
-  if (options.type == engine::RestoreType::name) options.target_name = settings.target;
-  options.target_exclusive = settings.target_exclusive;
+  options.target = recovery_target(settings, goal.target);
   options.timeline = timeline_choice(settings.target_timeline);
   options.workers = settings.process_max;
   return goal;

@@ -55,7 +55,7 @@ engine::RestoreOptions restore_options(const Settings& settings, engine::Restore
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
   options.replaces = options.copy && settings.replace;
   options.isolated =
-      options.copy && !options.replaces && options.type != engine::RestoreType::standby;
+      options.copy && !options.replaces && options.target.type() != engine::RestoreType::standby;
   options.allow_tablespaces = settings.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;

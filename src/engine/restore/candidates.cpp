@@ -57,7 +57,7 @@ std::vector<repo::BackupMarker> all(repo::Repository& repository, const std::str
     damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
     if (backups.empty()) throw damaged.front();
     for (const DamagedError& error : damaged) {
-      if (options.type == RestoreType::immediate && may_be_newest(error, stanza, backups))
+      if (options.target.type() == RestoreType::immediate && may_be_newest(error, stanza, backups))
         throw error;
     }
   }

@@ -266,9 +266,9 @@ void RestoreRun::write_recovery() {
   write_small("backup_label", as_bytes(plan_.backup.backup_label));
   if (!plan_.tablespaces.empty())
     write_small("tablespace_map", as_bytes(tablespace_map_text(plan_)));
-  if (plan_.options.type != RestoreType::preserve || !recovery_settings(plan_).empty())
+  if (plan_.options.target.type() != RestoreType::preserve || !recovery_settings(plan_).empty())
     write_auto_conf();
-  const std::string signal = signal_file(plan_.options.type);
+  const std::string signal = signal_file(plan_.options.target.type());
   if (!signal.empty()) write_small(signal, {});
 }
 
@@ -279,7 +279,7 @@ void RestoreRun::write_auto_conf() {
   const std::string comment = format("written by pgcairn {} when it restored backup {}",
                                      PGCAIRN_VERSION, plan_.backup.label);
   const std::string text =
-      plan_.options.type == RestoreType::preserve
+      plan_.options.target.type() == RestoreType::preserve
           ? postgres::added_to_auto_conf(old, recovery_settings(plan_), comment)
           : postgres::recovery_auto_conf(old, recovery_settings(plan_), comment);
   write_small("postgresql.auto.conf", as_bytes(text));
