@@ -41,28 +41,37 @@ void check_together(const Settings& settings) {
   }
 }
 
+engine::RecoveryTarget target_of(const std::string& type, const std::string& text, bool exclusive) {
+  if (type == "lsn") {
+    const auto lsn = parse_lsn(text);
+    if (!lsn) throw UsageError(format("\"{}\" is not an LSN", text), example_of(type));
+    return engine::LsnTarget{*lsn, exclusive};
+  }
+  if (type == "xid") {
+    // The server takes the number with its epoch and forgets that (guc check_recovery_target_xid).
+    const auto number = parse_u64(text);
+    if (!number || (*number & UINT32_MAX) < 3)
+      throw UsageError(format("\"{}\" is not a transaction's number", text), example_of(type));
+    return engine::XidTarget{static_cast<std::uint32_t>(*number & UINT32_MAX), exclusive};
+  }
+  if (type == "name") {
+    if (text.size() > 63) {
+      throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", text),
+                       "pg_create_restore_point() takes no longer names");
+    }
+    return engine::NameTarget{text};
+  }
+  const auto other = engine::parse_restore_type(type);
+  PGCAIRN_ASSERT(other.has_value());
+  return *other;
+}
+
 }  // namespace
 
 void read_target(Settings& settings) {
   check_together(settings);
-  const std::string& type = settings.type;
-  const std::string& target = settings.target;
-  if (type == "lsn") {
-    settings.target_lsn = parse_lsn(target);
-    if (!settings.target_lsn)
-      throw UsageError(format("\"{}\" is not an LSN", target), example_of(type));
-  }
-  if (type == "xid") {
-    // The server takes the number with its epoch and forgets that (guc check_recovery_target_xid).
-    const auto number = parse_u64(target);
-    if (!number || (*number & UINT32_MAX) < 3)
-      throw UsageError(format("\"{}\" is not a transaction's number", target), example_of(type));
-    settings.target_xid = static_cast<std::uint32_t>(*number & UINT32_MAX);
-  }
-  if (type == "name" && target.size() > 63) {
-    throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
-                     "pg_create_restore_point() takes no longer names");
-  }
+  if (settings.type == "time") return;
+  settings.recovery_target = target_of(settings.type, settings.target, settings.target_exclusive);
 }
 
 void check_recovery_option(const std::string& name, const Settings& settings) {

@@ -5,8 +5,8 @@
 
 namespace pgcairn::command {
 
-/// Checks that type, target, action and exclusive go together, and reads what of the target has a
-/// form of its own: LSN and transaction. Times are read by target_time. Throws UsageError.
+/// Checks that type, target, action and exclusive go together, and reads the target, but for a
+/// time, which restore_goal() reads. Throws UsageError.
 void read_target(Settings& settings);
 
 /// Throws UsageError unless `name` is a setting that --recovery-option may write beside the target

@@ -16,27 +16,19 @@ engine::TimelineChoice timeline_choice(const std::string& text) {
   return {Kind::number, parse_timeline(text).value_or(0)};
 }
 
-engine::RecoveryTarget recovery_target(const Settings& settings,
-                                       const std::optional<TargetTime>& time) {
-  if (time) return engine::TimeTarget{time->when, settings.target_exclusive};
-  if (settings.target_lsn)
-    return engine::LsnTarget{*settings.target_lsn, settings.target_exclusive};
-  if (settings.target_xid)
-    return engine::XidTarget{*settings.target_xid, settings.target_exclusive};
-  if (settings.type == "name") return engine::NameTarget{settings.target};
-  return *engine::parse_restore_type(settings.type);
-}
-
 }  // namespace
 
 RestoreGoal restore_goal(const Settings& settings) {
   RestoreGoal goal;
   engine::RestoreOptions& options = goal.options;
-  if (settings.type == "time")
-    goal.target = parse_target_time(settings.target, now(), local_zone());
   options.set = settings.set;
   options.accept_damage = settings.accept_damage;
-  options.target = recovery_target(settings, goal.target);
+  if (settings.recovery_target) {
+    options.target = *settings.recovery_target;
+  } else {
+    goal.target = parse_target_time(settings.target, now(), local_zone());
+    options.target = engine::TimeTarget{goal.target->when, settings.target_exclusive};
+  }
   options.timeline = timeline_choice(settings.target_timeline);
   options.workers = settings.process_max;
   return goal;

@@ -6,6 +6,7 @@
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/compress/codec.hpp>
+#include <pgcairn/engine/restore/recovery_target.hpp>
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/engine/status/health_limits.hpp>
 #include <pgcairn/postgres/connection.hpp>
@@ -109,9 +110,9 @@ struct Settings {
   std::string set;
   std::string type = "default";  // engine::RestoreType's names
   std::string target;            // as it was written
-  std::optional<Lsn> target_lsn;
-  std::optional<std::uint32_t> target_xid;
   bool target_exclusive = false;
+  std::optional<engine::RecoveryTarget>
+      recovery_target;  // none: a time, which restore_goal() reads
   std::string target_action;
   std::string target_timeline = "latest";  // latest | current | a number above 0
   bool archive_off = false;

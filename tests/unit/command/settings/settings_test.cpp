@@ -250,9 +250,21 @@ TEST_CASE("host and socket of one source exclude each other, between sources the
 }
 
 TEST_CASE("restore's targets are read and checked") {
-  CHECK(load({"restore", "--type=lsn", "--target=1/A0"}).target_lsn == Lsn{0x1000000A0});
-  CHECK(load({"restore", "--type=xid", "--target=777"}).target_xid == 777U);
-  CHECK(load({"restore", "--type=xid", "--target=4294968073"}).target_xid == 777U);
+  const auto target = [](Words words) {
+    words.insert(words.begin(), "restore");
+    return load(words).recovery_target;
+  };
+  CHECK(target({}) == engine::RecoveryTarget());
+  CHECK(target({"--type=standby"}) == engine::RecoveryTarget(engine::RestoreType::standby));
+  CHECK(target({"--type=lsn", "--target=1/A0"}) ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x1000000A0}}));
+  CHECK(target({"--type=lsn", "--target=1/A0", "--target-exclusive"}) ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x1000000A0}, true}));
+  for (const char* const number : {"777", "4294968073"})
+    CHECK(target({"--type=xid", format("--target={}", number)}) ==
+          engine::RecoveryTarget(engine::XidTarget{777}));
+  CHECK(target({"--type=name", "--target=a"}) == engine::RecoveryTarget(engine::NameTarget{"a"}));
+  CHECK_FALSE(target({"--type=time", "--target=1 hour ago"}));  // read when the restore begins
   CHECK(load({"restore", "--target-timeline=current"}).target_timeline == "current");
   CHECK(load({"restore", "--archive-mode=off"}).archive_off);
   CHECK(load({"restore", "--set=20261121-010203F"}).set == "20261121-010203F");
@@ -335,8 +347,8 @@ TEST_CASE("what verify and drill take is checked") {
   CHECK(drill.drill_timeout == std::chrono::hours(24));
   CHECK_FALSE(drill.keep);
   CHECK(load({"drill", "--drill-sql=SELECT 3"}, {}, config).drill_sql == Words{"SELECT 3"});
-  CHECK(load({"drill", "--type=lsn", "--target=0/5000060"}, {}, config).target_lsn ==
-        Lsn{0x5000060});
+  CHECK(load({"drill", "--type=lsn", "--target=0/5000060"}, {}, config).recovery_target ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x5000060}}));
   check_says(refusal({"drill", "--type=lsn"}, {}, config), {"drill --type=lsn needs a target"});
   check_says(refusal({"drill"}, {}, std::string(kConfig) + "drill-sql = \"SELECT 1\"\n"),
              {"drill-sql", "an array of texts"});
