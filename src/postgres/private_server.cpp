@@ -3,6 +3,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/isolation.hpp>
 #include <pgcairn/postgres/private_server.hpp>
@@ -346,7 +347,7 @@ void PrivateServer::find_superuser() {
   std::vector<std::string> users = {"postgres"};
   if (!settings_.user.empty()) users.insert(users.begin(), settings_.user);
   if (const passwd* const self = ::getpwuid(::geteuid())) users.emplace_back(self->pw_name);
-  std::exception_ptr first;
+  FirstError failure;
   for (const std::string& user : users) {
     try {
       Connection connection(this->connection(user, "template1"));
@@ -354,10 +355,10 @@ void PrivateServer::find_superuser() {
       superuser_ = rows.at(0).at(0).value();
       return;
     } catch (const PostgresError&) {
-      if (!first) first = std::current_exception();
+      failure.keep();
     }
   }
-  std::rethrow_exception(first);
+  failure.throw_if_any();
 }
 
 Connection PrivateServer::connect(const std::string& database) {

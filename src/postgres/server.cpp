@@ -90,6 +90,15 @@ ServerInfo read_server_info(Connection& connection) {
   return server;
 }
 
+bool has_archive_command(const ServerInfo& server) {
+  return !server.archive_command.empty() && server.archive_command != "(disabled)";
+}
+
+bool archives(const ServerInfo& server) {
+  return server.archive_mode != "off" &&
+         (has_archive_command(server) || !server.archive_library.empty());
+}
+
 namespace {
 
 /// DROP TABLESPACE removes the link in pg_tblspc, and its row can be seen until it has committed.

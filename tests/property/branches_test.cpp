@@ -203,9 +203,10 @@ TEST_CASE(
     const RestoreType types[] = {RestoreType::latest, RestoreType::immediate, RestoreType::standby,
                                  RestoreType::none};
     RestoreOptions options;
-    options.type = types[below(random, 4)];
+    const RestoreType type = types[below(random, 4)];
+    options.target = type;
     Timeline wanted = tree.newest();
-    const bool number = options.type == RestoreType::latest && chance(random, 50);
+    const bool number = type == RestoreType::latest && chance(random, 50);
     if (number) {
       wanted = ends[below(random, ends.size())];
       options.timeline = {TimelineChoice::Kind::number, wanted};
@@ -225,8 +226,7 @@ TEST_CASE(
     }
     REQUIRE(best != tree.backups.rend());
     REQUIRE(choice->backup->label == best->label);
-    const bool goes_on =
-        options.type == RestoreType::latest || options.type == RestoreType::standby;
+    const bool goes_on = type == RestoreType::latest || type == RestoreType::standby;
     REQUIRE(choice->path.back().timeline == (goes_on ? wanted : best->timeline));
     ++chosen;
   }

@@ -204,7 +204,7 @@ TEST_CASE("what verify, expire and the plan of a restore keep of a hundred thous
   });
   measured("plan of a restore", [&] {
     RestoreOptions options;
-    options.type = RestoreType::immediate;
+    options.target = RestoreType::immediate;
     TempDir target;
     const RestorePlan plan = plan_restore({"main", target / "data", {}}, std::span(&repository, 1),
                                           options, progress, {});

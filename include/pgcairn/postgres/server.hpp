@@ -43,6 +43,10 @@ struct ServerInfo {
   std::vector<Tablespace> tablespaces;  // those with a location: not pg_default, not pg_global
 };
 
+bool has_archive_command(const ServerInfo& server);
+/// By a command or by a library.
+bool archives(const ServerInfo& server);
+
 /// Throws PostgresError when the server is older than 13 or newer than 19.
 ServerInfo read_server_info(Connection& connection);
 

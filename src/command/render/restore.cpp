@@ -1,6 +1,5 @@
 #include "console.hpp"
 #include "render/render.hpp"
-#include "settings/restore_types.hpp"
 
 #include <pgcairn/common/text.hpp>
 
@@ -12,8 +11,7 @@ namespace {
 
 using engine::RestoreType;
 
-std::string time_text(const engine::RestorePlan& plan, const std::optional<TargetTime>& target) {
-  const Timestamp when = plan.options.target_time.value_or(Timestamp{});
+std::string time_text(Timestamp when, const std::optional<TargetTime>& target) {
   std::string text = format("{} ({})", format_utc(when), format_local(when));
   if (target && target->zone_assumed)
     text += format("; it names no zone: taken as {}", target->zone);
@@ -21,21 +19,21 @@ std::string time_text(const engine::RestorePlan& plan, const std::optional<Targe
 }
 
 std::string target_text(const engine::RestorePlan& plan, const std::optional<TargetTime>& target) {
-  const engine::RestoreOptions& options = plan.options;
-  const std::string before = options.target_exclusive ? "just before " : "";
-  switch (options.type) {
+  const engine::RecoveryTarget& to = plan.options.target;
+  const std::string before = to.exclusive() ? "just before " : "";
+  switch (to.type()) {
     case RestoreType::latest:
       return "the end of the archived WAL";
     case RestoreType::immediate:
       return "the end of the backup, as soon as the cluster is consistent";
     case RestoreType::time:
-      return before + time_text(plan, target);
+      return before + time_text(to.time()->when, target);
     case RestoreType::xid:
-      return format("{}transaction {}", before, options.target_xid.value_or(0));
+      return format("{}transaction {}", before, to.xid()->xid);
     case RestoreType::lsn:
-      return format("{}LSN {}", before, to_string(options.target_lsn.value_or(Lsn{})));
+      return format("{}LSN {}", before, to_string(to.lsn()->at));
     case RestoreType::name:
-      return format("restore point \"{}\"", options.target_name);
+      return format("restore point \"{}\"", to.name()->name);
     case RestoreType::standby:
       return "none: the server becomes a standby";
     case RestoreType::preserve:
@@ -103,7 +101,7 @@ std::string removes_text(const engine::RestorePlan& plan) {
 }
 
 bool pauses(const engine::RestoreOptions& options) {
-  return engine::has_target(options.type) &&
+  return options.target.stops_early() &&
          (options.target_action.empty() || options.target_action == "pause");
 }
 
@@ -241,7 +239,7 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   }
   text += row("fetched", format_size(result->fetched_bytes));
   text += row("written", format_size(result->written_bytes));
-  if (plan.options.type == RestoreType::preserve) {
+  if (plan.options.target.type() == RestoreType::preserve) {
     text += "restored; recovery is yours to set up: create recovery.signal or standby.signal in\n";
     text += format("{} when postgresql.auto.conf says what you want. Then start", directory);
   } else {
@@ -251,8 +249,8 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   text += plan.isolation.empty()
               ? "or with the service manager of this machine. "
               : format("It is an isolated copy; its port is {}.\n", port_of(plan));
-  text += engine::has_target(plan.options.type) ? "It replays WAL up to the target.\n"
-                                                : "It replays the WAL that there is.\n";
+  text += plan.options.target.stops_early() ? "It replays WAL up to the target.\n"
+                                            : "It replays the WAL that there is.\n";
   if (const auto end = engine::guarded_end(plan))
     text += format("It cannot go past LSN {} without a new restore.\n", to_string(*end));
   if (pauses(plan.options)) {
@@ -264,15 +262,16 @@ std::string restore_end_text(const engine::RestorePlan& plan,
 namespace {
 
 void write_target(JsonWriter& json, const engine::RestoreOptions& options) {
-  json.member("type", name_of(options.type)).key("target-time");
-  options.target_time ? json.value(format_utc(*options.target_time)) : json.null();
+  const engine::RecoveryTarget& target = options.target;
+  json.member("type", name_of(target.type())).key("target-time");
+  target.time() != nullptr ? json.value(format_utc(target.time()->when)) : json.null();
   json.key("target-lsn");
-  options.target_lsn ? json.value(to_string(*options.target_lsn)) : json.null();
+  target.lsn() != nullptr ? json.value(to_string(target.lsn()->at)) : json.null();
   json.key("target-xid");
-  options.target_xid ? json.value(*options.target_xid) : json.null();
+  target.xid() != nullptr ? json.value(target.xid()->xid) : json.null();
   json.key("target-name");
-  options.target_name.empty() ? json.null() : json.value(as_utf8(options.target_name));
-  json.member("target-exclusive", options.target_exclusive).key("target-action");
+  target.name() != nullptr ? json.value(as_utf8(target.name()->name)) : json.null();
+  json.member("target-exclusive", target.exclusive()).key("target-action");
   options.target_action.empty() ? json.null() : json.value(options.target_action);
 }
 

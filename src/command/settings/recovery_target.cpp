@@ -43,24 +43,29 @@ void check_together(const TargetSettings& own, std::string_view verb) {
   }
 }
 
-void read_target(TargetSettings& own) {
-  const std::string& type = own.type;
-  const std::string& target = own.target;
+engine::RecoveryTarget target_of(const std::string& type, const std::string& text, bool exclusive) {
   if (type == "lsn") {
-    own.lsn = parse_lsn(target);
-    if (!own.lsn) throw UsageError(format("\"{}\" is not an LSN", target), example_of(type));
+    const auto lsn = parse_lsn(text);
+    if (!lsn) throw UsageError(format("\"{}\" is not an LSN", text), example_of(type));
+    return engine::LsnTarget{*lsn, exclusive};
   }
   if (type == "xid") {
     // The server takes the number with its epoch and forgets that (guc check_recovery_target_xid).
-    const auto number = parse_u64(target);
+    const auto number = parse_u64(text);
     if (!number || (*number & UINT32_MAX) < 3)
-      throw UsageError(format("\"{}\" is not a transaction's number", target), example_of(type));
-    own.xid = static_cast<std::uint32_t>(*number & UINT32_MAX);
+      throw UsageError(format("\"{}\" is not a transaction's number", text), example_of(type));
+    return engine::XidTarget{static_cast<std::uint32_t>(*number & UINT32_MAX), exclusive};
   }
-  if (type == "name" && target.size() > 63) {
-    throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", target),
-                     "pg_create_restore_point() takes no longer names");
+  if (type == "name") {
+    if (text.size() > 63) {
+      throw UsageError(format("the restore point \"{}\" is longer than 63 bytes", text),
+                       "pg_create_restore_point() takes no longer names");
+    }
+    return engine::NameTarget{text};
   }
+  const auto other = engine::parse_restore_type(type);
+  PGCAIRN_ASSERT(other.has_value());
+  return *other;
 }
 
 void load_timeline(TargetSettings& own, const OptionSources& options, std::string_view verb) {
@@ -97,7 +102,7 @@ TargetSettings load_target(const OptionSources& options, std::string_view verb) 
   own.action = options.text_of("target-action");
   own.exclusive = options.is_set("target-exclusive");
   check_together(own, verb);
-  read_target(own);
+  if (own.type != "time") own.recovery_target = target_of(own.type, own.target, own.exclusive);
   load_timeline(own, options, verb);
   return own;
 }

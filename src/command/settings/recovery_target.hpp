@@ -2,9 +2,8 @@
 
 #include "settings/option_sources.hpp"
 
-#include <pgcairn/common/wal.hpp>
+#include <pgcairn/engine/restore/recovery_target.hpp>
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,16 +17,14 @@ struct TargetSettings {
   bool accept_damage = false;
   std::string type = "default";  // engine::RestoreType's names
   std::string target;            // as it was written
-  std::optional<Lsn> lsn;
-  std::optional<std::uint32_t> xid;
   bool exclusive = false;
+  std::optional<engine::RecoveryTarget> recovery_target;  // none: a time, read by restore_goal()
   std::string action;
   std::string timeline = "latest";  // latest | current | a number above 0
 };
 
-/// Checks that set, type, target, action, exclusive and timeline go together, and reads what of the
-/// target has a form of its own: LSN and transaction. Times are read by restore_goal(). Throws
-/// UsageError.
+/// Checks that set, type, target, action, exclusive and timeline go together, and reads the target,
+/// but for a time, which restore_goal() reads. Throws UsageError.
 TargetSettings load_target(const OptionSources& options, std::string_view verb);
 
 /// Throws UsageError unless `name` is a setting that --recovery-option may write beside a target of

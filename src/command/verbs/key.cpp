@@ -5,6 +5,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/key_cache.hpp>
@@ -139,7 +140,7 @@ ExitCode run_list(const Session& session) {
   JsonWriter json;
   json.begin_object().key("repositories").begin_array();
   std::string text;
-  std::exception_ptr first;
+  FirstError failure;
   for (repo::Repository& repository : make_repositories(settings, session.stop)) {
     try {
       const bool sealed = repository.identify();
@@ -154,12 +155,12 @@ ExitCode run_list(const Session& session) {
       json.begin_object().member("name", repository.name()).key("sealed").null();
       json.key("slots").null().member("error", escape_bytes(error.message())).end_object();
       error.add_context(format("listing the keys of repository \"{}\"", repository.name()));
-      if (!first) first = std::current_exception();
+      failure.keep();
     }
   }
   json.end_array().end_object();
   print(settings.output == Form::json ? json.take() + "\n" : text);
-  if (first) std::rethrow_exception(first);
+  failure.throw_if_any();
   return ExitCode::done;
 }
 

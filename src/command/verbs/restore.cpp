@@ -95,7 +95,7 @@ engine::RestoreOptions restore_options(const Settings& settings, const RestoreSe
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
   options.replaces = options.copy && own.replace;
   options.isolated =
-      options.copy && !options.replaces && options.type != engine::RestoreType::standby;
+      options.copy && !options.replaces && options.target.type() != engine::RestoreType::standby;
   options.allow_tablespaces = own.allow_tablespaces;
   options.restore_command = restore_command(own_path(), settings);
   return options;

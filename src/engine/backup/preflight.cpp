@@ -1,5 +1,6 @@
 #include "backup/preflight.hpp"
 
+#include "stanza/cluster_identity.hpp"
 #include "stanza/places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -12,39 +13,19 @@
 
 namespace pgcairn::engine {
 
-namespace {
-
-bool archives(const postgres::ServerInfo& server) {
-  return server.archive_mode != "off" &&
-         (!server.archive_library.empty() ||
-          (!server.archive_command.empty() && server.archive_command != "(disabled)"));
-}
-
-}  // namespace
-
 void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
                   const postgres::ControlFile& control, bool copies_wal) {
   require_stanza_apart(stanza);
-  if (server.system_id != control.system_id) {
-    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
-                               server.system_id, stanza.data_directory.native(), control.system_id),
-                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
-                        "to the same cluster");
-  }
-  std::error_code ignored;
-  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
-    throw PostgresError(
-        format("the server's data directory is \"{}\", pg-path is \"{}\"",
-               server.data_directory.native(), stanza.data_directory.native()),
-        "set pg-path to the server's data_directory; a copy of it is not what the server protects");
-  }
+  require_same_cluster(
+      stanza, server, control.system_id,
+      "set pg-path to the server's data_directory; a copy of it is not what the server protects");
   if (control.block_bytes != postgres::kPageBytes ||
       control.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
     throw PostgresError(format("the cluster has pages of {} bytes and segments of {} pages",
                                control.block_bytes, control.relation_segment_blocks),
                         "pgcairn supports PostgreSQL's usual 8 KiB pages and 1 GiB segments");
   }
-  if (!archives(server) && !server.in_recovery && !copies_wal) {
+  if (!postgres::archives(server) && !server.in_recovery && !copies_wal) {
     throw Error("the cluster does not archive its WAL, without which no backup can be restored",
                 "take it with --wal=copy, which restores to its own end and no further; or set "
                 "archive_mode "

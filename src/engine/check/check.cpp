@@ -24,23 +24,6 @@ std::string push_command(const StanzaSettings& stanza) {
   return format("archive_command = 'pgcairn --stanza={} archive-push %p'", stanza.name);
 }
 
-void check_identity(const StanzaSettings& stanza, const postgres::ServerInfo& server,
-                    const repo::Cluster& local) {
-  if (server.system_id != local.system_id) {
-    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
-                               server.system_id, stanza.data_directory.native(), local.system_id),
-                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
-                        "to the same cluster");
-  }
-  std::error_code ignored;
-  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
-    throw PostgresError(format("the server's data directory is \"{}\", pg-path is \"{}\"",
-                               server.data_directory.native(), stanza.data_directory.native()),
-                        "set pg-path to the server's data_directory, in the stanza's section of "
-                        "the configuration");
-  }
-}
-
 void check_archiving(const StanzaSettings& stanza, const postgres::ServerInfo& server,
                      CheckResult& result) {
   if (server.archive_mode == "off") {
@@ -49,13 +32,13 @@ void check_archiving(const StanzaSettings& stanza, const postgres::ServerInfo& s
                                "the server",
                                push_command(stanza)));
   }
-  const bool command = !server.archive_command.empty() && server.archive_command != "(disabled)";
-  if (!command && server.archive_library.empty()) {
+  if (!postgres::archives(server)) {
     throw PostgresError(
         "the server does not archive: archive_command is empty",
         format("set {} in postgresql.conf, and reload the server", push_command(stanza)));
   }
-  if (command && server.archive_command.find("archive-push") == std::string::npos) {
+  if (postgres::has_archive_command(server) &&
+      server.archive_command.find("archive-push") == std::string::npos) {
     result.warnings.push_back(
         format("archive_command is '{}', not \"... archive-push %p\"", server.archive_command));
   }
@@ -218,7 +201,9 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  }
                  postgres::Connection connection(stanza.connection, stop);
                  const postgres::ServerInfo server = postgres::read_server_info(connection);
-                 check_identity(stanza, server, cluster);
+                 require_same_cluster(stanza, server, cluster.system_id,
+                                      "set pg-path to the server's data_directory, in the "
+                                      "stanza's section of the configuration");
                  result.pg_version = server.version_number;
                  result.system_id = server.system_id;
                  result.standby = server.in_recovery;

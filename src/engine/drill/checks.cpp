@@ -92,7 +92,7 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool 
   }
   if (result.end > plan.backup.start_lsn)
     result.wal_bytes = result.end.value - plan.backup.start_lsn.value;
-  const bool to_the_end = plan.options.type == RestoreType::latest && !stopped;
+  const bool to_the_end = plan.options.target.type() == RestoreType::latest && !stopped;
   if (to_the_end && result.end <= plan.wal.last_record) {
     result.findings.push_back(
         format("recovery ended at {}, and the archive goes on to {} (in {}): what is there cannot "

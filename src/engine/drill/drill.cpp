@@ -159,7 +159,7 @@ bool DrillRun::make_plan(RestorePlan& plan, const DrillDirectory& directory) {
   options.server_is_stopped = true;
   options.sandboxed = true;
   options.copy = true;
-  options.target_action = has_target(options.type) ? "promote" : "";
+  options.target_action = options.target.stops_early() ? "promote" : "";
   options.own_folder = directory / "tablespaces";
   options.tablespace_map_all = (directory / "tablespaces").native();
   options.config_to = directory / "config";
@@ -285,7 +285,7 @@ bool DrillRun::start(postgres::PrivateServer& server, const DrillWal& wal) {
     failure = error.message();
   }
   result_.recovery_seconds = seconds_since(began);
-  const bool to_the_end = options_.restore.type == RestoreType::latest;
+  const bool to_the_end = options_.restore.target.type() == RestoreType::latest;
   if (wal.withheld() && (to_the_end || !result_.started))
     result_.findings.push_back(withheld_text(*wal.withheld(), result_.sandboxed));
   if (result_.started) return true;

@@ -1,11 +1,11 @@
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire/hold.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 
-#include <exception>
 #include <functional>
 
 namespace pgcairn::engine {
@@ -16,17 +16,17 @@ using Action = std::function<void(repo::Repository&)>;
 
 /// Does something in each repository; what goes wrong in one keeps no other from it.
 void in_each(std::span<repo::Repository> repositories, const Action& action) {
-  std::exception_ptr first;
+  FirstError failure;
   for (repo::Repository& repository : repositories) {
-    try {
-      repository.open();
-      action(repository);
-    } catch (Error& error) {
-      error.add_context(format("writing to repository \"{}\"", repository.name()));
-      if (!first) first = std::current_exception();
-    }
+    failure.attempt([&] {
+      doing([&] { return format("writing to repository \"{}\"", repository.name()); },
+            [&] {
+              repository.open();
+              action(repository);
+            });
+    });
   }
-  if (first) std::rethrow_exception(first);
+  failure.throw_if_any();
 }
 
 bool is_listed(repo::Repository& repository, const std::string& stanza, const std::string& label) {

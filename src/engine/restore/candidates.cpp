@@ -3,12 +3,12 @@
 #include "stanza/recorded_damage.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
-#include <exception>
 #include <tuple>
 
 namespace pgcairn::engine {
@@ -57,7 +57,7 @@ std::vector<repo::BackupMarker> all(repo::Repository& repository, const std::str
     damaged.front().set_hint("name another backup with --set; \"pgcairn info\" lists them");
     if (backups.empty()) throw damaged.front();
     for (const DamagedError& error : damaged) {
-      if (options.type == RestoreType::immediate && may_be_newest(error, stanza, backups))
+      if (options.target.type() == RestoreType::immediate && may_be_newest(error, stanza, backups))
         throw error;
     }
   }
@@ -122,7 +122,7 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
                            const RestoreOptions& options, const PassedOver& passed_over) {
   Candidates candidates;
   Collector collector(candidates, options, passed_over);
-  std::exception_ptr first;
+  FirstError failure;
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
@@ -134,12 +134,12 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
       }
       collector.add(repository, stanza, std::move(backups));
     } catch (const Error& error) {
-      if (!first) first = std::current_exception();
+      failure.keep();
       candidates.notes.push_back(
           format("repository \"{}\" is passed over: {}", repository.name(), error.message()));
     }
   }
-  if (candidates.backups.empty() && first) std::rethrow_exception(first);
+  if (candidates.backups.empty()) failure.throw_if_any();
   for (const std::string& note : candidates.notes) log_warn(note);
   std::sort(candidates.backups.begin(), candidates.backups.end(), [](const auto& a, const auto& b) {
     return std::tie(a.stop_time, a.label) < std::tie(b.stop_time, b.label);

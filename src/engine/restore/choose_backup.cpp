@@ -13,33 +13,27 @@ std::string both_zones(Timestamp when) {
   return format("{} ({})", format_utc(when), format_local(when));
 }
 
-bool must_be_searched(RestoreType type) {
-  return type == RestoreType::xid || type == RestoreType::name;
+bool must_be_searched(const RecoveryTarget& target) {
+  return target.xid() != nullptr || target.name() != nullptr;
 }
 
-std::string target_words(const RestoreOptions& options) {
-  switch (options.type) {
-    case RestoreType::time:
-      return format("the target time {}", both_zones(*options.target_time));
-    case RestoreType::lsn:
-      return format("the target LSN {}", to_string(*options.target_lsn));
-    case RestoreType::xid:
-      return format("transaction {}", *options.target_xid);
-    case RestoreType::name:
-      return format("restore point \"{}\"", options.target_name);
-    default:
-      return "the target";
-  }
+std::string target_words(const RecoveryTarget& target) {
+  if (const auto* const time = target.time())
+    return format("the target time {}", both_zones(time->when));
+  if (const auto* const lsn = target.lsn()) return format("the target LSN {}", to_string(lsn->at));
+  if (const auto* const xid = target.xid()) return format("transaction {}", xid->xid);
+  if (const auto* const name = target.name()) return format("restore point \"{}\"", name->name);
+  return "the target";
 }
 
-std::string end_words(const repo::BackupMarker& backup, RestoreType type) {
-  return type == RestoreType::lsn ? to_string(backup.stop_lsn) : both_zones(backup.stop_time);
+std::string end_words(const repo::BackupMarker& backup, const RecoveryTarget& target) {
+  return target.lsn() != nullptr ? to_string(backup.stop_lsn) : both_zones(backup.stop_time);
 }
 
 /// Recovery cannot stop before the backup is consistent, so a target must lie at or after its end.
-bool reaches(const repo::BackupMarker& backup, const RestoreOptions& options) {
-  if (options.type == RestoreType::time) return backup.stop_time <= *options.target_time;
-  if (options.type == RestoreType::lsn) return backup.stop_lsn <= *options.target_lsn;
+bool reaches(const repo::BackupMarker& backup, const RecoveryTarget& target) {
+  if (const auto* const time = target.time()) return backup.stop_time <= time->when;
+  if (const auto* const lsn = target.lsn()) return backup.stop_lsn <= lsn->at;
   return true;
 }
 
@@ -52,8 +46,7 @@ struct Way {
 
 /// A backup's own end lies on its own timeline, whatever became of the cluster later.
 bool stays_on_its_timeline(const RestoreOptions& options) {
-  return options.type == RestoreType::immediate || options.type == RestoreType::none ||
-         options.type == RestoreType::preserve ||
+  return !options.target.goes_beyond_backup() ||
          options.timeline.kind == TimelineChoice::Kind::current;
 }
 
@@ -149,23 +142,23 @@ Choice choose_named(std::span<const repo::BackupMarker> backups, const RestoreOp
         "leave --set out, and a backup on the way to that timeline is chosen; or leave "
         "--target-timeline out");
   }
-  if (!reaches(*found, options)) {
+  if (!reaches(*found, options.target)) {
     throw UsageError(format("backup {} ended at {}, after {}", found->label,
-                            end_words(*found, options.type), target_words(options)),
+                            end_words(*found, options.target), target_words(options.target)),
                      "leave --set out, and an older backup is chosen; or restore this one with "
                      "--type=immediate");
   }
-  if (must_be_searched(options.type)) {
+  if (must_be_searched(options.target)) {
     const Found there = sources.search(*found, way.path);
     if (there == Found::no) {
       throw UsageError(format("{} is not in the archived WAL after backup {}",
-                              target_words(options), found->label),
+                              target_words(options.target), found->label),
                        "leave --set out, and older backups are looked at; or check the target: it "
                        "may be on another timeline (--target-timeline)");
     }
     if (there == Found::unknown)
-      notes.push_back(
-          format("it was not found out whether {} is in the archive", target_words(options)));
+      notes.push_back(format("it was not found out whether {} is in the archive",
+                             target_words(options.target)));
   }
   note_lone_histories(branches, options, way.path, notes);
   return {&*found, std::move(way.path), "it was named with --set", std::move(notes)};
@@ -175,20 +168,16 @@ std::string reason_of(const RestoreOptions& options, Timeline branch, bool only_
   const bool number = options.timeline.kind == TimelineChoice::Kind::number;
   const std::string on =
       number || !only_one ? format(" on the way to timeline {}", timeline_text(branch)) : "";
-  switch (options.type) {
-    case RestoreType::time:
-      return format("it is the newest one{} that ended before the target time", on);
-    case RestoreType::lsn:
-      return format("it is the newest one{} that ended before the target LSN", on);
-    case RestoreType::xid:
-      return format("transaction {} ended after it: it was found in the archived WAL",
-                    *options.target_xid);
-    case RestoreType::name:
-      return format("restore point \"{}\" was made after it: it was found in the archived WAL",
-                    options.target_name);
-    default:
-      return newest && only_one ? "it is the newest one" : format("it is the newest one{}", on);
-  }
+  const RecoveryTarget& target = options.target;
+  if (target.time() != nullptr)
+    return format("it is the newest one{} that ended before the target time", on);
+  if (target.lsn() != nullptr)
+    return format("it is the newest one{} that ended before the target LSN", on);
+  if (target.xid() != nullptr)
+    return format("{} ended after it: it was found in the archived WAL", target_words(target));
+  if (target.name() != nullptr)
+    return format("{} was made after it: it was found in the archived WAL", target_words(target));
+  return newest && only_one ? "it is the newest one" : format("it is the newest one{}", on);
 }
 
 /// What the look at one backup after the other came to.
@@ -230,27 +219,26 @@ std::string searched_elsewhere(std::span<const repo::BackupMarker> backups,
     if (looked.unknown && !number) throw Error(message, hint);
     throw UsageError(message, hint);
   }
-  if (must_be_searched(options.type)) {
+  if (must_be_searched(options.target)) {
     throw UsageError(
-        format("{} is not in the archived WAL after any backup{}", target_words(options),
+        format("{} is not in the archived WAL after any backup{}", target_words(options.target),
                looked.off_way.empty() ? "" : " on the way to the branch"),
         format("{}check the target; \"pg_waldump\" shows what WAL holds, and --target-timeline "
                "follows another branch; what is archived is restored with --type=default",
                searched_elsewhere(backups, options, sources)));
   }
-  const bool lsn = options.type == RestoreType::lsn;
-  throw UsageError(format("{} is before the end of the oldest backup{}, {}", target_words(options),
-                          looked.off_way.empty() ? "" : " on the way to it", looked.oldest->label),
-                   format("the earliest {} that can be restored is {}", lsn ? "LSN" : "time",
-                          end_words(*looked.oldest, options.type)));
+  const bool lsn = options.target.lsn() != nullptr;
+  throw UsageError(
+      format("{} is before the end of the oldest backup{}, {}", target_words(options.target),
+             looked.off_way.empty() ? "" : " on the way to it", looked.oldest->label),
+      format("the earliest {} that can be restored is {}", lsn ? "LSN" : "time",
+             end_words(*looked.oldest, options.target)));
 }
 
 }  // namespace
 
 Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources) {
-  PGCAIRN_ASSERT(options.type != RestoreType::time || options.target_time);
-  PGCAIRN_ASSERT(options.type != RestoreType::lsn || options.target_lsn);
   if (backups.empty()) {
     throw MissingError("there is no backup to restore",
                        "\"pgcairn info\" tells what is in the repositories");
@@ -260,7 +248,7 @@ Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreO
   for (std::size_t i = backups.size(); i-- > 0;) {
     const repo::BackupMarker& backup = backups[i];
     // An LSN, a transaction and a timeline mean nothing in another cluster of the stanza.
-    if (options.type != RestoreType::time && backup.cluster != backups.back().cluster) continue;
+    if (options.target.time() == nullptr && backup.cluster != backups.back().cluster) continue;
     const Branches& branches = sources.branches(backup);
     const Timeline branch = wanted_branch(backup, branches, options);
     Way way = way_to(backup, branches, branch, options);
@@ -271,17 +259,17 @@ Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreO
       continue;
     }
     looked.oldest = &backup;
-    if (!reaches(backup, options)) continue;
+    if (!reaches(backup, options.target)) continue;
     const bool newest = i + 1 == backups.size();
     std::string reason = reason_of(options, branch, branches.tips().size() < 2, newest);
-    if (must_be_searched(options.type)) {
+    if (must_be_searched(options.target)) {
       const Found there = sources.search(backup, way.path);
       if (there == Found::no) continue;
       if (there == Found::unknown) {
         reason = format(
             "it is the newest one; whether {} is in the WAL after it was not found out, "
             "so name an older one with --set if it is not",
-            target_words(options));
+            target_words(options.target));
       }
     }
     Choice choice{&backup, std::move(way.path), std::move(reason), {}};

@@ -54,7 +54,7 @@ postgres::Settings settings_of_copy(const RestorePlan& plan) {
       postgres::isolation_settings(plan.backup.pg_version, format("copy of {}", plan.stanza));
   std::erase_if(settings, [&](const auto& one) {
     return (plan.options.archive_kept && is_archive_setting(one.first)) ||
-           (plan.options.type == RestoreType::preserve && is_recovery_setting(one.first));
+           (plan.options.target.type() == RestoreType::preserve && is_recovery_setting(one.first));
   });
   settings.emplace_back("port", std::to_string(port_of_copy(plan.options.original)));
   return settings;
@@ -129,7 +129,7 @@ std::string ways_out(const RestorePlan& plan, const postgres::CreatedTablespace&
 
 /// Is restore_command the operator's?
 bool has_own_command(const RestoreOptions& options) {
-  return options.type == RestoreType::preserve ||
+  return options.target.type() == RestoreType::preserve ||
          std::any_of(options.recovery_options.begin(), options.recovery_options.end(),
                      [](const auto& one) { return one.first == "restore_command"; });
 }
@@ -155,7 +155,7 @@ void note_what_is_left(RestorePlan& plan) {
         "restore_command is not pgcairn's: nothing keeps recovery from creating tablespaces that "
         "are made after this plan at the original's places");
   }
-  if (options.type == RestoreType::standby && options.copy) {
+  if (options.target.type() == RestoreType::standby && options.copy) {
     plan.notes.push_back(
         "a standby is not isolated: promoted, it archives where its configuration says; "
         "archive-push takes its WAL once pg-path of the stanza names its directory");
@@ -182,7 +182,8 @@ postgres::Settings isolation_of(const RestorePlan& plan) {
 
 std::optional<Lsn> guarded_end(const RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
-  if (!options.isolated || signal_file(options.type).empty() || has_own_command(options)) return {};
+  if (!options.isolated || signal_file(options.target.type()).empty() || has_own_command(options))
+    return {};
   return plan.way.end;
 }
 

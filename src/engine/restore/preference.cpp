@@ -10,12 +10,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-/// Does the replay of WAL make up for an older backup?
-bool replays_to_target(const RestoreOptions& options) {
-  return options.type != RestoreType::immediate && options.type != RestoreType::none &&
-         options.type != RestoreType::preserve;
-}
-
 /// The best of those whose flaw is not worse than `worst`; nothing when none leads as far as `end`.
 std::optional<Choice> choose_among(std::span<const repo::BackupMarker> backups, const Flaws& flaws,
                                    Flaw::Kind worst, const RestoreOptions& options,
@@ -65,7 +59,8 @@ Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws&
   Preferred best{choose_backup(backups, options, sources), {}, {}};
   const repo::BackupMarker& first = *best.choice.backup;
   best.flaw = flaw_of(first, flaws);
-  if (best.flaw.kind == Flaw::Kind::none || !options.set.empty() || !replays_to_target(options))
+  if (best.flaw.kind == Flaw::Kind::none || !options.set.empty() ||
+      !options.target.goes_beyond_backup())
     return best;
   RestoreOptions same = options;
   same.timeline = {TimelineChoice::Kind::number, best.choice.path.back().timeline};

@@ -35,31 +35,21 @@ void put(postgres::Settings& settings, std::string_view name, const std::string&
 void add_target(const RestorePlan& plan, postgres::Settings& settings) {
   const RestoreOptions& options = plan.options;
   for (const std::string_view name : postgres::target_settings()) put(settings, name, "");
-  switch (options.type) {
-    case RestoreType::immediate:
-      if (plan.way.stop_after) {
-        put(settings, "recovery_target_lsn", to_string(*plan.way.stop_after));
-      } else {
-        put(settings, "recovery_target", "immediate");
-      }
-      break;
-    case RestoreType::time:
-      put(settings, "recovery_target_time", target_time_text(*options.target_time));
-      break;
-    case RestoreType::xid:
-      put(settings, "recovery_target_xid", std::to_string(*options.target_xid));
-      break;
-    case RestoreType::lsn:
-      put(settings, "recovery_target_lsn",
-          to_string(plan.way.stop_after.value_or(*options.target_lsn)));
-      break;
-    case RestoreType::name:
-      put(settings, "recovery_target_name", options.target_name);
-      break;
-    default:
-      break;
+  const RecoveryTarget& target = options.target;
+  if (plan.way.stop_after) {
+    put(settings, "recovery_target_lsn", to_string(*plan.way.stop_after));
+  } else if (target.type() == RestoreType::immediate) {
+    put(settings, "recovery_target", "immediate");
+  } else if (const auto* const time = target.time()) {
+    put(settings, "recovery_target_time", target_time_text(time->when));
+  } else if (const auto* const xid = target.xid()) {
+    put(settings, "recovery_target_xid", std::to_string(xid->xid));
+  } else if (const auto* const lsn = target.lsn()) {
+    put(settings, "recovery_target_lsn", to_string(lsn->at));
+  } else if (const auto* const name = target.name()) {
+    put(settings, "recovery_target_name", name->name);
   }
-  const bool exclusive = options.target_exclusive && !plan.way.stop_after;
+  const bool exclusive = target.exclusive() && !plan.way.stop_after;
   put(settings, "recovery_target_inclusive", exclusive ? "false" : "true");
   put(settings, "recovery_target_action",
       options.target_action.empty() ? "pause" : options.target_action);
@@ -67,7 +57,7 @@ void add_target(const RestorePlan& plan, postgres::Settings& settings) {
 
 /// What ends or delays a recovery, or runs in it, beside the target. A standby's is its own.
 void add_rest(const RestorePlan& plan, postgres::Settings& settings) {
-  if (plan.options.type == RestoreType::standby) return;
+  if (plan.options.target.type() == RestoreType::standby) return;
   put(settings, "recovery_end_command", "");
   put(settings, "archive_cleanup_command", "");
   put(settings, "recovery_min_apply_delay", "0");
@@ -86,7 +76,7 @@ void put_target_last(postgres::Settings& settings) {
 /// comes, as long as that is where "latest" leads now.
 std::string timeline_text(const RestorePlan& plan) {
   const Timeline to = plan.path.back().timeline;
-  const bool follows = plan.options.type == RestoreType::standby &&
+  const bool follows = plan.options.target.type() == RestoreType::standby &&
                        plan.options.timeline.kind == TimelineChoice::Kind::latest;
   if (follows && plan.server_latest == to) return "latest";
   return to == plan.backup.timeline ? "current" : std::to_string(to);
@@ -110,7 +100,7 @@ std::string restore_command(const RestorePlan& plan) {
 postgres::Settings recovery_settings(const RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
   postgres::Settings settings;
-  if (!signal_file(options.type).empty()) {
+  if (!signal_file(options.target.type()).empty()) {
     settings.emplace_back("restore_command", restore_command(plan));
     add_target(plan, settings);
     settings.emplace_back("recovery_target_timeline", timeline_text(plan));
@@ -129,7 +119,7 @@ std::string accepted_gap(const RestorePlan& plan) {
   if (plan.backup.wal_copied && plan.wal.last == plan.backup.wal_stop) return plan.wal.missing;
   if (plan.wal.after_gap.empty()) return {};
   const bool accepted = plan.options.sandboxed || plan.options.accept_gap == plan.wal.missing;
-  return accepted || has_target(plan.options.type) ? plan.wal.missing : std::string();
+  return accepted || plan.options.target.stops_early() ? plan.wal.missing : std::string();
 }
 
 std::string signal_file(RestoreType type) {

@@ -21,7 +21,7 @@ std::vector<std::string> segments_on_way(const RestorePlan& plan) {
   const repo::BackupMarker& backup = plan.backup;
   std::vector<std::string> names = segments_of(plan.wal, backup.wal_segment_bytes);
   if (!plan.wal.partial.empty()) names.push_back(plan.wal.partial);
-  if (plan.options.type == RestoreType::none) {
+  if (plan.options.target.type() == RestoreType::none) {
     std::erase_if(names, [&](const std::string& name) {
       return name.substr(8, 16) > backup.wal_stop.substr(8);
     });
@@ -97,8 +97,8 @@ void leave_out_unlogged(RestorePlan& plan, const WalWay& way) {
   if (!backup.unsettled_before) return;
   for (const postgres::RelationName& relation : way.unlogged())
     plan.unlogged.insert(relation_path(relation, backup));
-  const bool goes_on =
-      plan.options.type == RestoreType::latest || plan.options.type == RestoreType::standby;
+  const bool goes_on = plan.options.target.type() == RestoreType::latest ||
+                       plan.options.target.type() == RestoreType::standby;
   if (way.is_settled() || !goes_on) return;
   plan.notes.push_back(
       "when the backup ended, relations were being made, and the archived WAL does not tell what "
@@ -127,7 +127,7 @@ void follow_way(RestorePlan& plan, ArchiveReader& archive, std::span<repo::Repos
   const bool minimal = std::any_of(recorded.begin(), recorded.end(), [](const auto& one) {
     return one.limits.wal_level == kWalLevelMinimal;
   });
-  WalWay way(plan.options, backup, plan.wal.end);
+  WalWay way(plan.options.target, backup, plan.wal.end);
   // Whether recovery ends before that, only the records of the way tell.
   const std::size_t done =
       follow(plan, archive, way, names, plan.options.isolated || minimal, progress);
@@ -148,8 +148,8 @@ void follow_way(RestorePlan& plan, ArchiveReader& archive, std::span<repo::Repos
   // Its server is shown other places under these names.
   if (plan.options.sandboxed) plan.way.created.clear();
   // A guarded copy cannot read the record that it would stop before.
-  if (plan.options.isolated && plan.options.type == RestoreType::lsn &&
-      way.stops_before_created() && way.last_record() >= backup.stop_lsn)
+  if (plan.options.isolated && plan.options.target.lsn() != nullptr && way.stops_before_created() &&
+      way.last_record() >= backup.stop_lsn)
     plan.way.stop_after = way.last_record();
 }
 

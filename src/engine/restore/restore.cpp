@@ -4,9 +4,11 @@
 #include "restore/paths.hpp"
 #include "restore/recovery_settings.hpp"
 #include "restore/writer.hpp"
+#include "wal/read_wal.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
@@ -237,19 +239,10 @@ void RestoreRun::write_wal() {
 /// A WAL file from the first repository that gives it.
 Buffer RestoreRun::archived(const std::string& name) {
   const repo::Cluster cluster{plan_.backup.system_id, plan_.backup.pg_version};
-  std::exception_ptr first;
-  for (repo::Repository& repository : plan_.all_repositories) {
-    try {
-      repository.open();
-      Buffer content;
-      if (repository.get_wal(plan_.stanza, cluster, name,
-                             [&](Bytes piece) { content.append(piece); }))
-        return content;
-    } catch (const Error&) {
-      if (!first) first = std::current_exception();
-    }
-  }
-  if (first) std::rethrow_exception(first);
+  FirstError failure;
+  auto content = read_wal(plan_.all_repositories, plan_.stanza, cluster, name, failure);
+  if (content) return std::move(*content);
+  failure.throw_if_any();
   throw Error(format("{} is no longer in the archive", name));
 }
 
@@ -273,9 +266,9 @@ void RestoreRun::write_recovery() {
   write_small("backup_label", as_bytes(plan_.backup.backup_label));
   if (!plan_.tablespaces.empty())
     write_small("tablespace_map", as_bytes(tablespace_map_text(plan_)));
-  if (plan_.options.type != RestoreType::preserve || !recovery_settings(plan_).empty())
+  if (plan_.options.target.type() != RestoreType::preserve || !recovery_settings(plan_).empty())
     write_auto_conf();
-  const std::string signal = signal_file(plan_.options.type);
+  const std::string signal = signal_file(plan_.options.target.type());
   if (!signal.empty()) write_small(signal, {});
 }
 
@@ -286,7 +279,7 @@ void RestoreRun::write_auto_conf() {
   const std::string comment = format("written by pgcairn {} when it restored backup {}",
                                      PGCAIRN_VERSION, plan_.backup.label);
   const std::string text =
-      plan_.options.type == RestoreType::preserve
+      plan_.options.target.type() == RestoreType::preserve
           ? postgres::added_to_auto_conf(old, recovery_settings(plan_), comment)
           : postgres::recovery_auto_conf(old, recovery_settings(plan_), comment);
   write_small("postgresql.auto.conf", as_bytes(text));

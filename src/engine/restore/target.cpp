@@ -21,19 +21,6 @@
 
 namespace pgcairn::engine {
 
-bool has_target(RestoreType type) {
-  switch (type) {
-    case RestoreType::immediate:
-    case RestoreType::time:
-    case RestoreType::xid:
-    case RestoreType::lsn:
-    case RestoreType::name:
-      return true;
-    default:
-      return false;
-  }
-}
-
 namespace {
 
 /// What brings more WAL into the archive. Behind a gap there is some already.
@@ -94,16 +81,19 @@ class Archives {
   std::map<std::string, Branches> branches_;
 };
 
+SoughtRecord sought_record(const RecoveryTarget& target) {
+  if (const auto* const xid = target.xid()) return {xid->xid, {}};
+  PGCAIRN_ASSERT(target.name() != nullptr);
+  return {std::nullopt, target.name()->name};
+}
+
 ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
-  return {
-      [&](const repo::BackupMarker& backup) -> const Branches& {
-        return archives.branches_of(backup);
-      },
-      [&](const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) {
-        const bool by_xid = options.type == RestoreType::xid;
-        const SoughtRecord sought{by_xid ? options.target_xid : std::nullopt, options.target_name};
-        return archives.of(backup).search(sought, backup, path);
-      }};
+  return {[&](const repo::BackupMarker& backup) -> const Branches& {
+            return archives.branches_of(backup);
+          },
+          [&](const repo::BackupMarker& backup, const std::vector<TimelineSpan>& path) {
+            return archives.of(backup).search(sought_record(options.target), backup, path);
+          }};
 }
 
 /// What is damaged in the repository ends a restore half way: nobody begins one without a word.
@@ -189,11 +179,12 @@ std::string gap_words(const WalReach& wal) {
 
 // recoveryStopsBefore, xlogrecovery.c: only the end of a later transaction shows that a time has
 // come.
-bool is_reached(const WalReach& wal, const RestoreOptions& options) {
-  if (options.type == RestoreType::lsn) return wal.last_record >= *options.target_lsn;
-  if (!wal.last_commit) return false;
-  return options.target_exclusive ? *wal.last_commit >= *options.target_time
-                                  : *wal.last_commit > *options.target_time;
+bool is_reached(const WalReach& wal, const TimeTarget& target) {
+  return wal.last_commit && target.is_before(*wal.last_commit);
+}
+
+bool is_reached(const WalReach& wal, const LsnTarget& target) {
+  return wal.last_record >= target.at;
 }
 
 /// A few segments: enough for what is only shown.
@@ -211,7 +202,8 @@ std::function<bool(std::size_t)> patiently() {
 
 /// The branch on which a target is reached that is not on the wanted one, for a hint; empty when
 /// there is none, or none that could be looked at.
-std::string other_branch(const RestorePlan& plan, Archives& archives,
+template <class Point>
+std::string other_branch(const RestorePlan& plan, const Point& target, Archives& archives,
                          std::span<const repo::BackupMarker> backups) {
   ArchiveReader& archive = archives.of(plan.backup);
   std::vector<Timeline> others = archives.branches_of(plan.backup).tips();
@@ -223,7 +215,7 @@ std::string other_branch(const RestorePlan& plan, Archives& archives,
       const Choice choice = choose_backup(backups, options, sources_of(archives, options));
       WalReach wal = archive.reach(*choice.backup, choice.path);
       archive.look_at_end(wal, *choice.backup, options.workers, a_few);
-      if (is_reached(wal, options)) {
+      if (is_reached(wal, target)) {
         return format("timeline {} reaches it: try --target-timeline={}; ", timeline_text(other),
                       other);
       }
@@ -234,11 +226,10 @@ std::string other_branch(const RestorePlan& plan, Archives& archives,
   return {};
 }
 
-void check_time(RestorePlan& plan, Archives& archives,
+void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
                 std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
-  if (is_reached(wal, plan.options)) return;
-  const Timestamp target = *plan.options.target_time;
+  if (is_reached(wal, target)) return;
   if (!wal.end_is_known) {
     plan.notes.push_back(
         format("WHETHER THE TARGET TIME IS REACHED WAS NOT FOUND OUT: the end of the archived WAL "
@@ -251,27 +242,26 @@ void check_time(RestorePlan& plan, Archives& archives,
     throw UsageError(
         format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
                "the target time {}; the archive ends with {}{}",
-               plan.backup.label, format_utc(target), wal.last, gap_words(wal)),
+               plan.backup.label, format_utc(target.when), wal.last, gap_words(wal)),
         format("{}{}all that is archived is restored with --type=default",
-               other_branch(plan, archives, backups), more_wal_hint(wal)));
+               other_branch(plan, target, archives, backups), more_wal_hint(wal)));
   }
   throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
                           format_utc(*wal.last_commit), format_local(*wal.last_commit),
-                          format_utc(target), format_local(target), gap_words(wal)),
+                          format_utc(target.when), format_local(target.when), gap_words(wal)),
                    format("{}{}restore to that with --type=default",
-                          other_branch(plan, archives, backups), more_wal_hint(wal)));
+                          other_branch(plan, target, archives, backups), more_wal_hint(wal)));
 }
 
-void check_lsn(const RestorePlan& plan, Archives& archives,
+void check_lsn(const RestorePlan& plan, const LsnTarget& target, Archives& archives,
                std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
-  if (is_reached(wal, plan.options)) return;
-  throw UsageError(
-      format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
-             to_string(*plan.options.target_lsn), gap_words(wal)),
-      format("{}{}restore to that with --type=lsn --target={}",
-             other_branch(plan, archives, backups), more_wal_hint(wal),
-             to_string(wal.last_record)));
+  if (is_reached(wal, target)) return;
+  throw UsageError(format("the archive ends at {}, before the target LSN {}{}",
+                          to_string(wal.last_record), to_string(target.at), gap_words(wal)),
+                   format("{}{}restore to that with --type=lsn --target={}",
+                          other_branch(plan, target, archives, backups), more_wal_hint(wal),
+                          to_string(wal.last_record)));
 }
 
 /// Tells the branches from each other where there are several, by the last transaction of each.
@@ -323,7 +313,7 @@ void check_gap(RestorePlan& plan) {
     plan.notes.push_back(
         format("--accept-gap={} changes nothing: no gap in the archive begins there", accepted));
   }
-  if (plan.options.type != RestoreType::latest || wal.after_gap.empty() ||
+  if (plan.options.target.type() != RestoreType::latest || wal.after_gap.empty() ||
       !accepted_gap(plan).empty())
     return;
   if (!plan.has_gap) {
@@ -360,8 +350,8 @@ void settle_immediate(RestorePlan& plan, ArchiveReader& archive) {
 void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
   const WalReach& wal = plan.wal;
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
-  const bool waits = plan.options.type == RestoreType::standby;
-  if ((waits || plan.options.type == RestoreType::latest) && !wal.after_gap.empty()) {
+  const bool waits = plan.options.target.type() == RestoreType::standby;
+  if ((waits || plan.options.target.type() == RestoreType::latest) && !wal.after_gap.empty()) {
     plan.notes.push_back(
         plan.has_gap
             ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
@@ -371,7 +361,7 @@ void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
             : format("no WAL is kept from {} to before {}: recovery ends before it", wal.missing,
                      wal.after_gap));
   }
-  if (plan.options.type == RestoreType::none && !plan.options.isolated) {
+  if (plan.options.target.type() == RestoreType::none && !plan.options.isolated) {
     plan.notes.push_back(
         "the server goes on in the timeline of its source: archived under the same stanza, its WAL "
         "would be refused (--archive-mode=off keeps it from trying)");
@@ -401,17 +391,17 @@ void place_switched(RestorePlan& plan, const ArchivedNames& names) {
 /// What the server cannot fetch itself, or must not be asked to.
 void place_wal(RestorePlan& plan, const ArchivedNames& names) {
   const repo::BackupMarker& backup = plan.backup;
-  if (plan.options.type == RestoreType::none) {
+  if (plan.options.target.type() == RestoreType::none) {
     for (const std::string& name : segments_of(plan.wal, backup.wal_segment_bytes)) {
       if (name.substr(8) <= backup.wal_stop.substr(8))
         plan.wal_files.push_back({name, name, false, false});
     }
   }
-  if (!signal_file(plan.options.type).empty()) place_switched(plan, names);
+  if (!signal_file(plan.options.target.type()).empty()) place_switched(plan, names);
   // Recovery never asks for a ".partial" (xlogarchive.c): under its segment's name in pg_wal it is
   // found when the archive has nothing better.
-  if (!plan.wal.partial.empty() && !signal_file(plan.options.type).empty() &&
-      plan.options.type != RestoreType::immediate) {
+  if (!plan.wal.partial.empty() && !signal_file(plan.options.target.type()).empty() &&
+      plan.options.target.type() != RestoreType::immediate) {
     plan.wal_files.push_back({plan.wal.partial, plan.wal.missing, true, false});
     plan.notes.push_back(
         format("{} is the only holder of the end of its timeline: it is put into pg_wal",
@@ -444,19 +434,18 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   plan.wal_needed = {plan.backup.wal_start, plan.backup.wal_stop};
   check_needed(plan);
   prove_needed(plan, archive);
-  const RestoreType type = plan.options.type;
-  const bool whole =
-      type != RestoreType::immediate && type != RestoreType::none && type != RestoreType::preserve;
+  const RecoveryTarget& target = plan.options.target;
+  const bool whole = target.goes_beyond_backup();
   if (whole) {
     archive.look_at_end(plan.wal, plan.backup, plan.options.workers,
-                        type == RestoreType::time ? patiently() : a_few);
+                        target.time() != nullptr ? patiently() : a_few);
   }
-  if (type == RestoreType::time) check_time(plan, archives, found.backups);
-  if (type == RestoreType::lsn) check_lsn(plan, archives, found.backups);
+  if (const auto* const time = target.time()) check_time(plan, *time, archives, found.backups);
+  if (const auto* const lsn = target.lsn()) check_lsn(plan, *lsn, archives, found.backups);
   compare_branches(plan, archives.branches_of(plan.backup), archive, whole);
   plan.has_gap = has_gap(plan, archive);
   check_gap(plan);
-  if (type == RestoreType::immediate) settle_immediate(plan, archive);
+  if (target.type() == RestoreType::immediate) settle_immediate(plan, archive);
   add_notes(plan, archive);
   doing([&] { return format("reading the WAL that leads to the target"); },
         [&] { follow_way(plan, archive, repositories, progress); });

@@ -10,19 +10,19 @@ bool ends_transaction(const postgres::WalRecord& record) {
   return record.kind == Kind::commit || record.kind == Kind::abort;
 }
 
-bool is_target(const postgres::WalRecord& record, const RestoreOptions& options) {
-  return ends_transaction(record) && options.target_xid && record.xid == *options.target_xid;
+bool ends(const postgres::WalRecord& record, const XidTarget& target) {
+  return ends_transaction(record) && record.xid == target.xid;
 }
 
 }  // namespace
 
-WalWay::WalWay(const RestoreOptions& options, const repo::BackupMarker& backup, Lsn wal_end)
-    : options_(options),
+WalWay::WalWay(RecoveryTarget target, const repo::BackupMarker& backup, Lsn wal_end)
+    : target_(std::move(target)),
       backup_(backup),
       wal_end_(wal_end),
       reader_([this](const postgres::WalRecord& record) { look_at(record); }),
       settled_(!backup.unsettled_before) {
-  if (options.type == RestoreType::immediate) end_ = backup.stop_lsn;
+  if (target_.type() == RestoreType::immediate) end_ = backup.stop_lsn;
 }
 
 void WalWay::look_at(const postgres::WalRecord& record) {
@@ -70,31 +70,17 @@ void WalWay::note(const postgres::WalRecord& record) {
 }
 
 bool WalWay::stops_before(const postgres::WalRecord& record) const {
-  switch (options_.type) {
-    case RestoreType::lsn:
-      return options_.target_exclusive && record.start >= *options_.target_lsn;
-    case RestoreType::xid:
-      return options_.target_exclusive && is_target(record, options_);
-    case RestoreType::time:
-      if (!ends_transaction(record)) return false;
-      return options_.target_exclusive ? *record.time >= *options_.target_time
-                                       : *record.time > *options_.target_time;
-    default:
-      return false;
-  }
+  if (const auto* const lsn = target_.lsn()) return lsn->exclusive && record.start >= lsn->at;
+  if (const auto* const xid = target_.xid()) return xid->exclusive && ends(record, *xid);
+  const auto* const time = target_.time();
+  return time != nullptr && ends_transaction(record) && time->is_before(*record.time);
 }
 
 bool WalWay::stops_after(const postgres::WalRecord& record) const {
-  switch (options_.type) {
-    case RestoreType::lsn:
-      return !options_.target_exclusive && record.start >= *options_.target_lsn;
-    case RestoreType::xid:
-      return !options_.target_exclusive && is_target(record, options_);
-    case RestoreType::name:
-      return record.kind == Kind::restore_point && record.name == options_.target_name;
-    default:
-      return false;
-  }
+  if (const auto* const lsn = target_.lsn()) return !lsn->exclusive && record.start >= lsn->at;
+  if (const auto* const xid = target_.xid()) return !xid->exclusive && ends(record, *xid);
+  const auto* const point = target_.name();
+  return point != nullptr && record.kind == Kind::restore_point && record.name == point->name;
 }
 
 void WalWay::stop(Lsn at) {

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/engine/restore/recovery_target.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 
 #include <optional>
 #include <set>
@@ -9,13 +10,13 @@
 
 namespace pgcairn::engine {
 
-/// Follows the WAL that recovery replays, in order, up to where recovery ends for the options, as
+/// Follows the WAL that recovery replays, in order, up to where recovery ends for the target, as
 /// the server decides it record by record (recoveryStopsBefore, recoveryStopsAfter,
 /// xlogrecovery.c).
 class WalWay {
  public:
   /// Records that begin at or after `wal_end` are not on the way.
-  WalWay(const RestoreOptions& options, const repo::BackupMarker& backup, Lsn wal_end);
+  WalWay(RecoveryTarget target, const repo::BackupMarker& backup, Lsn wal_end);
   WalWay(const WalWay&) = delete;
   WalWay& operator=(const WalWay&) = delete;
 
@@ -51,7 +52,7 @@ class WalWay {
   bool stops_after(const postgres::WalRecord& record) const;
   void stop(Lsn at);
 
-  const RestoreOptions& options_;
+  RecoveryTarget target_;
   const repo::BackupMarker& backup_;
   Lsn wal_end_;
   postgres::WalRecordReader reader_;

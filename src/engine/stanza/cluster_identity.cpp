@@ -5,6 +5,7 @@
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgcairn::engine {
 
@@ -52,6 +53,22 @@ void require_cluster(repo::Repository& repository, const StanzaSettings& stanza,
           ? format("after pg_upgrade run \"pgcairn --stanza={} stanza-upgrade\"", stanza.name)
           : "use another stanza for another cluster; identities read <major "
             "version>-<system identifier>");
+}
+
+void require_same_cluster(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                          SystemId local, std::string hint) {
+  if (server.system_id != local) {
+    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
+                               server.system_id, stanza.data_directory.native(), local),
+                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
+                        "to the same cluster");
+  }
+  std::error_code ignored;
+  if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
+    throw PostgresError(format("the server's data directory is \"{}\", pg-path is \"{}\"",
+                               server.data_directory.native(), stanza.data_directory.native()),
+                        std::move(hint));
+  }
 }
 
 }  // namespace pgcairn::engine

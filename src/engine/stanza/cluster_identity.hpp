@@ -2,6 +2,7 @@
 
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/postgres/control.hpp>
+#include <pgcairn/postgres/server.hpp>
 #include <pgcairn/repo/repository.hpp>
 
 #include <string>
@@ -18,5 +19,11 @@ postgres::ControlFile local_control(const StanzaSettings& stanza);
 /// exists and `cluster` is not one of its clusters.
 void require_cluster(repo::Repository& repository, const StanzaSettings& stanza,
                      const repo::Cluster& cluster);
+
+/// Throws PostgresError when the server that answers is not the one that runs in the stanza's data
+/// directory, which has this system identifier. The hint is for a server of another directory,
+/// which may be a copy.
+void require_same_cluster(const StanzaSettings& stanza, const postgres::ServerInfo& server,
+                          SystemId local, std::string hint);
 
 }  // namespace pgcairn::engine

@@ -48,10 +48,7 @@ class ServerReader {
       facts_.pg_version = server_.major;
       facts_.in_recovery = server_.in_recovery;
       facts_.wal_segment_bytes = server_.wal_segment_bytes;
-      const bool command =
-          !server_.archive_command.empty() && server_.archive_command != "(disabled)";
-      facts_.archives =
-          server_.archive_mode != "off" && (command || !server_.archive_library.empty());
+      facts_.archives = postgres::archives(server_);
       facts_.current = postgres::current_wal_lsn(*connection_, server_);
       if (!facts_.in_recovery) facts_.timeline = postgres::current_timeline(*connection_);
       read_archiver(*connection_, facts_);

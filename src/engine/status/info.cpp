@@ -4,13 +4,13 @@
 #include "wal/branch_ends.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
-#include <exception>
 #include <mutex>
 
 namespace pgcairn::engine {
@@ -265,19 +265,16 @@ class InfoReader {
 };
 
 /// Adds the stanzas of all repositories that can be read; what kept the others from it.
-std::exception_ptr find_stanzas(std::span<repo::Repository> repositories,
-                                std::set<std::string>& names) {
-  std::exception_ptr first_error;
+FirstError find_stanzas(std::span<repo::Repository> repositories, std::set<std::string>& names) {
+  FirstError failure;
   for (repo::Repository& repository : repositories) {
-    try {
+    failure.attempt([&] {
       repository.open();
       const auto found = repository.stanzas();
       names.insert(found.begin(), found.end());
-    } catch (const Error&) {
-      if (!first_error) first_error = std::current_exception();
-    }
+    });
   }
-  return first_error;
+  return failure;
 }
 
 }  // namespace
@@ -292,9 +289,9 @@ std::vector<StanzaInfo> read_info(const InfoOptions& options,
                                   std::span<repo::Repository> repositories, std::stop_token stop) {
   std::set<std::string> names = options.stanzas;
   if (options.and_found) {
-    const std::exception_ptr error = find_stanzas(repositories, names);
+    const FirstError failure = find_stanzas(repositories, names);
     // With a stanza to show, the repository that could not be read is reported there.
-    if (names.empty() && error) std::rethrow_exception(error);
+    if (names.empty()) failure.throw_if_any();
   }
   std::vector<StanzaInfo> infos;
   for (const std::string& name : names) {

@@ -8,6 +8,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
@@ -74,11 +75,27 @@ void require_own_file(const StanzaSettings& stanza, const fs::path& file) {
           stanza.name, shell_quote(owner->lexically_normal().native())));
 }
 
-/// What went wrong in several repositories, as one error of the first one's kind of words.
-Error combined(std::string message, const std::vector<std::string>& failures, std::string hint) {
-  for (const std::string& failure : failures) message += "\n  " + failure;
-  return Error(std::move(message), std::move(hint));
-}
+/// What went wrong in which repositories.
+class Failures {
+ public:
+  /// In a handler of `error`.
+  void keep(const repo::Repository& repository, const Error& error) {
+    first_.keep();
+    lines_.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
+  }
+  /// With one repository its own error tells all; of several, each has a line below the message.
+  void throw_if_any(std::size_t repositories, std::string message, std::string hint) const {
+    if (repositories == 1) first_.throw_if_any();
+    if (lines_.empty()) return;
+    for (const std::string& line : lines_) message += "\n  " + line;
+    throw Error(std::move(message), std::move(hint));
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  FirstError first_;
+  std::vector<std::string> lines_;
+};
 
 }  // namespace
 
@@ -95,8 +112,7 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
 
   const auto codec = compress::make_codec(codec_id, level);
   const std::vector<RecordedLimits> limits = limits_in(source->content(), name, path);
-  std::vector<std::string> failures;
-  std::exception_ptr first;
+  Failures failures;
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
@@ -107,14 +123,11 @@ void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repo
       log_detail(format("{} {} in repository \"{}\"", name,
                         stored ? "is stored" : "was there already", repository.name()));
     } catch (const Error& error) {
-      if (!first) first = std::current_exception();
-      failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
+      failures.keep(repository, error);
     }
   }
-  if (failures.empty()) return;
-  if (repositories.size() == 1) std::rethrow_exception(first);
-  throw combined(
-      format("{} is not in every repository", name), failures,
+  failures.throw_if_any(
+      repositories.size(), format("{} is not in every repository", name),
       "PostgreSQL keeps the file and asks again; free or repair the repositories named above");
 }
 
@@ -236,13 +249,12 @@ bool is_in_pg_wal(const Question& question, const WalSegment& segment) {
 /// Asks the repositories in order. Throws when none has it and one could not answer.
 Fetched ask_all(const Question& question) {
   const std::string& name = question.request.name;
-  std::vector<std::string> failures;
+  Failures failures;
   std::vector<std::string> without;
-  std::exception_ptr first;
   for (repo::Repository& repository : question.repositories) {
     try {
       if (fetch_from(repository, question) == Fetched::yes) {
-        for (const std::string& failure : failures) log_warn("passed over " + failure);
+        for (const std::string& failure : failures.lines()) log_warn("passed over " + failure);
         for (const std::string& other : without)
           log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
         log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
@@ -252,14 +264,13 @@ Fetched ask_all(const Question& question) {
     } catch (const ForbiddenPlace&) {
       throw;  // what another repository has of it is the same
     } catch (const Error& error) {
-      if (!first) first = std::current_exception();
-      failures.push_back(format("repository \"{}\": {}", repository.name(), error.render()));
+      failures.keep(repository, error);
     }
   }
-  if (failures.empty()) return Fetched::absent;
-  if (question.repositories.size() == 1) std::rethrow_exception(first);
-  throw combined(format("cannot find out whether {} is archived", name), failures,
-                 "make the repositories named above readable; recovery goes on when they answer");
+  failures.throw_if_any(
+      question.repositories.size(), format("cannot find out whether {} is archived", name),
+      "make the repositories named above readable; recovery goes on when they answer");
+  return Fetched::absent;
 }
 
 /// What shows that the log went on after an absent segment; empty: nothing, or its loss is

@@ -3,6 +3,7 @@
 #include "wal/end.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
@@ -86,19 +87,17 @@ bool ArchiveReader::has_backup_file(const std::string& segment) const {
 
 Buffer ArchiveReader::read(const std::string& file) {
   check_stop(stop_);
-  std::exception_ptr first;
+  FirstError failure;
   for (const Listed& one : listed_) {
-    try {
-      Buffer content;
-      if (one.repository->get_wal(stanza_, cluster_, file,
-                                  [&](Bytes piece) { content.append(piece); })) {
-        return content;
-      }
-    } catch (const Error&) {
-      if (!first) first = std::current_exception();
-    }
+    Buffer content;
+    bool found = false;
+    failure.attempt([&] {
+      found = one.repository->get_wal(stanza_, cluster_, file,
+                                      [&](Bytes piece) { content.append(piece); });
+    });
+    if (found) return content;
   }
-  if (first) std::rethrow_exception(first);
+  failure.throw_if_any();
   throw Error(format("{} is in no repository", file));
 }
 

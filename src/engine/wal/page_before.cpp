@@ -1,5 +1,7 @@
 #include "wal/page_before.hpp"
 
+#include "wal/read_wal.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
@@ -43,11 +45,11 @@ Buffer PageBefore::read(const std::string& segment, const postgres::WalHeader& h
     if (is_page(page, address)) return page;
   }
   // An archive has other branches, too.
-  std::exception_ptr unknown;
+  FirstError failure;
   const Lsn last_byte{header.page_address.value - 1};
-  Buffer page = last_page(in_archive(name_on(owner_of(last_byte, timeline, unknown)), unknown));
+  Buffer page = last_page(in_archive(name_on(owner_of(last_byte, timeline, failure)), failure));
   if (is_page(page, address)) return page;
-  if (unknown) std::rethrow_exception(unknown);
+  failure.throw_if_any();
   throw Error(
       format("the segment before {} is neither in pg_wal nor in the archive, so it is not known "
              "whether a record that runs from it leads out of this copy",
@@ -57,25 +59,24 @@ Buffer PageBefore::read(const std::string& segment, const postgres::WalHeader& h
 
 /// The timeline that wrote the position on the way to `timeline`. One without a history has no
 /// ancestors, as for the server (readTimeLineHistory, timeline.c).
-Timeline PageBefore::owner_of(Lsn position, Timeline timeline, std::exception_ptr& unknown) const {
+Timeline PageBefore::owner_of(Lsn position, Timeline timeline, FirstError& failure) const {
   if (timeline == 1) return timeline;
   const std::string name = format("{:08X}.history", timeline);
-  const Buffer content = history(name, unknown);
+  const Buffer content = history(name, failure);
   if (content.size() == 0) return timeline;
-  try {
+  Timeline owner = timeline;
+  failure.attempt([&] {
     const auto known = postgres::parse_timeline_history(as_text(content), timeline, name);
     for (const postgres::TimelineRange& range : postgres::timeline_stretches(known)) {
-      if (position >= range.begin && position < range.end) return range.timeline;
+      if (position >= range.begin && position < range.end) owner = range.timeline;
     }
-  } catch (const Error&) {
-    if (!unknown) unknown = std::current_exception();
-  }
-  return timeline;
+  });
+  return owner;
 }
 
-Buffer PageBefore::history(const std::string& name, std::exception_ptr& unknown) const {
+Buffer PageBefore::history(const std::string& name, FirstError& failure) const {
   auto kept = read_file_if_exists(pg_wal_ / name);
-  return kept ? std::move(*kept) : in_archive(name, unknown);
+  return kept ? std::move(*kept) : in_archive(name, failure);
 }
 
 Buffer PageBefore::in_pg_wal(const std::string& name, std::uint64_t segment_bytes) const {
@@ -88,18 +89,8 @@ Buffer PageBefore::in_pg_wal(const std::string& name, std::uint64_t segment_byte
 }
 
 /// Empty when no repository gives it.
-Buffer PageBefore::in_archive(const std::string& name, std::exception_ptr& unknown) const {
-  for (repo::Repository& repository : repositories_) {
-    try {
-      Buffer content;
-      repository.open();
-      if (repository.get_wal(stanza_, cluster_, name, [&](Bytes piece) { content.append(piece); }))
-        return content;
-    } catch (const Error&) {
-      if (!unknown) unknown = std::current_exception();
-    }
-  }
-  return {};
+Buffer PageBefore::in_archive(const std::string& name, FirstError& failure) const {
+  return read_wal(repositories_, stanza_, cluster_, name, failure).value_or(Buffer{});
 }
 
 }  // namespace pgcairn::engine

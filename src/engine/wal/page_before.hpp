@@ -1,11 +1,11 @@
 #pragma once
 
 #include <pgcairn/common/bytes.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/postgres/wal_file.hpp>
 #include <pgcairn/repo/repository.hpp>
 
-#include <exception>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -28,10 +28,10 @@ class PageBefore {
   Buffer read(const std::string& segment, const postgres::WalHeader& header) const;
 
  private:
-  Timeline owner_of(Lsn position, Timeline timeline, std::exception_ptr& unknown) const;
-  Buffer history(const std::string& name, std::exception_ptr& unknown) const;
+  Timeline owner_of(Lsn position, Timeline timeline, FirstError& failure) const;
+  Buffer history(const std::string& name, FirstError& failure) const;
   Buffer in_pg_wal(const std::string& name, std::uint64_t segment_bytes) const;
-  Buffer in_archive(const std::string& name, std::exception_ptr& unknown) const;
+  Buffer in_archive(const std::string& name, FirstError& failure) const;
 
   std::string stanza_;
   std::span<repo::Repository> repositories_;

@@ -5,6 +5,8 @@
 #include "command/verbs/restore.hpp"
 #include "command/verbs/verify.hpp"
 
+#include <pgcairn/common/text.hpp>
+
 #include <support/loaded_settings.hpp>
 
 using namespace pgcairn;
@@ -54,9 +56,18 @@ TEST_CASE("flags can be taken back, and the last one counts") {
 }
 
 TEST_CASE("restore's targets are read and checked") {
-  CHECK(restore({"--type=lsn", "--target=1/A0"}).target.lsn == Lsn{0x1000000A0});
-  CHECK(restore({"--type=xid", "--target=777"}).target.xid == 777U);
-  CHECK(restore({"--type=xid", "--target=4294968073"}).target.xid == 777U);
+  const auto target = [](const Words& words) { return restore(words).target.recovery_target; };
+  CHECK(target({}) == engine::RecoveryTarget());
+  CHECK(target({"--type=standby"}) == engine::RecoveryTarget(engine::RestoreType::standby));
+  CHECK(target({"--type=lsn", "--target=1/A0"}) ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x1000000A0}}));
+  CHECK(target({"--type=lsn", "--target=1/A0", "--target-exclusive"}) ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x1000000A0}, true}));
+  for (const char* const number : {"777", "4294968073"})
+    CHECK(target({"--type=xid", format("--target={}", number)}) ==
+          engine::RecoveryTarget(engine::XidTarget{777}));
+  CHECK(target({"--type=name", "--target=a"}) == engine::RecoveryTarget(engine::NameTarget{"a"}));
+  CHECK_FALSE(target({"--type=time", "--target=1 hour ago"}));  // read when the restore begins
   CHECK(restore({"--target-timeline=current"}).target.timeline == "current");
   CHECK(restore({"--archive-mode=off"}).archive_off);
   CHECK(restore({"--set=20261121-010203F"}).target.set == "20261121-010203F");
@@ -142,7 +153,8 @@ TEST_CASE("what verify and drill take is checked") {
   CHECK(whole.timeout == std::chrono::hours(24));
   CHECK_FALSE(whole.keep);
   CHECK(drill({"--drill-sql=SELECT 3"}, config).queries == Words{"SELECT 3"});
-  CHECK(drill({"--type=lsn", "--target=0/5000060"}, config).target.lsn == Lsn{0x5000060});
+  CHECK(drill({"--type=lsn", "--target=0/5000060"}, config).target.recovery_target ==
+        engine::RecoveryTarget(engine::LsnTarget{Lsn{0x5000060}}));
   check_says(refusal({"drill", "--type=lsn"}, {}, config), {"drill --type=lsn needs a target"});
   check_says(refusal({"drill"}, {}, std::string(kConfig) + "drill-sql = \"SELECT 1\"\n"),
              {"drill-sql", "an array of texts"});

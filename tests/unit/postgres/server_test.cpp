@@ -34,6 +34,21 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 
 }  // namespace
 
+TEST_CASE("A server archives by a command or by a library", "[postgres][server]") {
+  const auto says = [](const char* mode, const char* command, const char* library) {
+    ServerInfo server;
+    server.archive_mode = mode;
+    server.archive_command = command;
+    server.archive_library = library;
+    return archives(server);
+  };
+  CHECK(says("on", "cp %p /wal/%f", ""));
+  CHECK(says("always", "", "basic_archive"));
+  CHECK_FALSE(says("on", "", ""));
+  CHECK_FALSE(says("on", "(disabled)", ""));
+  CHECK_FALSE(says("off", "cp %p /wal/%f", "basic_archive"));
+}
+
 TEST_CASE("backup_label is read", "[postgres][server]") {
   const BackupLabel primary = parse_backup_label(kPrimary, "backup_label");
   CHECK(to_string(primary.start_lsn) == "0/19000028");

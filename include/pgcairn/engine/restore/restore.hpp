@@ -1,8 +1,8 @@
 #pragma once
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/time.hpp>
 #include <pgcairn/engine/progress.hpp>
+#include <pgcairn/engine/restore/recovery_target.hpp>
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/engine/wal/branch.hpp>
 #include <pgcairn/engine/wal/reach.hpp>
@@ -26,21 +26,6 @@
 
 namespace pgcairn::engine {
 
-/// Where recovery ends, and by which signal file it begins.
-enum class RestoreType {
-  latest,     // "default": the end of the archived WAL
-  immediate,  // as soon as the cluster is consistent
-  time,
-  xid,
-  lsn,
-  name,      // a restore point
-  standby,   // never: the server stays a standby
-  preserve,  // as the configuration that was backed up says; the operator adds the signal file
-  none,      // the end of the WAL that the backup needs, without an archive
-};
-/// Can recovery stop before the end of the WAL?
-bool has_target(RestoreType type);
-
 /// Which branch of the history recovery follows; latest: the newest of the archive.
 struct TimelineChoice {
   enum class Kind { latest, current, number } kind = Kind::latest;
@@ -50,13 +35,8 @@ struct TimelineChoice {
 struct RestoreOptions {
   std::string set;             // a label; empty: the right one is chosen
   bool accept_damage = false;  // a named backup may be one that verify found damaged
-  RestoreType type = RestoreType::latest;
-  std::optional<Timestamp> target_time;
-  std::optional<Lsn> target_lsn;
-  std::optional<std::uint32_t> target_xid;
-  std::string target_name;
-  bool target_exclusive = false;  // time, xid, lsn: stop before it
-  std::string target_action;      // pause | promote | shutdown; empty: PostgreSQL's default
+  RecoveryTarget target;
+  std::string target_action;  // pause | promote | shutdown; empty: PostgreSQL's default
   TimelineChoice timeline;
   bool archive_off = false;   // the restored server does not archive
   bool archive_kept = false;  // an isolated copy archives as its original does

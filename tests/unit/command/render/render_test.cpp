@@ -89,8 +89,7 @@ engine::RestorePlan made_up_plan() {
   plan.backup = made_up_backup();
   plan.reason = "the latest that ends before the target";
   plan.data_directory = "/pg/main";
-  plan.options.type = engine::RestoreType::time;
-  plan.options.target_time = parse_utc("2026-11-21T02:41:07Z");
+  plan.options.target = engine::TimeTarget{*parse_utc("2026-11-21T02:41:07Z")};
   plan.tablespaces = {{16385, "fast", "/srv/fast"}};
   plan.space = {{{"/pg/main", "/srv/fast"}, 2'400'000'000, 9'000'000'000}};
   plan.fetch_bytes = 430'000'000;

@@ -191,17 +191,17 @@ TEST_CASE("a damaged marker is noted, and the other backups lead to the same sta
 }
 
 TEST_CASE("only where its own end is the target, the newest backup must not be passed over") {
-  const auto type = GENERATE(RestoreType::latest, RestoreType::immediate, RestoreType::time,
-                             RestoreType::standby, RestoreType::none);
+  const auto target = GENERATE(as<RecoveryTarget>(), RestoreType::latest, RestoreType::immediate,
+                               TimeTarget{}, RestoreType::standby, RestoreType::none);
   RestoreOptions options;
-  options.type = type;
+  options.target = target;
   for (const std::string& damaged : {kOlder, kNewer, kNewest}) {
-    INFO(damaged << " type " << static_cast<int>(type));
+    INFO(damaged << " type " << name_of(target.type()));
     Places places(1);
     for (const std::string& label : {kOlder, kNewer, kNewest}) places.list(0, label);
     places.damage(0, damaged);
     const std::string error = places.error(options);
-    if (type == RestoreType::immediate && damaged == kNewest) {
+    if (target.type() == RestoreType::immediate && damaged == kNewest) {
       CHECK_THAT(error,
                  Says({repo::marker_key("main", damaged), "name another backup with --set"}));
     } else {

@@ -85,9 +85,9 @@ std::string path_of(const Choice& choice) {
   return text;
 }
 
-RestoreOptions options_of(RestoreType type, TimelineChoice timeline = {}) {
+RestoreOptions options_of(const RecoveryTarget& target, TimelineChoice timeline = {}) {
   RestoreOptions options;
-  options.type = type;
+  options.target = target;
   options.timeline = timeline;
   return options;
 }
@@ -102,14 +102,10 @@ constexpr TimelineChoice current{TimelineChoice::Kind::current, 0};
 TEST_CASE("the backup and the timelines follow from the target") {
   World world;
   const auto at_time = [](const char* when, TimelineChoice timeline = {}) {
-    RestoreOptions options = options_of(RestoreType::time, timeline);
-    options.target_time = parse_utc(when);
-    return options;
+    return options_of(TimeTarget{*parse_utc(when)}, timeline);
   };
   const auto at_lsn = [](std::uint64_t lsn, TimelineChoice timeline = {}) {
-    RestoreOptions options = options_of(RestoreType::lsn, timeline);
-    options.target_lsn = Lsn{lsn};
-    return options;
+    return options_of(LsnTarget{Lsn{lsn}}, timeline);
   };
   const auto of_set = [](const char* label, RestoreOptions options) {
     options.set = label;
@@ -148,12 +144,10 @@ TEST_CASE("the backup and the timelines follow from the target") {
 
 TEST_CASE("what no backup can reach is refused with the nearest that one can") {
   World world;
-  RestoreOptions early = options_of(RestoreType::time);
-  early.target_time = parse_utc("2026-11-21T00:59:59Z");
+  RestoreOptions early = options_of(TimeTarget{*parse_utc("2026-11-21T00:59:59Z")});
   CHECK_THAT(world.refusal(early),
              Says({"before the end of the oldest backup, A", "2026-11-21T01:00:00Z"}));
-  RestoreOptions low = options_of(RestoreType::lsn, number(2));
-  low.target_lsn = Lsn{0x1000000};
+  const RestoreOptions low = options_of(LsnTarget{Lsn{0x1000000}}, number(2));
   CHECK_THAT(world.refusal(low), Says({"LSN 0/1000000", "earliest LSN", "0/2000000"}));
   CHECK_THAT(world.refusal(options_of(RestoreType::latest, number(9))),
              Says({"no backup is on the way to timeline 9", "no history in the archive",
@@ -202,8 +196,7 @@ TEST_CASE("the branch is chosen before the backup") {
   CHECK_THAT(choice.notes[0], Says({"backup B is not on the way to timeline 4, the newest branch",
                                     "left timeline 1 at 0/3000000"}));
   // A transaction that only another branch has is not restored silently.
-  RestoreOptions xid = options_of(RestoreType::xid);
-  xid.target_xid = 777;
+  const RestoreOptions xid = options_of(XidTarget{777});
   world.found["C"] = Found::yes;
   CHECK_THAT(world.refusal(xid),
              Says({"transaction 777 is not in the archived WAL after any backup on the way",
@@ -228,8 +221,7 @@ TEST_CASE("what leads to a branch whose history cannot be read is not guessed") 
 
 TEST_CASE("transactions and restore points are looked for from the newest backup on") {
   World world;
-  RestoreOptions xid = options_of(RestoreType::xid);
-  xid.target_xid = 777;
+  RestoreOptions xid = options_of(XidTarget{777});
   CHECK_THAT(world.refusal(xid),
              Says({"transaction 777 is not in the archived WAL after any backup"}));
   world.found["B"] = Found::yes;

@@ -75,7 +75,7 @@ struct World {
   /// "B" for the chosen one, and "B, not D C" with those that were passed over.
   std::string chosen(RestoreType type = RestoreType::latest, const std::string& set = {}) {
     RestoreOptions options;
-    options.type = type;
+    options.target = type;
     options.set = set;
     const Preferred best = choose(options);
     std::string text = best.choice.backup->label;

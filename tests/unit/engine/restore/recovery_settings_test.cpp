@@ -9,23 +9,22 @@ using namespace pgcairn::engine;
 
 namespace {
 
-RestorePlan plan_of(RestoreType type) {
+const RecoveryTarget kTime = TimeTarget{*parse_utc("2026-11-21T02:41:07.500000Z")};
+const RecoveryTarget kLsn = LsnTarget{Lsn{0x5000060}};
+
+RestorePlan plan_of(const RecoveryTarget& target) {
   RestorePlan plan;
   plan.backup.timeline = 1;
   plan.backup.pg_version = 15;
   plan.path = {{1, {}, {}}};
   plan.server_latest = 1;
-  plan.options.type = type;
+  plan.options.target = target;
   plan.options.restore_command = "get";
-  plan.options.target_time = parse_utc("2026-11-21T02:41:07.500000Z");
-  plan.options.target_lsn = Lsn{0x5000060};
-  plan.options.target_xid = 777;
-  plan.options.target_name = "before";
   return plan;
 }
 
 std::string text(const RestorePlan& plan) {
-  std::string all = signal_file(plan.options.type);
+  std::string all = signal_file(plan.options.target.type());
   for (const auto& [name, value] : recovery_settings(plan)) all += format(" {}={}", name, value);
   return all;
 }
@@ -48,19 +47,19 @@ constexpr const char* kRest =
 
 TEST_CASE("each type of restore has its settings, and the server finds no other target") {
   struct Row {
-    RestoreType type;
+    RecoveryTarget target;
     const char* name;
     const char* value;
   };
   const Row rows[] = {
       {RestoreType::immediate, "recovery_target", "immediate"},
-      {RestoreType::time, "recovery_target_time", "2026-11-21 02:41:07.500000+00"},
-      {RestoreType::xid, "recovery_target_xid", "777"},
-      {RestoreType::lsn, "recovery_target_lsn", "0/5000060"},
-      {RestoreType::name, "recovery_target_name", "before"},
+      {kTime, "recovery_target_time", "2026-11-21 02:41:07.500000+00"},
+      {XidTarget{777}, "recovery_target_xid", "777"},
+      {kLsn, "recovery_target_lsn", "0/5000060"},
+      {NameTarget{"before"}, "recovery_target_name", "before"},
   };
   for (const Row& row : rows) {
-    CHECK(text(plan_of(row.type)) ==
+    CHECK(text(plan_of(row.target)) ==
           format("recovery.signal restore_command=get {}recovery_target_timeline=current{} {}={}",
                  without(row.name), kRest, row.name, row.value));
   }
@@ -99,14 +98,13 @@ TEST_CASE("the timeline of the plan is spelt out, for a standby where it must be
   CHECK(ends_with("latest"));
   plan.server_latest = 4;  // a branch that this backup cannot follow
   CHECK(ends_with("3"));
-  plan.options.type = RestoreType::latest;
+  plan.options.target = RestoreType::latest;
   plan.server_latest = 3;
   CHECK(ends_with("3"));
 }
 
 TEST_CASE("the operator's options win, and his target comes last") {
-  RestorePlan plan = plan_of(RestoreType::time);
-  plan.options.target_exclusive = true;
+  RestorePlan plan = plan_of(TimeTarget{kTime.time()->when, true});
   plan.options.target_action = "promote";
   plan.options.archive_off = true;
   plan.options.recovery_options = {{"primary_conninfo", "host=a"},
@@ -125,7 +123,7 @@ TEST_CASE("the operator's options win, and his target comes last") {
 
 TEST_CASE("a gap is accepted by its name, or behind a target") {
   struct Row {
-    RestoreType type;
+    RecoveryTarget target;
     const char* accepted;
     bool sandboxed;
     bool expected;
@@ -136,11 +134,11 @@ TEST_CASE("a gap is accepted by its name, or behind a target") {
       {RestoreType::latest, "000000010000000000000006", false, true},
       {RestoreType::latest, "", true, true},  // a drill tells what it found
       {RestoreType::standby, "", false, false},
-      {RestoreType::time, "", false, true},
+      {kTime, "", false, true},
       {RestoreType::immediate, "", false, true},
   };
   for (const Row& row : rows) {
-    RestorePlan plan = plan_of(row.type);
+    RestorePlan plan = plan_of(row.target);
     plan.options.accept_gap = row.accepted;
     plan.options.sandboxed = row.sandboxed;
     CHECK(text(plan).find("--accept-gap") == std::string::npos);
@@ -154,7 +152,7 @@ TEST_CASE("a gap is accepted by its name, or behind a target") {
 }
 
 TEST_CASE("an isolated copy is overruled, and its recovery guarded") {
-  RestorePlan plan = plan_of(RestoreType::lsn);
+  RestorePlan plan = plan_of(kLsn);
   plan.options.isolated = true;
   plan.backup.start_lsn = Lsn{0x3000028};
   plan.isolation = {{"archive_mode", "off"}, {"listen_addresses", ""}};
@@ -165,7 +163,7 @@ TEST_CASE("an isolated copy is overruled, and its recovery guarded") {
       "'--allow-tablespace=/srv/a place' recovery_target="));
   CHECK(text(plan).ends_with(" archive_mode=off listen_addresses= recovery_target_lsn=0/5000060"));
   plan.way.end = Lsn{0x5000088};
-  plan.options.target_exclusive = true;
+  plan.options.target = LsnTarget{kLsn.lsn()->at, true};
   plan.way.stop_after = Lsn{0x5000020};  // instead of just before what cannot be read
   plan.options.recovery_options = {{"listen_addresses", "*"}};
   plan.options.allow_tablespaces.clear();
@@ -174,6 +172,6 @@ TEST_CASE("an isolated copy is overruled, and its recovery guarded") {
                              "'--allow-tablespace=/srv/a place' recovery_target="));
   CHECK(text(plan).find("recovery_target_inclusive=true") != std::string::npos);
   CHECK(text(plan).ends_with(" archive_mode=off listen_addresses=* recovery_target_lsn=0/5000020"));
-  plan.options.type = RestoreType::none;
+  plan.options.target = RestoreType::none;
   CHECK(text(plan) == " archive_mode=off listen_addresses=*");
 }

@@ -30,7 +30,7 @@ TEST_CASE("a standby follows a new primary that has archived nothing but its his
                      repo::wal_content(as_bytes(history)), *codec);
   const TempDir directory(TempDir::Where::memory);
   RestoreOptions options;
-  options.type = RestoreType::standby;
+  options.target = RestoreType::standby;
   NoProgress progress;
   const RestorePlan plan = plan_restore({"main", directory / "data", {}}, {&repository, 1}, options,
                                         progress, std::stop_token());

@@ -35,8 +35,8 @@ struct Way {
   Lsn at(std::size_t record) const { return Lsn{starts[record]}; }
 
   /// The oids created, then the number of the first record that is not on the way, "-" for none.
-  std::string followed(const RestoreOptions& options) const {
-    WalWay way(options, backup, Lsn{kStart + bytes.size()});
+  std::string followed(const RecoveryTarget& target) const {
+    WalWay way(target, backup, Lsn{kStart + bytes.size()});
     way.read(as_bytes(bytes), Lsn{kStart});
     std::string text;
     for (const auto& one : way.created()) text += format("{} ", one.oid);
@@ -54,53 +54,30 @@ Timestamp seconds(int count) {
 
 TEST_CASE("the way through the WAL ends where recovery does") {
   const Way way;
-  const auto followed = [&](RestoreType type, bool exclusive, auto set) {
-    RestoreOptions options;
-    options.type = type;
-    options.target_exclusive = exclusive;
-    set(options);
-    return way.followed(options);
-  };
-  const auto nothing = [](RestoreOptions&) {};
-  CHECK(followed(RestoreType::latest, false, nothing) == "1 2 4 -");
-  CHECK(followed(RestoreType::standby, false, nothing) == "1 2 4 -");
-  CHECK(followed(RestoreType::immediate, false, nothing) == "1 3");
-  const auto lsn = [&](std::size_t record) {
-    return [&way, record](RestoreOptions& options) { options.target_lsn = way.at(record); };
-  };
-  CHECK(followed(RestoreType::lsn, false, lsn(3)) == "1 4");
-  CHECK(followed(RestoreType::lsn, true, lsn(4)) == "1 4");
-  CHECK(followed(RestoreType::lsn, false, lsn(4)) == "1 2 5");  // the record there is replayed
-  CHECK(followed(RestoreType::lsn, true, lsn(5)) == "1 2 5");
-  const auto xid = [](std::uint32_t number) {
-    return [number](RestoreOptions& options) { options.target_xid = number; };
-  };
-  CHECK(followed(RestoreType::xid, false, xid(10)) == "1 4");
-  CHECK(followed(RestoreType::xid, true, xid(11)) == "1 2 5");
-  const auto time = [](int when) {
-    return [when](RestoreOptions& options) { options.target_time = seconds(when); };
-  };
+  CHECK(way.followed(RestoreType::latest) == "1 2 4 -");
+  CHECK(way.followed(RestoreType::standby) == "1 2 4 -");
+  CHECK(way.followed(RestoreType::immediate) == "1 3");
+  CHECK(way.followed(LsnTarget{way.at(3)}) == "1 4");
+  CHECK(way.followed(LsnTarget{way.at(4), true}) == "1 4");
+  CHECK(way.followed(LsnTarget{way.at(4)}) == "1 2 5");  // the record there is replayed
+  CHECK(way.followed(LsnTarget{way.at(5), true}) == "1 2 5");
+  CHECK(way.followed(XidTarget{10}) == "1 4");
+  CHECK(way.followed(XidTarget{11, true}) == "1 2 5");
   // Made before the transaction that is too late ends, it is replayed.
-  CHECK(followed(RestoreType::time, false, time(1)) == "1 2 5");
-  CHECK(followed(RestoreType::time, true, time(1)) == "1 3");
-  CHECK(followed(RestoreType::time, false, time(2)) == "1 2 4 9");
-  CHECK(followed(RestoreType::name, false,
-                 [](RestoreOptions& options) { options.target_name = "here"; }) == "1 2 7");
+  CHECK(way.followed(TimeTarget{seconds(1)}) == "1 2 5");
+  CHECK(way.followed(TimeTarget{seconds(1), true}) == "1 3");
+  CHECK(way.followed(TimeTarget{seconds(2)}) == "1 2 4 9");
+  CHECK(way.followed(NameTarget{"here"}) == "1 2 7");
 }
 
 TEST_CASE("the record before the first tablespace is told, and a stop just before one") {
   const Way way;
-  RestoreOptions options;
-  options.type = RestoreType::lsn;
-  options.target_exclusive = true;
-  options.target_lsn = way.at(4);
-  WalWay before(options, way.backup, Lsn{kStart + way.bytes.size()});
+  WalWay before(LsnTarget{way.at(4), true}, way.backup, Lsn{kStart + way.bytes.size()});
   before.read(as_bytes(way.bytes), Lsn{kStart});
   CHECK(before.stops_before_created());
   CHECK(before.last_record() == way.at(3));
   CHECK(before.before_created() == way.at(0));
-  options.target_lsn = way.at(6);
-  WalWay later(options, way.backup, Lsn{kStart + way.bytes.size()});
+  WalWay later(LsnTarget{way.at(6), true}, way.backup, Lsn{kStart + way.bytes.size()});
   later.read(as_bytes(way.bytes), Lsn{kStart});
   CHECK_FALSE(later.stops_before_created());
   CHECK(later.last_record() == way.at(5));
@@ -117,13 +94,12 @@ TEST_CASE("what the server needs on the way is told, up to where recovery ends")
   backup.start_lsn = Lsn{starts[1]};
   backup.stop_lsn = Lsn{starts[5]};
   backup.unsettled_before = 55;
-  const auto follow = [&](const RestoreOptions& options, const auto& check) {
-    WalWay way(options, backup, Lsn{kStart + bytes.size()});
+  const auto follow = [&](const RecoveryTarget& target, const auto& check) {
+    WalWay way(target, backup, Lsn{kStart + bytes.size()});
     way.read(as_bytes(bytes), Lsn{kStart});
     check(way);
   };
-  RestoreOptions options;
-  follow(options, [&](const WalWay& way) {
+  follow(RestoreType::latest, [&](const WalWay& way) {
     // The highest of each, but not what came before the backup, or after what ends recovery.
     CHECK(way.limits() == ServerLimits{{300, 20, 20, 20, 20}, 1});
     CHECK(way.minimal() == Lsn{starts[9]});
@@ -131,21 +107,18 @@ TEST_CASE("what the server needs on the way is told, up to where recovery ends")
     CHECK(way.unlogged().size() == 3);
     CHECK(way.is_settled());
   });
-  options.type = RestoreType::lsn;
-  options.target_lsn = Lsn{starts[7]};
-  options.target_exclusive = true;
-  follow(options, [&](const WalWay& way) {
+  follow(LsnTarget{Lsn{starts[7]}, true}, [&](const WalWay& way) {
     CHECK(way.limits() == ServerLimits{{300, 4, 4, 4, 4}, 1});
     CHECK_FALSE(way.minimal());
     CHECK(way.unlogged().size() == 2);
     CHECK_FALSE(way.is_settled());  // what ran before the backup's end does not tell
   });
-  options.target_lsn = Lsn{starts[9]};  // just before it
-  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.minimal()); });
+  const RecoveryTarget just_before = LsnTarget{Lsn{starts[9]}, true};
+  follow(just_before, [&](const WalWay& way) { CHECK_FALSE(way.minimal()); });
   backup.unsettled_before = 61;
-  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
+  follow(just_before, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
   backup.unsettled_before = 0;  // no number tells
-  follow(options, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
+  follow(just_before, [&](const WalWay& way) { CHECK_FALSE(way.is_settled()); });
   backup.unsettled_before.reset();
-  follow(options, [&](const WalWay& way) { CHECK(way.is_settled()); });
+  follow(just_before, [&](const WalWay& way) { CHECK(way.is_settled()); });
 }

@@ -156,7 +156,7 @@ TEST_CASE("what is recorded marks a backup as damaged, and restore passes it ove
 
   CHECK(chosen({}) == kLabel);
   RestoreOptions immediate;
-  immediate.type = RestoreType::immediate;
+  immediate.target = RestoreType::immediate;
   CHECK_THROWS_AS(chosen(immediate), DamagedError);
   RestoreOptions named;
   named.set = newer.info.label;
