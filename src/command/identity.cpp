@@ -178,7 +178,7 @@ Account likeliest(std::span<const Owner> clusters, std::span<const Owner> reposi
   if (!give.empty() && has_name) hint += "\n  ";
   if (has_name) hint += format("{}run it as the right one: {}", give.empty() ? "" : "then ", line);
   if (hint.empty()) hint = "give one user all of them (chown -R)";
-  throw UsageError(format("root cannot tell as which user to run {}: {}", verb, found), hint);
+  throw UsageError(format("root cannot determine as which user to run {}: {}", verb, found), hint);
 }
 
 void prepare_places(const Verb& verb, const Settings& settings, const Account& account) {

@@ -188,7 +188,7 @@ std::size_t read_command_output(const std::string& command, std::string_view set
   const auto size = shell.read(out);
   const auto status = size ? shell.wait() : std::nullopt;
   if (!status) {
-    throw Error(format("the command of {} took longer than {}, and was ended", setting,
+    throw Error(format("the command of {} took longer than {} and was stopped", setting,
                        format_duration(limit)),
                 hint);
   }

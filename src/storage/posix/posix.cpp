@@ -156,7 +156,7 @@ void Posix::make_root() {
       throw SystemError(
           format("cannot create \"{}\"", root.native()), error_number,
           error_number == ENOENT
-              ? format("make \"{}\" first, or mount what belongs there", parent.native())
+              ? format("create \"{}\" first, or mount its file system", parent.native())
               : std::string());
     }
   }
@@ -208,8 +208,7 @@ bool Posix::is_taken(const fs::path& target) const {
   if (!status) return false;
   const auto behind = S_ISLNK(status->st_mode) ? examine(target) : status;
   if (!behind)
-    throw Error(
-        format("cannot write \"{}\": it is a link to nothing", root_.whole(target).native()));
+    throw Error(format("cannot write \"{}\": it is a dangling link", root_.whole(target).native()));
   if (S_ISDIR(behind->st_mode))
     throw Error(format("cannot write \"{}\": it is a directory", root_.whole(target).native()));
   return true;
@@ -258,7 +257,7 @@ bool Posix::publish(const fs::path& target, Bytes body) {
     root_.require_in_place();
     forget_ready();
   }
-  throw TransientError(format("cannot write \"{}\": its directory is removed again and again",
+  throw TransientError(format("cannot write \"{}\": its directory keeps being removed",
                               root_.whole(target).native()));
 }
 
