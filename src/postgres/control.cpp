@@ -123,7 +123,7 @@ int major_of(Bytes bytes, const std::string& object) {
 const Layout& sound_layout_of(Bytes bytes, const std::string& object) {
   const Layout& layout = layout_of(bytes, object);
   if (!crc_fits(bytes, layout)) {
-    throw DamagedError(object, layout.crc_at, "the CRC of the control file does not fit");
+    throw DamagedError(object, layout.crc_at, "the CRC of the control file does not match");
   }
   return layout;
 }

@@ -13,8 +13,9 @@ namespace {
 
 // The statements here are ours and their columns known: what does not parse is no PostgreSQL.
 [[noreturn]] void strange_answer(std::string_view what) {
-  throw PostgresError(format("cannot use the server: its answer for {} is not understood", what),
-                      "connect to PostgreSQL itself, not to a pooler or another kind of server");
+  throw PostgresError(
+      format("cannot use the server: its answer for {} has an unknown format", what),
+      "connect to PostgreSQL itself, not to a pooler or another kind of server");
 }
 
 const std::string& text_of(const std::vector<Row>& rows, std::size_t column,
@@ -323,8 +324,7 @@ BackupLabel parse_backup_label(std::string_view text, const std::string& object)
     for (std::size_t key = 0; key < names.size(); ++key) {
       const std::string prefix = format("{}: ", names[key]);
       if (!line.starts_with(prefix)) continue;
-      if (values[key])
-        throw DamagedError(object, 0, format("\"{}\" stands there twice", names[key]));
+      if (values[key]) throw DamagedError(object, 0, format("\"{}\" is there twice", names[key]));
       values[key] = line.substr(prefix.size());
     }
   }
@@ -333,7 +333,8 @@ BackupLabel parse_backup_label(std::string_view text, const std::string& object)
     return *values[key];
   };
   const auto refuse = [&](Key key) {
-    throw DamagedError(object, 0, format("\"{}: {}\" is not understood", names[key], *values[key]));
+    throw DamagedError(object, 0,
+                       format("\"{}: {}\" has an unknown format", names[key], *values[key]));
   };
   if (values[incremental]) {
     throw DamagedError(object, 0, "it is of an incremental backup and cannot be started from",
