@@ -26,17 +26,16 @@ void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& serv
                   const postgres::ControlFile& control, bool copies_wal) {
   require_stanza_apart(stanza);
   if (server.system_id != control.system_id) {
-    throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
-                               server.system_id, stanza.data_directory.native(), control.system_id),
-                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
-                        "to the same cluster");
+    throw PostgresError(
+        format("the server has system identifier {}, \"{}\" has {}", server.system_id,
+               stanza.data_directory.native(), control.system_id),
+        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must name the same cluster");
   }
   std::error_code ignored;
   if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {
-    throw PostgresError(
-        format("the server's data directory is \"{}\", pg-path is \"{}\"",
-               server.data_directory.native(), stanza.data_directory.native()),
-        "set pg-path to the server's data_directory; a copy of it is not what the server protects");
+    throw PostgresError(format("the server's data directory is \"{}\", pg-path is \"{}\"",
+                               server.data_directory.native(), stanza.data_directory.native()),
+                        "set pg-path to the server's data_directory, not to a copy of it");
   }
   if (control.block_bytes != postgres::kPageBytes ||
       control.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
@@ -68,8 +67,8 @@ void describe_cluster(repo::BackupMarker& info, const repo::Cluster& cluster,
 void distrust_checksums(repo::BackupMarker& info, const postgres::ControlFile& control) {
   if (!info.data_checksums || control.data_checksums) return;
   log_warn(
-      format("data checksums were switched off while the cluster was read: {} pages whose "
-             "checksum does not fit are not taken for damage",
+      format("data checksums were switched off while the cluster was read: {} pages whose checksum "
+             "does not match do not count as damaged",
              info.page_error_count()));
   info.data_checksums = false;
   info.page_errors.clear();
