@@ -209,7 +209,7 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
           format("in repository \"{}\", {}", plan.repository->name(), error.message());
       if (!passed_over.emplace(std::pair(plan.repository, plan.backup.label), reason).second)
         give_up();
-      log_warn(format("backup {} is passed over: {}", plan.backup.label, reason));
+      log_warn(format("backup {} is skipped: {}", plan.backup.label, reason));
     } catch (const Error&) {
       if (first) give_up();
       throw;

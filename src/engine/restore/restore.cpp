@@ -329,8 +329,7 @@ RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop
           error.set_hint(
               format("backup {} cannot be restored whole from repository \"{}\": restore another "
                      "one with --set, or from another repository with --repo; \"pgcairn verify "
-                     "--level=full\" finds all that is damaged, and restores pass over it from "
-                     "then on",
+                     "--level=full\" finds all that is damaged, and restores skip it from then on",
                      plan.backup.label, plan.repository->name()));
           throw;
         }

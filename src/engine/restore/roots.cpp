@@ -23,8 +23,8 @@ fs::path real_path(const fs::path& path) {
   const fs::path real = found.has_filename() ? found : found.parent_path();
   const auto status = stat_if_exists(real);
   if (status && S_ISLNK(status->st_mode)) {
-    throw UsageError(format("\"{}\" is a symbolic link that leads nowhere", path.native()),
-                     "make the directory that it leads to, or remove it; nothing was touched");
+    throw UsageError(format("\"{}\" is a dangling symbolic link", path.native()),
+                     "create the directory that it points to, or remove it; nothing was touched");
   }
   return real;
 }
