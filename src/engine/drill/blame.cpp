@@ -70,7 +70,7 @@ void add_failure(DrillResult& result, const std::string& what, const std::string
       break;
     case Blame::lock:
       result.notes.push_back(
-          format("{} was not looked at: a prepared transaction has it locked", what));
+          format("{} was not checked: a prepared transaction has it locked", what));
       break;
   }
 }

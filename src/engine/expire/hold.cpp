@@ -59,9 +59,9 @@ void refuse_beside_removal(repo::Repository& repository, const repo::HoldRecord&
                        (lease->operation == "expire" || lease->operation == "stanza-delete");
   if (removes) {
     throw LockedError(
-        format("{} is at work in repository \"{}\" (process {} on {}), and may not see the hold on "
-               "{}",
-               lease->operation, repository.name(), lease->process.pid, lease->host, hold.backup),
+        format(
+            "{} is running in repository \"{}\" (process {} on {}), and may not see the hold on {}",
+            lease->operation, repository.name(), lease->process.pid, lease->host, hold.backup),
         "wait for it, then hold the backup again to be sure; of a host that died the next backup "
         "or expire takes the lease over");
   }

@@ -94,7 +94,7 @@ const std::string& WalNeeds::keep_reason(std::string_view file) {
   static const std::string history = "histories of timelines stay";
   static const std::string unknown = "not a file of this archive's";
   static const std::string newest =
-      "WAL of the newest timeline stays, though no backup leads to it";
+      "WAL of the newest timeline stays, although no backup is on the way to it";
   static const std::string none;
   const auto kind = wal_file_kind(file);
   if (kind == WalFileKind::timeline_history) return history;

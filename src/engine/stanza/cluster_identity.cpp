@@ -15,10 +15,10 @@ postgres::ControlFile local_control(const StanzaSettings& stanza) {
         format("set pg-path in [stanza.{}] to the cluster's data directory", stanza.name));
   }
   if (!stat_if_exists(stanza.data_directory / "global/pg_control")) {
-    throw PostgresError(format("\"{}\" is no data directory of PostgreSQL: it has no "
-                               "global/pg_control",
-                               stanza.data_directory.native()),
-                        format("check pg-path of stanza \"{}\"", stanza.name));
+    throw PostgresError(
+        format("\"{}\" is not a data directory of PostgreSQL: it has no global/pg_control",
+               stanza.data_directory.native()),
+        format("check pg-path of stanza \"{}\"", stanza.name));
   }
   return postgres::read_control_file(stanza.data_directory);
 }

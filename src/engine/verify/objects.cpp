@@ -180,7 +180,7 @@ void ObjectOpener::open_wal(const ObjectToOpen& wal) {
   });
   // What no backup needs may be removed meanwhile.
   if (!there && wal.backups == LabelSets::kNone) return;
-  if (!there) throw DamagedError(wal.key, 0, "the WAL file was there and is gone");
+  if (!there) throw DamagedError(wal.key, 0, "the WAL file was listed and is gone");
   count(wal.size_bytes);
   const auto kind = wal_file_kind(wal.wal_file);
   if (kind != WalFileKind::segment && kind != WalFileKind::partial) return;

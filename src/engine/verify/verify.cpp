@@ -394,7 +394,7 @@ void Verification::open_objects() {
   judge_suspects(opener.suspects());
   if (opener.further_suspects() > 0) {
     result_.notes.push_back(
-        format("{} more pages whose checksum does not fit were not followed to their backups",
+        format("{} more pages whose checksum does not match were not followed to their backups",
                opener.further_suspects()));
   }
 }
@@ -439,7 +439,7 @@ void Verification::judge_suspects(std::vector<SuspectPage>& suspects) {
   for (SuspectPage& page : suspects) {
     if (page.backups.empty()) continue;
     damaged(page.pack,
-            format("the checksum of block {} of {} does not fit: the page was stored so, and was "
+            format("the checksum of block {} of {} does not match: the page was stored so, and was "
                    "not known to be bad",
                    page.block, page.path),
             std::move(page.backups), page.frame_at_bytes);
@@ -539,7 +539,7 @@ void Verification::add_record() {
       records_.push_back({name, now(), "", record});
     }
   } catch (const Error& error) {
-    result_.notes.push_back(format("what was found is not recorded: {}", error.message()));
+    result_.notes.push_back(format("the result is not recorded: {}", error.message()));
   }
   result_.recorded = recorded_findings(repo::RecordState(std::move(records_), now()),
                                        result_.labels, options_.set.empty(), name);
@@ -584,7 +584,7 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
   if (nothing && !none) {
     throw MissingError(
         format("there is nothing to verify: no repository has a backup of stanza \"{}\"", stanza),
-        "\"pgcairn info\" tells what is there; where backups should be, they are gone");
+        "\"pgcairn info\" shows what is there; if there were backups, they are gone");
   }
   for (const auto& one : runs) {
     for (const auto& other : runs) {

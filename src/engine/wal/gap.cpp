@@ -121,8 +121,8 @@ std::string gap_words(Gap gap, const std::string& missing, const std::string& af
   if (gap == Gap::doubtful) {
     return format(
         "WAL is missing from {} to before {}, where a backup's own begins that stored it itself: "
-        "the archive was switched off for a time, or has lost it, and nobody can tell which; no "
-        "moment between them can be restored",
+        "the archive was switched off for a time, or has lost it, and which of the two is not "
+        "known; no moment between them can be restored",
         missing, after_gap);
   }
   return {};

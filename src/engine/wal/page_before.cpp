@@ -48,11 +48,10 @@ Buffer PageBefore::read(const std::string& segment, const postgres::WalHeader& h
   Buffer page = last_page(in_archive(name_on(owner_of(last_byte, timeline, unknown)), unknown));
   if (is_page(page, address)) return page;
   if (unknown) std::rethrow_exception(unknown);
-  throw Error(
-      format("the segment before {} is neither in pg_wal nor in the archive, so it is not known "
-             "whether a record that runs from it leads out of this copy",
-             to_string(header.page_address)),
-      "restore again; it begins with a newer backup");
+  throw Error(format("the segment before {} is neither in pg_wal nor in the archive, so it is not "
+                     "known whether a record that begins in it writes outside of this copy",
+                     to_string(header.page_address)),
+              "restore again; it begins with a newer backup");
 }
 
 /// The timeline that wrote the position on the way to `timeline`. One without a history has no
