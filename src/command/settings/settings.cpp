@@ -485,7 +485,7 @@ class Loader {
     }
     settings_.until = options_.text_of("until");
     if (arguments_.verb == "hold" && settings_.reason.empty()) {
-      throw UsageError("hold needs a reason", "add --reason=TEXT: whoever finds the hold reads it");
+      throw UsageError("hold needs a reason", "add --reason=TEXT: it is shown with the hold");
     }
   }
 

@@ -56,7 +56,7 @@ bool fetch(repo::Repository& repository, const Settings& settings, const std::st
   }
   const auto parsed = repo::parse_key(key);
   if (!parsed || parsed->kind != repo::ObjectKind::pack)
-    throw UsageError(format("\"{}\" is no pack, and has no index", key), "leave --index out");
+    throw UsageError(format("\"{}\" is not a pack, and has no index", key), "leave --index out");
   sink(as_bytes(index_json(repository, key, body)));
   return true;
 }

@@ -77,7 +77,7 @@ engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& op
   options.broken.emplace(plan.backup.label, damage.message());
   try {
     engine::RestorePlan next = make_plan(session, options, repositories);
-    log_warn(format("backup {} is passed over, and the restore begins again from another one: {}",
+    log_warn(format("backup {} is skipped, and the restore begins again from another one: {}",
                     plan.backup.label, damage.render()));
     return next;
   } catch (const Error& error) {
