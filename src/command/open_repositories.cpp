@@ -112,7 +112,7 @@ std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_
 std::vector<engine::NamedPlace> other_places(const Settings& settings) {
   std::vector<engine::NamedPlace> places;
   for (const RepositorySettings& repository : settings.repositories) {
-    if (repository.is_remote) continue;  // its path is no directory of this host
+    if (repository.is_remote) continue;  // its path is not a directory of this host
     places.push_back({engine::PlaceKind::repository, format("repository \"{}\"", repository.name),
                       repository.path, format("path in [repo.{}]", repository.name)});
   }

@@ -11,7 +11,7 @@ namespace pgcairn::postgres {
 
 namespace {
 
-// The statements here are ours and their columns known: what does not parse is no PostgreSQL.
+// The statements here are ours and their columns known: what does not parse is not PostgreSQL.
 [[noreturn]] void strange_answer(std::string_view what) {
   throw PostgresError(
       format("cannot use the server: its answer for {} has an unknown format", what),

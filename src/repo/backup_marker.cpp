@@ -242,7 +242,7 @@ std::vector<PackRange> read_packs(const JsonValue& value, const std::string& obj
   return packs;
 }
 
-/// What is no binding becomes one that no part has.
+/// What is not a binding becomes one that no part has.
 std::vector<Binding> read_seals(const JsonValue& value) {
   std::vector<Binding> seals;
   for (const JsonValue item : value.array())

@@ -103,7 +103,7 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
   try {
     taken = write(true);
   } catch (...) {
-    give_back();  // the document may stand all the same
+    give_back();  // the document may stand anyway
     throw;
   }
   if (!taken) {
@@ -307,7 +307,7 @@ void Lease::keep_alive(std::stop_token stop) {
 }
 
 void Lease::remove_older(const std::vector<std::string>& older) {
-  // Credentials that may only add keep the old documents; that is no reason to stop.
+  // Credentials that may only add keep the old documents; that is not a reason to stop.
   try {
     repository_.driver().remove(older);
   } catch (const Error& error) {

@@ -127,7 +127,7 @@ DataKey Repository::unlock() {
   if (!keys_.cache.empty()) {
     if (DataKey key = cache.find(id(), secret)) return key;
   }
-  // One slot that is damaged is no reason not to use another.
+  // One slot that is damaged is not a reason not to use another.
   std::optional<DamagedError> unread;
   const auto slots = read_slots(*driver_, id(), [&](const DamagedError& error) { unread = error; });
   const auto opened = open_slots(slots, id(), secret);

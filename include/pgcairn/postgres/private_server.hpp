@@ -19,7 +19,7 @@
 
 namespace pgcairn::postgres {
 
-/// What recovery is told when it asks for a file of the archive: the statuses of restore_command.
+/// What recovery gets when it asks for a file of the archive: the statuses of restore_command.
 enum class WalAnswer : int { given = 0, absent = 1, unknown = 200 };
 /// Puts the file of this name to `place`, below the data directory. Called on a thread of its own,
 /// one at a time.

@@ -21,7 +21,7 @@ struct WalHeader {
   SystemId system_id = 0;
   std::uint64_t segment_bytes = 0;
 };
-/// Throws DamagedError naming `object` for what is no segment of PostgreSQL 13 to 19.
+/// Throws DamagedError naming `object` for what is not a segment of PostgreSQL 13 to 19.
 WalHeader parse_wal_header(Bytes bytes, const std::string& object);
 
 /// Throws Error naming the file and both values when a segment (or .partial) that begins with

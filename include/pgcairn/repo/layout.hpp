@@ -10,12 +10,12 @@ namespace pgcairn::repo {
 // The keys of pgcairn-repository(5), KEYS. Nothing else in the program spells a key.
 
 inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
-/// Clusters of all stanzas: what stands below it tells which stanzas there are.
+/// Clusters of all stanzas: what is below it tells which stanzas there are.
 inline constexpr std::string_view kClustersPrefix = "cluster/";
 inline constexpr std::string_view kSlotsPrefix = "key/";
 
-// Each function that takes a stanza throws UsageError for what is no name of one, so that no key of
-// a stanza is ever one of the repository itself.
+// Each function that takes a stanza throws UsageError for what is not the name of one, so that no
+// key of a stanza is ever one of the repository itself.
 
 /// Below it is all that is a stanza's alone, but for its clusters, leases and records.
 std::string stanza_prefix(std::string_view stanza);

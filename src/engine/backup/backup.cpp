@@ -52,7 +52,7 @@ constexpr std::uint32_t kFrameBytes = 128 * kKiB;
 // memory.
 constexpr std::size_t kPackBytes = 16 * kMiB;
 constexpr milliseconds kWatchPause{1000};
-// Of the pages that WAL summaries do not name: so many are read all the same, to be sure of them.
+// Share of unmarked pages that are read anyway, to check the WAL summaries.
 constexpr double kSampledShare = 0.01;
 
 /// One run of `backup`: the cluster it reads, and what it has learned so far.
@@ -191,7 +191,7 @@ void BackupRun::judge_prior() {
 }
 
 /// The newest backup of the server's own branch that this one may build on, else the newest of
-/// another one. Such that are damaged are passed over with a warning.
+/// another one. Such that are damaged are skipped with a warning.
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupMarker> backups;

@@ -93,7 +93,7 @@ void publish(repo::Repository& repository, const std::string& stanza,
              const repo::BackupMarker& info, const std::function<void()>& check_lease,
              const std::function<void()>& put_marker) {
   if (const auto missing = first_missing(repository, stanza, info)) {
-    check_lease();  // what another run removed while it had the lease is no damage
+    check_lease();  // what another run removed while it had the lease is not damage
     throw DamagedError(*missing, 0,
                        format("it is no longer in repository \"{}\", and backup {} needs it",
                               repository.name(), info.label),

@@ -342,7 +342,7 @@ void DrillRun::compare_limits(const postgres::PrivateServer& server, const Resto
   }
 }
 
-/// What proves nothing of the backup is no record of it.
+/// What proves nothing of the backup is not a record of it.
 void DrillRun::record(repo::Repository& repository) {
   if (!options_.record || (result_.findings.empty() && !result_.unproved.empty())) return;
   repo::DrillRecord record;

@@ -360,7 +360,7 @@ bool ExpireRun::goes(const storage::Object& object, const std::string& label) co
   return number && !named_->has(label, *number);
 }
 
-/// What stands below labels without a marker: whatever is not named by a kept backup goes, but for
+/// What is below labels without a marker: whatever is not named by a kept backup goes, but for
 /// what the next backup may go on from. The lease says that none is running.
 void ExpireRun::plan_data() {
   named_.emplace(catalog_);

@@ -51,7 +51,7 @@ std::vector<std::string> where_listed(const std::string& stanza,
 
 /// Whoever removes reads the holds once it has the lease: one that takes it later than the hold was
 /// written sees it, and of one that had it before nobody knows. No clock is asked whether a holder
-/// elsewhere still lives: a hold that is promised and then passed over loses a backup.
+/// elsewhere still lives: a hold that is promised and then skipped loses a backup.
 void refuse_beside_removal(repo::Repository& repository, const repo::HoldRecord& hold,
                            const std::string& stanza) {
   const auto lease = repo::read_lease(repository, stanza);

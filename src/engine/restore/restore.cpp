@@ -32,7 +32,7 @@ void sync_file_system(const Fd& directory, const fs::path& path) {
 }
 
 /// tablespace_map with the places of this restore: at its first start the server makes the links
-/// anew from it.
+/// again from it.
 std::string tablespace_map_text(const RestorePlan& plan) {
   std::string text;
   for (const TablespacePlan& space : plan.tablespaces) {

@@ -122,8 +122,8 @@ void refuse_damaged(const RestorePlan& plan, const Preferred& best) {
                          : others);
 }
 
-/// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
-/// is an error.
+/// The best backup of all repositories. One that cannot answer is skipped with a warning; that none
+/// can is an error.
 Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
                   const PassedOver& passed_over, Archives& archives) {
   Candidates found = find_candidates(repositories, plan.stanza, plan.options, passed_over);

@@ -138,7 +138,7 @@ void RestoreWriter::make_directory(const repo::ManifestEntry& entry) {
   file_systems_.try_emplace(device, std::move(directory));
 }
 
-/// The link itself stands in the data directory, or behind a link above it.
+/// The link itself is in the data directory, or behind a link above it.
 void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& target) {
   if (entry.type == repo::EntryType::file) {
     const fs::path folder = target.parent_path();
@@ -148,7 +148,7 @@ void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& 
   }
   const OpenPlace place = roots_.open(places_.name_of(entry.path));
   if (place.root.make_link(place.path, target.native())) return;
-  // One that stands there when directories are compared leads to the right place.
+  // One that is there when directories are compared leads to the right place.
   if (place.root.link_target(place.path) != target.native())
     throw SystemError(format("cannot create link \"{}\"", place.whole().native()), EEXIST);
 }

@@ -20,7 +20,7 @@ namespace {
 // As many as the object stores remove with one request.
 constexpr std::size_t kRemovedAtOnce = 1000;
 
-/// A stanza goes with the word that it exists: what is interrupted is no stanza any more, and
+/// A stanza goes with the word that it exists: what is interrupted is not a stanza any more, and
 /// nothing is archived into it. Markers before packs, as ever.
 std::vector<std::string> all_prefixes(const std::string& stanza) {
   return {repo::cluster_prefix(stanza), repo::marker_prefix(stanza),

@@ -130,7 +130,7 @@ void ObjectOpener::count(std::uint64_t bytes) {
   bytes_read_ += bytes;
 }
 
-/// Every damaged frame is noted; those after it are looked at all the same.
+/// Every damaged frame is noted; those after it are looked at anyway.
 void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                              const std::stop_token& stop) {
   const auto index =

@@ -300,7 +300,7 @@ void Verification::read_history(const repo::Cluster& cluster, const std::string&
   }
 }
 
-/// A backup that stands on a timeline must lie after the place where that began.
+/// A backup that is on a timeline must lie after the place where that began.
 void Verification::check_timeline(const repo::BackupMarker& backup, const Timelines& timelines) {
   const auto own = timelines.path(backup.timeline, backup.timeline);
   if (own.front().begin <= backup.start_lsn) return;

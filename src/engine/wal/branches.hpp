@@ -19,7 +19,7 @@ struct TimelineWal {
   std::string last;
   std::string partial;  // the last "....partial"; empty: none
 };
-/// Notes an archived file, in any order; what is no WAL, histories among it, changes nothing.
+/// Notes an archived file, in any order; what is not WAL, histories among it, changes nothing.
 void note_archived(std::map<Timeline, TimelineWal>& wal, std::string_view file);
 
 /// All that the branches of a cluster follow from.

@@ -33,7 +33,7 @@ class GapJudge {
     return find([&](const repo::BackupMarker& one) { return one.wal_start == segment; });
   }
 
-  /// Is there archived WAL right before what the backup needs, that is no other backup's?
+  /// Is there archived WAL right before what the backup needs, that is not another backup's?
   bool is_led_up_to(const repo::BackupMarker& backup) const {
     std::uint64_t first = number(backup.wal_start);
     while (first > 0) {
@@ -46,7 +46,7 @@ class GapJudge {
     return false;
   }
 
-  /// Is there archived WAL right behind what the backup stored, that is no other backup's own?
+  /// Is there archived WAL right behind what the backup stored, that is not another backup's own?
   bool is_followed(const repo::BackupMarker& backup) const {
     for (std::uint64_t next = number(backup.wal_stop) + 1;;) {
       const std::string after = next_on_path(names_, path_, next, segment_bytes_);

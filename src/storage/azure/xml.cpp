@@ -52,7 +52,7 @@ ListedPage parse_azure_page(std::string_view text, const std::string& where) {
     throw Error(format("the listing of {} does not say whether it is complete", where));
   ListedPage page;
   for (const pugi::xml_node& blob : blobs.children("Blob")) {
-    // Names that XML cannot hold are told in another form: they are no keys.
+    // Names that XML cannot hold are reported in another form: they are not keys.
     if (!blob.child("Name").attribute("Encoded").as_bool())
       page.objects.push_back(read_object(blob, where));
   }

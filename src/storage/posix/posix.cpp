@@ -151,7 +151,7 @@ void Posix::make_root() {
   while (!hold_root()) {
     if (::mkdir(root.c_str(), kDirectoryMode) == 0) {
       fsync_directory(parent);
-    } else if (errno != EEXIST || !hold_root()) {  // a link to nothing exists, and is no directory
+    } else if (errno != EEXIST || !hold_root()) {  // also a dangling link, which is not a directory
       const int error_number = errno;
       throw SystemError(
           format("cannot create \"{}\"", root.native()), error_number,
@@ -394,7 +394,7 @@ void Posix::remove_one(const std::string& key, std::set<fs::path>& touched) {
   if (::unlinkat(root_.fd(), path.c_str(), 0) != 0) {
     const int error_number = errno;
     if (error_number == ENOTDIR) blocked("remove", path);
-    // A directory is no object: absent.
+    // A directory is not an object: absent.
     if (error_number != ENOENT && error_number != EISDIR)
       throw SystemError(format("cannot remove \"{}\"", root_.whole(path).native()), error_number);
   }

@@ -36,7 +36,7 @@ struct ExpiredBackup {
   std::vector<std::string> reasons;
 };
 
-/// What stands below <stanza>/data/<label>/ of a backup that is removed, or that is not listed.
+/// What is below <stanza>/data/<label>/ of a backup that is removed, or that is not listed.
 struct ExpiredData {
   std::string label;
   std::uint64_t packs_kept = 0;
