@@ -128,7 +128,8 @@ bool can_use(const Account& account, std::span<const Use> uses) {
 }
 
 /// The owner of the cluster, where the repository's files are another's but open to it: NFS and
-/// CIFS show all files as of one user of the server's, or of the mount's, whoever makes them.
+/// CIFS show all files as of one user of the server's, or of the mount's, for any user who creates
+/// them.
 std::optional<Account> cluster_user(const Verb& verb, const Settings& settings,
                                     std::span<const Owner> clusters,
                                     std::span<const Owner> repositories) {

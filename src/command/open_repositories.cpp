@@ -48,7 +48,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
                                            Patience patience, const Wrap& wrap) {
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
-  // Monitoring asks again in a minute, and gives up on whoever lets it wait.
+  // Monitoring asks again in a minute, and gives up on a command that lets it wait.
   storage::RetryPolicy remote = settings.watched.empty() ? storage::RetryPolicy{} : kLocalRetry;
   storage::RetryPolicy local = kLocalRetry;
   if (patience == Patience::brief) remote = local = kBriefRetry;

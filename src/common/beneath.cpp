@@ -75,7 +75,7 @@ std::optional<std::vector<std::string>> names_in(const Fd& directory) {
 }
 
 /// Is something mounted at `name`? A file system inside another one with the same device number
-/// (a bind mount) is told by the kernel (5.8 on); else by the number.
+/// (a bind mount) is reported by the kernel (5.8 on); else by the number.
 bool is_mount_point(const Fd& directory, const std::string& name, const struct stat& status) {
   struct statx extended {};
   if (::statx(directory.get(), name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE,

@@ -82,7 +82,7 @@ class ShellCommand {
     pid_ = ::fork();
     if (pid_ < 0) throw SystemError("cannot start a shell", errno);
     if (pid_ == 0) become(command.c_str(), printed.get());
-    ::setpgid(pid_, pid_);  // whoever of us is first
+    ::setpgid(pid_, pid_);  // parent and child do it, and one is first
   }
   ~ShellCommand() { end(); }
   ShellCommand(const ShellCommand&) = delete;

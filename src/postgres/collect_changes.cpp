@@ -64,7 +64,7 @@ SummarizerState read_state(Connection& connection, const std::stop_token& stop) 
 
 struct SummarySettings {
   std::string refusal;           // empty: the server summarizes
-  std::chrono::minutes keep{0};  // 0: for ever
+  std::chrono::minutes keep{0};  // 0: without limit
 };
 
 SummarySettings read_settings(Connection& connection, const std::stop_token& stop) {

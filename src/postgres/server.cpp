@@ -137,9 +137,9 @@ std::vector<Database> read_databases(Connection& connection) {
 }
 
 std::optional<std::uint32_t> making_files_before(Connection& connection) {
-  // Whoever makes the files of a relation that others may see has it locked, and a transaction that
-  // has such a lock has a number (LogAccessExclusiveLockPrepare, standby.c). CREATE DATABASE keeps
-  // its template locked.
+  // The session that makes the files of a relation that others may see has it locked, and a
+  // transaction that has such a lock has a number (LogAccessExclusiveLockPrepare, standby.c).
+  // CREATE DATABASE keeps its template locked.
   const auto rows = connection.query(
       "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296,"
       " EXISTS (SELECT FROM pg_locks WHERE granted AND pid IS DISTINCT FROM pg_backend_pid()"

@@ -382,7 +382,7 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
 }
 
 /// What was stored just now for a repository that is another one by now would stand in the way of
-/// its owner. It is nobody's yet: nobody was told that it is there.
+/// its owner. It belongs to no backup yet: nothing was said of it.
 void Repository::require_kept(const std::string& key) {
   const auto other = replaced_by();
   if (!other) return;

@@ -50,7 +50,7 @@ std::string hour_name(const LocalTime& time) {
                 std::abs(minutes) / 60, std::abs(minutes) % 60);
 }
 
-/// A rule that keeps the last backup of each of so many periods.
+/// A rule that keeps the last backup of each of a number of periods.
 struct CalendarRule {
   std::string_view name;
   RetentionPolicy::Count RetentionPolicy::*count;

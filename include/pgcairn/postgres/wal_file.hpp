@@ -15,7 +15,7 @@ inline constexpr std::size_t kWalHeaderBytes = 40;
 
 /// The long header at the start of every segment (xlog_internal.h XLogLongPageHeaderData).
 struct WalHeader {
-  int major = 0;  // told by xlp_magic
+  int major = 0;  // by xlp_magic
   Timeline timeline = 0;
   Lsn page_address;
   SystemId system_id = 0;

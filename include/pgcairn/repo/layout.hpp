@@ -40,7 +40,7 @@ std::string slot_key(std::uint32_t number);
 std::string record_prefix(std::string_view stanza);
 std::string record_key(std::string_view stanza, std::string_view name);
 
-/// Whether a key, or the beginning of one, tells of the repository and its stanzas instead of
+/// Whether a key, or the beginning of one, is about the repository and its stanzas instead of
 /// holding backups or WAL: what archive-push and archive-get look at each time before they do their
 /// work.
 bool tells_of_repository(std::string_view key);

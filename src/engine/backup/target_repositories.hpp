@@ -17,8 +17,8 @@
 
 namespace pgcairn::engine {
 
-/// The repositories that one backup goes to. One that fails is left out from then on, aloud, and
-/// the backup goes on for the others.
+/// The repositories that one backup goes to. One that fails is left out from then on, with a
+/// warning, and the backup goes on for the others.
 class Targets {
  public:
   explicit Targets(std::span<repo::Repository> repositories);

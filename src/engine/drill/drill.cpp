@@ -55,7 +55,7 @@ class DrillRun {
     result_.backup = plan.backup.label;
     result_.reason = plan.reason;
     result_.notes = plan.notes;
-    // What concerns restore's own options is not asked of whoever runs a drill.
+    // What concerns restore's own options does not concern the user who runs a drill.
     std::erase_if(result_.notes, [](const std::string& note) {
       return note.find("--config-to") != std::string::npos;
     });

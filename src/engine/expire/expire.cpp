@@ -198,7 +198,7 @@ void ExpireRun::read() {
   branches_.emplace(repository_, stanza_, clusters_, catalog_, plan_.notes);
 }
 
-/// Nobody knows what a backup needs whose marker cannot be read, but for what it cannot need: see
+/// A backup with an unreadable marker may need any object, but for what it cannot need: see
 /// doubtful_owner(). All that it may need stays.
 void ExpireRun::note_doubt() {
   for (const UnreadableMarker& marker : catalog_.unreadable) {

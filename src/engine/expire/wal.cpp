@@ -9,7 +9,7 @@ namespace pgcairn::engine {
 
 namespace {
 
-/// Is it kept as the way to a branch that nobody knows the way to? Then all may be on it.
+/// Is it kept as the way to a branch that no known way leads to? Then all may be on it.
 bool goes_somewhere(const WalClaim& claim, const Timelines& timelines) {
   return std::any_of(claim.way_to.begin(), claim.way_to.end(),
                      [&](Timeline end) { return timelines.path(claim.timeline, end).empty(); });

@@ -47,7 +47,7 @@ bool reaches(const repo::BackupMarker& backup, const RestoreOptions& options) {
 struct Way {
   std::vector<TimelineSpan> path;
   Leads leads = Leads::yes;
-  std::string unreachable_reason;  // when it does not, or nobody knows
+  std::string unreachable_reason;  // when it does not, or when that is not known
 };
 
 /// A backup's own end lies on its own timeline, whatever became of the cluster later.
@@ -194,7 +194,7 @@ std::string reason_of(const RestoreOptions& options, Timeline branch, bool only_
 struct Looked {
   const repo::BackupMarker* oldest = nullptr;  // of those on the way
   std::string off_way;                         // why the newest that is not is not
-  bool unknown = false;                        // of some it cannot be told
+  bool unknown = false;                        // of some it is not known
 };
 
 /// The branch on which a transaction or a restore point is, for a hint.

@@ -16,11 +16,11 @@ namespace pgcairn::engine {
 /// of it does not belong there: what the manifest does not name, and what is of another type or,
 /// links, leads elsewhere. Memory: the names of one directory per level.
 ///
-/// Never told of: pg_control, a restore's mark, lost+found where a file system is mounted, places
+/// Never reported: pg_control, a restore's mark, lost+found where a file system is mounted, places
 /// of the plan that happen to lie inside the data directory.
 class LocalTree {
  public:
-  /// `extra` is told of a place once, before look_at() goes on; it may remove what is there.
+  /// `extra` is called once for a place, before look_at() goes on; it may remove what is there.
   using Visit = std::function<void(const Place&)>;
   LocalTree(const RestorePlan& plan, const Places& places, Roots& roots, Visit extra);
 

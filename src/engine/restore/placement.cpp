@@ -20,7 +20,8 @@ std::string directory_name(const repo::TablespaceInfo& space) {
   return plain && !space.name.empty() ? space.name : std::to_string(space.oid);
 }
 
-/// In-place tablespaces (15 on) are directories of pg_tblspc, told by a path that is not absolute.
+/// In-place tablespaces (15 on) are directories of pg_tblspc, recognized by a path that is not
+/// absolute.
 bool is_in_place(const repo::TablespaceInfo& space) {
   return !space.location.starts_with('/');
 }

@@ -24,7 +24,8 @@ inline constexpr std::string_view kControlPath = "global/pg_control";
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
 /// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
 /// is in its place; LocalTree has been there before, so that all of it is of the right type.
-/// A pack that is damaged is taken from another repository that has the same backup, aloud.
+/// A pack that is damaged is taken from another repository that has the same backup, with a
+/// warning.
 class RestoreWriter {
  public:
   /// `refs` are the manifest's. All must outlive this.

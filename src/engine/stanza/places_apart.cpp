@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kMostLinks = 40;  // one after the other, as the kernel follows them
 
-/// A mount, as /proc/self/mountinfo tells of it.
+/// A mount, as /proc/self/mountinfo lists it.
 struct Mount {
   std::string device;
   fs::path root;  // what of the device's file system is mounted

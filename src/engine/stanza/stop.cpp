@@ -14,7 +14,7 @@ std::string name_in(const DamagedError& error, const std::string& stanza) {
 }
 
 /// What was stopped, and which records of it cannot be read: of a stop, unless it was released, and
-/// of a release nobody knows what it says.
+/// of a release it is not known what it says.
 struct Stops {
   repo::RecordState record_state;
   std::vector<DamagedError> unread;

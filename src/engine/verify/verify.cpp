@@ -141,7 +141,7 @@ class Verification {
   std::map<std::string, WalObject> wal_;                            // by key
   std::map<std::string, std::unique_ptr<ArchiveReader>> archives_;  // by cluster
   Histories histories_;
-  std::set<std::string> missing_;  // WAL that was told to be missing
+  std::set<std::string> missing_;  // WAL that was reported as missing
 };
 
 bool Verification::open() {
@@ -399,14 +399,14 @@ void Verification::open_objects() {
   }
 }
 
-/// A map that leads nowhere would end a restore.
+/// A map that points to nothing would end a restore.
 void Verification::compare_maps(const PackShapes& shapes) {
   for (const repo::BackupMarker& backup : backups_) {
     try {
       repo::ManifestReader manifest = manifest_of(backup);
       for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
         result_.damages.push_back(std::move(damage));
-    } catch (const DamagedError&) {  // told when it was read first; one that was removed is none
+    } catch (const DamagedError&) {  // reported when it was read first, or it was removed since
     }
   }
 }
@@ -470,7 +470,7 @@ void Verification::name_files() {
   for (const auto& [label, damages] : by_label) {
     try {
       name_files(label, damages);
-    } catch (const DamagedError&) {  // the manifest itself is damaged, which is told already
+    } catch (const DamagedError&) {  // the manifest itself is damaged, which is reported already
     }
   }
 }

@@ -21,7 +21,7 @@ class GapJudge {
            const KnownBackups& backups)
       : names_(names), path_(path), backups_(backups.all), segment_bytes_(backups.segment_bytes) {}
 
-  /// Stored by the backup itself, and nobody knows of an archiver.
+  /// Stored by the backup itself, and no archiver is known.
   bool is_own(const repo::BackupMarker& backup) const {
     return backup.wal_copied && !names_.has_backup_file(backup.wal_start);
   }

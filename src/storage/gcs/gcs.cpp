@@ -38,7 +38,7 @@ std::string crc32c_text(Bytes bytes) {
   return crypto::base64(big_endian);
 }
 
-/// The CRC-32C of the whole object in "crc32c=AAAAAA==, md5=..."; empty: it is not told.
+/// The CRC-32C of the whole object in "crc32c=AAAAAA==, md5=..."; empty: it is not there.
 std::string crc32c_in(std::string_view hashes) {
   constexpr std::string_view name = "crc32c=";
   const std::size_t at = hashes.find(name);
@@ -235,7 +235,7 @@ bool Gcs::get(std::string_view key, Range range, Buffer& out) {
     out.clear();
     return true;
   }
-  // Of a part no checksum is told.
+  // A part has no checksum.
   const std::string crc = crc32c_in(response.header("x-goog-hash"));
   const bool sound = !asked.header().empty() || crc == crc32c_text(out);
   if (!sound || !asked.is_whole(response, out.size())) {

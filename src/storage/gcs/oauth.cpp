@@ -168,7 +168,7 @@ class CredentialsFile {
         });
   }
 
-  /// The token of the other identity provider: in a file, or told by a service of the machine.
+  /// The token of the other identity provider: in a file, or from a service of the machine.
   std::string subject_token(const JsonValue& source) const {
     std::string text;
     std::string from = optional_text(source, "file");

@@ -218,7 +218,7 @@ bool Posix::is_taken(const fs::path& target) const {
 std::optional<bool> Posix::try_publish(const fs::path& target, Bytes body) {
   const fs::path directory = target.parent_path();
   make_ready(directory);
-  // Who made an object may have died before its name was durable. Whoever relies on it (a WAL
+  // Who made an object may have died before its name was durable. A run that relies on it (a WAL
   // segment pushed again) syncs it once more.
   const auto exists = [&]() -> std::optional<bool> {
     return sync_directory_if_exists(root_, directory) ? std::optional(false) : std::nullopt;

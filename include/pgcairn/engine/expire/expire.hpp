@@ -67,7 +67,8 @@ struct ExpirePlan {
   std::vector<std::string> notes;    // what the operator should read
 };
 
-/// Objects that the store would not remove yet: told, no failure. The next expire tries again.
+/// Objects that the store would not remove yet: reported, but not a failure. The next expire tries
+/// again.
 struct KeptByStore {
   std::string first;  // key of one of them
   std::uint64_t objects = 0;

@@ -71,7 +71,7 @@ struct RepositoryInfo {
   std::vector<std::string> notes;  // what could not be read of it, and is neither backup nor WAL
   std::vector<repo::Cluster> clusters;
   std::vector<repo::BackupMarker> backups;  // oldest first
-  /// Backups whose markers cannot be read, and why: what they hold, nobody knows.
+  /// Backups whose markers cannot be read, and why: what they hold is not known.
   std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
   std::vector<RestorableWindow> windows;
