@@ -26,7 +26,7 @@ std::string error_text(Form form, Timestamp when, const Error& error);
 class Console {
  public:
   Console(Form form, bool terminal) : form_(form), terminal_(terminal) {}
-  /// Text or JSON as told, a terminal when standard error is one and the form is text.
+  /// Text or JSON as the form says, a terminal when standard error is one and the form is text.
   explicit Console(Form form);
 
   bool terminal() const { return terminal_; }

@@ -121,7 +121,8 @@ bool can_use(const Account& account, std::span<const Use> uses) {
 }
 
 /// The owner of the cluster, where the repository's files are another's but open to it: NFS and
-/// CIFS show all files as of one user of the server's, or of the mount's, whoever makes them.
+/// CIFS show all files as of one user of the server's, or of the mount's, for any user who creates
+/// them.
 std::optional<Account> cluster_user(const Verb& verb, const Settings& settings,
                                     std::span<const Owner> clusters,
                                     std::span<const Owner> repositories) {
@@ -171,7 +172,7 @@ Account likeliest(std::span<const Owner> clusters, std::span<const Owner> reposi
   if (!give.empty() && has_name) hint += "\n  ";
   if (has_name) hint += format("{}run it as the right one: {}", give.empty() ? "" : "then ", line);
   if (hint.empty()) hint = "give one user all of them (chown -R)";
-  throw UsageError(format("root cannot tell as which user to run {}: {}", verb, found), hint);
+  throw UsageError(format("root cannot determine as which user to run {}: {}", verb, found), hint);
 }
 
 void prepare_places(const Verb& verb, const Settings& settings, const Account& account) {

@@ -48,7 +48,7 @@ std::vector<repo::Repository> make_wrapped(const Settings& settings, const std::
                                            Patience patience, const Wrap& wrap) {
   std::vector<repo::Repository> repositories;
   warn_of_readable_secrets(settings);
-  // Monitoring asks again in a minute, and gives up on whoever lets it wait.
+  // Monitoring asks again in a minute, and gives up on a command that lets it wait.
   storage::RetryPolicy remote = settings.verb->monitors ? kLocalRetry : storage::RetryPolicy{};
   storage::RetryPolicy local = kLocalRetry;
   if (patience == Patience::brief) remote = local = kBriefRetry;
@@ -112,7 +112,7 @@ std::vector<repo::Repository> make_archives(const Settings& settings, std::stop_
 std::vector<engine::NamedPlace> other_places(const Settings& settings) {
   std::vector<engine::NamedPlace> places;
   for (const RepositorySettings& repository : settings.repositories) {
-    if (repository.is_remote) continue;  // its path is no directory of this host
+    if (repository.is_remote) continue;  // its path is not a directory of this host
     places.push_back({engine::PlaceKind::repository, format("repository \"{}\"", repository.name),
                       repository.path, format("path in [repo.{}]", repository.name)});
   }

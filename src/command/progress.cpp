@@ -42,7 +42,7 @@ void ProgressLine::advance(std::uint64_t bytes) {
   done_bytes_ += bytes;
   const auto now = SteadyClock::now();
   if (now.time_since_epoch().count() < next_) return;
-  // Whoever comes second has nothing new to show.
+  // The second one has nothing new to show.
   std::unique_lock lock(mutex_, std::try_to_lock);
   if (lock.owns_lock() && now.time_since_epoch().count() >= next_) show(now);
 }

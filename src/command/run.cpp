@@ -213,7 +213,8 @@ class Run {
 }  // namespace
 
 int run(std::span<const std::string> words) {
-  // Repositories are 0640 and 0750 whoever runs this: the archiver's umask is not the operator's.
+  // Repositories are 0640 and 0750 for any user who runs this: the archiver's umask is not the
+  // operator's.
   ::umask(027);
   // Configuration and environment hold secrets.
   crypto::forbid_core_dumps();

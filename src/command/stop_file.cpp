@@ -83,7 +83,7 @@ std::optional<std::string> stopped_here(const fs::path& state_path, const std::s
     const std::string reason = unescape_bytes(root["reason"].string());
     if (!reason.empty()) words += ": " + reason;
   } catch (const DamagedError&) {
-    // Whoever made the file by hand has stopped the stanza all the same.
+    // A file that was made by hand stops the stanza, too.
   }
   return words;
 }

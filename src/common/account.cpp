@@ -65,7 +65,7 @@ void become(const Account& account) {
       ::setresuid(account.uid, account.uid, account.uid) != 0)
     throw SystemError(format("cannot become {}", account.describe()), errno);
   if (!has_become(account))
-    throw SystemError(format("cannot become {} for good", account.describe()), EPERM);
+    throw SystemError(format("cannot become {} permanently", account.describe()), EPERM);
   set_environment(account);
   if (::access(".", X_OK) != 0 && ::chdir("/") != 0)
     throw SystemError("cannot change to the directory \"/\"", errno);

@@ -75,7 +75,7 @@ std::optional<std::vector<std::string>> names_in(const Fd& directory) {
 }
 
 /// Is something mounted at `name`? A file system inside another one with the same device number
-/// (a bind mount) is told by the kernel (5.8 on); else by the number.
+/// (a bind mount) is reported by the kernel (5.8 on); else by the number.
 bool is_mount_point(const Fd& directory, const std::string& name, const struct stat& status) {
   struct statx extended {};
   if (::statx(directory.get(), name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE,
@@ -176,7 +176,7 @@ void Beneath::failed(std::string_view verb, std::string_view path, int error_num
   if (error_number == ENOSPC)
     hint = format("free space on the file system of \"{}\"", name.parent_path().native());
   if (error_number == ELOOP || error_number == EXDEV)
-    hint = "a symbolic link stands in the way, and none is followed here; remove it";
+    hint = "a symbolic link is in the way, and links are not followed here; remove it";
   throw SystemError(format("cannot {} \"{}\"", verb, name.native()), error_number, std::move(hint));
 }
 
@@ -240,9 +240,9 @@ Fd Beneath::open_to_write(std::string_view path, int flags, mode_t mode) const {
   if (!fd) failed((flags & O_CREAT) != 0 ? "create" : "open", path, errno);
   const struct stat status = stat_of(fd, whole(path));
   if (!S_ISREG(status.st_mode) || status.st_nlink > 1) {
-    throw Error(
-        format("cannot write \"{}\": it is not a regular file of one name", whole(path).native()),
-        "nothing else may change the directory meanwhile");
+    throw Error(format("cannot write \"{}\": it is not a regular file with one hard link",
+                       whole(path).native()),
+                "nothing else may change the directory meanwhile");
   }
   return fd;
 }

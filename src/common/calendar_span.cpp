@@ -25,7 +25,7 @@ constexpr Unit kUnits[] = {{{"h", "hour", "hours"}, false, 1},
                            {{"mo", "month", "months"}, true, 1},
                            {{"y", "year", "years"}, true, 12}};
 
-/// Whoever built the span may have said "for ever".
+/// The span may have been built without a limit.
 milliseconds bounded(milliseconds time) {
   return std::min<milliseconds>(time, days(kMostDays));
 }

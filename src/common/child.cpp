@@ -49,7 +49,7 @@ bool is_read(int fd) {
                          int output, int errors) {
   sigset_t none;
   sigemptyset(&none);
-  // What is ignored stays so through exec(): by us, or by whoever started us (nohup).
+  // What is ignored stays so through exec(): by us, or by the program that started us (nohup).
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   Failure failure;
   if (command.sandbox != nullptr) failure.step = command.sandbox->enter();

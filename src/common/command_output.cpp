@@ -82,7 +82,7 @@ class ShellCommand {
     pid_ = ::fork();
     if (pid_ < 0) throw SystemError("cannot start a shell", errno);
     if (pid_ == 0) become(command.c_str(), printed.get());
-    ::setpgid(pid_, pid_);  // whoever of us is first
+    ::setpgid(pid_, pid_);  // parent and child do it, and one is first
   }
   ~ShellCommand() { end(); }
   ShellCommand(const ShellCommand&) = delete;
@@ -188,7 +188,7 @@ std::size_t read_command_output(const std::string& command, std::string_view set
   const auto size = shell.read(out);
   const auto status = size ? shell.wait() : std::nullopt;
   if (!status) {
-    throw Error(format("the command of {} took longer than {}, and was ended", setting,
+    throw Error(format("the command of {} took longer than {} and was stopped", setting,
                        format_duration(limit)),
                 hint);
   }

@@ -34,8 +34,8 @@ void sync_directory(const Fd& directory, const fs::path& path) {
     throw SystemError(format("cannot make durable \"{}\"", path.native()), error_number);
   if (is_news(directory, path)) {
     log_warn(
-        format("the file system of \"{}\" does not make names durable when asked to ({}): what "
-               "was written last may be lost when the machine or its server crashes",
+        format("the file system of \"{}\" does not make file names durable ({}): the last writes "
+               "may be lost when the machine or its server crashes",
                path.native(), std::generic_category().message(error_number)));
   }
 }

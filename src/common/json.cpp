@@ -151,7 +151,7 @@ std::uint64_t JsonValue::u64() const {
 }
 std::uint32_t JsonValue::u32() const {
   const std::uint64_t number = u64();
-  if (number > UINT32_MAX) wrong(document_, "a JSON number is larger than it can be");
+  if (number > UINT32_MAX) wrong(document_, "a JSON number is too large");
   return static_cast<std::uint32_t>(number);
 }
 std::int64_t JsonValue::i64() const {

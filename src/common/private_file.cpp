@@ -26,8 +26,8 @@ std::optional<Buffer> read_private_file(const fs::path& path, std::size_t most_b
   if (!directory || !file) return std::nullopt;
   const struct stat status = stat_of(*file, path);
   if (!ours_alone(*directory) || !ours_alone(status)) {
-    log_detail(
-        format("\"{}\" is not used: others could read it, or it is another user's", path.native()));
+    log_detail(format("\"{}\" is not used: other users can read it, or it belongs to another user",
+                      path.native()));
     return std::nullopt;
   }
   Buffer content(most_bytes + 1);

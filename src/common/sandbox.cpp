@@ -106,7 +106,7 @@ void Sandbox::show(const fs::path& path, Access access) {
   if (!status || (access == Access::read && is_shown(path))) return;
   const bool link = S_ISLNK(status->st_mode) && access == Access::read;
   if (!make_place(link ? path.parent_path() : path, link || fs::is_directory(path)))
-    throw Error(format("\"{}\" cannot be shown in \"{}\"", path.native(), root_.native()));
+    throw Error(format("cannot bind \"{}\" into \"{}\"", path.native(), root_.native()));
   if (link) {
     std::error_code ignored;  // it is there already
     fs::create_symlink(fs::read_symlink(path), inside(path), ignored);
@@ -120,7 +120,7 @@ void Sandbox::show(const fs::path& path, Access access) {
   steps_.push_back({Step::Kind::bind, path, inside(path), format("mounting {}", path.native())});
   if (!fs::is_directory(path) && !fs::is_regular_file(path)) return;  // a device has to be written
   steps_.push_back(
-      {Step::Kind::protect, {}, inside(path), format("closing {} to writes", path.native())});
+      {Step::Kind::protect, {}, inside(path), format("making {} read-only", path.native())});
 }
 
 void Sandbox::hide(const fs::path& directory) {

@@ -34,7 +34,7 @@ class Zst final : public Codec {
     if (size != out.size()) {
       damaged_block(id(), format("it holds {} bytes instead of {}", size, out.size()));
     }
-    // Zero bytes are no frame, but zstd reads them as no frames.
+    // Zero bytes are not a frame, but zstd reads them as no frames.
     if (block.empty()) damaged_block(id(), "it is empty");
   }
 

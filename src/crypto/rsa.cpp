@@ -30,7 +30,7 @@ std::vector<std::byte> sign_rs256(std::string_view private_key, Bytes message) {
   const Owned<EVP_PKEY> key(
       text ? ssl().PEM_read_bio_PrivateKey(text.get(), nullptr, no_passphrase, nullptr) : nullptr);
   if (!key || ssl().EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA)
-    throw Error("the private key is no RSA key in PEM text");
+    throw Error("the private key is not an RSA key in PEM text");
   const Owned<EVP_MD_CTX> context(ssl().EVP_MD_CTX_new());
   const auto* const data = reinterpret_cast<const unsigned char*>(message.data());
   std::size_t size = 0;

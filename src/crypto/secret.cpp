@@ -16,7 +16,7 @@ SecretBytes::SecretBytes(std::size_t size) : size_(size) {
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) throw SystemError("cannot get memory for a secret", errno);
   pages_ = {static_cast<std::byte*>(pages), Unmap{size}};
-  // A small RLIMIT_MEMLOCK is no reason to do without backups: the other protections stay.
+  // A small RLIMIT_MEMLOCK is not a reason to do without backups: the other protections stay.
   ::mlock(pages, size);
   ::madvise(pages, size, MADV_DONTDUMP);
   ::madvise(pages, size, MADV_DONTFORK);

@@ -64,7 +64,7 @@ SummarizerState read_state(Connection& connection, const std::stop_token& stop) 
 
 struct SummarySettings {
   std::string refusal;           // empty: the server summarizes
-  std::chrono::minutes keep{0};  // 0: for ever
+  std::chrono::minutes keep{0};  // 0: without limit
 };
 
 SummarySettings read_settings(Connection& connection, const std::stop_token& stop) {
@@ -86,7 +86,7 @@ SummarySettings read_settings(Connection& connection, const std::stop_token& sto
   return {{}, std::chrono::minutes(static_cast<std::int64_t>(minutes))};
 }
 
-// The WAL to look at, or why the prior backup is no base for this one.
+// The WAL to look at, or why the prior backup is not a base for this one.
 WalBetween ranges_of(const SummaryRequest& request) {
   const TimelineHistory history =
       read_timeline_history(request.data_directory, request.start.timeline);
@@ -186,7 +186,7 @@ SummariesRead read_summaries(const std::filesystem::path& data_directory,
   SummariesRead read;
   ChangedBlocks changed;
   std::vector<TimelineRange> merged;
-  // The server may remove summaries while we read. What is merged stays merged; the list made anew
+  // The server may remove summaries while we read. What is merged stays merged; the new list
   // tells whether what vanished was needed.
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     std::vector<TimelineRange> known = list_summaries(directory);

@@ -24,7 +24,7 @@ struct Inclusion {
   bool operator==(const Inclusion&) const = default;
 };
 
-/// What `text` includes, in order. Pure. Words that the server would refuse are passed over.
+/// What `text` includes, in order. Pure. Words that the server would refuse are skipped.
 std::vector<Inclusion> inclusions(ConfigSyntax syntax, std::string_view text);
 
 }  // namespace pgcairn::postgres

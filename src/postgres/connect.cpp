@@ -184,7 +184,7 @@ std::vector<ConnectHost> without(std::vector<ConnectHost> hosts, const ConnectHo
     const bool named = fits(one.host, silent.host);
     return named && fits(one.address, silent.address) && fits(one.port, silent.port);
   });
-  if (found == hosts.end()) return {};  // not to be tried for ever
+  if (found == hosts.end()) return {};  // not to be tried without end
   std::vector<ConnectHost> rest(hosts.begin(), found);
   if (found->address.empty() && !found->host.empty()) {
     for (const std::string& address : other) rest.push_back({found->host, address, found->port});

@@ -123,7 +123,7 @@ int major_of(Bytes bytes, const std::string& object) {
 const Layout& sound_layout_of(Bytes bytes, const std::string& object) {
   const Layout& layout = layout_of(bytes, object);
   if (!crc_fits(bytes, layout)) {
-    throw DamagedError(object, layout.crc_at, "the CRC of the control file does not fit");
+    throw DamagedError(object, layout.crc_at, "the CRC of the control file does not match");
   }
   return layout;
 }
@@ -162,7 +162,7 @@ Buffer read_control_bytes(const std::filesystem::path& data_directory) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   for (;;) {
     // The server overwrites the file in place and readers take no lock: a read may catch half of
-    // two writes. Opened anew each time, as some file systems show a change only then.
+    // two writes. Opened again each time, as some file systems show a change only then.
     Buffer bytes = read_file(path, kFileBytes);
     if (bytes.size() >= kAtomicBytes && crc_fits(bytes, layout_of(bytes, path.native())))
       return bytes;

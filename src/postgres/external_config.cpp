@@ -177,8 +177,7 @@ void Finder::look_through(const Waiting& item) {
   std::string text(kMostFollowedBytes, '\0');
   try {
     if (static_cast<std::uint64_t>(stat_of(fd, path).st_size) > text.size())
-      log_warn(
-          format("\"{}\" is too long to be looked through for what it includes", path.native()));
+      log_warn(format("\"{}\" is too long to be searched for includes", path.native()));
     text.resize(read_at(fd, std::as_writable_bytes(std::span(text)), 0, path));
   } catch (const SystemError& error) {
     found_.erase(path.native());

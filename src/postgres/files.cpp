@@ -310,7 +310,7 @@ void Scan::walk(const std::string& path, Place place) {
     if (!directory) return;
     const Identity identity = identity_of(directory->status(source(path)));
     if (contains(open_, identity)) {
-      log_warn(format("left out what is below \"{}\": the link leads to a directory above it",
+      log_warn(format("left out the content of \"{}\": the link points to a directory above it",
                       source(path).native()));
       return;
     }
@@ -361,7 +361,7 @@ void Scan::visit_entry(const std::string& path, std::string_view name, Place pla
       directory.st_mode = S_IFDIR | 0700;
       emit(path, FileType::directory, directory);
     } else {
-      log_warn(format("left out \"{}\": a link that leads nowhere", source(path).native()));
+      log_warn(format("left out \"{}\": a dangling link", source(path).native()));
     }
     return;
   }
@@ -380,7 +380,7 @@ void Scan::enter(const std::string& path, std::string_view name, Place place,
   if (place == Place::top && contains(kEmptyDirectories, name))
     return emit(path, FileType::directory, status, {}, std::exchange(link_, {}));
   if (contains(tablespaces_, identity_of(status))) {
-    log_debug(format("passed over \"{}\": kept below pg_tblspc", path));
+    log_debug(format("skipped \"{}\": it is backed up below pg_tblspc", path));
     return;
   }
   Place inside = Place::plain;

@@ -19,8 +19,8 @@ std::string doubt_of_control(const fs::path& data_directory) {
     return "there is no postmaster.pid, but pg_control does not say that the server was shut down";
   } catch (const Error& error) {
     return format(
-        "there is no postmaster.pid, but pg_control does not tell whether the server was "
-        "shut down: {}",
+        "there is no postmaster.pid, but pg_control does not say whether the server was shut down: "
+        "{}",
         error.message());
   }
 }

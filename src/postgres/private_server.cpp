@@ -46,7 +46,7 @@ Fd new_output(const Beneath& directory, const std::string& name) {
 /// The end of a file that may be long; nothing when it is not open.
 std::string end_of(const Fd& file, std::uint64_t most_bytes) {
   if (!file) return {};
-  const fs::path path = "what a program has said";
+  const fs::path path = "the output of a program";
   const auto size_bytes = static_cast<std::uint64_t>(stat_of(file, path).st_size);
   Buffer content;
   content.resize(std::min(size_bytes, most_bytes));
@@ -263,7 +263,7 @@ bool PrivateServer::is_ready() const {
   try {
     content = data_.read_if_exists(name);
   } catch (const SystemError& error) {
-    throw PostgresError(format("the server does not tell how far it is: {}", error.message()));
+    throw PostgresError(format("the server does not report its progress: {}", error.message()));
   }
   if (!content) return false;
   const auto lines = split(as_text(*content), '\n');
@@ -323,7 +323,7 @@ void PrivateServer::wait_until_ready(const std::function<void(const std::string&
     }
     if (is_paused()) {
       throw PostgresError(format(
-          "recovery pauses, and would do so for ever; the server's log ends: {}", log_end()));
+          "recovery pauses, and nothing would resume it; the server's log ends: {}", log_end()));
     }
     std::string now_at = last_restored();
     if (now_at == last) continue;

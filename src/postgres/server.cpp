@@ -11,10 +11,11 @@ namespace pgcairn::postgres {
 
 namespace {
 
-// The statements here are ours and their columns known: what does not parse is no PostgreSQL.
+// The statements here are ours and their columns known: what does not parse is not PostgreSQL.
 [[noreturn]] void strange_answer(std::string_view what) {
-  throw PostgresError(format("cannot use the server: its answer for {} is not understood", what),
-                      "connect to PostgreSQL itself, not to a pooler or another kind of server");
+  throw PostgresError(
+      format("cannot use the server: its answer for {} has an unknown format", what),
+      "connect to PostgreSQL itself, not to a pooler or another kind of server");
 }
 
 const std::string& text_of(const std::vector<Row>& rows, std::size_t column,
@@ -145,9 +146,9 @@ std::vector<Database> read_databases(Connection& connection) {
 }
 
 std::optional<std::uint32_t> making_files_before(Connection& connection) {
-  // Whoever makes the files of a relation that others may see has it locked, and a transaction that
-  // has such a lock has a number (LogAccessExclusiveLockPrepare, standby.c). CREATE DATABASE keeps
-  // its template locked.
+  // The session that makes the files of a relation that others may see has it locked, and a
+  // transaction that has such a lock has a number (LogAccessExclusiveLockPrepare, standby.c).
+  // CREATE DATABASE keeps its template locked.
   const auto rows = connection.query(
       "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296,"
       " EXISTS (SELECT FROM pg_locks WHERE granted AND pid IS DISTINCT FROM pg_backend_pid()"
@@ -332,8 +333,7 @@ BackupLabel parse_backup_label(std::string_view text, const std::string& object)
     for (std::size_t key = 0; key < names.size(); ++key) {
       const std::string prefix = format("{}: ", names[key]);
       if (!line.starts_with(prefix)) continue;
-      if (values[key])
-        throw DamagedError(object, 0, format("\"{}\" stands there twice", names[key]));
+      if (values[key]) throw DamagedError(object, 0, format("\"{}\" is there twice", names[key]));
       values[key] = line.substr(prefix.size());
     }
   }
@@ -342,7 +342,8 @@ BackupLabel parse_backup_label(std::string_view text, const std::string& object)
     return *values[key];
   };
   const auto refuse = [&](Key key) {
-    throw DamagedError(object, 0, format("\"{}: {}\" is not understood", names[key], *values[key]));
+    throw DamagedError(object, 0,
+                       format("\"{}: {}\" has an unknown format", names[key], *values[key]));
   };
   if (values[incremental]) {
     throw DamagedError(object, 0, "it is of an incremental backup and cannot be started from",

@@ -111,7 +111,7 @@ void look_at(const std::string& pid, const struct stat& directory, int process,
         std::find(users.begin(), users.end(), std::to_string(directory.st_uid)) != users.end();
     if (!is_owners && !is_elsewhere) return;  // a server runs as the owner of its directory
     signs.complete = false;
-    signs.possible = format("process {} ({}) cannot be looked at", pid, name);
+    signs.possible = format("process {} ({}) cannot be examined", pid, name);
   } else if (working.st_dev == directory.st_dev && working.st_ino == directory.st_ino) {
     std::string& sign = is_server ? signs.running : signs.possible;
     sign = format("process {} ({}) works in it", pid, name);

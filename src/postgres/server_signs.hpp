@@ -43,7 +43,7 @@ bool answers_at_socket(const PostmasterFile& file);
 /// writing; empty when none is found, which proves nothing.
 std::string open_for_writing(const std::filesystem::path& data_directory);
 
-/// The same of one directory's files, of which at most so many are looked at.
+/// The same of one directory's files, of which at most `most` are examined.
 std::string open_for_writing_in(const std::filesystem::path& folder, std::size_t most);
 
 /// A server at work that this process may look at.

@@ -61,7 +61,7 @@ ServerSocket::ServerSocket(const Beneath& directory, std::uint16_t port, pid_t s
     : name_(format(".s.PGSQL.{}", port)), socket_(open_socket(directory, name_)) {
   const fs::path path = directory.path() / name_;
   if (!S_ISSOCK(stat_of(socket_, path).st_mode))
-    throw PostgresError(format("\"{}\" is no socket", path.native()));
+    throw PostgresError(format("\"{}\" is not a socket", path.native()));
   if (const pid_t listener = listener_of(socket_, path); listener != server) {
     throw PostgresError(format("process {} listens at \"{}\", and not the server that was started",
                                listener, path.native()));

@@ -42,9 +42,9 @@ std::string why_not_on_path(const TimelineHistory& history, WalPosition position
   for (const TimelineRange& stretch : timeline_stretches(history)) {
     if (stretch.timeline != position.timeline || holds(stretch, position.lsn)) continue;
     return position.lsn < stretch.begin
-               ? format("{} lies before timeline {} begins at {}", to_string(position.lsn),
+               ? format("{} is before timeline {} begins at {}", to_string(position.lsn),
                         stretch.timeline, to_string(stretch.begin))
-               : format("{} lies after {}, where timeline {} was left on the way to timeline {}",
+               : format("{} is after {}, where timeline {} ends on the way to timeline {}",
                         to_string(position.lsn), to_string(stretch.end), stretch.timeline, own);
   }
   const bool known =
@@ -89,8 +89,8 @@ TimelineHistory read_timeline_history(const std::filesystem::path& data_director
   const std::filesystem::path path = data_directory / "pg_wal" / name;
   const auto content = read_file_if_exists(path);
   if (!content) {
-    throw Error(format("cannot tell the history of timeline {}: there is no file \"{}\"", timeline,
-                       path.native()),
+    throw Error(format("cannot determine the history of timeline {}: there is no file \"{}\"",
+                       timeline, path.native()),
                 format("fetch {} from the archive into pg_wal (pgcairn archive-get)", name));
   }
   return parse_timeline_history(as_text(content->bytes()), timeline, path.native());
@@ -119,8 +119,8 @@ WalBetween wal_between(const TimelineHistory& history, WalPosition from, WalPosi
   }
   if (to.lsn < from.lsn || to.timeline < from.timeline) {
     return {{},
-            format("{} on timeline {} lies before {} on timeline {}", to_string(to.lsn),
-                   to.timeline, to_string(from.lsn), from.timeline)};
+            format("{} on timeline {} is before {} on timeline {}", to_string(to.lsn), to.timeline,
+                   to_string(from.lsn), from.timeline)};
   }
   WalBetween between;
   for (TimelineRange range : timeline_stretches(history)) {

@@ -56,7 +56,7 @@ WalEnd WalEndFinder::finish() {
 }
 
 /// The record in hand is damaged, or no record. Where it goes on from page to page, as far as
-/// `page`, these were written for this segment all the same.
+/// `page`, these were written for this segment anyway.
 void WalEndFinder::end_at_record(Lsn page) {
   ended_ = true;
   if (record_start_ < page) end_.goes_on = true;

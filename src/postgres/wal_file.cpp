@@ -74,13 +74,14 @@ WalHeader parse_wal_header(Bytes bytes, const std::string& object) {
   if (header.timeline == 0) throw DamagedError(object, kTimelineAt, "the timeline is 0");
   if (!std::has_single_bit(header.segment_bytes) || header.segment_bytes < kMiB ||
       header.segment_bytes > kGiB) {
-    throw DamagedError(object, kSegmentBytesAt,
-                       format("{} bytes is no size of a WAL segment", header.segment_bytes));
+    throw DamagedError(
+        object, kSegmentBytesAt,
+        format("{} bytes is not a valid size of a WAL segment", header.segment_bytes));
   }
   const auto block_bytes = load_le<std::uint32_t>(bytes.data() + kBlockBytesAt);
   if (!std::has_single_bit(block_bytes) || block_bytes < kKiB || block_bytes > 64 * kKiB) {
     throw DamagedError(object, kBlockBytesAt,
-                       format("{} bytes is no size of a WAL page", block_bytes));
+                       format("{} bytes is not a valid size of a WAL page", block_bytes));
   }
   return header;
 }

@@ -48,7 +48,7 @@ constexpr std::uint8_t kRunning = 0x10;  // XLOG_RUNNING_XACTS
 constexpr std::uint8_t kTablespaceManager = 5;
 constexpr std::uint8_t kTablespaceCreate = 0x00;  // XLOG_TBLSPC_CREATE
 constexpr std::uint8_t kTablespaceDrop = 0x10;    // XLOG_TBLSPC_DROP
-// Stands for a path that cannot be made out, and is no place that anybody can allow.
+// Stands for a path that cannot be made out, and is not a place that anybody can allow.
 constexpr const char* kUnreadablePlace = "/?";
 constexpr std::uint8_t kHasInfo = 0x80;  // XLOG_XACT_HAS_INFO
 

@@ -237,12 +237,12 @@ std::vector<PackRange> read_packs(const JsonValue& value, const std::string& obj
     packs.push_back(
         {std::string(item["backup"].string()), item["first"].u32(), item["last"].u32()});
     if (!is_backup_label(packs.back().backup) || packs.back().first > packs.back().last)
-      throw DamagedError(object, 0, "\"packs\" is not understood");
+      throw DamagedError(object, 0, "\"packs\" has an unknown format");
   }
   return packs;
 }
 
-/// What is no binding becomes one that no part has.
+/// What is not a binding becomes one that no part has.
 std::vector<Binding> read_seals(const JsonValue& value) {
   std::vector<Binding> seals;
   for (const JsonValue item : value.array())
@@ -262,7 +262,7 @@ BackupMarker read_backup_marker(std::string_view text, const std::string& object
   JsonDocument document(object);
   const JsonValue json = document.parse(text);
   const auto wrong = [&](std::string_view name) {
-    return DamagedError(object, 0, format("\"{}\" is not understood", name));
+    return DamagedError(object, 0, format("\"{}\" has an unknown format", name));
   };
   const auto number = [&](std::string_view name) { return json[name].u32(); };
   const auto string = [&](std::string_view name) { return std::string(json[name].string()); };

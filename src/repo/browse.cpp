@@ -101,8 +101,8 @@ bool read_content(Repository& repository, const std::string& key, const Sink& si
   const auto parsed = parse_key(key);
   if (!parsed) {
     if (!repository.driver().stat(key)) return false;
-    throw Error(format("\"{}\" is no object of a repository", key),
-                "--raw gives its bytes as they are");
+    throw Error(format("\"{}\" is not an object of a repository", key),
+                "--raw prints its bytes as they are");
   }
   switch (parsed->kind) {
     case ObjectKind::document:

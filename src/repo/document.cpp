@@ -27,7 +27,7 @@ std::string open_sealed(const SealContext& seal_context, const std::string& key,
   FrameReader reader(seal_context, key);
   const Frame frame = reader.read(body, 0, FrameKind::document, 0);
   if (frame.whole_bytes != body.size())
-    throw DamagedError(key, frame.whole_bytes, "the document goes on after its end");
+    throw DamagedError(key, frame.whole_bytes, "bytes follow the end of the document");
   Buffer json;
   reader.open(frame, 0, json);
   return std::string(as_text(json));
@@ -56,7 +56,7 @@ std::optional<std::string> get_document(storage::Driver& driver, const SealConte
   if (text.substr(end + 1) != check_line(seal_context, key, json) + "\n") {
     throw DamagedError(
         key, end + 1,
-        "the document's check does not fit: its bytes have changed, or it belongs elsewhere");
+        "the document's checksum does not match: its bytes have changed, or it belongs elsewhere");
   }
   return std::string(json);
 }

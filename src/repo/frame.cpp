@@ -181,14 +181,15 @@ Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::
   bytes = bytes.first(whole);
   const std::byte* const header = bytes.data();
   if (binding_ && std::memcmp(header + kAtBinding, binding_->data(), binding_->size()) != 0) {
-    damaged(offset, seal_context_.sealed()
-                        ? "the frame belongs to another object, or to one that stood here before"
-                        : "the frame belongs to another object or another repository");
+    damaged(offset,
+            seal_context_.sealed()
+                ? "the frame belongs to another object, or to an earlier object of this name"
+                : "the frame belongs to another object or another repository");
   }
   const auto seal = load_le<Seal>(header + kAtSeal);
   if (seal != (seal_context_.sealed() ? Seal::aes_256_gcm : Seal::none)) {
-    damaged(offset, seal_context_.sealed() ? "the frame is not sealed, the repository is"
-                                           : "the frame is sealed, the repository is not");
+    damaged(offset, seal_context_.sealed() ? "the frame is not encrypted, but the repository is"
+                                           : "the frame is encrypted, but the repository is not");
   }
   if (!seal_context_.sealed()) check(bytes, offset);
   const Bytes content =
@@ -198,9 +199,9 @@ Frame FrameReader::read(Bytes bytes, std::uint64_t offset, FrameKind kind, std::
   frame.kind = static_cast<FrameKind>(load_le<std::uint8_t>(header + kAtKind));
   frame.number = load_le<std::uint32_t>(header + kAtNumber);
   const auto codec = load_le<std::uint8_t>(header + kAtCodec);
-  if (frame.kind != kind) damaged(offset, "a frame of another kind stands here");
+  if (frame.kind != kind) damaged(offset, "this is a frame of another kind");
   if (frame.number != number)
-    damaged(offset, format("frame {} stands where frame {} belongs", frame.number, number));
+    damaged(offset, format("found frame {} in the place of frame {}", frame.number, number));
   if (codec >= std::size(codecs_))
     damaged(offset, format("a frame of an unknown codec, {}", codec));
   frame.codec = static_cast<compress::CodecId>(codec);
@@ -221,7 +222,7 @@ void FrameReader::check(Bytes frame, std::uint64_t offset) const {
   hasher.add(frame.subspan(kFrameHeaderBytes));
   const crypto::Hash128 check = hasher.finish();
   if (std::memcmp(frame.data() + kAtCheck, check.data(), check.size()) != 0)
-    damaged(offset, "a frame's bytes have changed: its check does not fit");
+    damaged(offset, "a frame's bytes have changed: its checksum does not match");
 }
 
 /// About and payload. A binding is believed when the first frame with it has been opened.
@@ -237,7 +238,8 @@ Bytes FrameReader::unseal(Bytes frame, std::uint64_t offset) {
   opened_.resize(sealed.size());
   if (!seal.open(frame.first(kAtCheck), load_le<std::uint32_t>(frame.data() + kAtNumber), sealed,
                  tag, opened_.writable())) {
-    damaged(offset, "a frame's bytes have changed, or it belongs elsewhere: its seal is broken");
+    damaged(offset,
+            "a frame's bytes have changed, or it belongs elsewhere: its authentication fails");
   }
   if (first) {
     binding_ = binding;

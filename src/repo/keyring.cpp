@@ -64,7 +64,7 @@ KeySlot read_slot(std::string_view json, const std::string& key) {
   const auto wrapped = parse_hex(root["wrapped"].string());
   if (!number || *number > UINT32_MAX || kind == kKindNames.end() || !added || !salt || !wrapped ||
       wrapped->size() != kKeyBytes + sizeof(crypto::Tag)) {
-    throw DamagedError(key, 0, "the key slot is not understood");
+    throw DamagedError(key, 0, "the key slot has an unknown format");
   }
   slot.number = static_cast<std::uint32_t>(*number);
   slot.kind = static_cast<KeyKind>(kind - kKindNames.begin());
@@ -76,7 +76,7 @@ KeySlot read_slot(std::string_view json, const std::string& key) {
     const JsonValue cost = root["scrypt"];
     slot.cost = {cost["n"].u64(), cost["r"].u32(), cost["p"].u32()};
     if (!reasonable(slot.cost))
-      throw DamagedError(key, 0, "the cost of the key slot is impossible");
+      throw DamagedError(key, 0, "the cost of the key slot is out of range");
   }
   return slot;
 }
@@ -184,7 +184,7 @@ void remove_slot(storage::Driver& driver, std::string_view repository_id, std::u
   }
   if (slots.size() == 1) {
     throw UsageError(
-        format("key slot {} is the last one: without it nobody could read a backup", number),
+        format("key slot {} is the last one: without it no backup can be read", number),
         "add another one first, with \"pgcairn key-add\"");
   }
   const std::string key = slot_key(number);

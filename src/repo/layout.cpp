@@ -167,7 +167,7 @@ void check_stanza_name(std::string_view stanza, std::string_view origin) {
   const std::string_view space = origin.empty() ? "" : " ";
   if (is_taken(stanza)) {
     throw UsageError(format("{}{}\"{}\" cannot be the name of a stanza", origin, space, stanza),
-                     "the repository keeps this name for itself; choose another");
+                     "the repository reserves this name; choose another");
   }
   throw UsageError(format("{}{}\"{}\" cannot be the name of a stanza", origin, space, stanza),
                    "names have letters, digits, '_' and '-', at most 64, and start with a letter "

@@ -63,7 +63,7 @@ std::optional<LeaseState> read_lease(Repository& repository, const std::string& 
   const auto time = parse_utc(root["time"].string());
   const std::uint64_t seconds = root["seconds"].u64();
   if (!number || !since || !time || seconds < 1 || seconds > kMostSeconds) {
-    throw DamagedError(last_key, 0, "the lease is not understood",
+    throw DamagedError(last_key, 0, "the lease has an unknown format",
                        "no run of this program wrote it: find out who did, then remove it");
   }
   state.number = *number;
@@ -103,7 +103,7 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
   try {
     taken = write(true);
   } catch (...) {
-    give_back();  // the document may stand all the same
+    give_back();  // the document may stand anyway
     throw;
   }
   if (!taken) {
@@ -146,7 +146,7 @@ std::optional<LeaseState> Lease::watch(const LeaseState& seen, Clock& clock,
     if (state->holder == seen.holder && state->number == seen.number) continue;
     LockedError error = held_by(*state);
     error.add_context(
-        format("it lives, though by its clock it wrote last at {}: set the clocks right",
+        format("it is running, although by its clock it wrote last at {}: synchronize the clocks",
                format_local(seen.time)));
     throw error;
   }
@@ -160,7 +160,7 @@ std::optional<LeaseState> Lease::watch_unreadable(const storage::UnreadableError
   const milliseconds pause = std::min(enough / 4, milliseconds(5000)) + milliseconds(1);
   const auto number = number_of(error.object(), stanza_);
   if (!number) throw error;
-  log_warn(format("{}; watching the lease for {} s to see whether somebody holds it",
+  log_warn(format("{}; watching the lease for {} s to see whether another run holds it",
                   error.message(),
                   std::chrono::duration_cast<std::chrono::seconds>(enough).count()));
   for (milliseconds watched{0}; watched < enough; watched += pause) {
@@ -180,7 +180,7 @@ LockedError Lease::held_by(const LeaseState& state) const {
       format("stanza \"{}\" in repository \"{}\" is in use: {} by process {} on {} since {}",
              stanza_, repository_.name(), state.operation, state.process.pid, state.host,
              format_local(state.since)),
-      format("wait for it; if that host is dead, its lease runs out by itself at {}",
+      format("wait for it; if that host is dead, its lease expires by itself at {}",
              format_local(state.time + state.valid_for)));
 }
 
@@ -210,7 +210,7 @@ void Lease::give_back() noexcept {
     if (slept >= kGiveBackFor || repository_.fence().since_boot() - began >= kGiveBackFor) break;
     clock_.sleep(kGiveBackPause, {});
   }
-  log_warn(format("the lease of stanza \"{}\" could not be given back and runs out by itself: {}",
+  log_warn(format("the lease of stanza \"{}\" could not be released and expires by itself: {}",
                   stanza_, cause));
 }
 
@@ -307,7 +307,7 @@ void Lease::keep_alive(std::stop_token stop) {
 }
 
 void Lease::remove_older(const std::vector<std::string>& older) {
-  // Credentials that may only add keep the old documents; that is no reason to stop.
+  // Credentials that may only add keep the old documents; that is not a reason to stop.
   try {
     repository_.driver().remove(older);
   } catch (const Error& error) {

@@ -171,17 +171,17 @@ ManifestReader::ManifestReader(storage::Driver& driver, SealContext seal_context
       seals_(std::move(seals)) {
   // None in a copy of what was not sealed.
   if (seal_context_.sealed() && !seals_.empty() && seals_.size() != parts_)
-    damaged("the marker does not say which parts the manifest has to have");
+    damaged("the marker does not say which parts the manifest must have");
   const auto line = next_line();
   if (!line) damaged("the manifest is empty");
   const JsonValue header = document_->parse(*line);
   if (header["manifest"].u64() != 1)
-    damaged("the manifest is of a version that this program does not know");
+    damaged("the manifest has a version that this program does not know");
   header_.label = header["label"].string();
   if (header_.label != label_) damaged(format("this is the manifest of backup {}", header_.label));
   for (const JsonValue ref : header["refs"].array()) {
     const std::uint32_t frame_bytes = ref["frame-bytes"].u32();
-    if (!is_backup_label(ref["backup"].string())) damaged("a ref is no label of a backup");
+    if (!is_backup_label(ref["backup"].string())) damaged("a ref is not the label of a backup");
     header_.refs.push_back({std::string(ref["backup"].string()), frame_bytes});
     if (frame_bytes == 0 || frame_bytes > kMostFrameBytes || frame_bytes % kHashedBytes != 0)
       damaged(format("frames of {} bytes are not possible", frame_bytes));
@@ -202,7 +202,7 @@ void ManifestReader::damaged(std::string_view cause) const {
 
 std::uint32_t ManifestReader::read_mode(const JsonValue& value) const {
   const auto mode = parse_u64(value.string(), 8);
-  if (!mode || *mode > 07777) damaged(format("\"{}\" is no mode", value.string()));
+  if (!mode || *mode > 07777) damaged(format("\"{}\" is not a file mode", value.string()));
   return static_cast<std::uint32_t>(*mode);
 }
 
@@ -255,7 +255,7 @@ std::vector<Extent> read_map(const JsonValue& value, const std::vector<ManifestR
     return DamagedError(document.object(), document.offset(), cause);
   };
   const std::vector<std::uint64_t> numbers = value.u64s();
-  if (numbers.size() % 5 != 0) throw wrong("a map is not made of fives");
+  if (numbers.size() % 5 != 0) throw wrong("the length of a map is not a multiple of five");
   std::vector<Extent> map;
   std::uint64_t covered = 0;
   for (std::size_t i = 0; i < numbers.size(); i += 5) {
@@ -266,10 +266,10 @@ std::vector<Extent> read_map(const JsonValue& value, const std::vector<ManifestR
     if (numbers[i + 1] >= refs.size() ||
         std::max({numbers[i + 2], numbers[i + 3], numbers[i + 4]}) > UINT32_MAX ||
         !fits_a_pack(extent, refs[extent.ref].frame_bytes)) {
-      throw wrong("a map names what cannot be");
+      throw wrong("a map has impossible values");
     }
     if (extent.length_bytes == 0 || extent.length_bytes > size_bytes - covered)
-      throw wrong("a map does not fit its file");
+      throw wrong("a map does not match the size of its file");
     covered += extent.length_bytes;
     map.push_back(extent);
   }
@@ -300,7 +300,7 @@ std::optional<ManifestEntry> ManifestReader::next() {
   }
   ManifestEntry entry;
   entry.path = unescape_bytes(path->string());
-  if (leads_astray(entry.path)) damaged(format("a path leads astray: \"{}\"", path->string()));
+  if (leads_astray(entry.path)) damaged(format("a path is unsafe: \"{}\"", path->string()));
   if (const auto type = line.find("type")) {
     entry.type = type->string() == "dir" ? EntryType::directory : EntryType::link;
     if (entry.type == EntryType::link) {
@@ -344,20 +344,20 @@ std::vector<ManifestPack> ManifestReader::packs() {
     if (const auto end = value.find("end")) {
       if ((*end)["entries"].u64() != entries_ || (*end)["packs"].u64() != packs.size())
         damaged("lines of the manifest are missing");
-      if (next_line()) damaged("the manifest goes on after its end");
+      if (next_line()) damaged("lines follow the end of the manifest");
       return packs;
     }
     const std::vector<JsonValue> pack = value["pack"].array();
     const std::vector<JsonValue> index = value["index"].array();
     if (pack.size() != 2 || index.size() != 2 || pack[0].u64() >= header_.refs.size())
-      damaged("a pack's line is not understood");
+      damaged("a pack's line has an unknown format");
     packs.push_back(
         {pack[0].u32(), pack[1].u32(), value["size"].u64(), index[0].u64(), index[1].u32()});
     if (packs.back().size_bytes > kMostPackBytes) damaged("a pack is longer than packs can be");
     // Absent in a copy of what was not sealed.
     if (const auto seal = value.find("seal"); seal && seal_context_.sealed()) {
       packs.back().seal = parse_binding(seal->string());
-      if (!packs.back().seal) damaged("a pack's seal is not understood");
+      if (!packs.back().seal) damaged("a pack's seal has an unknown format");
     }
     const auto next = next_line();
     if (!next) damaged("the manifest ends early");

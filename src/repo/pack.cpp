@@ -201,7 +201,7 @@ PackIndex PackIndex::from_frame(Bytes bytes, std::uint64_t offset, std::uint32_t
     index.first_hashes_.push_back(index.first_hashes_.back() +
                                   static_cast<std::uint32_t>(hash_count(raw)));
   }
-  if (index.offsets_.back() != offset) throw wrong("the index does not fit the pack");
+  if (index.offsets_.back() != offset) throw wrong("the index does not match the pack");
   if (frame.about.size() - about.position() !=
       std::uint64_t{index.first_hashes_.back()} * sizeof(std::uint64_t))
     throw wrong("the index has more or fewer hashes than its frames need");
@@ -228,7 +228,7 @@ void PackIndex::check(std::uint32_t frame, Bytes raw, const std::string& key) co
   for (const std::uint64_t hash : hashes(frame)) {
     if (hash_at(raw, at) != hash) {
       throw DamagedError(key, offsets_[frame],
-                         format("the hash of its bytes from {} on is not the index's", at));
+                         format("the hash of its bytes from {} on differs from the index", at));
     }
     at += kHashedBytes;
   }

@@ -42,7 +42,7 @@ std::string read_text(const JsonValue& root, std::string_view name) {
 
 Timestamp read_time(const JsonValue& value, const std::string& object) {
   const auto time = parse_utc(value.string());
-  if (!time) throw DamagedError(object, 0, format("\"{}\" is no time", value.string()));
+  if (!time) throw DamagedError(object, 0, format("\"{}\" is not a time", value.string()));
   return *time;
 }
 
@@ -123,7 +123,7 @@ DrillRecord read_drill(const JsonValue& root, const std::string& object) {
 
 LimitsRecord read_limits_record(const JsonValue& root, const std::string& object) {
   const auto lsn = parse_lsn(root["lsn"].string());
-  if (!lsn) throw DamagedError(object, 0, "\"lsn\" is not understood");
+  if (!lsn) throw DamagedError(object, 0, "\"lsn\" has an unknown format");
   return {std::string(root["cluster"].string()), root["timeline"].u32(), *lsn, read_limits(root)};
 }
 
@@ -142,7 +142,7 @@ RecordContent read_content(std::string_view kind, const JsonValue& root,
   if (kind == "stop") return StopRecord{read_text(root, "reason")};
   if (kind == "release") return ReleaseRecord{read_strings(root["records"])};
   if (kind == "limits") return read_limits_record(root, object);
-  throw DamagedError(object, 0, format("\"{}\" is no kind of record", kind));
+  throw DamagedError(object, 0, format("\"{}\" is not a kind of record", kind));
 }
 
 /// The kind in "20261121-010203-hold-0f1e2d3c"; empty when the name is none of ours.

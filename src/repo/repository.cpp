@@ -54,7 +54,8 @@ void Repository::open() {
     if (!seal_context_.sealed()) seal_context_ = SealContext(id(), unlock());
   } else if (keys_.required) {
     throw UsageError(
-        format("repository \"{}\" is not encrypted, and its configuration asks for that", name_),
+        format("repository \"{}\" is not encrypted, but its configuration asks for encryption",
+               name_),
         format("encrypt a new repository at another place; to go on with this one, take the key's "
                "settings out of [repo.{}] and write encryption = \"none\"",
                name_));
@@ -73,9 +74,9 @@ std::optional<std::string> Repository::replaced_by() {
 void Repository::refuse_replaced(const std::string& other) const {
   if (other.empty()) {
     throw Error(format("the repository in {}, with id {}, is gone", driver_->describe(), id()),
-                "bring it back, or make a new one with \"pgcairn stanza-create\"");
+                "bring it back, or create a new one with \"pgcairn stanza-create\"");
   }
-  throw Error(format("the repository in {} was made again: its id was {}, and is {}",
+  throw Error(format("the repository in {} was replaced by a new one: its id was {}, and is {}",
                      driver_->describe(), id(), other),
               "try again: what is stored from now on is for the new one");
 }
@@ -89,14 +90,15 @@ bool Repository::identify() {
   if (!json) {
     throw MissingError(format("there is no repository in {}", driver_->describe()),
                        "check its path in the configuration, and that it is mounted; \"pgcairn "
-                       "stanza-create\" makes a new one");
+                       "stanza-create\" creates a new one");
   }
   JsonDocument document{std::string(kRepositoryKey)};
   const JsonValue root = document.parse(*json);
   if (root["format"].u64() != kFormat) {
-    throw Error(format("the repository in {} has format version {}, this program knows version {}",
-                       driver_->describe(), root["format"].u64(), kFormat),
-                "use a newer pgcairn");
+    throw Error(
+        format("the repository in {} has format version {}, this program supports version {}",
+               driver_->describe(), root["format"].u64(), kFormat),
+        "use a newer pgcairn");
   }
   const std::string_view id = root["id"].string();
   if (!is_repository_id(id))
@@ -110,8 +112,8 @@ bool Repository::identify() {
 /// Slow where a passphrase is stretched: what runs for every WAL segment has a cache.
 DataKey Repository::unlock() {
   const std::string how = format(
-      "set key-passphrase-file, key-passphrase, key-file or key-command in [repo.{}] to "
-      "what opens one of them",
+      "set key-passphrase-file, key-passphrase, key-file or key-command in [repo.{}] to a key that "
+      "opens one of them",
       name_);
   if (!keys_.secret) {
     const auto slots = read_slots(*driver_, id());
@@ -125,15 +127,15 @@ DataKey Repository::unlock() {
   if (!keys_.cache.empty()) {
     if (DataKey key = cache.find(id(), secret)) return key;
   }
-  // One slot that is damaged is no reason not to use another.
+  // One slot that is damaged is not a reason not to use another.
   std::optional<DamagedError> unread;
   const auto slots = read_slots(*driver_, id(), [&](const DamagedError& error) { unread = error; });
   const auto opened = open_slots(slots, id(), secret);
-  if (unread && opened) log_warn(format("a key slot is passed over: {}", unread->message()));
+  if (unread && opened) log_warn(format("a key slot is skipped: {}", unread->message()));
   if (unread && !opened) throw *unread;
   if (!opened) {
-    throw KeyError(format("repository \"{}\" is encrypted, and what {} gives opens none of its key "
-                          "slots, which are {}",
+    throw KeyError(format("repository \"{}\" is encrypted, and the key from {} opens none of its "
+                          "key slots, which are {}",
                           name_, secret.origin, list_slots(slots)),
                    how);
   }
@@ -146,8 +148,8 @@ bool Repository::create() {
     throw UsageError(
         format("repository \"{}\" is to be encrypted, and no key is configured", name_),
         format("set key-passphrase-file (or key-file, key-command) in [repo.{}]; keep a copy of "
-               "the key elsewhere, since without it nobody reads the backups; encryption = "
-               "\"none\" goes without",
+               "the key elsewhere, since without it the backups cannot be read. To store them "
+               "unencrypted, set encryption = \"none\"",
                name_));
   }
   // A key that cannot be read shows before there is anything.
@@ -173,12 +175,11 @@ bool Repository::write_identity() {
     driver_->list(prefix, [&](const storage::Object& object) { found = object.key; });
     if (found.empty()) continue;
     if (is_there()) return false;  // another run makes it just now
-    throw DamagedError(
-        key, 0,
-        format("it is missing in {}, where \"{}\" is left of a repository", driver_->describe(),
-               found),
-        "without it nothing there can be read: bring it back from a copy of the repository, or "
-        "make a new one at another place");
+    throw DamagedError(key, 0,
+                       format("it is missing in {}, which still has \"{}\" of a repository",
+                              driver_->describe(), found),
+                       "without it nothing there can be read: bring it back from a copy of the "
+                       "repository, or create a new one at another place");
   }
   const std::string id = random_id();
   JsonWriter json;
@@ -189,8 +190,8 @@ bool Repository::write_identity() {
   identify();
   if (this->id() == id) return true;
   throw ConflictError(
-      format("another repository was made in {} at the same time, with id {}, and the store let "
-             "it replace the one made here",
+      format("another repository was created in {} at the same time, with id {}, and the store let "
+             "it replace the one created here",
              driver_->describe(), this->id()),
       "nothing was stored in it yet: run it again; a store that keeps If-None-Match does not do "
       "this");
@@ -226,7 +227,7 @@ std::vector<Cluster> Repository::clusters(const std::string& stanza) {
     JsonDocument document(key);
     const JsonValue root = document.parse(*json);
     const auto system_id = parse_u64(root["system-id"].string());
-    if (!system_id) throw DamagedError(key, 0, "\"system-id\" is no number");
+    if (!system_id) throw DamagedError(key, 0, "\"system-id\" is not a number");
     clusters.push_back({*system_id, static_cast<int>(root["pg-version"].u64())});
   }
   return clusters;
@@ -358,15 +359,15 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
   SameBytes compare(content);
   try {
     if (!get_wal(stanza, cluster, file, [&](Bytes piece) { compare.add(piece); }))
-      throw TransientError(format("\"{}\" was in the way and is gone", key));
+      throw TransientError(format("\"{}\" existed and was removed meanwhile", key));
   } catch (const storage::UnreadableError&) {
     throw;  // it may be whole, and needed
   } catch (DamagedError& error) {
     error.set_hint(
-        format("this object stands where {} belongs, and this repository cannot read it: a "
-               "repository that was here before stored it, or it has changed since. Nobody needs "
-               "it as it is: remove \"{}\" from {}, and the next try stores the segment; where "
-               "the store keeps it for a time, make a new repository at another place",
+        format("this object has the name of {}, and this repository cannot read it: an earlier "
+               "repository at this place stored it, or it has changed since. It is of no use as it "
+               "is: remove \"{}\" from {}, and the next try stores the segment; if the store locks "
+               "it for a time, create a new repository at another place",
                file, key, driver_->describe()));
     throw;
   }
@@ -377,12 +378,11 @@ bool Repository::put_wal(const std::string& stanza, const Cluster& cluster, cons
   throw ConflictError(
       format("\"{}\" is archived already with other content; it was not touched", file),
       "two clusters archive into this stanza (a clone, or an old primary that came back): give "
-      "each a stanza of its "
-      "own, or take archive_command from the one that is not the primary");
+      "each a stanza of its own, or remove archive_command from the one that is not the primary");
 }
 
 /// What was stored just now for a repository that is another one by now would stand in the way of
-/// its owner. It is nobody's yet: nobody was told that it is there.
+/// its owner. It belongs to no backup yet: nothing was said of it.
 void Repository::require_kept(const std::string& key) {
   const auto other = replaced_by();
   if (!other) return;

@@ -8,7 +8,7 @@ namespace pgcairn::repo {
 
 namespace {
 
-/// Frames an object's frames anew, one after the other.
+/// Frames an object's frames again, one after the other.
 class Rebinding {
  public:
   Rebinding(MutableBytes object, const std::string& key, FrameKind kind, const SealContext& from,

@@ -50,7 +50,7 @@ std::string hour_name(const LocalTime& time) {
                 std::abs(minutes) / 60, std::abs(minutes) % 60);
 }
 
-/// A rule that keeps the last backup of each of so many periods.
+/// A rule that keeps the last backup of each of a number of periods.
 struct CalendarRule {
   std::string_view name;
   RetentionPolicy::Count RetentionPolicy::*count;
@@ -193,7 +193,7 @@ class Retention {
     std::set<std::string> clusters;
     for (std::size_t i = size(); i-- > 0;) {
       if (i + 1 == size()) keep(i, "the newest backup");
-      if (is_future(i)) keep(i, "its time lies in the future");
+      if (is_future(i)) keep(i, "its time is in the future");
       if (is_good(i) && clusters.insert(backups_[i].cluster).second)
         keep(i, "the last good backup of its cluster");
       for (const std::string& reason : backups_[i].holds) keep(i, format("hold '{}'", reason));

@@ -71,7 +71,7 @@ Answers read_answers(Bytes bytes, std::string_view where, const std::string& fil
   const std::size_t covered = bytes.size() - std::min(bytes.size(), sizeof(std::uint64_t));
   ByteReader check(bytes.subspan(covered), file, covered);
   if (check.fixed<std::uint64_t>() != crypto::hash64(bytes.first(covered)))
-    throw DamagedError(file, 0, "its check does not fit");
+    throw DamagedError(file, 0, "its checksum does not match");
   ByteReader reader(bytes.first(covered), file);
   const auto text = [&] { return std::string(as_text(reader.take(reader.varint()))); };
   Answers answers;
@@ -189,7 +189,7 @@ class AnswerCache final : public Driver {
       const auto bytes = read_file_if_exists(settings_.file, kMostFileBytes);
       if (bytes) answers_ = read_answers(*bytes, inner_->describe(), settings_.file);
     } catch (const Error& error) {
-      log_detail(format("what was remembered is not used: {}", error.message()));
+      log_detail(format("the cached answers are not used: {}", error.message()));
     }
   }
 
@@ -204,7 +204,7 @@ class AnswerCache final : public Driver {
       file.write(as_bytes(write_answers(answers_, inner_->describe())));
       file.publish();
     } catch (const Error& error) {
-      log_detail(format("nothing is remembered: {}", error.message()));
+      log_detail(format("answers are not cached: {}", error.message()));
     }
   }
 

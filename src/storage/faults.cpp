@@ -40,7 +40,8 @@ class Faults final : public Driver {
     for (const std::string& key : keys) check_key(key);
     std::exception_ptr first;
     for (const std::string& key : keys) {
-      // As a store does it: some go, some fail. What is no Error (a feigned crash) ends it at once.
+      // As a store does it: some go, some fail. What is not an Error (a feigned crash) ends it at
+      // once.
       try {
         fault_("remove", key);
         inner_->remove({&key, 1});

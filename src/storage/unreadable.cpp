@@ -63,9 +63,9 @@ class Unreadable final : public Driver {
       return action();
     } catch (const Error& error) {
       if (!may_be_of_one_object(error)) throw;
-      throw UnreadableError(std::string(key), offset_bytes,
-                            format("it cannot be read, while others can: {}", error.message()),
-                            error.hint());
+      throw UnreadableError(
+          std::string(key), offset_bytes,
+          format("it cannot be read, while other objects can: {}", error.message()), error.hint());
     }
   }
 

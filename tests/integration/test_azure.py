@@ -145,7 +145,7 @@ WRONG = {
     # Azure answers 403 AuthenticationFailed, see test_what_azure_itself_answers.
     "key": ({"azure-key": "AAAA"}, ["InvalidAuthenticationInfo", "check that the key is of account"]),
     "account": ({"azure-account": "somebodyelse"}, ["ResourceNotFound", "azure-account"]),
-    "container": ({"azure-container": "nowhere"}, ["ContainerNotFound", "make the container first"]),
+    "container": ({"azure-container": "nowhere"}, ["ContainerNotFound", "create the container first"]),
     "certificate": ({"ca-file": "/etc/ssl/certs/ca-certificates.crt"}, ["certificate", "ca-file"]),
 }
 
@@ -192,7 +192,7 @@ def test_what_is_wrong_is_named(reader, what):
     ({"azure-sas-token": "sv=1&sig=x"}, ["azure-key", "exclude each other"]),
     ({"azure-access-tier": "Archive"}, ["Archive", "no restore could begin", "Cold"]),
     ({"azure-key": "not base64"}, ["azure-key", "base64"]),
-    ({"azure-key": None, "azure-sas-token": "nonsense"}, ["azure-sas-token", "no SAS token"]),
+    ({"azure-key": None, "azure-sas-token": "nonsense"}, ["azure-sas-token", "not a SAS token"]),
     ({"azure-endpoint": "http://localhost:1"}, ["without TLS", "allow-http"]),
     ({"s3-region": "x"}, ["s3-region", "has no meaning"]),
 ])
@@ -335,7 +335,7 @@ def test_keys_of_the_environment(keyless, azure):
 
 def test_a_signature_that_ran_out(keyless, azure):
     result = keyless.run("repo-ls", env={"AZURE_STORAGE_SAS_TOKEN": azure.sas("established", minutes=-5)})
-    assert result.code == 1 and "AuthorizationFailure" in every_output(result) and "ran out" in every_output(result), result
+    assert result.code == 1 and "AuthorizationFailure" in every_output(result) and "expired" in every_output(result), result
 
 
 def test_a_signature_that_lacks_a_permission(keyless, azure):

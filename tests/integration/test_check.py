@@ -20,7 +20,7 @@ def test_an_archive_command_that_fails(stanza15):
     stanza15.cluster.reload()
     result = stanza15.cairn.run("check", "--archive-timeout=3s")
     assert result.code == 1 and "did not reach repository \"local\"" in result.out, result
-    assert "the server's log has the words of archive_command" in result.out
+    assert "the server's log has the output of archive_command" in result.out
 
 
 def test_an_archive_command_that_archives_elsewhere(stanza15):

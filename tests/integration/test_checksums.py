@@ -38,7 +38,7 @@ def test_corrupted_pages_are_named_and_stay_known(stanza):
     assert sound["page-error-count"] == 0 and stanza.shows(backup, sound)
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in stanza.cairn.ok("info").out
     planned = stanza.cairn.run("restore", f"--pg-path={stanza.home / 'target'}", "--dry-run", f"--set={backup['label']}")
-    assert planned.code == 3 and "THE BACKUP HOLDS DAMAGED PAGES, and was named" in planned.out, planned
+    assert planned.code == 3 and "THE BACKUP HOLDS DAMAGED PAGES, and it was named" in planned.out, planned
     assert f"PAGES DAMAGED: {relative} block 3, 7\n" in planned.out
 
 

@@ -79,7 +79,7 @@ def test_a_database_that_is_moved_while_it_is_copied_makes_the_backup_begin_agai
         process.send_signal(signal.SIGCONT)
         return result_of(process)
     spoilt = backup_with("ALTER DATABASE moved SET TABLESPACE space")
-    assert spoilt.code == 0 and 'database "moved" was made or moved by copying files' in spoilt.err and "begins again" in spoilt.err, spoilt
+    assert spoilt.code == 0 and 'database "moved" was created or moved by copying files' in spoilt.err and "begins again" in spoilt.err, spoilt
     assert len(stanza.labels()) == 1 and stanza.lease() is None
     good = backup_with("ALTER DATABASE renamed RENAME TO other", "DROP DATABASE gone", "CREATE DATABASE fresh TABLESPACE space",
                        "ALTER DATABASE fresh SET TABLESPACE pg_default")

@@ -207,7 +207,7 @@ def test_wal_that_is_missing(spoilt):
     spoilt.cluster.wait_for_archived()
     aside = spoilt.home / "aside"
     backup = next(b for b in spoilt.backups() if b["label"] == label)
-    for segment, words in ((gap, "lost to it"), (backup["wal-stop"], "the archive lacks")):
+    for segment, words in ((gap, "later WAL cannot be replayed"), (backup["wal-stop"], "the archive lacks")):
         wal = spoilt.wal_object(segment)
         wal.rename(aside)
         try:
@@ -227,7 +227,7 @@ def test_a_pack_that_is_missing(spoilt):
     assert records(spoilt)[-1]["backup"] == label
     # As a restore does, one that names no backup passes over it.
     result = drill(spoilt, "--no-record")
-    assert result["backup"] != label and any(label in note and "passed over" in note for note in result["notes"])
+    assert result["backup"] != label and any(label in note and "skipped" in note for note in result["notes"])
 
 
 def test_wal_that_is_spoilt(spoilt):
@@ -277,10 +277,10 @@ def test_what_is_refused(stanza15):
 def test_recovery_that_takes_too_long(stanza15):
     """One limit for all of it, and no word against the backup."""
     result = drill(stanza15, "--drill-timeout=2s", "--drill-sql=SELECT pg_sleep(1000)", code=1)
-    assert result["findings"] == [] and "was not over after" in result["unproved"][0] and not result["good"], result
+    assert result["findings"] == [] and "did not finish within" in result["unproved"][0] and not result["good"], result
     assert not any("pg_sleep" in str(record) for record in records(stanza15))
     early = stanza15.cairn.run("drill", "--drill-timeout=0s", "--no-record")
-    assert early.code == 1 and "was not over after" in early.out + early.err, early
+    assert early.code == 1 and "did not finish within" in early.out + early.err, early
     assert servers_in(stanza15.home / "drill") == []
 
 

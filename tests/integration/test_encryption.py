@@ -368,7 +368,7 @@ def test_objects_that_were_moved_swapped_or_replayed_are_refused(sealed_backup):
         found_out(stanza, later)
     for path in (other, part):
         change(path, resealed(reader, key_of(path), kept[path]))
-        found_out(stanza, later, "stood here before")
+        found_out(stanza, later, "an earlier object of this name")
     # The same objects where nothing says which they have to be are good: the test's own sealing is.
     wal = next(path for path in stanza.wal_objects() if len(path.name) == 24)
     for one, content in kept.items():

@@ -183,7 +183,7 @@ def test_the_newest_backup_is_on_the_branch_that_was_left(make_case, postgres):
     case.sql("UPDATE t SET s = 'right' WHERE i % 5 = 0", "CHECKPOINT")
     backup = case.backup()
     assert (backup["prior"], backup["timeline"]) == (common["label"], 2), (backup, case.said)
-    assert f"backup {left['label']} is newer and not built on" in case.said, case.said
+    assert f"backup {left['label']} is newer and not used as the prior one" in case.said, case.said
     case.check(backup)
     again = case.backup()
     assert again["prior"] == backup["label"], (again, case.said)

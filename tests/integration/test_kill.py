@@ -111,7 +111,7 @@ def test_a_limited_rate_holds_no_lease_back(stanza15):
     assert process.poll() is None, result_of(process)
     process.send_signal(signal.SIGTERM)
     result = result_of(process, timeout=60)
-    assert result.code == 130 and "given back" not in result.err, result
+    assert result.code == 130 and "could not be released" not in result.err, result
     assert stanza15.labels() == [] and stanza15.lease() is None
 
 

@@ -120,7 +120,7 @@ def test_repo_get_opens_what_it_fetches(backed_up):
     body[200] ^= 1
     pack.write_bytes(body)
     damaged = cairn.run("repo-get", str(pack.relative_to(backed_up.repo)), backed_up.home / "absent")
-    assert damaged.code == 4 and "check does not fit" in damaged.err
+    assert damaged.code == 4 and "checksum does not match" in damaged.err
     assert not list(backed_up.home.glob("absent*"))
     assert cairn.run("repo-get", "--raw", str(pack.relative_to(backed_up.repo)), backed_up.home / "damaged").code == 0
 
@@ -237,7 +237,7 @@ def test_a_copy_stops_at_what_is_damaged_or_different(doubled):
     good = pack.read_bytes()
     pack.write_bytes(good[:200] + bytes([good[200] ^ 1]) + good[201:])
     damaged = doubled.cairn.run("repo-copy", "--from=local", "--to=away")
-    assert damaged.code == 4 and "check does not fit" in damaged.err and "pack/0000" in damaged.err, damaged
+    assert damaged.code == 4 and "checksum does not match" in damaged.err and "pack/0000" in damaged.err, damaged
     assert labels_by_repository(doubled)["away"] == []
     pack.write_bytes(good)
     copied(doubled)
@@ -422,27 +422,27 @@ def test_restore_and_archive_get_say_whom_they_passed_over(doubled):
     doubled.cluster.wait_for_archived()
     plan = ("restore", f"--pg-path={doubled.home / 'plan'}", "--dry-run", "--output=json")
     whole = doubled.cairn.ok(*plan).json["restore"]
-    assert whole["repository"] == "local" and not [note for note in whole["notes"] if "passed over" in note]
+    assert whole["repository"] == "local" and not [note for note in whole["notes"] if "skipped" in note]
     # A pack that is missing, and a segment: the other repository has them.
     doubled.packs(backup["label"])[0].unlink()
     doubled.wal_object(backup["wal-start"]).unlink()
     planned = doubled.cairn.ok(*plan)
     assert planned.json["restore"]["repository"] == "away"
-    assert [note for note in planned.json["restore"]["notes"] if 'repository "local" is passed over' in note and "the pack is missing" in note]
+    assert [note for note in planned.json["restore"]["notes"] if 'repository "local" is skipped' in note and "the pack is missing" in note]
     segment = doubled.home / "segment"
     fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
-    assert f'passed over repository "local": it does not have {backup["wal-start"]}' in fetched.err
+    assert f'skipped repository "local": it does not have {backup["wal-start"]}' in fetched.err
     # A backup that only one has, one that cannot be read.
     doubled.marker(backup["label"]).unlink()
     for args in ((), (f"--set={backup['label']}",)):
         notes = doubled.cairn.ok(*plan, *args).json["restore"]["notes"]
-        assert [note for note in notes if 'repository "local" is passed over: there is no backup' in note], notes
+        assert [note for note in notes if 'repository "local" is skipped: there is no backup' in note], notes
     doubled.repo.chmod(0o000)
     try:
         planned = doubled.cairn.ok(*plan)
         assert [note for note in planned.json["restore"]["notes"] if 'repository "local"' in note and "Permission denied" in note]
         fetched = doubled.cairn.ok("archive-get", backup["wal-start"], segment)
-        assert 'passed over repository "local"' in fetched.err and "Permission denied" in fetched.err
+        assert 'skipped repository "local"' in fetched.err and "Permission denied" in fetched.err
         # WAL still goes to the one that is left, and the failure names the other.
         name = doubled.cluster.switch_wal()
         system.wait_until(lambda: any(name in key for key in objects(doubled.away, "main/wal")), what="WAL in the good one")

@@ -78,7 +78,7 @@ def test_the_best_backup_that_leads_to_the_end_is_taken(stanza15, turn):
     plan = done.json["restore"]
     assert plan["backup"]["label"] == labels[best], (told, plan["notes"])
     for n in leading:
-        said = [note for note in plan["notes"] if f"backup {labels[n]} is passed over: " in note]
+        said = [note for note in plan["notes"] if f"backup {labels[n]} is skipped: " in note]
         assert len(said) == (1 if n > best and flaws[n] > flaws[best] else 0), (told, plan["notes"])
     loud = any("THE BACKUP HOLDS DAMAGED PAGES" in note for note in plan["notes"])
     assert loud == (flaws[best] == PAGES), (told, plan["notes"])
@@ -115,7 +115,7 @@ def test_what_shows_on_the_way_is_passed_over_too(make_stanza, delta):
     named = stanza.cairn.run(*order, *more, f"--set={newer}")
     assert named.code == 4 and "/pack/" in named.err, named
     result = stanza.cairn.run(*order, *more)
-    assert result.code == 0 and f"backup {newer} is passed over, and the restore begins again" in result.err and older in result.out, result
+    assert result.code == 0 and f"backup {newer} is skipped, and the restore begins again" in result.err and older in result.out, result
     restored = stanza.restored(target)
     restored.must_start().wait_ready()
     assert restored.sql("SELECT sum(n) FROM seen") == "6"

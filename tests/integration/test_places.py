@@ -68,7 +68,7 @@ def test_links_that_cannot_be_are_refused(stanza15):
     taken = system.make_dir(stanza15.home / "taken")
     system.write(taken / "file", "x")
     target = stanza15.home / "target"
-    assert "no file or directory of backup" in refusal(stanza15, "--link-map=pg_wall=/srv/x")
+    assert "not a file or directory of backup" in refusal(stanza15, "--link-map=pg_wall=/srv/x")
     assert f'"pg_wal" ("{target}/wal") is in the data directory' in refusal(stanza15, f"--link-map=pg_wal={target}/wal")
     assert f'"pg_wal" ("{stanza15.home}") holds the data directory' in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}")
     assert "is not empty" in refusal(stanza15, f"--link-map=pg_wal={taken}", code=1)

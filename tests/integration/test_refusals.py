@@ -48,7 +48,7 @@ def test_too_little_space(backed_up, home):
 def test_a_target_that_is_a_file(backed_up, home):
     target = system.write(home / "file", "precious")
     result = backed_up.try_restore(target)
-    assert result.code == 2 and f'"{target}" is no directory' in result.err, result
+    assert result.code == 2 and f'"{target}" is not a directory' in result.err, result
     assert target.read_text() == "precious"
 
 
@@ -116,9 +116,9 @@ def test_a_segment_on_the_way_to_the_target_is_missing(backed_up, target):
     assert "pg_switch_wal" not in result.err  # nothing that the server still has helps
     refused(backed_up, target, saying=[f"--accept-gap={segment}"])
     plan = backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", f"--accept-gap={segment}").out
-    assert "THE ARCHIVE HAS A GAP" in plan and segment in plan and "changes nothing" not in plan
+    assert "THE ARCHIVE HAS A GAP" in plan and segment in plan and "has no effect" not in plan
     elsewhere = ("--type=time", f"--target={before}", "--accept-gap=0000000100000000000000FF")
-    assert "changes nothing" in backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", *elsewhere).out
+    assert "has no effect" in backed_up.cairn.ok("restore", "--dry-run", f"--pg-path={target}", *elsewhere).out
 
 
 def test_a_gap_behind_the_target_is_no_obstacle(backed_up):
@@ -161,7 +161,7 @@ def test_a_point_that_nobody_made(backed_up, target):
     for args in (["--type=name", "--target=never"], ["--type=xid", "--target=4000000000"]):
         refused(backed_up, target, *args, codes=[2], saying=["is not in the archived WAL after any backup"])
         refused(backed_up, target, *args, f"--set={backed_up.label}", codes=[2],
-                saying=["is not in the archived WAL after backup", "leave --set out"])
+                saying=["is not in the archived WAL after backup", "without --set"])
 
 
 def test_no_backup_at_all(stanza15, target):

@@ -76,7 +76,7 @@ def test_the_page_in_a_browser(stanza15, browser):
     assert f"gap: {gap} is missing" in windows
     assert [label for label in texts(browser, "table th[scope=row]") if label in (first, second)] == [first, second]
     assert "held: <script>document.title = 'taken over'</script>" in backups and '"><b>bold</b>' in backups
-    assert "damaged, says verify" in backups
+    assert "found damaged by verify" in backups
     assert "an <index> is out of step" in runs and "1 damaged" in runs and "not good" in runs
     assert len(texts(browser, "rect.window")) == 2 and len(texts(browser, "rect.bad")) == 1
     assert [title.split(":")[0] for title in texts(browser, "figure:first-of-type rect title")] == [first, second]

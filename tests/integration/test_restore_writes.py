@@ -168,7 +168,7 @@ def test_a_mark_that_somebody_else_wrote_proves_nothing(source, canary, home, rn
         if writer == "nobody":
             assert said.code == 1 and (target / "rest").exists(), said
         else:
-            assert said.code == 0 and "left alone" in said.out + said.err and not (target / "rest").exists(), said
+            assert said.code == 0 and "content stays" in said.out + said.err and not (target / "rest").exists(), said
 
 
 # --- mount points ---------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def test_foreign_file_systems_are_left_alone_and_postgresqls_own_are_used(source
             said = restore(source, user, target, f"--tablespace-map-all={home}/spaces", "--type=immediate", *args)
             assert compare.tree_state(foreign) == before, told
             assert said.code == 0, (told, said)
-            assert str(foreign) in plan.out + plan.err and "left alone" in plan.out + plan.err, (told, plan)
+            assert str(foreign) in plan.out + plan.err and "content stays" in plan.out + plan.err, (told, plan)
             assert not (target / own / "extra").exists(), told
             for point in (target / own, foreign):
                 subprocess.run(["mountpoint", "-q", str(point)], check=True)

@@ -72,7 +72,7 @@ def every_output(result):
 WRONG = {
     "secret": ({"s3-key-secret": "not the secret"}, ["SignatureDoesNotMatch", "access key"]),
     "key": ({"s3-key": "NOBODY"}, ["InvalidAccessKeyId", "access key"]),
-    "bucket": ({"s3-bucket": "nowhere"}, ["NoSuchBucket", "make the bucket"]),
+    "bucket": ({"s3-bucket": "nowhere"}, ["NoSuchBucket", "create the bucket"]),
     "certificate": ({"ca-file": "/etc/ssl/certs/ca-certificates.crt"}, ["certificate", "ca-file"]),
 }
 
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_named(away, what):
     ({"s3-key-secret": None}, ["s3-key-secret", "go together"]),
     ({"s3-endpoint": "http://localhost:1"}, ["without TLS", "allow-http"]),
     ({"s3-endpoint": "https://localhost/bucket"}, ["has a path"]),
-    ({"s3-endpoint": "ftp://localhost"}, ["no address"]),
+    ({"s3-endpoint": "ftp://localhost"}, ["not an address"]),
     ({"path": "/a b"}, ["path"]),
     ({"type": "posix", "path": "/x"}, ["has no meaning"]),
 ])
@@ -268,14 +268,14 @@ def test_one_object_that_the_store_does_not_give(two, s3, bucket, target, fault,
     name = key.removeprefix("backups/pg/")
     with fault(s3, bucket, key):
         backup, said = two.backup_aloud(type="incr")
-        assert name in said and "not built on" in said and backup["label"].startswith(two.label), (backup, said)
+        assert name in said and "not used as the prior one" in said and backup["label"].startswith(two.label), (backup, said)
         s3.request("DELETE", f"/{bucket}/backups/pg/main/backup/{backup['label']}.json")
 
         found = two.cairn.run("verify", "--level=full", "--output=json")
         assert found.code == 4, found
         repository = found.json["verify"]["repositories"][0]
         assert [one["object"] for one in repository["damages"]] == [name] and repository["error"] is None, repository
-        assert ("while others can" in repository["damages"][0]["cause"]) == (fault is refused), repository
+        assert ("while other objects can" in repository["damages"][0]["cause"]) == (fault is refused), repository
         shown = two.cairn.run("info").out
         assert two.label in shown and two.other in shown and ("UNREADABLE" if kind == ".json" else "DAMAGED") in shown, shown
 

@@ -108,7 +108,7 @@ def test_a_crashed_server_is_restored_over_where_its_end_is_proved(source):
     crash(cluster)
     before = compare.tree_state(cluster.data)
     result = run_apart(source, "restore", "--delta", spaces=("pid", "ipc"))
-    assert result.returncode == 1 and "cannot tell whether PostgreSQL runs in" in result.stderr, result.stderr
+    assert result.returncode == 1 and "cannot determine whether PostgreSQL runs in" in result.stderr, result.stderr
     assert STOPPED in result.stderr and compare.tree_state(cluster.data) == before
     if ALL_IS_SEEN:
         assert source.cairn.run("restore", "--delta", "--dry-run").code == 0
@@ -136,7 +136,7 @@ def test_a_number_that_another_program_has_now(source):
     with subprocess.Popen(as_user("sleep", "600"), cwd=cluster.data) as shell:
         name_process(cluster, shell.pid)
         result = source.cairn.run("restore", "--delta", "--dry-run")
-        assert result.code == 1 and "cannot tell" in result.err and f"process {shell.pid} (sleep) works in it" in result.err, result
+        assert result.code == 1 and "cannot determine" in result.err and f"process {shell.pid} (sleep) works in it" in result.err, result
         name_process(cluster, 4194303)  # somebody's shell
         assert source.cairn.run("restore", "--delta", "--dry-run").code == code
         shell.kill()
@@ -177,7 +177,7 @@ def test_a_restore_that_was_interrupted_goes_by_the_same_rules(source):
     system.write(cluster.data / "pgcairn.restore", "interrupted\n")
     for option in ([], ["--delta"]):
         result = run_apart(source, "restore", *option, spaces=("pid", "ipc"))
-        assert result.returncode == 1 and "cannot tell" in result.stderr, result.stderr
+        assert result.returncode == 1 and "cannot determine" in result.stderr, result.stderr
         assert (cluster.data / "postmaster.pid").exists()
     assert run_apart(source, "restore", STOPPED, spaces=("pid", "ipc")).returncode == 0
     assert cluster.must_start().wait_ready().sql("SELECT count(*) FROM t") == "1000"

@@ -59,7 +59,7 @@ def test_another_cluster_of_the_same_version_is_no_upgrade(make_stanza, installa
     stanza = make_stanza(15).create()
     successor(stanza, installations[15])
     result = stanza.cairn.run("stanza-upgrade")
-    assert result.code == 13 and "no upgrade" in result.err and "--force" in result.err, result
+    assert result.code == 13 and "not an upgrade" in result.err and "--force" in result.err, result
     assert stanza.cairn.run("backup", "--start-fast").code == 13
     stanza.cairn.ok("stanza-upgrade", "--force")
     assert stanza.backup()["type"] == "full"

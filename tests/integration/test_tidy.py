@@ -39,7 +39,8 @@ def test_a_tidy_tree_passes(tmp_path):
         "src/command/verbs/x.cpp": verb("backup", "back up a cluster") + verb("hold", "protect a backup"),
         "man/pgcairn-backup.1": ".Dd today\n.Nd back up a cluster\nThere is no limit: the default is no limit.\n",
         "man/pgcairn-hold.1": ".Dd today\n.Nd protect a backup\nTwo files are no longer than one.\n",
-        "src/engine/words.cpp": "// Comments may say what is told of all the same backups.\n",
+        "src/engine/words.cpp": ('// Comments may say what is told of "all the same" backups.\n'
+                                 'auto words = format("which is", "no directory", \'"\', told);\n'),
     })
     assert (status, output) == (0, "tidy: 10 files, 0 complaints\n")
 
@@ -61,6 +62,9 @@ def test_a_tidy_tree_passes(tmp_path):
     ("README.md", "Whoever reads it\n", "\"Whoever\""),
     ("config/x.toml.example", "# It stands in the file.\n", "\"stands in\""),
     ("src/command/verbs/x.cpp", 'const char* text = "each is told";\n', "\"told\""),
+    ("src/engine/a.cpp", 'int x;\nthrow Error("\\"{}\\" is passed "\n            "over");\n', "a.cpp:2: \"passed over\""),
+    ("include/pgcairn/a.hpp", 'f(R"(whoever)");\n', "\"whoever\""),
+    ("src/storage/a.cpp", 'f("the answer is not understood");\n', "unknown format"),
 ], ids=lambda value: "")
 def test_each_violation_is_named(tmp_path, name, content, said):
     status, output = tidy(tmp_path, {name: content})

@@ -187,7 +187,7 @@ def test_the_newest_branch_is_followed_and_one_with_a_later_transaction_is_point
     assert branches.plan("--target-timeline=1")["backup"]["label"] == newer
     assert branches.rows(branches.promoted("original", "--target-timeline=1", archives=False)) == "1,2,3,4"
     err = refusal(stanza, "--target-timeline=2", f"--set={newer}")
-    assert "before the backup's end" in err and "leave --set out" in err
+    assert "before the backup's end" in err and "without --set" in err
     # A standby is told the timeline: its own "latest" would lead it to the clone's.
     standby = stanza.restore("standby", "--type=standby", "--target-timeline=1").must_start()
     assert branches.rows(standby) == "1,2,3,4"

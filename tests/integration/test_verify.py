@@ -58,7 +58,7 @@ def test_a_flipped_bit_is_found_by_level_full_alone(two_backups):
     found = result["damages"][0]
     assert found["object"] == str(pack.relative_to(two_backups.repo))
     assert found["backups"] == [two_backups.first["label"], two_backups.second["label"]]
-    assert 0 < found["offset"] < pack.stat().st_size and "check does not fit" in found["cause"]
+    assert 0 < found["offset"] < pack.stat().st_size and "checksum does not match" in found["cause"]
     assert found["files"] >= len(found["paths"]) > 0 and found["paths"][0].split("/")[0] in ("base", "global", "PG_VERSION")
     told = two_backups.cairn.run("verify", "--level=full")
     assert told.code == 4 and f"DAMAGED {found['object']}" in told.out
@@ -169,12 +169,12 @@ def test_damage_is_remembered(two_backups):
     assert verify(two_backups, "--level=full")[1] == 4
 
     planned = two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}")
-    assert f"  backup      {first}," in planned.out and f"backup {second} is passed over" in planned.err
+    assert f"  backup      {first}," in planned.out and f"backup {second} is skipped" in planned.err
     named = refused(two_backups, two_backups.home / "new", f"--set={second}", saying=("verify found on", "--accept-damage"), codes=(4,))
     assert str(pack.relative_to(two_backups.repo)) in named.err
     assert two_backups.cairn.ok("restore", "--dry-run", f"--pg-path={two_backups.home / 'new'}", f"--set={second}", "--accept-damage")
     third, said = two_backups.backup_aloud(type="incr")
-    assert third["prior"] == first and f"backup {second} is not built on: verify found" in said
+    assert third["prior"] == first and f"backup {second} is not used as the prior one: verify found" in said
 
     pack.unlink()
     system.write(pack, whole)

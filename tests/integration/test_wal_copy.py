@@ -106,7 +106,7 @@ def test_what_is_missing_before_a_backup_that_brought_its_own_wal(stanza15, case
     planned = stanza15.cairn.run("restore", "--dry-run", f"--set={first['label']}", f"--pg-path={stanza15.home / 'new'}")
     gap = stanza15.info()["repositories"][0]["windows"][0]
     assert gap["after-gap"] == second["wal-start"], gap
-    says = {"off": (0, "unpromised", "note: no WAL is kept from "), "off and on": (3, "doubtful", "nobody can tell which"),
+    says = {"off": (0, "unpromised", "note: no WAL is kept from "), "off and on": (3, "doubtful", "which of the two is not known"),
             "lost": (4, "lost", "no recovery gets past it")}[case]
     assert (verified.code, gap["gap"]) == says[:2] and says[2] in verified.out, (verified, gap)
     assert one.code == says[0] and says[2] in one.out, one

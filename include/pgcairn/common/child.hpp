@@ -26,7 +26,7 @@ struct ChildCommand {
   int kept_fd = -1;  // a descriptor that it holds while it lives, such as a lock
 };
 
-/// Namespaces are not to be had here: the kernel or whoever set it up forbids them.
+/// Namespaces are not to be had here: the kernel or its configuration forbids them.
 class SandboxError : public SystemError {
   using SystemError::SystemError;
 };

@@ -7,7 +7,7 @@
 namespace pgcairn {
 
 /// Requests for small objects that are under way at the same time: the delay of a store is then
-/// waited for once for so many of them.
+/// waited for once for this number of them.
 inline constexpr std::size_t kRequestsAtOnce = 16;
 
 /// Calls work(0) to work(count - 1), each once, on at most `threads` threads. The first error ends

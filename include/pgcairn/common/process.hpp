@@ -16,7 +16,7 @@ struct ProcessIdentity {
 
 ProcessIdentity this_process();
 /// True when the process certainly no longer lives. False when it lives, and when that cannot be
-/// told from here: it counts in another space, or /proc says nothing.
+/// determined from here: it counts in another space, or /proc says nothing.
 bool has_ended(const ProcessIdentity& process);
 
 /// What this machine calls itself; "unknown" when it does not say.

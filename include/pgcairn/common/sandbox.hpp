@@ -17,7 +17,7 @@ class Sandbox {
   explicit Sandbox(fs::path root);
 
   enum class Access { read, write };
-  /// Lets the child see a file or directory under its own name. One that is absent is passed over;
+  /// Lets the child see a file or directory under its own name. One that is absent is skipped;
   /// a symbolic link is made again as it is. Throws Error when another path that is shown leads
   /// elsewhere.
   void show(const fs::path& path, Access access = Access::read);

@@ -31,7 +31,7 @@ class FileChange {
 
   bool contains(std::uint32_t block) const { return next(block) == block; }
   /// The first changed block at or after `from`: a loop over next(last + 1) meets all of them,
-  /// ascending. Blocks that the file does not have may be told: stop at its end.
+  /// ascending. They may lie behind the end of the file: stop there.
   std::optional<std::uint32_t> next(std::uint32_t from) const;
   /// How many of the first `blocks` blocks changed.
   std::uint32_t count(std::uint32_t blocks) const;
@@ -114,11 +114,11 @@ struct SummariesRead {
 SummariesRead read_summaries(const std::filesystem::path& data_directory,
                              std::span<const TimelineRange> ranges, const std::stop_token& stop);
 
-/// What to say of a server that keeps summaries for `keep` (0: for ever) while backups are
+/// What to say of a server that keeps summaries for `keep` (0: without limit) while backups are
 /// `prior_age` apart; empty when that is long enough.
 std::string keep_time_warning(std::chrono::minutes keep, std::chrono::seconds prior_age);
 
-/// The backup to build on and the one being taken, both as pg_backup_start and stop told.
+/// The backup to build on and the one being taken, both by the answers of pg_backup_start and stop.
 struct SummaryRequest {
   std::filesystem::path data_directory;
   WalPosition prior_start;

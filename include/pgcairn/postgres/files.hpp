@@ -58,11 +58,11 @@ bool path_before(std::string_view a, std::string_view b);
 /// backup_label, tablespace_map, signal files, core files, lost+found at the top, what pgcairn left
 /// unfinished. Excluded directories are visited as empty directories; pg_wal/archive_status (and
 /// pg_wal/summaries from 17 on) always are. Symbolic links other than those in pg_tblspc are
-/// followed: what they point to is kept as if it stood in the data directory (pg_wal stays a
+/// followed: what they point to is kept as if it was in the data directory (pg_wal stays a
 /// directory), and link_target tells where the link led. `major` and `catalog_version` name the
 /// tablespaces' sub-directory; of a tablespace nothing else is visited. A tablespace's link has the
-/// mode and owner of the directory it points to. Files that vanish while looking are passed over;
-/// sockets, links that lead nowhere or around in a circle and the like are left out with a warning
+/// mode and owner of the directory it points to. Files that vanish while looking are skipped;
+/// sockets, dangling links, links in a circle and the like are left out with a warning
 /// in the log. A tablespace that lies inside the data directory is kept once, below pg_tblspc. The
 /// data directory itself is not visited. Throws SystemError when something cannot be looked at,
 /// Error when the directory that a tablespace's link points to is not there (not mounted, say).

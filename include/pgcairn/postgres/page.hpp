@@ -18,8 +18,8 @@ enum class PageVerdict {
   bad,        // the checksum does not fit, or a new page is not all zero
 };
 
-/// Judges one page as read while the cluster runs. `backup_start` as of BackupStart. Whoever gets
-/// `bad` reads the page again before believing it. A page whose LSN lies after `wal_end` (WAL
+/// Judges one page as read while the cluster runs. `backup_start` as of BackupStart. A caller that
+/// gets `bad` reads the page again before believing it. A page whose LSN lies after `wal_end` (WAL
 /// written when it was judged) is bad, not in flight; pass Lsn{UINT64_MAX} when not known.
 PageVerdict judge_page(const std::byte* page, std::uint32_t block, Lsn backup_start, Lsn wal_end);
 

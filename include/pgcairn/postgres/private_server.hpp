@@ -19,7 +19,7 @@
 
 namespace pgcairn::postgres {
 
-/// What recovery is told when it asks for a file of the archive: the statuses of restore_command.
+/// What recovery gets when it asks for a file of the archive: the statuses of restore_command.
 enum class WalAnswer : int { given = 0, absent = 1, unknown = 200 };
 /// Puts the file of this name to `place`, below the data directory. Called on a thread of its own,
 /// one at a time.
@@ -40,7 +40,7 @@ struct PrivateServerSettings {
   GiveWal give_wal;
   const Sandbox* sandbox = nullptr;  // what it lives in; none: with all that its user may touch
   int kept_fd = -1;                  // held by all of its processes
-  milliseconds lock_timeout{3'000};  // nobody else works there: who waits longer waits for ever
+  milliseconds lock_timeout{3'000};  // nobody else works there: a longer wait would not end
 };
 
 /// The programs of a major version: in `given`, or where packages put them, or in a directory of
@@ -70,7 +70,7 @@ class PrivateServer {
   PrivateServer(const PrivateServer&) = delete;
   PrivateServer& operator=(const PrivateServer&) = delete;
 
-  /// Starts it and waits until recovery is over and it can be written to. `restored` is told the
+  /// Starts it and waits until recovery is over and it can be written to. `restored` gets the
   /// WAL file that recovery fetched last. Throws PostgresError with the end of the log when the
   /// server ends instead, or pauses.
   void start(const std::function<void(const std::string&)>& restored, std::stop_token stop);

@@ -54,9 +54,10 @@ struct TimelineRange {
 };
 
 /// The WAL that leads to the history's timeline, oldest first: a stretch of each timeline, without
-/// overlaps or gaps from position 0 on. A stretch may be empty: whoever recovers along timeline 2
-/// and stops before 2 began becomes a child of 2 that has nothing of it (StartupXLOG names the
-/// recovery target's timeline as the parent), and the history then tells a later switch first.
+/// overlaps or gaps from position 0 on. A stretch may be empty: a server that recovers along
+/// timeline 2 and stops before 2 began becomes a child of 2 that has nothing of it (StartupXLOG
+/// names the recovery target's timeline as the parent), and the history then tells a later switch
+/// first.
 std::vector<TimelineRange> timeline_stretches(const TimelineHistory& history);
 
 /// Was this position passed on the way to the history's timeline? The end of a stretch counts as

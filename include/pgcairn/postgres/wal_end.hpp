@@ -15,7 +15,7 @@ struct WalEnd {
   /// its checksum are right (xlogreader.c). The segment's end when a record runs over it. The
   /// segment's start when no record begins in it.
   Lsn records;
-  /// A later page was written for this segment, too: its records were not understood, or are
+  /// A later page was written for this segment, too: its records could not be parsed, or are
   /// damaged. Then `records` is not the end of what the file holds.
   bool goes_on = false;
 

@@ -15,13 +15,13 @@ inline constexpr std::size_t kWalHeaderBytes = 40;
 
 /// The long header at the start of every segment (xlog_internal.h XLogLongPageHeaderData).
 struct WalHeader {
-  int major = 0;  // told by xlp_magic
+  int major = 0;  // by xlp_magic
   Timeline timeline = 0;
   Lsn page_address;
   SystemId system_id = 0;
   std::uint64_t segment_bytes = 0;
 };
-/// Throws DamagedError naming `object` for what is no segment of PostgreSQL 13 to 19.
+/// Throws DamagedError naming `object` for what is not a segment of PostgreSQL 13 to 19.
 WalHeader parse_wal_header(Bytes bytes, const std::string& object);
 
 /// Throws Error naming the file and both values when a segment (or .partial) that begins with

@@ -98,7 +98,7 @@ class WalRecordReader {
       : visit_(std::move(visit)) {}
 
   /// The next segment, whose first byte is at `start`; one that does not follow the last begins
-  /// anew. A record that began in an earlier segment which was not given is passed over. Any whole
+  /// again. A record that began in an earlier segment which was not given is skipped. Any whole
   /// pages will do, such as the last one of a segment before the next.
   void read(Bytes segment, Lsn start);
 

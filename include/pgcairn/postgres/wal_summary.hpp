@@ -49,7 +49,7 @@ struct SummaryEntry {
 };
 
 /// Visits the entries of a summary file (common/blkreftable.c, PostgreSQL 17 to 19). Throws
-/// DamagedError naming `object` when the file is no summary; its checksum is verified before the
+/// DamagedError naming `object` when the file is not a summary; its checksum is verified before the
 /// first visit.
 void parse_wal_summary(Bytes bytes, const std::string& object,
                        const std::function<void(const SummaryEntry&)>& visit);

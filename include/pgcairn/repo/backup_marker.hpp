@@ -62,7 +62,7 @@ struct UnreadableFile {
 };
 inline constexpr std::size_t kMostUnreadableNamed = 1000;
 
-/// What belongs to the cluster outside of its data directory. Files that the server is told with
+/// What belongs to the cluster outside of its data directory. Files that the server gets with
 /// the settings of these names; empty: in the data directory.
 struct ExternalConfigInfo {
   std::string config_file;
@@ -108,7 +108,7 @@ struct BackupMarker {
   std::uint64_t stored_bytes = 0;   // written to the repository
   std::uint64_t files = 0;
   std::vector<Resumed> resumed;
-  std::string method;         // how changed pages were told: "all", "summaries", "compare"
+  std::string method;         // how changed pages were found: "all", "summaries", "compare"
   std::string method_reason;  // why not by summaries; empty otherwise
   std::vector<PageErrors> page_errors;
 

@@ -19,7 +19,7 @@ class KeyCache {
 
   /// Null: nothing that this secret opens.
   DataKey find(std::string_view repository_id, const KeySecret& secret) const;
-  /// Failing is no error: the next run unwraps the slot again.
+  /// Failing is not an error: the next run unwraps the slot again.
   void keep(std::string_view repository_id, const KeySecret& secret, const DataKey& key) const;
   void forget(std::string_view repository_id) const;
 

@@ -10,12 +10,12 @@ namespace pgcairn::repo {
 // The keys of pgcairn-repository(5), KEYS. Nothing else in the program spells a key.
 
 inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
-/// Clusters of all stanzas: what stands below it tells which stanzas there are.
+/// Clusters of all stanzas: what is below it tells which stanzas there are.
 inline constexpr std::string_view kClustersPrefix = "cluster/";
 inline constexpr std::string_view kSlotsPrefix = "key/";
 
-// Each function that takes a stanza throws UsageError for what is no name of one, so that no key of
-// a stanza is ever one of the repository itself.
+// Each function that takes a stanza throws UsageError for what is not the name of one, so that no
+// key of a stanza is ever one of the repository itself.
 
 /// Below it is all that is a stanza's alone, but for its clusters, leases and records.
 std::string stanza_prefix(std::string_view stanza);
@@ -40,7 +40,7 @@ std::string slot_key(std::uint32_t number);
 std::string record_prefix(std::string_view stanza);
 std::string record_key(std::string_view stanza, std::string_view name);
 
-/// Whether a key, or the beginning of one, tells of the repository and its stanzas instead of
+/// Whether a key, or the beginning of one, is about the repository and its stanzas instead of
 /// holding backups or WAL: what archive-push and archive-get look at each time before they do their
 /// work.
 bool tells_of_repository(std::string_view key);

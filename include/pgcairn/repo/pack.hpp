@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kMostPackFrames = 16384;
 inline constexpr std::size_t kMostFrameBytes = 256 * kKiB;  // of payload, decompressed
 inline constexpr std::size_t kPackFooterBytes = 32;
 inline constexpr std::size_t kHashedBytes =
-    8192;  // each hash in an index covers so many bytes of payload
+    8192;  // each hash in an index covers this number of bytes of payload
 
 /// A run of a file's bytes inside a frame's payload.
 struct Run {

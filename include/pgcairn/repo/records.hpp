@@ -109,8 +109,8 @@ std::string_view record_kind(std::string_view name);
 std::string add_record(Repository& repository, const std::string& stanza,
                        const RecordContent& content);
 
-/// All records, oldest first. One that is damaged is told to `damaged` and left out; without that,
-/// thrown. `kinds`: read only these; empty: all.
+/// All records, oldest first. One that is damaged is passed to `damaged` and left out; without
+/// that, thrown. `kinds`: read only these; empty: all.
 std::vector<Record> read_records(Repository& repository, const std::string& stanza,
                                  const std::vector<std::string_view>& kinds = {},
                                  const std::function<void(const DamagedError&)>& damaged = {});
@@ -147,7 +147,7 @@ class RecordState {
 /// Of these backups, those that count as damaged, in their order.
 std::vector<std::string> damaged_of(const RecordState& record_state,
                                     std::span<const std::string> labels);
-/// The newest run that found damage of what is no backup's (the archive, histories, documents),
+/// The newest run that found damage of what is not a backup's (the archive, histories, documents),
 /// unless a later one of the same level or a higher one looked at everything and found none.
 const Record* damage_of_archive(const RecordState& record_state);
 

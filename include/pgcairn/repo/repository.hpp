@@ -105,7 +105,7 @@ class Repository {
   std::optional<BackupMarker> find_backup(const std::string& stanza, const std::string& label);
   /// Throws MissingError naming the label when there is no such backup.
   BackupMarker read_marker(const std::string& stanza, const std::string& label);
-  /// All, oldest first. A damaged marker is told to `damaged` and left out; without that, thrown.
+  /// All, oldest first. A damaged marker is passed to `damaged` and left out; without that, thrown.
   std::vector<BackupMarker> backups(const std::string& stanza,
                                     const std::function<void(const DamagedError&)>& damaged = {});
   void write_marker(const std::string& stanza, const BackupMarker& info);

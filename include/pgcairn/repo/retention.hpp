@@ -51,7 +51,7 @@ struct RetentionPolicy {
   Count keep_monthly;
   Count keep_yearly;
 
-  // The floor: when a rule removes backups, these stay all the same.
+  // The floor: when a rule removes backups, these stay anyway.
   Count keep_min;
   std::optional<CalendarSpan> keep_min_age;
 

@@ -11,7 +11,8 @@ class SecretBytes;
 namespace pgcairn::repo {
 
 /// What ties an object to its repository: the repository's id and, in an encrypted one, the data
-/// key that its objects are sealed with. Whoever reads or writes bytes of a repository needs it.
+/// key that its objects are sealed with. All code that reads or writes bytes of a repository needs
+/// it.
 class SealContext {
  public:
   explicit SealContext(std::string_view repository_id,

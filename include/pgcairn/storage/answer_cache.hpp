@@ -12,7 +12,7 @@ namespace pgcairn::storage {
 
 /// What a host remembers of a store from one run of the program to the next.
 struct AnswerCacheSettings {
-  std::filesystem::path file;    // its directory is made; belongs to whoever runs the program
+  std::filesystem::path file;    // its directory is made; belongs to the user who runs the program
   milliseconds longest{60'000};  // how long an answer is believed
   std::function<bool(std::string_view key)> takes;  // which objects and prefixes it is about
 };

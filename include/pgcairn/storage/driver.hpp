@@ -53,7 +53,7 @@ class Driver {
   virtual Features features() const = 0;
 
   /// True when the object was created. When it exists already it is durable too by the time that
-  /// is said. After an error the object may stand all the same, whole: a later put tells.
+  /// is said. After an error the object may stand anyway, whole: a later put tells.
   virtual bool put(std::string_view key, Bytes body, IfExists if_exists) = 0;
   /// Replaces `out` by the bytes of the range; false: no such object. A range that starts past the
   /// end gives no bytes.
@@ -67,9 +67,9 @@ class Driver {
   /// once, in byte order of the keys. Costs what the folders are, however many objects are in them.
   /// A folder whose last object was removed, or whose first was never finished, may be named too.
   virtual std::vector<std::string> folders(std::string_view prefix) = 0;
-  /// Removes all; absent ones are no error. Throws after trying all when any could not be removed.
-  /// ObjectLockedError (object_locked_error.hpp): the store itself keeps one for a time, under
-  /// object lock. What is removed stays removed: callers rely on the order of two removes.
+  /// Removes all; absent ones are not errors. Throws after trying all when any could not be
+  /// removed. ObjectLockedError (object_locked_error.hpp): the store itself keeps one for a time,
+  /// under object lock. What is removed stays removed: callers rely on the order of two removes.
   virtual void remove(std::span<const std::string> keys) = 0;
 };
 

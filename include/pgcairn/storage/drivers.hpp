@@ -17,7 +17,7 @@ namespace pgcairn::storage {
 
 /// Objects as files below `root` (0640, directories 0750, both less the umask). put: temporary file
 /// beside the target, write, fsync, rename without replacing, fsync the directory and every
-/// directory that was made. Unfinished files begin with '.', so they are no keys and never listed;
+/// directory that was made. Unfinished files begin with '.', so they are not keys and never listed;
 /// remove() clears those that a crash left, and directories that became empty. A file system
 /// without rename-no-replace or hard links is refused by name.
 ///
@@ -25,7 +25,7 @@ namespace pgcairn::storage {
 /// that is not mounted looks like a repository without objects: the caller that must know
 /// first reads an object that has to exist (pgcairn.json). From the first time that the driver sees
 /// `root` on, it holds it open and works in it, whatever becomes of its name; and it throws where
-/// it would answer "absent", "stored" or "removed" while another directory, or none, stands there:
+/// it would answer "absent", "stored" or "removed" while another directory, or none, is there:
 /// a file system that was unmounted (lazily, too) or mounted over, a repository that was made
 /// again.
 ///
@@ -33,7 +33,7 @@ namespace pgcairn::storage {
 /// ".reserve") is given up for them; the first put of a process makes what is missing of it.
 /// Without it there is no reserve.
 ///
-/// A name below `root` that could not be part of a key ("lost+found") is passed over. An object
+/// A name below `root` that could not be part of a key ("lost+found") is skipped. An object
 /// cannot stand where a part of another key does ("a" and "a/b"): that throws, naming the file.
 using UsesReserve = std::function<bool(std::string_view key)>;
 std::unique_ptr<Driver> make_posix(std::filesystem::path root, UsesReserve uses_reserve = {});
@@ -64,7 +64,7 @@ struct S3Settings {
   std::string prefix;  // of all keys: "" or "a/b/"
   std::string region = "us-east-1";
   std::string endpoint;     // "https://host:port"; empty: AWS's of the region
-  bool path_style = false;  // the bucket's name stands in the path instead of the host's name
+  bool path_style = false;  // the bucket's name is in the path instead of the host's name
   std::string storage_class;
   std::string encryption;  // "", "AES256" or "aws:kms"
   std::string kms_key;
@@ -113,7 +113,7 @@ struct AzureSettings {
   std::string prefix;    // of all keys: "" or "a/b/"
   std::string endpoint;  // "https://host:port"; empty: the account's own
   std::string endpoint_suffix = "core.windows.net";
-  bool path_style = false;  // the account's name stands in the path instead of the host's name
+  bool path_style = false;  // the account's name is in the path instead of the host's name
   std::string access_tier;  // "", "Hot", "Cool" or "Cold"
   AzureCredentials credentials;
   NetworkSettings network;

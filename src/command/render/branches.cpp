@@ -16,7 +16,7 @@ std::string one_line(const engine::Branch& branch, const engine::Branch* followe
   }
   if (!branch.history_known) text += ", whose history cannot be read";
   text += branch.last_commit ? format(", last transaction {}", format_utc(*branch.last_commit))
-                             : ", last transaction not found out";
+                             : ", last transaction not known";
   const bool later = followed != nullptr && followed != &branch && branch.last_commit &&
                      followed->last_commit && *branch.last_commit > *followed->last_commit;
   if (later) text += " (LATER)";

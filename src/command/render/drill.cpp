@@ -53,7 +53,7 @@ std::string drill_text(const engine::DrillResult& result) {
   text += row("recovered", format("{} of WAL in {}", format_size(result.wal_bytes),
                                   duration_text(result.recovery_seconds)));
   text += row("end", end_text(result));
-  if (result.started) text += row("looked at", checks_text(result));
+  if (result.started) text += row("checked", checks_text(result));
   if (!result.kept.empty()) text += row("kept in", result.kept.native());
   for (const std::string& note : result.notes) text += format("note: {}\n", note);
   return text;

@@ -39,7 +39,7 @@ std::string plan_text(const engine::ExpirePlan& plan) {
   for (const engine::ExpiredData& data : plan.data) text += data_text(data);
   for (const engine::ExpiredWal& wal : plan.wal) text += wal_text(wal);
   if (!plan.records.empty())
-    text += format("  remove  {} records of what is gone\n", plan.records.size());
+    text += format("  remove  {} records of removed backups\n", plan.records.size());
   for (const std::string& note : plan.notes) text += format("  note: {}\n", note);
   return text;
 }

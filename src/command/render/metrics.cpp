@@ -67,7 +67,8 @@ Value left_behind(const HealthFacts& facts, const RepositoryFacts& one) {
 
 // One line a metric of the page, in its order.
 const RepositoryMetric kRepositoryMetrics[] = {
-    {"pgcairn_repository_readable", "1: the repository could be read; 0: nothing else is known.",
+    {"pgcairn_repository_readable",
+     "1: the repository could be read; 0: it could not, and nothing else is known.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value { return one.error.empty(); }},
     {"pgcairn_backups", "Backups in the repository.",
      [](const HealthFacts&, const RepositoryFacts& one) { return of(one.labels.size()); }},
@@ -94,7 +95,7 @@ const RepositoryMetric kRepositoryMetrics[] = {
        if (!one.outlook || one.outlook->beyond) return std::nullopt;
        return !one.outlook->backup.empty() && !one.outlook->ends_at;
      }},
-    {"pgcairn_wal_holes", "Holes in the archived WAL that was looked at.",
+    {"pgcairn_wal_holes", "Gaps in the archived WAL that was checked.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
        if (!one.outlook || one.outlook->beyond) return std::nullopt;
        return of(one.outlook->holes.size() + (one.outlook->ends_at ? 1 : 0));
@@ -130,7 +131,7 @@ const RepositoryMetric kRepositoryMetrics[] = {
        const auto lag = engine::wal_lag_bytes(one, facts.server);
        return lag ? of(*lag) : Value();
      }},
-    {"pgcairn_left_behind_leases", "Leases whose holders ended without giving them back.",
+    {"pgcairn_left_behind_leases", "Leases whose holders ended without releasing them.",
      left_behind},
     {"pgcairn_stops", "Stops in force.",
      [](const HealthFacts&, const RepositoryFacts& one) -> Value {
@@ -172,7 +173,7 @@ const StanzaMetric kStanzaMetrics[] = {
      [](const HealthFacts& facts) -> Value {
        return facts.pg_wal_space ? of(facts.pg_wal_space->free_bytes) : Value();
      }},
-    {"pgcairn_health_timestamp_seconds", "gauge", "When this was found out.",
+    {"pgcairn_health_timestamp_seconds", "gauge", "When this was measured.",
      [](const HealthFacts& facts) -> Value {
        return std::chrono::duration<double>(facts.when.time_since_epoch()).count();
      }},

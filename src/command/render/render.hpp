@@ -46,7 +46,7 @@ std::string unreadable_text(const repo::BackupMarker& backup, std::string_view i
 enum class InfoStatus {
   ok,
   unreadable,  // a repository could not be read, so what is shown may not be all
-  absent,      // a repository is not there: whether it ever was cannot be told
+  absent,      // a repository is not there: whether it ever was is not known
   missing,     // every repository was read and none has the stanza that was asked for
 };
 InfoStatus status_of(const std::string& asked, std::span<const engine::StanzaInfo> stanzas);
@@ -94,7 +94,7 @@ std::string stanza_upgraded_text(std::string_view stanza,
                                  std::span<const engine::UpgradedStanza> upgraded);
 std::string stanza_upgraded_json(std::string_view stanza,
                                  std::span<const engine::UpgradedStanza> upgraded);
-/// What is there, for whoever is asked whether it is to go.
+/// What is there, for the user who is asked whether to remove it.
 std::string stanza_content_text(std::string_view stanza,
                                 std::span<const engine::StanzaContent> contents);
 std::string stanza_deleted_text(std::string_view stanza,

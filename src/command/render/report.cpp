@@ -231,7 +231,7 @@ class Report {
       add("bad", format("damaged pages of the cluster: {}", backup.page_error_count()));
     if (!repository_.record_state) return text;
     const repo::RecordState& record_state = *repository_.record_state;
-    if (record_state.damage(backup.label) != nullptr) add("bad", "damaged, says verify");
+    if (record_state.damage(backup.label) != nullptr) add("bad", "found damaged by verify");
     for (const repo::Record* const record : record_state.holds(backup.label)) {
       const auto& hold = std::get<repo::HoldRecord>(record->content);
       add("", format("held{}: {}", hold.until ? " until " + format_local(*hold.until) : "",
@@ -252,7 +252,7 @@ class Report {
       if (const auto* drill = std::get_if<repo::DrillRecord>(&record->content))
         rows += drill_row(*record, *drill);
     }
-    if (rows.empty()) return "<p>No backup of this stanza was verified or drilled yet.</p>\n";
+    if (rows.empty()) return "<p>No backup of this stanza has been verified or drilled yet.</p>\n";
     return table("Verify and drill runs, the newest first",
                  {"When", "What", "Backups", "Verdict", "Took", "Details"}, rows);
   }
@@ -290,7 +290,7 @@ class Report {
 
   std::string growth() const {
     if (!repository_.growth)
-      return "<p>The backups span less than a day: too little to tell.</p>\n";
+      return "<p>The backups span less than a day: too little for a forecast.</p>\n";
     const engine::Growth& growth = *repository_.growth;
     const char* const sign = growth.cluster_bytes_per_day < 0 ? "-" : "";
     std::string text =

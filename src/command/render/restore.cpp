@@ -14,7 +14,7 @@ using engine::RestoreType;
 std::string time_text(Timestamp when, const std::optional<TargetTime>& target) {
   std::string text = format("{} ({})", format_utc(when), format_local(when));
   if (target && target->zone_assumed)
-    text += format("; it names no zone: taken as {}", target->zone);
+    text += format("; it names no zone: {} is used", target->zone);
   return text;
 }
 
@@ -86,16 +86,17 @@ std::string wal_text(const engine::RestorePlan& plan) {
 std::string removes_text(const engine::RestorePlan& plan) {
   std::string text;
   if (plan.remove_files > 0) {
-    text +=
-        row("remove", format("{} files, links and directories with {}, which the backup does not "
-                             "have there; of them, with what is below:",
-                             plan.remove_files, format_size(plan.remove_bytes)));
+    text += row("remove", format("{} files, links and directories with {}, which are not in the "
+                                 "backup; of them, with what is below:",
+                                 plan.remove_files, format_size(plan.remove_bytes)));
   }
   for (const std::string& path : plan.removes) text += row("removes", path);
   if (plan.resumes) {
-    text += row("note", plan.compares ? "an interrupted restore is there, which is finished"
-                                      : "wipes what an interrupted restore left there; --delta "
-                                        "would keep what is right");
+    text +=
+        row("note",
+            plan.compares
+                ? "an interrupted restore is there, and is finished"
+                : "removes what an interrupted restore left there; --delta keeps matching files");
   }
   return text;
 }
@@ -200,7 +201,7 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
   text += wal_text(plan);
   const std::string at_most = plan.compares ? "at most " : "";
   if (plan.compares) {
-    text += row("compare", format("{} that are there: what is right is kept",
+    text += row("compare", format("{} that are there: matching files are kept",
                                   format_size(plan.compare_bytes)));
   }
   text += row("fetch", at_most + format_size(plan.fetch_bytes));
@@ -240,8 +241,9 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   text += row("fetched", format_size(result->fetched_bytes));
   text += row("written", format_size(result->written_bytes));
   if (plan.options.target.type() == RestoreType::preserve) {
-    text += "restored; recovery is yours to set up: create recovery.signal or standby.signal in\n";
-    text += format("{} when postgresql.auto.conf says what you want. Then start", directory);
+    text += "restored; recovery is not set up: create recovery.signal or standby.signal in\n";
+    text += format("{} when postgresql.auto.conf has the settings that you want. Then start",
+                   directory);
   } else {
     text += "restored; now start";
   }
@@ -250,7 +252,7 @@ std::string restore_end_text(const engine::RestorePlan& plan,
               ? "or with the service manager of this machine. "
               : format("It is an isolated copy; its port is {}.\n", port_of(plan));
   text += plan.options.target.stops_early() ? "It replays WAL up to the target.\n"
-                                            : "It replays the WAL that there is.\n";
+                                            : "It replays all archived WAL.\n";
   if (const auto end = engine::guarded_end(plan))
     text += format("It cannot go past LSN {} without a new restore.\n", to_string(*end));
   if (pauses(plan.options)) {

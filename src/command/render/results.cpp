@@ -123,7 +123,7 @@ std::string backup_text(const engine::TakenBackup& taken) {
   if (!backup.prior.empty()) {
     text += row("builds on", backup.prior);
     text += row("changes", backup.method == "summaries"
-                               ? "told by WAL summaries"
+                               ? "found by WAL summaries"
                                : format("found by comparing pages: {}", backup.method_reason));
   }
   text += row("read", format_size(backup.read_bytes));

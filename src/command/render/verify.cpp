@@ -17,15 +17,15 @@ std::string damage_text(const engine::Damage& damage) {
 }
 
 std::string recorded_text(const engine::RecordedFinding& finding) {
-  std::string text = format("DAMAGED as verify --level={} found at {}, and not read well since:\n",
-                            finding.level, format_local(finding.time));
+  std::string text =
+      format("DAMAGED as verify --level={} found at {}, and not read successfully since:\n",
+             finding.level, format_local(finding.time));
   for (const std::string& damage : finding.damages) text += format("  {}\n", escape_bytes(damage));
   if (finding.count > finding.damages.size())
     text += format("  and {} more\n", finding.count - finding.damages.size());
   for (const std::string& label : finding.backups)
     text += format("  counts against backup {}\n", label);
-  return text + format("  whether it is still so, \"pgcairn verify --level={}\" finds out\n",
-                       finding.level);
+  return text + format("  run \"pgcairn verify --level={}\" to check it again\n", finding.level);
 }
 
 void write_strings(JsonWriter& json, std::string_view name,
@@ -72,7 +72,7 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
     const std::string verdict = !one.damages.empty() ? format("{} DAMAGED", one.damages.size())
                                 : !one.recorded.empty()
                                     ? "DAMAGED as recorded, nothing found by this run"
-                                : !one.warnings.empty() ? "good, but for what cannot be told"
+                                : !one.warnings.empty() ? "good, but not all could be checked"
                                                         : "good";
     text += format("repository {}: {}: {} backups, {} packs, {} WAL segments", one.name, verdict,
                    one.backups, one.packs, one.wal_segments);
@@ -80,16 +80,17 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
       text += format("; opened {} packs and {} WAL segments, {}", one.packs_opened, one.wal_opened,
                      format_size(one.bytes_read));
     } else {
-      text += "; looked at names, sizes and manifests, opened none (--level=full opens them)";
+      text += "; checked names, sizes and manifests, opened none (--level=full opens them)";
     }
     text += "\n";
     if (!one.next.empty())
-      text += format("time was up after {}; the next run goes on at {}\n",
+      text += format("the time limit of {} was reached; the next run goes on at {}\n",
                      format_duration(milliseconds(static_cast<std::int64_t>(one.seconds * 1000))),
                      one.next);
     if (one.known_bad_pages > 0)
-      text += format("{} pages are stored as bad as the cluster had them, which info tells\n",
-                     one.known_bad_pages);
+      text +=
+          format("{} pages are stored as damaged as they were in the cluster; info lists them\n",
+                 one.known_bad_pages);
     for (const engine::Damage& damage : one.damages) text += damage_text(damage);
     for (const engine::RecordedFinding& finding : one.recorded) text += recorded_text(finding);
     for (const std::string& warning : one.warnings) text += format("WARNING: {}\n", warning);

@@ -79,8 +79,8 @@ class Reader {
 
   [[noreturn]] void unknown_section(const Member& member) const {
     if (!member.value->is_table()) {
-      std::string hint = "keys stand below [global], [repo.NAME] or [stanza.NAME]";
-      throw UsageError(format("{}: key \"{}\" stands in no section", place(member.at), member.key),
+      std::string hint = "keys belong below [global], [repo.NAME] or [stanza.NAME]";
+      throw UsageError(format("{}: key \"{}\" is not in a section", place(member.at), member.key),
                        std::move(hint));
     }
     throw UsageError(format("{}: unknown section [{}]", place(member.at), member.key),
@@ -93,9 +93,8 @@ class Reader {
     for (const Member& member : in_file_order(group)) {
       const toml::table* const table = member.value->as_table();
       if (table == nullptr) {
-        throw UsageError(
-            format("{}: key \"{}\" stands below no name", place(member.at), member.key),
-            format("write [{}.NAME] above it", kind));
+        throw UsageError(format("{}: key \"{}\" is not below a name", place(member.at), member.key),
+                         format("write [{}.NAME] above it", kind));
       }
       const std::string origin = place(member.at) + ":";
       section == in_repo ? check_repository_name(member.key, origin)

@@ -112,7 +112,7 @@ void check_recovery_option(const std::string& name, std::string_view type) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   });
   if (!word) {
-    throw UsageError(format("option --recovery-option: \"{}\" is no name of a setting", name),
+    throw UsageError(format("option --recovery-option: \"{}\" is not the name of a setting", name),
                      "write it like --recovery-option=primary_conninfo=\"host=primary\"");
   }
   const bool has_own_target = is_named(type) || type == "immediate";

@@ -138,7 +138,8 @@ class Section {
     network.proxy = text("proxy");
     if (!network.proxy.empty() && !network.proxy.starts_with("http://") &&
         !network.proxy.starts_with("https://"))
-      refuse("proxy", "is no address of a proxy", "write it like http://proxy.example.com:3128");
+      refuse("proxy", "is not the address of a proxy",
+             "write it like http://proxy.example.com:3128");
     return network;
   }
 
@@ -173,7 +174,8 @@ class Section {
     for (const std::string& tag : split(all, ',')) {
       const std::size_t equals = tag.find('=');
       if (equals == 0 || equals == std::string::npos)
-        refuse(key, format("has \"{}\", which is no tag", tag), "write tags like team=db,env=prod");
+        refuse(key, format("has \"{}\", which is not a tag", tag),
+               "write tags like team=db,env=prod");
       tags.emplace_back(trim(tag.substr(0, equals)), trim(tag.substr(equals + 1)));
     }
     return tags;
@@ -223,7 +225,7 @@ class Section {
     };
     if (name.size() < 3 || name.size() > most_letters ||
         !std::all_of(name.begin(), name.end(), is_right))
-      refuse(key, format("is \"{}\", which is no name that Azure gives", name),
+      refuse(key, format("is \"{}\", which is not a name that Azure gives", name),
              "write the name alone, no address: lower-case letters and digits");
   }
 
@@ -258,10 +260,10 @@ class Section {
     while (endpoint.ends_with('/')) endpoint.pop_back();
     const bool plain = endpoint.starts_with("http://");
     if (!plain && !endpoint.starts_with("https://"))
-      refuse(key, "is no address of HTTPS", "write it like https://s3.example.com:9000");
+      refuse(key, "is not an address of HTTPS", "write it like https://s3.example.com:9000");
     if (endpoint.find('/', endpoint.find("://") + 3) != std::string::npos)
       refuse(key, "has a path",
-             "bucket and container have keys of their own, the place in them is told by path");
+             "bucket and container have keys of their own, the place in them is set by path");
     if (plain && !flag("allow-http", false))
       refuse(key, "is without TLS: anybody on the way could read and change the backups",
              "use https://, or add allow-http = true where that is acceptable");

@@ -81,7 +81,7 @@ std::string why_left(std::span<repo::Repository> repositories, const std::string
     try {
       if (const auto why = engine::why_left(repository, stanza, taken.info)) return *why;
     } catch (const Error& error) {
-      return format("it was not found out which branch is the newest: {}", error.message());
+      return format("it is not known which branch is the newest: {}", error.message());
     }
   }
   return {};

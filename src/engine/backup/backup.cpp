@@ -52,7 +52,7 @@ constexpr std::uint32_t kFrameBytes = 128 * kKiB;
 // memory.
 constexpr std::size_t kPackBytes = 16 * kMiB;
 constexpr milliseconds kWatchPause{1000};
-// Of the pages that WAL summaries do not name: so many are read all the same, to be sure of them.
+// Share of unmarked pages that are read anyway, to check the WAL summaries.
 constexpr double kSampledShare = 0.01;
 
 /// One run of `backup`: the cluster it reads, and what it has learned so far.
@@ -191,12 +191,12 @@ void BackupRun::judge_prior() {
 }
 
 /// The newest backup of the server's own branch that this one may build on, else the newest of
-/// another one. Such that are damaged are passed over with a warning.
+/// another one. Such that are damaged are skipped with a warning.
 void BackupRun::choose_prior() {
   info_.type = options_.type;
   std::vector<repo::BackupMarker> backups;
   const auto unreadable = [](const DamagedError& error) {
-    log_warn(format("a backup is not built on: {}", error.message()));
+    log_warn(format("a backup is not used as the prior one: {}", error.message()));
   };
   if (options_.type != repo::BackupType::full)
     backups = repository_->backups(stanza_.name, unreadable);
@@ -208,8 +208,9 @@ void BackupRun::choose_prior() {
   for (const PriorCandidate& candidate : candidates) {
     const repo::BackupMarker& backup = *candidate.backup;
     if (backup.data_checksums != info_.data_checksums) {
-      log_info(
-          format("backup {} is not built on: data checksums were switched since", backup.label));
+      log_info(format(
+          "backup {} is not used as the prior one: data checksums were switched on or off since",
+          backup.label));
       continue;
     }
     auto reason = damages.of(backup.label);
@@ -217,7 +218,7 @@ void BackupRun::choose_prior() {
     if (!reason) reason = why_not_everywhere(backup);
     if (!reason) reason = build_on(backup);
     if (!reason) break;
-    log_warn(format("backup {} is not built on: {}", backup.label, *reason));
+    log_warn(format("backup {} is not used as the prior one: {}", backup.label, *reason));
   }
   if (prior_) say_left(candidates, prior_->info().label, timeline);
   if (!prior_ && options_.type != repo::BackupType::full) {
@@ -254,7 +255,7 @@ void BackupRun::find_changed_pages() {
   info_.method = "all";
   if (!prior_) return;
   if (options_.compare_all) {
-    changes_.reason = "every page was to be compared (--delta)";
+    changes_.reason = "--delta compares every page";
   } else {
     progress_.phase("waiting for WAL summaries", 0);
     changes_ = find_changes(*connection_, stanza_.data_directory, prior_->info(), started_, stop_);
@@ -386,7 +387,7 @@ void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
     if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
   if (packs.size() != own.size() + named_packs_.size()) {
     throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
-                       "its manifest's maps name packs that its list of packs lacks");
+                       "the maps of its manifest name packs that are not in its list of packs");
   }
   sort_by_place(packs);
   info_.packs = ranges_of(packs, refs_);
@@ -415,8 +416,8 @@ void BackupRun::find_leftovers() {
   }
   interrupted_.emplace(targets_.good(), stanza_.name, labels, first_interrupted_, kFrameBytes);
   for (const repo::ManifestRef& ref : interrupted_->refs()) {
-    log_info(
-        format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
+    log_info(format("backup {} was interrupted: what it has stored is reused where it matches",
+                    ref.backup));
     refs_.push_back(ref);
   }
 }
@@ -561,8 +562,7 @@ TakenBackup take_into(const StanzaSettings& stanza, const BackupOptions& options
     } catch (const DamagedError& error) {
       if (!is_news_of_prior(error, run.prior(), stanza.name, met)) throw;
       log_warn(
-          format("the backup begins again, and builds on nothing that needs what is damaged: {}",
-                 error.render()));
+          format("the backup begins again, and does not use what is damaged: {}", error.render()));
       met.push_back(error);
     } catch (const Error& error) {
       if (before.size() == 1 || targets.good().empty()) throw;

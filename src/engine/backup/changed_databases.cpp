@@ -48,9 +48,8 @@ void require_databases(repo::Repository& repository, const std::string& stanza,
                                     [&](const auto& one) { return one.oid == lost.database; });
     throw UnreplayableBackup(
         format(
-            "cannot use the backup: database {} was made or moved by copying files while the "
-            "backup read them, what it was copied from is gone, and it could be restored without "
-            "its files",
+            "cannot use the backup: database {} was created or moved by copying files while the "
+            "backup read them, and its source is gone: a restore could lack its files",
             named == changed.end() ? std::to_string(lost.database) : format("\"{}\"", named->name)),
         "run the backup again; while one runs, create databases with STRATEGY=wal_log (from 15 "
         "on), and drop or move none that another was copied from");

@@ -63,7 +63,7 @@ ChangedPages find_changes(postgres::Connection& connection,
   ChangedPages changes;
   changes.reason = std::move(result.reason);
   if (!result.changed) return changes;
-  log_detail(format("{} of {} WAL summaries tell of {} relations", format_size(result.bytes),
+  log_detail(format("{} of {} WAL summaries name {} relations", format_size(result.bytes),
                     result.files, result.changed->relations()));
   const auto changed = std::make_shared<const postgres::ChangedBlocks>(std::move(*result.changed));
   changes.change_of = [changed](const postgres::SourceFile& source) {

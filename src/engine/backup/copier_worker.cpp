@@ -106,7 +106,7 @@ void Copier::Thread::copy_whole(Job& job, const Fd& fd, std::uint64_t start, std
   for (std::uint64_t at = start; at < end; at += buffer_.size()) {
     const std::size_t count =
         read(job, fd, at, std::min<std::uint64_t>(kReadBytes, end - at), part);
-    // A file that is no relation is as short as it was found, as far as one thread can tell.
+    // A file that is not a relation is as short as it was found, as far as one thread can tell.
     if (count < buffer_.size() && hash_whole) {
       buffer_.resize(count);
       job.size_bytes = end = at + count;
@@ -160,7 +160,7 @@ void Copier::Thread::copy_blocks(Job& job, const Fd& fd, std::uint64_t start, st
   const std::vector<std::uint32_t>& blocks = job.plan.blocks;
   auto next = std::lower_bound(blocks.begin(), blocks.end(), start / kPageBytes);
   // What the plan did not know of, because the file has grown since it was listed, is read too: the
-  // older backup may have such a block all the same, as it was before the file was cut off.
+  // older backup may have such a block anyway, as it was before the file was cut off.
   const std::uint64_t known_end =
       std::min({end, job.source.size_bytes - job.source.size_bytes % kPageBytes,
                 job.prior_map->size_bytes()});

@@ -54,7 +54,7 @@ PriorLife life_of(const fs::path& data_directory, const repo::BackupMarker& prio
       return {Verdict::proved, "the data directory has its witness"};
   } catch (const Error& error) {
     return {Verdict::unknown,
-            format("whether backup {} is of this life of the cluster could not be found out: {}",
+            format("whether backup {} is of this life of the cluster could not be determined: {}",
                    prior.label, error.message())};
   }
   return {Verdict::unknown,

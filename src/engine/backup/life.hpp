@@ -31,7 +31,7 @@ struct PriorLife {
 ///    whatever copies it with the witness copies a directory that has the backup's end in its past,
 ///    or must replay to it.
 ///
-/// Archived WAL is no proof: records are linked by their places, not by their content, so that
+/// Archived WAL is not a proof: records are linked by their places, not by their content, so that
 /// nothing tells whether one segment and the next are of the same life.
 PriorLife life_of(const std::filesystem::path& data_directory, const repo::BackupMarker& prior);
 

@@ -16,9 +16,8 @@ namespace pgcairn::engine {
 void check_server(const StanzaSettings& stanza, const postgres::ServerInfo& server,
                   const postgres::ControlFile& control, bool copies_wal) {
   require_stanza_apart(stanza);
-  require_same_cluster(
-      stanza, server, control.system_id,
-      "set pg-path to the server's data_directory; a copy of it is not what the server protects");
+  require_same_cluster(stanza, server, control.system_id,
+                       "set pg-path to the server's data_directory, not to a copy of it");
   if (control.block_bytes != postgres::kPageBytes ||
       control.relation_segment_blocks != postgres::kRelationSegmentBlocks) {
     throw PostgresError(format("the cluster has pages of {} bytes and segments of {} pages",
@@ -49,8 +48,8 @@ void describe_cluster(repo::BackupMarker& info, const repo::Cluster& cluster,
 void distrust_checksums(repo::BackupMarker& info, const postgres::ControlFile& control) {
   if (!info.data_checksums || control.data_checksums) return;
   log_warn(
-      format("data checksums were switched off while the cluster was read: {} pages whose "
-             "checksum does not fit are not taken for damage",
+      format("data checksums were switched off while the cluster was read: {} pages whose checksum "
+             "does not match do not count as damaged",
              info.page_error_count()));
   info.data_checksums = false;
   info.page_errors.clear();

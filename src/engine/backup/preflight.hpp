@@ -16,8 +16,8 @@ void describe_cluster(repo::BackupMarker& info, const repo::Cluster& cluster,
                       const postgres::ServerInfo& server, const postgres::ControlFile& control);
 
 /// Where data checksums were switched while the cluster was read (from 19 on a server does that
-/// while it runs), pages without one are no damage, and the next backup must not build on this one.
-/// `control`: the control file at the end.
+/// while it runs), pages without one are not damage, and the next backup must not build on this
+/// one. `control`: the control file at the end.
 void distrust_checksums(repo::BackupMarker& info, const postgres::ControlFile& control);
 
 }  // namespace pgcairn::engine

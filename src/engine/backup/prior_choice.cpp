@@ -15,7 +15,7 @@ std::optional<postgres::TimelineHistory> way_to_now(const std::filesystem::path&
     return postgres::read_timeline_history(data_directory, timeline);
   } catch (const Error& error) {
     log_detail(
-        format("which backups lie on the server's branch is not known: {}", error.message()));
+        format("which backups are on the server's branch is not known: {}", error.message()));
     return std::nullopt;
   }
 }
@@ -43,8 +43,8 @@ void say_left(std::span<const PriorCandidate> candidates, const std::string& cho
   for (const PriorCandidate& one : candidates) {
     if (one.left && label_time(one) > repo::label_time(chosen)) {
       log_info(
-          format("backup {} is newer and not built on: it ended on a branch that timeline {} "
-                 "has left",
+          format("backup {} is newer and not used as the prior one: it ended on a branch that "
+                 "timeline {} has left",
                  one.backup->label, timeline));
     }
   }

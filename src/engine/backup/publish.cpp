@@ -46,7 +46,7 @@ std::optional<std::uint64_t> first_missing(storage::Driver& driver, const std::s
 void take_back(repo::Repository& repository, const std::string& stanza,
                const repo::BackupMarker& info, const LockedError& cause) {
   const std::string key = repo::marker_key(stanza, info.label);
-  log_warn(format("backup {} is taken back from repository \"{}\": {}", info.label,
+  log_warn(format("backup {} is removed again from repository \"{}\": {}", info.label,
                   repository.name(), cause.message()));
   repository.fence().clear();  // it is of a lease that we no longer have
   repository.driver().remove({&key, 1});
@@ -59,7 +59,7 @@ void saying_that_it_may_be_listed(const repo::Repository& repository,
   const auto unknown = [&] {
     return format(
         "confirming backup {} in repository \"{}\": it may be listed although this run failed, and "
-        "lack files if another run took the lease; verify tells",
+        "lack files if another run took the lease; run verify to find out",
         info.label, repository.name());
   };
   try {
@@ -93,7 +93,7 @@ void publish(repo::Repository& repository, const std::string& stanza,
              const repo::BackupMarker& info, const std::function<void()>& check_lease,
              const std::function<void()>& put_marker) {
   if (const auto missing = first_missing(repository, stanza, info)) {
-    check_lease();  // what another run removed while it had the lease is no damage
+    check_lease();  // what another run removed while it had the lease is not damage
     throw DamagedError(*missing, 0,
                        format("it is no longer in repository \"{}\", and backup {} needs it",
                               repository.name(), info.label),

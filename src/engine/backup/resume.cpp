@@ -224,7 +224,7 @@ repo::PackIndex InterruptedBackups::Stream::read_from(repo::Repository& reposito
     const repo::Frame frame = reader.read(body_.bytes().subspan(start, index.end(i) - start), start,
                                           repo::FrameKind::data, i);
     if (frame.whole_bytes != index.end(i) - start || frame.raw_bytes != index.raw_bytes(i))
-      throw DamagedError(key, start, "the index tells another size of the frame");
+      throw DamagedError(key, start, "the index has another size for the frame");
     if (frame.raw_bytes <= frame_bytes_)
       add_pages(index, pack, i, repo::read_pieces(frame.about, key, start), files);
   }
@@ -243,7 +243,7 @@ void InterruptedBackups::Stream::add_pages(const repo::PackIndex& index, std::ui
     for (const repo::Run& run : piece.runs) {
       if (run.length_bytes > index.raw_bytes(frame) - at)
         throw DamagedError(repo::pack_key(stanza_, label_, pack), index.offset(frame),
-                           "the frame tells of more content than it has");
+                           "the frame claims more content than it has");
       const bool known = at % kPageBytes == 0 && run.offset_bytes % kPageBytes == 0 &&
                          run.offset_bytes / kPageBytes < UINT32_MAX - hashes.size();
       for (std::uint64_t done = 0; known && done + kPageBytes <= run.length_bytes;

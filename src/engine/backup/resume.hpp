@@ -57,7 +57,7 @@ std::vector<std::string> resumable_for(std::string_view label, std::span<const s
                                        std::span<const std::string> stored);
 
 /// What interrupted backups have stored, read beside the cluster: their packs were filled in the
-/// order of paths. Packs that are not whole are passed over. Memory: the pages of the packs around
+/// order of paths. Packs that are not whole are skipped. Memory: the pages of the packs around
 /// the path that was asked for last.
 class InterruptedBackups {
  public:

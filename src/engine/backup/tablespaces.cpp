@@ -99,7 +99,7 @@ std::vector<repo::TablespaceInfo> name_tablespaces(const CopiedTablespaces& copi
         format("cannot use the backup: it holds \"{}\", and the server does not know such a "
                "tablespace",
                path),
-        "one was made and dropped while the backup copied: run the backup again; if that fails "
+        "one was created and dropped while the backup copied: run the backup again; if that fails "
         "the same way, the entry is a left-over, which may be moved away");
   }
   return copied.named(known);

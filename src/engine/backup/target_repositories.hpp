@@ -17,8 +17,8 @@
 
 namespace pgcairn::engine {
 
-/// The repositories that one backup goes to. One that fails is left out from then on, aloud, and
-/// the backup goes on for the others.
+/// The repositories that one backup goes to. One that fails is left out from then on, with a
+/// warning, and the backup goes on for the others.
 class Targets {
  public:
   explicit Targets(std::span<repo::Repository> repositories);
@@ -34,7 +34,7 @@ class Targets {
   /// Does `action` for each good one. What it throws leaves that one out; when none remains it is
   /// thrown on.
   void each(const std::function<void(repo::Repository&)>& action);
-  /// Puts an object whose frames are bound to `bound` into each good one, and binds them anew for
+  /// Puts an object whose frames are bound to `bound` into each good one, and binds them again for
   /// each in turn. From many threads.
   void put(const repo::Repository& bound, const std::string& key, MutableBytes object);
   /// Asks each good one whether it still answers; true when one was left out for it.

@@ -26,8 +26,9 @@ bool BackupWal::mark(const std::string& segment, const repo::BackupMarker& backu
                      std::optional<Lsn> end) {
   const auto mark = mark_wal(stanza_.data_directory, segment, backup.wal_segment_bytes, end);
   if (!mark) {
-    log_detail(format("WAL segment {} is not in pg_wal: nothing tells it from one of another life",
-                      segment));
+    log_detail(
+        format("WAL segment {} is not in pg_wal: it cannot be compared with one of another life",
+               segment));
     return false;
   }
   // The later one of the same segment says more.

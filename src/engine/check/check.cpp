@@ -70,7 +70,8 @@ Switched switch_segment(postgres::Connection& connection, const postgres::Server
             "SELECT pg_switch_wal(), pg_walfile_name(pg_current_wal_insert_lsn())");
         const auto end = parse_lsn(text_of(rows));
         const auto now_in = parse_wal_segment_name(text_of(rows, 1), server.wal_segment_bytes);
-        if (!point || !end || !now_in) throw PostgresError("the server's answer is not understood");
+        if (!point || !end || !now_in)
+          throw PostgresError("the server's answer has an unknown format");
         return Switched{
             wal_segment_name(segment_before(*end, now_in->timeline, server.wal_segment_bytes),
                              server.wal_segment_bytes),
@@ -84,7 +85,7 @@ std::string restartpoint_segment(postgres::Connection& connection,
   const auto rows = connection.query("SELECT redo_lsn, timeline_id FROM pg_control_checkpoint()");
   const auto redo = parse_lsn(text_of(rows));
   const auto timeline = parse_u64(text_of(rows, 1));
-  if (!redo || !timeline) throw PostgresError("the server's answer is not understood");
+  if (!redo || !timeline) throw PostgresError("the server's answer has an unknown format");
   WalSegment segment =
       segment_of(*redo, static_cast<Timeline>(*timeline), server.wal_segment_bytes);
   if (segment.number > 1) --segment.number;
@@ -102,7 +103,7 @@ std::string archiver_words(postgres::Connection& connection, const CheckResult& 
   if (result.standby) return words + ". The primary archives it: run \"pgcairn check\" there";
   if (!rows.empty()) {
     return words + format(
-                       ". The archiver failed with {} at {}: the server's log has the words of "
+                       ". The archiver failed with {} at {}: the server's log has the output of "
                        "archive_command",
                        text_of(rows, 0), text_of(rows, 1));
   }

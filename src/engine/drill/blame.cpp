@@ -70,7 +70,7 @@ void add_failure(DrillResult& result, const std::string& what, const std::string
       break;
     case Blame::lock:
       result.notes.push_back(
-          format("{} was not looked at: a prepared transaction has it locked", what));
+          format("{} was not checked: a prepared transaction has it locked", what));
       break;
   }
 }
@@ -99,7 +99,7 @@ AmcheckOutput parse_amcheck(std::string_view text) {
   for (const std::string& warning : warnings) ++counts[kind_of(warning)];
   for (const std::string& warning : warnings) {
     auto& count = counts[kind_of(warning)];
-    if (count == 0) continue;  // told with the first
+    if (count == 0) continue;  // counted with the first
     output.warnings.push_back(count == 1 ? warning
                                          : format("{} ({} more like it)", warning, count - 1));
     count = 0;

@@ -15,7 +15,7 @@ enum class Blame {
   lock      // a prepared transaction, which nobody ends, has it locked
 };
 
-/// Told by the server's words, in English: it runs with lc_messages = C. Pure.
+/// Decided by the server's words, in English: it runs with lc_messages = C. Pure.
 Blame blame_of(std::string_view message);
 
 /// Adds a failure to the findings, to what is not proved, or to the notes. `what` was looked at.

@@ -75,7 +75,7 @@ void note_prepared(postgres::PrivateServer& server, DrillResult& result) {
   if (count == "0") return;
   result.notes.push_back(
       format("{} prepared transactions wait for COMMIT PREPARED or ROLLBACK PREPARED, the oldest "
-             "since {} (\"{}\", for one): what they have locked is not looked at",
+             "since {} (\"{}\", for one): what they have locked is not checked",
              count, rows.at(0).at(1).value_or(""), rows.at(0).at(2).value_or("")));
 }
 
@@ -102,7 +102,7 @@ void look_at_end(postgres::PrivateServer& server, const RestorePlan& plan, bool 
   if (to_the_end && plan.has_gap) {
     result.findings.push_back(
         format("WAL segment {} is missing in the archive, while {} is there: recovery ends before "
-               "it, and what came after is lost to it",
+               "it, and later WAL cannot be replayed",
                plan.wal.missing, plan.wal.after_gap));
   }
 }
@@ -146,7 +146,7 @@ void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& p
   if (status == 0) return;
   tell_amcheck(parse_amcheck(said), result);
   if (!result.amcheck)
-    result.unproved.push_back(format("pg_amcheck did not come to its end (status {})", status));
+    result.unproved.push_back(format("pg_amcheck did not finish (status {})", status));
 }
 
 void check_foreign_keys(postgres::PrivateServer& server, DrillResult& result,

@@ -47,8 +47,8 @@ DrillDirectory::DrillDirectory(const fs::path& directory, const std::string& sta
   if (error) throw SystemError(format("cannot create \"{}\"", directory_.native()), error.value());
   mark_ = open_file(directory_ / kMark, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
   if (!take_lock(mark_)) {
-    throw LockedError(format("another drill is at work in \"{}\"", directory_.native()),
-                      "wait for its end, or name another directory with --drill-path");
+    throw LockedError(format("another drill is running in \"{}\"", directory_.native()),
+                      "wait until it ends, or name another directory with --drill-path");
   }
   require_no_links();
   write_at(mark_, as_bytes(stanza + "\n"), 0, directory_ / kMark);
@@ -83,7 +83,7 @@ void DrillDirectory::require_ours(const std::string& stanza) const {
   throw UsageError(
       mark ? format("\"{}\" is the directory of drills of stanza \"{}\"", directory_.native(),
                     trim(as_text(*mark)))
-           : format("\"{}\" is not empty, and no drill made what is in it", directory_.native()),
+           : format("\"{}\" is not empty, and its content is not of a drill", directory_.native()),
       "name an empty or new directory with --drill-path; nothing was touched");
 }
 
@@ -91,8 +91,8 @@ void DrillDirectory::require_no_links() const {
   for (const char* const name : kNames) {
     if (!fs::is_symlink(directory_ / name)) continue;
     throw UsageError(format("\"{}\" is a symbolic link", (directory_ / name).native()),
-                     "a drill keeps to its own directory: remove the link, and name a directory "
-                     "with room for the cluster with --drill-path; nothing was touched");
+                     "a drill writes only to its own directory: remove the link, and name a "
+                     "directory with room for the cluster with --drill-path; nothing was touched");
   }
 }
 

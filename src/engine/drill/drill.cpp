@@ -55,7 +55,7 @@ class DrillRun {
     result_.backup = plan.backup.label;
     result_.reason = plan.reason;
     result_.notes = plan.notes;
-    // What concerns restore's own options is not asked of whoever runs a drill.
+    // What concerns restore's own options does not concern the user who runs a drill.
     std::erase_if(result_.notes, [](const std::string& note) {
       return note.find("--config-to") != std::string::npos;
     });
@@ -112,7 +112,7 @@ void DrillRun::try_backup(const RestorePlan& plan, DrillDirectory& directory) {
 }
 
 std::string DrillRun::time_is_over() const {
-  return format("the drill was not over after {} (more time: --drill-timeout)",
+  return format("the drill did not finish within {} (more time: --drill-timeout)",
                 format_duration(options_.timeout));
 }
 
@@ -226,7 +226,7 @@ std::unique_ptr<Sandbox> DrillRun::make_sandbox(const RestorePlan& plan,
                                                 const fs::path& programs) {
   const auto go_without = [&](const std::string& reason) {
     result_.notes.push_back(
-        format("the server ran without namespaces of its own ({}): WAL that leads outside of the "
+        format("the server ran without namespaces of its own ({}): WAL that writes outside of the "
                "drill's directory was not replayed",
                reason));
   };
@@ -248,13 +248,13 @@ std::unique_ptr<Sandbox> DrillRun::make_sandbox(const RestorePlan& plan,
     if (options_.sandbox == SandboxUse::required) {
       throw Error(
           format("the drill's server cannot have namespaces of its own: {}", error.message()),
-          "let this user make user namespaces (sysctl user.max_user_namespaces, and "
+          "let this user create user namespaces (sysctl user.max_user_namespaces, and "
           "kernel.apparmor_restrict_unprivileged_userns on Ubuntu), or do without them: "
           "drill-sandbox = \"auto\"");
     }
     log_warn(
-        format("the drill's server has no namespaces of its own, so WAL that leads outside of "
-               "the drill's directory will not be replayed: {}",
+        format("the drill's server has no namespaces of its own, so WAL that writes outside of the "
+               "drill's directory will not be replayed: {}",
                error.message()));
     go_without(error.message());
     return {};
@@ -264,12 +264,11 @@ std::unique_ptr<Sandbox> DrillRun::make_sandbox(const RestorePlan& plan,
 /// Of what the server was not given, when that is what it came to.
 std::string withheld_text(const postgres::CreatedTablespace& withheld, bool sandboxed) {
   return format(
-      "recovery was stopped at {}, before CREATE TABLESPACE at \"{}\" (oid {}): {}. What came "
-      "after "
-      "it is not proved; a new backup has the tablespace in it",
+      "recovery was stopped at {}, before CREATE TABLESPACE at \"{}\" (oid {}): {}. Later WAL is "
+      "not tested; a new backup contains the tablespace",
       to_string(withheld.start), withheld.location, withheld.oid,
       sandboxed ? "the drill cannot have a directory of its own under that name"
-                : "without namespaces it would be replayed to that very place");
+                : "without namespaces it would be replayed to that same place");
 }
 
 bool DrillRun::start(postgres::PrivateServer& server, const DrillWal& wal) {
@@ -337,13 +336,13 @@ void DrillRun::compare_limits(const postgres::PrivateServer& server, const Resto
   for (std::size_t i = 0; i < kLimitNames.size(); ++i) {
     if (configured->values[i] >= needed.values[i]) continue;
     result_.findings.push_back(
-        format("{} is {} in the restored configuration, and the server that wrote the WAL ran "
-               "with {}: with hot_standby = on, recovery would not come to its end",
+        format("{} is {} in the restored configuration, and the server that wrote the WAL ran with "
+               "{}: with hot_standby = on, recovery would not finish",
                kLimitNames[i], configured->values[i], needed.values[i]));
   }
 }
 
-/// What proves nothing of the backup is no record of it.
+/// What proves nothing of the backup is not a record of it.
 void DrillRun::record(repo::Repository& repository) {
   if (!options_.record || (result_.findings.empty() && !result_.unproved.empty())) return;
   repo::DrillRecord record;
@@ -357,7 +356,7 @@ void DrillRun::record(repo::Repository& repository) {
   try {
     repo::add_record(repository, stanza_.name, record);
   } catch (const Error& error) {
-    result_.notes.push_back(format("the outcome is not recorded: {}", error.message()));
+    result_.notes.push_back(format("the result is not recorded: {}", error.message()));
   }
 }
 

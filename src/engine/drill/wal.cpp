@@ -74,7 +74,7 @@ bool DrillWal::look(const std::string& name, const std::string& file) {
   if (!opened) return true;
   const Fd& fd = *opened;
   const struct stat status = stat_of(fd, file);
-  if (!S_ISREG(status.st_mode)) throw Error(format("\"{}\" is no regular file", file));
+  if (!S_ISREG(status.st_mode)) throw Error(format("\"{}\" is not a regular file", file));
   const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
   const auto segment = parse_wal_segment_name(name, plan_.backup.wal_segment_bytes);
   if (!segment || size_bytes > plan_.backup.wal_segment_bytes) return false;
@@ -99,8 +99,9 @@ void DrillWal::meet(const postgres::WalRecord& record) {
   // What came before the backup's start is in the backup, and is not replayed.
   if (!created || created->start < plan_.backup.start_lsn) return;
   if (sandbox_ != nullptr && sandbox_->make_directory(created->location)) {
-    log_detail(format("tablespace {}, made after the backup at \"{}\", is in \"{}\"", created->oid,
-                      created->location, sandbox_->root().native() + created->location));
+    log_detail(format("tablespace {}, created after the backup at \"{}\", is in \"{}\"",
+                      created->oid, created->location,
+                      sandbox_->root().native() + created->location));
     return;
   }
   if (!withheld_ || created->start < withheld_->start) withheld_ = created;

@@ -37,7 +37,7 @@ struct CatalogBackup {
   std::vector<Packs> packs;
 };
 
-/// A marker that cannot be read: nobody knows which packs and which WAL its backup needs.
+/// A marker that cannot be read: its backup may need any pack and any WAL.
 struct UnreadableMarker {
   std::string label;
   DamagedError error;

@@ -180,7 +180,7 @@ void ExpireRun::open() {
   if (clusters_.empty()) {
     throw MissingError(
         format("there is no stanza \"{}\" in repository \"{}\"", stanza_, repository_.name()),
-        "check the name, or make it with pgcairn stanza-create");
+        "check the name, or create it with pgcairn stanza-create");
   }
 }
 
@@ -198,16 +198,16 @@ void ExpireRun::read() {
   branches_.emplace(repository_, stanza_, clusters_, catalog_, plan_.notes);
 }
 
-/// Nobody knows what a backup needs whose marker cannot be read, but for what it cannot need: see
+/// A backup with an unreadable marker may need any object, but for what it cannot need: see
 /// doubtful_owner(). All that it may need stays.
 void ExpireRun::note_doubt() {
   for (const UnreadableMarker& marker : catalog_.unreadable) {
     if (marker.label == options_.set) continue;
     doubtful_.insert(marker.label);
     plan_.notes.push_back(
-        format("nobody knows what backup {} needs, so that its packs, what it may have of others', "
-               "and all WAL stay: {}; if it cannot be brought back from a copy, give it up with "
-               "\"pgcairn expire --set={}\"",
+        format("backup {} has an unreadable marker and may need any object, so its packs, packs of "
+               "others that it may use, and all WAL stay: {}; if the marker cannot be brought back "
+               "from a copy, give the backup up with \"pgcairn expire --set={}\"",
                marker.label, marker.error.message(), marker.label));
     log_warn(plan_.notes.back());
   }
@@ -302,10 +302,10 @@ std::string ExpireRun::going_text(std::span<const repo::RetentionBackup> all) co
   }
   std::string text;
   for (std::size_t i = 0; i < labels.size() && i < kMostShown; ++i)
-    text += format("\n  would go: backup {}", labels[i]);
+    text += format("\n  would be removed: backup {}", labels[i]);
   if (labels.size() > kMostShown)
-    text +=
-        format("\n  would go: {} more, the newest {}", labels.size() - kMostShown, labels.back());
+    text += format("\n  would be removed: {} more, the newest {}", labels.size() - kMostShown,
+                   labels.back());
   return text;
 }
 
@@ -347,7 +347,7 @@ void ExpireRun::plan_objects() {
   plan_.records.clear();
   swept_.clear();
   wal_rules_.clear();
-  progress_.phase("looking for what no backup needs", 0);
+  progress_.phase("looking for what is not needed", 0);
   plan_data();
   plan_wal();
   plan_.records = records_to_remove(*record_state_, kept_labels());
@@ -360,7 +360,7 @@ bool ExpireRun::goes(const storage::Object& object, const std::string& label) co
   return number && !named_->has(label, *number);
 }
 
-/// What stands below labels without a marker: whatever is not named by a kept backup goes, but for
+/// What is below labels without a marker: whatever is not named by a kept backup goes, but for
 /// what the next backup may go on from. The lease says that none is running.
 void ExpireRun::plan_data() {
   named_.emplace(catalog_);
@@ -387,7 +387,7 @@ void ExpireRun::plan_data() {
     data.reason = !doubtful.empty()
                       ? format("backup {}, whose marker cannot be read, may need them", doubtful)
                   : !left ? "the backup is removed"
-                  : waits ? "left by an interrupted backup, and the next one may go on from it"
+                  : waits ? "left by an interrupted backup, and the next one may resume it"
                           : "no backup lists it: one was interrupted, or removed before";
     plan_.data.push_back(std::move(data));
   }
@@ -435,7 +435,7 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
     const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
     if (!first || !last) {
       throw DamagedError(repo::marker_key(stanza_, one.label), 0,
-                         "its WAL segments are not understood");
+                         "the names of its WAL segments have an unknown format");
     }
     sizes.insert(backup.wal_segment_bytes);
     claims.push_back({one.label, backup.timeline, first->number, last->number, backup.stop_lsn,

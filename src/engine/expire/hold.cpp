@@ -49,9 +49,9 @@ std::vector<std::string> where_listed(const std::string& stanza,
   return names;
 }
 
-/// Whoever removes reads the holds once it has the lease: one that takes it later than the hold was
-/// written sees it, and of one that had it before nobody knows. No clock is asked whether a holder
-/// elsewhere still lives: a hold that is promised and then passed over loses a backup.
+/// A run that removes reads the holds once it has the lease: one that takes it later than the hold
+/// was written sees it, and of one that had it before it is not known. No clock is asked whether a
+/// holder elsewhere still lives: a hold that is promised and then skipped loses a backup.
 void refuse_beside_removal(repo::Repository& repository, const repo::HoldRecord& hold,
                            const std::string& stanza) {
   const auto lease = repo::read_lease(repository, stanza);
@@ -59,9 +59,9 @@ void refuse_beside_removal(repo::Repository& repository, const repo::HoldRecord&
                        (lease->operation == "expire" || lease->operation == "stanza-delete");
   if (removes) {
     throw LockedError(
-        format("{} is at work in repository \"{}\" (process {} on {}), and may not see the hold on "
-               "{}",
-               lease->operation, repository.name(), lease->process.pid, lease->host, hold.backup),
+        format(
+            "{} is running in repository \"{}\" (process {} on {}), and may not see the hold on {}",
+            lease->operation, repository.name(), lease->process.pid, lease->host, hold.backup),
         "wait for it, then hold the backup again to be sure; of a host that died the next backup "
         "or expire takes the lease over");
   }

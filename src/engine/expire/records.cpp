@@ -90,7 +90,7 @@ std::vector<repo::Record> read_deciding_records(repo::Repository& repository,
     const std::string name = repo::document_name(error.object(), repo::record_prefix(stanza));
     const std::string_view kind = repo::record_kind(name);
     if (kind == "drill" || kind == "note" || kind == "stop") {
-      notes.push_back(format("a record is passed over: {}", error.message()));
+      notes.push_back(format("a record is skipped: {}", error.message()));
       return;
     }
     error.set_hint(

@@ -17,7 +17,7 @@ std::vector<std::string> records_to_remove(const repo::RecordState& record_state
                                            const std::set<std::string>& listed);
 
 /// All records that can be read. What may say that a backup is held, or damaged, must be: for one
-/// of these throws DamagedError. A drill or a note decides nothing, and is passed over with a note.
+/// of these throws DamagedError. A drill or a note decides nothing, and is skipped with a note.
 std::vector<repo::Record> read_deciding_records(repo::Repository& repository,
                                                 const std::string& stanza,
                                                 std::vector<std::string>& notes);

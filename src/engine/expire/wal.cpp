@@ -9,7 +9,7 @@ namespace pgcairn::engine {
 
 namespace {
 
-/// Is it kept as the way to a branch that nobody knows the way to? Then all may be on it.
+/// Is it kept as the way to a branch that no known way leads to? Then all may be on it.
 bool goes_somewhere(const WalClaim& claim, const Timelines& timelines) {
   return std::any_of(claim.way_to.begin(), claim.way_to.end(),
                      [&](Timeline end) { return timelines.path(claim.timeline, end).empty(); });
@@ -94,7 +94,7 @@ const std::string& WalNeeds::keep_reason(std::string_view file) {
   static const std::string history = "histories of timelines stay";
   static const std::string unknown = "not a file of this archive's";
   static const std::string newest =
-      "WAL of the newest timeline stays, though no backup leads to it";
+      "WAL of the newest timeline stays, although no backup is on the way to it";
   static const std::string none;
   const auto kind = wal_file_kind(file);
   if (kind == WalFileKind::timeline_history) return history;

@@ -49,8 +49,8 @@ decltype(auto) in(const repo::Repository& repository, Action&& action) {
     error.add_context(format("reading it in repository \"{}\"", repository.name()));
     if (error.hint().empty())
       error.set_hint(
-          "nothing is replaced: \"pgcairn verify\" tells which backups need it; when "
-          "another repository has it whole, remove it here, then copy again");
+          "nothing is replaced: \"pgcairn verify\" shows which backups need it; when another "
+          "repository has it whole, remove it here, then copy again");
     throw;
   }
 }
@@ -135,7 +135,7 @@ void CopyRun::compare_clusters() {
   const std::vector<repo::Cluster> theirs = to_.clusters(stanza_);
   if (std::find(ours.begin(), ours.end(), cluster()) == ours.end()) {
     throw DamagedError(repo::cluster_key(stanza_, result_.backup.cluster), 0,
-                       "the backup's cluster is none of the stanza's");
+                       "the backup's cluster does not belong to the stanza");
   }
   for (const repo::Cluster& one : theirs) {
     if (std::find(ours.begin(), ours.end(), one) != ours.end()) continue;
@@ -143,7 +143,7 @@ void CopyRun::compare_clusters() {
         format("stanza \"{}\" in repository \"{}\" belongs to cluster {}, which in repository "
                "\"{}\" it does not",
                stanza_, to_.name(), repo::cluster_id(one), from_.name()),
-        "two clusters have the same stanza's name: copy into a repository of its own");
+        "two clusters use the same stanza name: copy into a repository of its own");
   }
 }
 
@@ -153,16 +153,15 @@ void CopyRun::choose() {
     return;
   }
   const RecordedDamage damages = recorded_damage(from_, stanza_);
-  const auto backups = from_.backups(stanza_, [](const DamagedError& error) {
-    log_warn(format("passed over: {}", error.message()));
-  });
+  const auto backups = from_.backups(
+      stanza_, [](const DamagedError& error) { log_warn(format("skipped: {}", error.message())); });
   for (auto backup = backups.rbegin(); backup != backups.rend(); ++backup) {
     const auto damage = damages.of(backup->label);
     if (!damage) {
       result_.backup = *backup;
       return;
     }
-    log_warn(format("backup {} is passed over: {}", backup->label, *damage));
+    log_warn(format("backup {} is skipped: {}", backup->label, *damage));
   }
   throw MissingError(
       format("stanza \"{}\" has no backup to copy in repository \"{}\"", stanza_, from_.name()),
@@ -224,11 +223,11 @@ void CopyRun::add_wal() {
   const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
   if (!first || !last)
     throw DamagedError(repo::marker_key(stanza_, backup.label), 0,
-                       "its WAL segments are not understood");
+                       "the names of its WAL segments have an unknown format");
   const ArchiveReader archive(stanza_, cluster(), {&from_, 1});
   // A history that could not be read would be missing there, and with it the way to a timeline.
   if (!archive.notes().empty())
-    throw Error(archive.notes().front(), "\"pgcairn verify\" tells what is damaged");
+    throw Error(archive.notes().front(), "\"pgcairn verify\" shows what is damaged");
   const auto needs = std::make_shared<WalNeeds>(
       std::vector<WalClaim>{
           {backup.label, backup.timeline, first->number, last->number, backup.stop_lsn, true}},
@@ -258,7 +257,7 @@ CopyRun::Sizes CopyRun::list(repo::Repository& repository, const Group& group) c
 
 /// By sizes; whether what is there is the same, acting tells.
 void CopyRun::plan() {
-  progress_.phase("looking for what is there", 0);
+  progress_.phase("listing what is there", 0);
   std::uint64_t total_bytes = 0;
   for (const Group& group : groups_) {
     check_stop(stop_);
@@ -336,7 +335,7 @@ void CopyRun::copy_one(const std::string& key, std::uint64_t size_bytes) {
   if (!to_.driver().put(key, body, storage::IfExists::keep)) {
     const auto there = to_.driver().stat(key);
     if (!there || !is_there(key, size_bytes, there->size_bytes))
-      throw TransientError(format("\"{}\" was in the way and is gone", key));
+      throw TransientError(format("\"{}\" existed and was removed meanwhile", key));
   }
   progress_.advance(size_bytes);
 }
@@ -424,7 +423,7 @@ void CopyRun::require_wal() {
   if (missing.empty()) return;
   throw Error(format("backup {} needs WAL {} to {}, and neither repository has {}", backup.label,
                      backup.wal_start, backup.wal_stop, missing.front()),
-              "copy another backup; \"pgcairn verify\" tells what is missing");
+              "copy another backup; \"pgcairn verify\" shows what is missing");
 }
 
 /// Holds and annotations are said of the backup, wherever it is; what verify and drill found is

@@ -21,7 +21,7 @@ class RestoreBatch {
     std::uint64_t size_bytes;
     std::optional<crypto::Hash128> hash;  // of the whole content
     std::uint32_t mode;
-    /// What stands in the file's place already: nothing that is known, the same content, or
+    /// What is in the file's place already: nothing that is known, the same content, or
     /// something whose units have these hashes.
     enum class Local { unknown, same, hashed } local = Local::unknown;
     std::uint32_t local_units = 0;  // of `hashed`: at local_hashes[first_unit]

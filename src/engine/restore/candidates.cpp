@@ -61,8 +61,7 @@ std::vector<repo::BackupMarker> all(repo::Repository& repository, const std::str
         throw error;
     }
   }
-  for (const DamagedError& error : damaged)
-    notes.push_back(format("passed over: {}", error.message()));
+  for (const DamagedError& error : damaged) notes.push_back(format("skipped: {}", error.message()));
   return backups;
 }
 
@@ -98,7 +97,7 @@ class Collector {
  private:
   void note_worse(const repo::Repository& repository, const std::string& label, const Flaw& flaw) {
     all_.worse[label].push_back(
-        format("repository \"{}\" is passed over: {}", repository.name(), flaw.reason));
+        format("repository \"{}\" is skipped: {}", repository.name(), flaw.reason));
   }
 
   Flaw look_at(const repo::Repository& repository, const repo::BackupMarker& backup,
@@ -130,13 +129,13 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
                                          : named(repository, stanza, options.set);
       if (backups.empty() && repositories.size() > 1) {
         candidates.notes.push_back(
-            format("repository \"{}\" is passed over: there is no backup", repository.name()));
+            format("repository \"{}\" is skipped: there is no backup", repository.name()));
       }
       collector.add(repository, stanza, std::move(backups));
     } catch (const Error& error) {
       failure.keep();
       candidates.notes.push_back(
-          format("repository \"{}\" is passed over: {}", repository.name(), error.message()));
+          format("repository \"{}\" is skipped: {}", repository.name(), error.message()));
     }
   }
   if (candidates.backups.empty()) failure.throw_if_any();

@@ -25,7 +25,7 @@ struct Candidates {
 };
 
 /// Of all repositories together, the one alone that options.set names. What cannot be read is
-/// passed over, with a note; that nothing can be read is an error.
+/// skipped, with a note; that nothing can be read is an error.
 Candidates find_candidates(std::span<repo::Repository> repositories, const std::string& stanza,
                            const RestoreOptions& options, const PassedOver& passed_over);
 

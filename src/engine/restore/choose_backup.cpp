@@ -41,7 +41,7 @@ bool reaches(const repo::BackupMarker& backup, const RecoveryTarget& target) {
 struct Way {
   std::vector<TimelineSpan> path;
   Leads leads = Leads::yes;
-  std::string unreachable_reason;  // when it does not, or nobody knows
+  std::string unreachable_reason;  // when it does not, or when that is not known
 };
 
 /// A backup's own end lies on its own timeline, whatever became of the cluster later.
@@ -89,10 +89,10 @@ void note_lone_histories(const Branches& branches, const RestoreOptions& options
   for (const Timeline other : branches.only_histories()) {
     if (other <= path.back().timeline) continue;
     const std::string left = left_words(branches.describe(other));
-    notes.push_back(format(
-        "timeline {} has a history in the archive{}, and neither WAL nor a backup: it is not "
-        "followed; --target-timeline={} would",
-        timeline_text(other), left.empty() ? "" : format(" ({})", left), other));
+    notes.push_back(
+        format("timeline {} has a history in the archive{}, but neither WAL nor a backup: it is "
+               "not followed; --target-timeline={} follows it",
+               timeline_text(other), left.empty() ? "" : format(" ({})", left), other));
   }
 }
 
@@ -108,7 +108,7 @@ std::string other_branches_hint(std::span<const repo::BackupMarker> backups,
              branches.leads(backup.timeline, backup.stop_lsn, tip) == Leads::yes;
     });
     if (newest == backups.rend()) continue;
-    hint += format("{}{} leads to timeline {}, with backup {}", hint.empty() ? "" : "; ",
+    hint += format("{}{} restores to timeline {}, with backup {}", hint.empty() ? "" : "; ",
                    stays_on_its_timeline(options) ? format("--set={}", newest->label)
                                                   : format("--target-timeline={}", tip),
                    timeline_text(tip), newest->label);
@@ -136,16 +136,15 @@ Choice choose_named(std::span<const repo::BackupMarker> backups, const RestoreOp
     way = way_to(*found, branches, newest_from(*found, branches), options);
   }
   if (way.leads != Leads::yes) {
-    throw UsageError(
-        format("backup {} is on timeline {}, and {}", found->label, timeline_text(found->timeline),
-               way.unreachable_reason),
-        "leave --set out, and a backup on the way to that timeline is chosen; or leave "
-        "--target-timeline out");
+    throw UsageError(format("backup {} is on timeline {}, and {}", found->label,
+                            timeline_text(found->timeline), way.unreachable_reason),
+                     "without --set, a backup on the way to that timeline is chosen; or leave "
+                     "--target-timeline out");
   }
   if (!reaches(*found, options.target)) {
     throw UsageError(format("backup {} ended at {}, after {}", found->label,
                             end_words(*found, options.target), target_words(options.target)),
-                     "leave --set out, and an older backup is chosen; or restore this one with "
+                     "without --set, an older backup is chosen; or restore this one with "
                      "--type=immediate");
   }
   if (must_be_searched(options.target)) {
@@ -153,12 +152,12 @@ Choice choose_named(std::span<const repo::BackupMarker> backups, const RestoreOp
     if (there == Found::no) {
       throw UsageError(format("{} is not in the archived WAL after backup {}",
                               target_words(options.target), found->label),
-                       "leave --set out, and older backups are looked at; or check the target: it "
-                       "may be on another timeline (--target-timeline)");
+                       "without --set, older backups are searched too; or check the target: it may "
+                       "be on another timeline (--target-timeline)");
     }
     if (there == Found::unknown)
-      notes.push_back(format("it was not found out whether {} is in the archive",
-                             target_words(options.target)));
+      notes.push_back(
+          format("it is not known whether {} is in the archive", target_words(options.target)));
   }
   note_lone_histories(branches, options, way.path, notes);
   return {&*found, std::move(way.path), "it was named with --set", std::move(notes)};
@@ -184,7 +183,7 @@ std::string reason_of(const RestoreOptions& options, Timeline branch, bool only_
 struct Looked {
   const repo::BackupMarker* oldest = nullptr;  // of those on the way
   std::string off_way;                         // why the newest that is not is not
-  bool unknown = false;                        // of some it cannot be told
+  bool unknown = false;                        // of some it is not known
 };
 
 /// The branch on which a transaction or a restore point is, for a hint.
@@ -241,7 +240,7 @@ Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreO
                      const ChoiceSources& sources) {
   if (backups.empty()) {
     throw MissingError("there is no backup to restore",
-                       "\"pgcairn info\" tells what is in the repositories");
+                       "\"pgcairn info\" shows what is in the repositories");
   }
   if (!options.set.empty()) return choose_named(backups, options, sources);
   Looked looked;
@@ -267,8 +266,8 @@ Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreO
       if (there == Found::no) continue;
       if (there == Found::unknown) {
         reason = format(
-            "it is the newest one; whether {} is in the WAL after it was not found out, "
-            "so name an older one with --set if it is not",
+            "it is the newest one; it is not known whether {} is in the WAL after it: if it is "
+            "not, name an older one with --set",
             target_words(options.target));
       }
     }

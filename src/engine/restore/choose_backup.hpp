@@ -31,7 +31,7 @@ struct ChoiceSources {
 /// first the branch, the newest one unless another was named, then a backup on the way to it. Pure
 /// but for its sources. Throws UsageError when none can reach the target, naming the nearest that
 /// can be reached, or the option that follows the branch that reaches it; MissingError when there
-/// is none at all or none named options.set; Error when it cannot be told what leads to the branch.
+/// is none at all or none named options.set; Error when it is not known what leads to the branch.
 Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources);
 

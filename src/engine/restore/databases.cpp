@@ -26,7 +26,7 @@ std::uint32_t oid_of(const repo::BackupMarker& backup, const std::string& name,
   std::string all;
   for (const std::string& one : known) all += format("{}\"{}\"", all.empty() ? "" : ", ", one);
   throw UsageError(
-      format("{} names \"{}\", which is no database of backup {}", option, name, backup.label),
+      format("{} names \"{}\", which is not a database of backup {}", option, name, backup.label),
       near ? format("did you mean \"{}\"?", *near) : format("it has {}", all));
 }
 
@@ -37,7 +37,7 @@ std::set<std::uint32_t> left_out_databases(const repo::BackupMarker& backup,
   std::set<std::uint32_t> left_out;
   if (options.db_include.empty() && options.db_exclude.empty()) return left_out;
   if (backup.databases.empty()) {
-    throw UsageError(format("backup {} does not tell its databases", backup.label),
+    throw UsageError(format("backup {} does not list its databases", backup.label),
                      "restore it whole: leave --db-include and --db-exclude out");
   }
   if (!options.db_include.empty()) {

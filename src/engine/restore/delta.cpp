@@ -62,10 +62,10 @@ void note_unknown_names(RestorePlan& plan) {
         plan.abandoned.begin(), plan.abandoned.end(),
         [&](const fs::path& place) { return real_path(named) == real_path(place.parent_path()); });
     if (goes) continue;
-    plan.notes.push_back(format(
-        "--remove-tablespace names \"{}\", where nothing is removed: no link in pg_tblspc leads "
-        "there, or the restored cluster uses it, or it is empty",
-        named));
+    plan.notes.push_back(
+        format("--remove-tablespace names \"{}\", where nothing is removed: no link in pg_tblspc "
+               "points there, or the restored cluster uses it, or it is empty",
+               named));
   }
 }
 
@@ -82,7 +82,7 @@ Ownership ownership(const fs::path& data_directory, const repo::BackupMarker& ba
     return {false, format("it belongs to system identifier {}, and backup {} is of {}", id,
                           backup.label, backup.system_id)};
   } catch (const Error& error) {
-    return {false, format("its global/pg_control tells nothing: {}", error.message())};
+    return {false, format("its global/pg_control cannot be read: {}", error.message())};
   }
 }
 
@@ -122,10 +122,10 @@ void find_abandoned_places(RestorePlan& plan) {
       plan.abandoned.push_back(place);
       continue;
     }
-    plan.notes.push_back(format(
-        "tablespace {} leads to \"{}\", which the restored cluster does not use; since this is not "
-        "the stanza's own pg-path, what is there is left alone",
-        name, target->native()));
+    plan.notes.push_back(
+        format("tablespace {} points to \"{}\", which the restored cluster does not use; its "
+               "content stays, since this is not the stanza's own pg-path",
+               name, target->native()));
   }
   note_unknown_names(plan);
 }
@@ -140,15 +140,13 @@ void require_named(const RestorePlan& plan) {
     options += format(" --remove-tablespace={}", shell_quote(space.native()));
   }
   if (places.empty()) return;
-  throw Error(
-      format("links in \"{}\" lead to tablespaces that the restored cluster does not use, and that "
-             "hold files: {}",
-             (plan.data_directory / "pg_tblspc").native(), places),
-      format(
-          "replay could make them again over these files. If they are this cluster's own and may "
-          "be emptied, add{}; if another cluster's, of which this directory is a copy, remove "
-          "their links from pg_tblspc; nothing was touched",
-          options));
+  throw Error(format("links in \"{}\" point to tablespaces that the restored cluster does not use, "
+                     "and that hold files: {}",
+                     (plan.data_directory / "pg_tblspc").native(), places),
+              format("replay could create them again over these files. If they are this cluster's "
+                     "own and may be emptied, add{}; if another cluster's, of which this directory "
+                     "is a copy, remove their links from pg_tblspc; nothing was touched",
+                     options));
 }
 
 void note_unarchived_wal(RestorePlan& plan) {

@@ -40,7 +40,7 @@ void require_no_dangling_link(const fs::path& path) {
   std::error_code ignored;
   throw UsageError(format("\"{}\" is a symbolic link to \"{}\", which is not there", path.native(),
                           fs::read_symlink(path, ignored).native()),
-                   "mount or make what it leads to, or remove the link; nothing was touched");
+                   "mount or create what it points to, or remove the link; nothing was touched");
 }
 
 bool is_empty_or_absent(const fs::path& directory) {
@@ -48,7 +48,7 @@ bool is_empty_or_absent(const fs::path& directory) {
   const auto status = target_if_exists(directory);
   if (!status) return true;
   if (!S_ISDIR(status->st_mode))
-    throw UsageError(format("\"{}\" is no directory", directory.native()),
+    throw UsageError(format("\"{}\" is not a directory", directory.native()),
                      "name another one with --pg-path; nothing was touched");
   const auto names = list_directory(directory);
   return names.empty() || (names.size() == 1 && names.front() == "lost+found");
@@ -68,9 +68,8 @@ void require_own_cluster(const RestorePlan& plan) {
   if (plan.options.delta) return;
   throw Error(format("\"{}\" is not empty", data.native()),
               found.own
-                  ? "give --delta to bring this directory back to the backup, which keeps what "
-                    "is right in it and removes the rest, or restore into another directory "
-                    "with --pg-path; nothing was touched"
+                  ? "give --delta to keep the files in it that match the backup and replace the "
+                    "rest, or restore into another directory with --pg-path; nothing was touched"
                   : "move its content away, or restore into another directory with --pg-path; "
                     "nothing was touched");
 }
@@ -79,9 +78,9 @@ void require_own_cluster(const RestorePlan& plan) {
 void require_no_server(const RestorePlan& plan, const postgres::ServerSigns& signs) {
   const std::string data = plan.data_directory.native();
   if (signs.life == postgres::ServerLife::stopped || plan.options.server_is_stopped) return;
-  throw Error(format("cannot tell whether PostgreSQL runs in \"{}\": {}", data, signs.words),
-              "make sure that no server uses this directory, in no container and on no host; then "
-              "say so with --server-is-stopped; nothing was touched");
+  throw Error(format("cannot determine whether PostgreSQL runs in \"{}\": {}", data, signs.words),
+              "make sure that no server uses this directory, in any container or on any host; then "
+              "add --server-is-stopped; nothing was touched");
 }
 
 // What keeps this process from writing, as errno; 0: nothing.
@@ -107,8 +106,9 @@ void require_directory(const fs::path& path) {
   require_no_dangling_link(path);
   if (const auto status = target_if_exists(path)) {
     if (!S_ISDIR(status->st_mode)) {
-      throw UsageError(format("\"{}\", where a directory is to be, is no directory", path.native()),
-                       "move it away; nothing was touched");
+      throw UsageError(
+          format("\"{}\", where a directory is to be, is not a directory", path.native()),
+          "move it away; nothing was touched");
     }
     if (!is_ours(*status)) {
       OwnerNames names;
@@ -127,16 +127,16 @@ void require_directory(const fs::path& path) {
   require_no_dangling_link(above);
   const auto status = target_if_exists(above);
   if (status && !S_ISDIR(status->st_mode)) {
-    throw UsageError(
-        format("\"{}\" cannot be made: \"{}\" is no directory", path.native(), above.native()),
-        "name another place, or move the file away; nothing was touched");
+    throw UsageError(format("\"{}\" cannot be created: \"{}\" is not a directory", path.native(),
+                            above.native()),
+                     "name another place, or move the file away; nothing was touched");
   }
   if (const int error = write_error(above, W_OK | X_OK); error != 0) {
-    throw SystemError(
-        format("\"{}\" is not there, and cannot be made in \"{}\"", path.native(), above.native()),
-        error,
-        "make it, with this user as its owner, or mount the disk that it is on; nothing "
-        "was touched");
+    throw SystemError(format("\"{}\" does not exist, and cannot be created in \"{}\"",
+                             path.native(), above.native()),
+                      error,
+                      "create it, with this user as its owner, or mount the disk that it is on; "
+                      "nothing was touched");
   }
 }
 
@@ -210,8 +210,8 @@ void look_at_directory(RestorePlan& plan) {
 
 Fd lock_directory(Fd directory, const fs::path& path) {
   if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return directory;
-  throw LockedError(format("another restore is at work in \"{}\"", path.native()),
-                    "wait for its end, or end it first; nothing was touched");
+  throw LockedError(format("another restore is running in \"{}\"", path.native()),
+                    "wait until it ends, or stop it first; nothing was touched");
 }
 
 void require_as_planned(const RestorePlan& plan, const Fd& opened) {

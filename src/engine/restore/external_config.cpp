@@ -43,14 +43,14 @@ void plan_config(RestorePlan& plan) {
   add("ident_file", was.ident_file);
   note_unreadable(plan);
   if (!to.empty() && was.files == 0) {
-    plan.notes.push_back(format(
-        "backup {} has nothing from outside of the data directory: --config-to is left alone",
-        plan.backup.label));
+    plan.notes.push_back(
+        format("backup {} has nothing from outside of the data directory: --config-to is not used",
+               plan.backup.label));
   }
   if (to.empty() && was.files > 0) {
     plan.notes.push_back(
-        format("{} files from outside of the data directory are in the backup and stay there; "
-               "--config-to=DIR brings them back into a directory of their own",
+        format("{} files from outside of the data directory are in the backup and are not "
+               "restored; --config-to=DIR restores them into a directory of their own",
                was.files));
   }
   if (plan.outside.empty()) return;

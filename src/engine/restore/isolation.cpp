@@ -96,8 +96,7 @@ std::string ways_out(const RestorePlan& plan, const postgres::CreatedTablespace&
   ways.emplace_back("restore a backup that was begun after it, with --tablespace-map");
   if (!of_original) {
     ways.push_back(
-        format("where the directory is this copy's (on another host), allow it: "
-               "--allow-tablespace={}",
+        format("if the directory is this copy's (on another host), allow it: --allow-tablespace={}",
                shell_quote(found.location)));
   } else if (!plan.options.isolated) {
     ways.push_back(
@@ -138,22 +137,21 @@ void note_what_is_left(RestorePlan& plan) {
   const RestoreOptions& options = plan.options;
   if (!options.copy && !options.sandboxed && options.original.empty()) {
     plan.notes.push_back(
-        format("\"{}\" is taken for the cluster's own place, since no pg-path is configured: the "
+        format("\"{}\" is treated as the cluster's own place, since no pg-path is configured: the "
                "server archives and listens as its configuration says (--archive-mode=off, and a "
                "configuration with pg-path, make an isolated copy)",
                plan.data_directory.native()));
   }
   if (const auto end = guarded_end(plan)) {
     plan.notes.push_back(
-        format("this copy cannot go past LSN {} without a new restore: what the WAL after it leads "
-               "to is not known, and archive-get withholds what would lead to the original's "
-               "places",
+        format("this copy cannot go past LSN {} without a new restore: later WAL was not checked, "
+               "and archive-get withholds WAL that would write to the original's places",
                to_string(*end)));
   }
   if (options.isolated && has_own_command(options)) {
     plan.notes.push_back(
-        "restore_command is not pgcairn's: nothing keeps recovery from creating tablespaces that "
-        "are made after this plan at the original's places");
+        "restore_command is not pgcairn's: recovery may create tablespaces that are made after "
+        "this plan at the original's places");
   }
   if (options.target.type() == RestoreType::standby && options.copy) {
     plan.notes.push_back(

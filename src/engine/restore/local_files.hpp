@@ -16,10 +16,10 @@
 
 namespace pgcairn::engine {
 
-/// Reads what stands in the places of a batch's files, each byte once, and notes in the batch what
+/// Reads what is in the places of a batch's files, each byte once, and notes in the batch what
 /// of it can stay: files whose hash the manifest has as a whole, others by the hashes of units of
 /// repo::kHashedBytes. Files that are too long are cut off. What cannot be written in place is
-/// removed, so that it is written anew: other content under a whole hash, hard links (other names
+/// removed, so that it is written again: other content under a whole hash, hard links (other names
 /// must keep their content), and what its owner may not open.
 class LocalFiles {
  public:

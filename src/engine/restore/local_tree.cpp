@@ -99,7 +99,7 @@ std::optional<struct stat> LocalTree::look_at(const repo::ManifestEntry& entry) 
     enter(entry.path, where, true, false);
     return std::nullopt;
   }
-  // What is linked to is apart from the directory that the link stands in.
+  // What is linked to is apart from the directory that the link is in.
   auto status = is_there || linked ? roots_.status(where) : std::nullopt;
   if (status && !is_of_type(*status, entry.type)) {
     extra_(where);

@@ -12,20 +12,20 @@
 
 namespace pgcairn::engine {
 
-/// Walks what stands in a restore's places beside its manifest, both in path order, and tells what
+/// Walks what is in a restore's places beside its manifest, both in path order, and tells what
 /// of it does not belong there: what the manifest does not name, and what is of another type or,
 /// links, leads elsewhere. Memory: the names of one directory per level.
 ///
-/// Never told of: pg_control, a restore's mark, lost+found where a file system is mounted, places
+/// Never reported: pg_control, a restore's mark, lost+found where a file system is mounted, places
 /// of the plan that happen to lie inside the data directory.
 class LocalTree {
  public:
-  /// `extra` is told of a place once, before look_at() goes on; it may remove what is there.
+  /// `extra` is called once for a place, before look_at() goes on; it may remove what is there.
   using Visit = std::function<void(const Place&)>;
   LocalTree(const RestorePlan& plan, const Places& places, Roots& roots, Visit extra);
 
   /// To be called for all entries in the manifest's order; `places` knows each entry's links by
-  /// then. The status of the file or directory that stands in the entry's place and is of its type.
+  /// then. The status of the file or directory that is in the entry's place and is of its type.
   std::optional<struct stat> look_at(const repo::ManifestEntry& entry);
   /// After the last entry.
   void finish();

@@ -67,8 +67,8 @@ bool is_unfinished_restore(const fs::path& data_directory) {
     if (stat_if_exists(data_directory / "global/pg_control")) return false;
     const RestoreMark mark = read_mark(data_directory);
     if (!mark.counts) {
-      log_warn(format("\"{}\" does not count: {}", (data_directory / kRestoreMark).native(),
-                      mark.writer.empty() ? "it is not a file of one name"
+      log_warn(format("\"{}\" is ignored: {}", (data_directory / kRestoreMark).native(),
+                      mark.writer.empty() ? "it is not a regular file with one hard link"
                                           : format("user {} wrote it", mark.writer)));
     }
     return mark.counts;
@@ -90,8 +90,8 @@ void take_mark(RestorePlan& plan) {
   plan.marked = std::move(mark.ours);
   for (const fs::path& place : mark.doubted) {
     plan.notes.push_back(
-        format("the interrupted restore says that it wrote to \"{}\". User {} wrote that: what is "
-               "there is left alone",
+        format("the interrupted restore says that it wrote to \"{}\". User {} wrote that, so its "
+               "content stays",
                escape_bytes(place.native()), mark.writer));
   }
 }

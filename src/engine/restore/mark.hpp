@@ -12,9 +12,9 @@ namespace pgcairn::engine {
 /// The file in a data directory that says that a restore was interrupted, and which places outside
 /// of the directory hold parts of it.
 ///
-/// Whoever may write into the directory could have written it, and what it names is removed. So it
-/// counts when it belongs to root, or to the user who runs the restore. When root restores, a mark
-/// of the directory's owner counts for the directory itself, and for nothing outside.
+/// Any user who may write into the directory could have written it, and what it names is removed.
+/// So it counts when it belongs to root, or to the user who runs the restore. When root restores, a
+/// mark of the directory's owner counts for the directory itself, and for nothing outside.
 struct RestoreMark {
   bool counts = false;                      // for the directory itself
   std::vector<std::filesystem::path> ours;  // places outside that may be removed

@@ -110,8 +110,8 @@ void MountRules::finish() {
   }
   for (const fs::path& left : plan_.left_mounts) {
     plan_.notes.push_back(
-        format("a file system is mounted at \"{}\", which is no directory of PostgreSQL's: it is "
-               "left alone, with all that is in it",
+        format("a file system is mounted at \"{}\", which is not a directory of PostgreSQL: it "
+               "stays, with all that is in it",
                left.native()));
   }
 }

@@ -13,7 +13,7 @@ namespace pgcairn::engine {
 /// File systems that are mounted inside of what is restored over. A directory of PostgreSQL's own
 /// may be one (pg_wal on a disk of its own): it stays mounted, and its content is the cluster's.
 /// Any other is left alone, whatever is in it; where the backup has content for one, the restore is
-/// refused, since nobody knows whose the content is.
+/// refused, since it is not known whose the content is.
 class MountRules {
  public:
   /// Looks for mount points only when the plan restores over something.

@@ -22,8 +22,8 @@ namespace {
 
 constexpr const char* kWaysOut =
     "place it elsewhere with --tablespace-map, --link-map or --config-to, or remove a link that "
-    "leads to another cluster's; if it is this cluster's own, stop the other server first; nothing "
-    "was touched";
+    "points to another cluster's; if it is this cluster's own, stop the other server first; "
+    "nothing was touched";
 
 /// Nothing when there is no such file, or it cannot be looked at.
 std::optional<struct stat> stat_of_target(const fs::path& path) {

@@ -93,12 +93,12 @@ void decide_owner(RestorePlan& plan, const repo::ManifestHeader& header) {
     owner.gid = find_group(header.group).value_or(group_of(*user, 0));
   } else {
     throw UsageError(
-        format("cannot tell whom the restored cluster is to belong to: in backup {} it is user "
+        format("cannot determine who is to own the restored cluster: in backup {} it is user "
                "\"{}\", {}",
                plan.backup.label, escape_bytes(header.user),
                user ? "and PostgreSQL does not run as root" : "whom this host does not have"),
-        format("make the directory for the server's user first (install -d -m 700 -o USER \"{}\"), "
-               "or run the restore as that user; nothing was touched",
+        format("create the directory for the server's user first (install -d -m 700 -o USER "
+               "\"{}\"), or run the restore as that user; nothing was touched",
                plan.data_directory.native()));
   }
 }

@@ -20,7 +20,8 @@ std::string directory_name(const repo::TablespaceInfo& space) {
   return plain && !space.name.empty() ? space.name : std::to_string(space.oid);
 }
 
-/// In-place tablespaces (15 on) are directories of pg_tblspc, told by a path that is not absolute.
+/// In-place tablespaces (15 on) are directories of pg_tblspc, recognized by a path that is not
+/// absolute.
 bool is_in_place(const repo::TablespaceInfo& space) {
   return !space.location.starts_with('/');
 }
@@ -39,7 +40,7 @@ fs::path place_of(const RestorePlan& plan, const repo::TablespaceInfo& space,
     if (mapped == plan.options.tablespace_map.end()) continue;
     if (is_in_place(space)) {
       throw UsageError(
-          format("{} stands in the data directory itself, and cannot be mapped", words(space)),
+          format("{} is in the data directory itself, and cannot be mapped", words(space)),
           "leave it out of --tablespace-map");
     }
     place = mapped->second;
@@ -63,7 +64,7 @@ void place_tablespaces(RestorePlan& plan) {
     plan.tablespaces.push_back({space.oid, space.name, place});
   }
   if (!unused.empty()) {
-    throw UsageError(format("--tablespace-map names \"{}\", which is no tablespace of backup {}",
+    throw UsageError(format("--tablespace-map names \"{}\", which is not a tablespace of backup {}",
                             *unused.begin(), plan.backup.label),
                      "name a tablespace by its oid, its name or its old directory; \"restore "
                      "--dry-run\" lists them");
@@ -103,7 +104,7 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
 void LinkPlacer::finish() {
   if (unused_.empty()) return;
   throw UsageError(
-      format("--link-map names \"{}\", which is no file or directory of backup {}",
+      format("--link-map names \"{}\", which is not a file or directory of backup {}",
              *unused_.begin(), plan_.backup.label),
       "name it as it is below the data directory, such as pg_wal; \"restore --dry-run\" lists the "
       "links of the backup");

@@ -83,7 +83,7 @@ void note_removed(RestorePlan& plan, Roots& roots, const Place& place, DeviceRoo
   if (plan.removes.size() < kRemovesNamed) plan.removes.push_back(place.whole().native());
 }
 
-/// What a file or directory needs on disk beyond what stands in its place.
+/// What a file or directory needs on disk beyond what is in its place.
 Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& local) {
   constexpr std::uint64_t block_bytes = 4096;
   constexpr std::uint64_t stat_block_bytes = 512;
@@ -95,7 +95,7 @@ Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& 
   return {on_disk - std::min(on_disk, there), local ? 0U : 1U};
 }
 
-/// Reads the whole manifest once, beside what stands in its places when it is compared: counts,
+/// Reads the whole manifest once, beside what is in its places when it is compared: counts,
 /// sizes by directory, packs.
 void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
   repo::ManifestReader manifest(plan.repository->driver(), plan.repository->seal_context(),
@@ -170,7 +170,7 @@ bool is_of_backup(const DamagedError& error) {
   return !key || key->kind != repo::ObjectKind::wal;
 }
 
-/// Chooses, and counts what the backup needs. One of which something is missing is passed over: for
+/// Chooses, and counts what the backup needs. One of which something is missing is skipped: for
 /// the same one in another repository, then for another one that leads to the same place.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
                       std::span<repo::Repository> repositories, DeviceRoom& freed,
@@ -209,7 +209,7 @@ void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
           format("in repository \"{}\", {}", plan.repository->name(), error.message());
       if (!passed_over.emplace(std::pair(plan.repository, plan.backup.label), reason).second)
         give_up();
-      log_warn(format("backup {} is passed over: {}", plan.backup.label, reason));
+      log_warn(format("backup {} is skipped: {}", plan.backup.label, reason));
     } catch (const Error&) {
       if (first) give_up();
       throw;

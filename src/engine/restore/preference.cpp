@@ -74,9 +74,9 @@ Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws&
       if (flaw.kind <= worst || backup.stop_time > first.stop_time ||
           backup.stop_time < choice->backup->stop_time)
         continue;
-      best.passed_over.push_back(format("backup {} is passed over: {}", backup.label, flaw.reason));
+      best.passed_over.push_back(format("backup {} is skipped: {}", backup.label, flaw.reason));
     }
-    choice->reason = format("it is the newest {} that leads to the same place as backup {}",
+    choice->reason = format("it is the newest {} that reaches the same end as backup {}",
                             worst == Flaw::Kind::none ? "whole one" : "one", first.label);
     best.flaw = flaw_of(*choice->backup, flaws);
     best.choice = std::move(*choice);

@@ -35,7 +35,7 @@ std::size_t follow(RestorePlan& plan, ArchiveReader& archive, WalWay& way,
                    const std::vector<std::string>& names, bool all, Progress& progress) {
   std::size_t done = 0;
   const std::size_t first = all ? names.size() : std::min(names.size(), kMostFollowed);
-  progress.phase("reading the WAL that leads to the target", first * plan.backup.wal_segment_bytes);
+  progress.phase("reading the WAL up to the target", first * plan.backup.wal_segment_bytes);
   const auto wanted = [&] { return all || done < kMostFollowed || !way.is_settled(); };
   try {
     while (done < names.size() && !way.is_over() && wanted()) {
@@ -52,7 +52,7 @@ std::size_t follow(RestorePlan& plan, ArchiveReader& archive, WalWay& way,
   } catch (const Error& error) {
     if (plan.options.isolated) throw;
     plan.notes.push_back(
-        format("what the WAL on the way asks for is not all known: {}", error.message()));
+        format("not all of what the WAL on the way requires is known: {}", error.message()));
   }
   return done;
 }
@@ -60,7 +60,7 @@ std::size_t follow(RestorePlan& plan, ArchiveReader& archive, WalWay& way,
 [[noreturn]] void refuse_minimal(const RestorePlan& plan, Lsn at) {
   const bool has_state = at >= plan.backup.stop_lsn;
   throw NotReplayableError(
-      format("recovery from backup {} cannot get over LSN {}: the server ran with "
+      format("recovery from backup {} cannot get past LSN {}: the server ran with "
              "wal_level=minimal from there on, and what it changed then is not in the WAL",
              plan.backup.label, to_string(at)),
       format("{}a backup that was begun later, when wal_level was higher again, reaches what came "
@@ -86,8 +86,8 @@ void set_limits(RestorePlan& plan, const std::optional<ServerLimits>& met) {
   }
   if (raised.empty()) return;
   plan.notes.push_back(
-      format("the server that wrote the WAL ran with {}, which recovery must not have lower: set "
-             "in postgresql.auto.conf",
+      format("the server that wrote the WAL ran with {}, and recovery needs at least these values: "
+             "they are set in postgresql.auto.conf",
              raised));
 }
 
@@ -101,7 +101,7 @@ void leave_out_unlogged(RestorePlan& plan, const WalWay& way) {
                        plan.options.target.type() == RestoreType::standby;
   if (way.is_settled() || !goes_on) return;
   plan.notes.push_back(
-      "when the backup ended, relations were being made, and the archived WAL does not tell what "
+      "when the backup ended, relations were being made, and the archived WAL does not show what "
       "became of them: if one was an unlogged index that is finished in WAL which is archived "
       "later, the server cannot end recovery after it. Plan the restore again when more WAL is "
       "archived, or restore a newer backup");
@@ -134,7 +134,7 @@ void follow_way(RestorePlan& plan, ArchiveReader& archive, std::span<repo::Repos
   if (way.minimal()) refuse_minimal(plan, *way.minimal());
   if (done < names.size() && !way.is_over()) {
     plan.notes.push_back(
-        format("tablespaces made after the backup are looked for in the first {} of {} segments",
+        format("tablespaces created after the backup are looked for in the first {} of {} segments",
                done, names.size()));
   }
   std::optional<ServerLimits> met = way.limits();

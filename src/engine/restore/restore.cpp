@@ -34,7 +34,7 @@ void sync_file_system(const Fd& directory, const fs::path& path) {
 }
 
 /// tablespace_map with the places of this restore: at its first start the server makes the links
-/// anew from it.
+/// again from it.
 std::string tablespace_map_text(const RestorePlan& plan) {
   std::string text;
   for (const TablespacePlan& space : plan.tablespaces) {
@@ -322,8 +322,7 @@ RestoreResult run_restore(const RestorePlan& plan, Progress& progress, std::stop
           error.set_hint(
               format("backup {} cannot be restored whole from repository \"{}\": restore another "
                      "one with --set, or from another repository with --repo; \"pgcairn verify "
-                     "--level=full\" finds all that is damaged, and restores pass over it from "
-                     "then on",
+                     "--level=full\" finds all that is damaged, and restores skip it from then on",
                      plan.backup.label, plan.repository->name()));
           throw;
         }

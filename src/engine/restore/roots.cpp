@@ -23,8 +23,8 @@ fs::path real_path(const fs::path& path) {
   const fs::path real = found.has_filename() ? found : found.parent_path();
   const auto status = stat_if_exists(real);
   if (status && S_ISLNK(status->st_mode)) {
-    throw UsageError(format("\"{}\" is a symbolic link that leads nowhere", path.native()),
-                     "make the directory that it leads to, or remove it; nothing was touched");
+    throw UsageError(format("\"{}\" is a dangling symbolic link", path.native()),
+                     "create the directory that it points to, or remove it; nothing was touched");
   }
   return real;
 }
@@ -42,7 +42,7 @@ void Places::add_link(const LinkPlan& link) {
   links_.insert_or_assign(link.path, Link{link.location, link.is_file});
 }
 
-/// The innermost link that `path` is or stands below.
+/// The innermost link that `path` is or is below.
 const std::pair<const std::string, Places::Link>* Places::link_above(std::string_view path) const {
   if (links_.empty()) return nullptr;
   for (std::string_view part = path; !part.empty();) {
@@ -146,7 +146,7 @@ void resolve_roots(RestorePlan& plan) {
   for (const auto* places : {&plan.abandoned, &plan.marked, &plan.cluster_mounts}) {
     for (const fs::path& place : *places) {
       add(place.parent_path());
-      // What is removed there is what stands there: never what a link leads to.
+      // What is removed there is what is there: never what a link leads to.
       if (!fs::is_symlink(fs::symlink_status(place))) add(place);
     }
   }

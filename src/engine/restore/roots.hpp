@@ -86,7 +86,7 @@ class Roots {
 };
 
 /// Resolves the paths of all directories that the plan names, and keeps them in plan.real. Throws
-/// UsageError when one is a link that leads nowhere.
+/// UsageError when one is a dangling link.
 void resolve_roots(RestorePlan& plan);
 
 }  // namespace pgcairn::engine

@@ -100,22 +100,20 @@ ChoiceSources sources_of(Archives& archives, const RestoreOptions& options) {
 void refuse_damaged(const RestorePlan& plan, const Preferred& best) {
   if (best.flaw.kind < Flaw::Kind::damaged) return;
   const std::string& label = best.choice.backup->label;
-  const std::string others =
-      plan.options.set.empty()
-          ? "no other backup leads to the same place; \"pgcairn info\" tells where others lead: "
-            "name one with --set"
-          : "restore another backup";
-  throw DamagedError(
-      repo::marker_key(plan.stanza, label), 0, best.flaw.reason,
-      best.flaw.kind == Flaw::Kind::damaged
-          ? format("{}; or add --set={} --accept-damage: what is damaged is met when it is read, "
-                   "and ends the restore",
-                   others, label)
-          : others);
+  const std::string others = plan.options.set.empty()
+                                 ? "no other backup reaches the same end; \"pgcairn info\" shows "
+                                   "what others reach: name one with --set"
+                                 : "restore another backup";
+  throw DamagedError(repo::marker_key(plan.stanza, label), 0, best.flaw.reason,
+                     best.flaw.kind == Flaw::Kind::damaged
+                         ? format("{}; or add --set={} --accept-damage: the restore ends when it "
+                                  "reads what is damaged",
+                                  others, label)
+                         : others);
 }
 
-/// The best backup of all repositories. One that cannot answer is passed over aloud; that none can
-/// is an error.
+/// The best backup of all repositories. One that cannot answer is skipped with a warning; that none
+/// can is an error.
 Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
                   const PassedOver& passed_over, Archives& archives) {
   Candidates found = find_candidates(repositories, plan.stanza, plan.options, passed_over);
@@ -138,10 +136,10 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
   for (const auto* const more : {&best.passed_over, &found.worse[plan.backup.label], &found.notes})
     plan.notes.insert(plan.notes.end(), more->begin(), more->end());
   if (best.flaw.kind == Flaw::Kind::pages) {
-    plan.notes.push_back(format(
-        "THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
-        plan.options.set.empty() ? "and no whole one leads to the same place" : "and was named",
-        best.flaw.reason));
+    plan.notes.push_back(format("THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
+                                plan.options.set.empty() ? "and no whole one reaches the same end"
+                                                         : "and it was named with --set",
+                                best.flaw.reason));
   }
   return found;
 }
@@ -220,7 +218,7 @@ std::string other_branch(const RestorePlan& plan, const Point& target, Archives&
                       other);
       }
     } catch (const Error& error) {
-      log_detail(format("timeline {} does not help: {}", other, error.message()));
+      log_detail(format("timeline {} does not reach it: {}", other, error.message()));
     }
   }
   return {};
@@ -232,9 +230,9 @@ void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
   if (is_reached(wal, target)) return;
   if (!wal.end_is_known) {
     plan.notes.push_back(
-        format("WHETHER THE TARGET TIME IS REACHED WAS NOT FOUND OUT: the end of the archived WAL "
-               "holds no transaction for longer than was looked ({} s); when none ended after the "
-               "target time, the server says so at the end of the WAL, and stops",
+        format("IT IS NOT KNOWN WHETHER THE TARGET TIME IS REACHED: no transaction was found at "
+               "the end of the archived WAL within {} s; if none ended after the target time, the "
+               "server reports that at the end of the WAL, and stops",
                std::chrono::duration_cast<std::chrono::seconds>(kLongestLook).count()));
     return;
   }
@@ -243,7 +241,7 @@ void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
         format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
                "the target time {}; the archive ends with {}{}",
                plan.backup.label, format_utc(target.when), wal.last, gap_words(wal)),
-        format("{}{}all that is archived is restored with --type=default",
+        format("{}{}to restore all that is archived, use --type=default",
                other_branch(plan, target, archives, backups), more_wal_hint(wal)));
   }
   throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
@@ -285,7 +283,7 @@ void compare_branches(RestorePlan& plan, const Branches& branches, ArchiveReader
       continue;
     plan.notes.push_back(
         format("TIMELINE {} HAS A LATER LAST TRANSACTION ({}) than timeline {} ({}), which this "
-               "restore follows because it is the newest: is that the life you want? {}",
+               "restore follows because it is the newest: is that the one you want? {}",
                timeline_text(other.timeline), format_utc(*other.last_commit), timeline_text(to),
                format_utc(*chosen->last_commit),
                format("--target-timeline={} follows the other", other.timeline)));
@@ -311,7 +309,7 @@ void check_gap(RestorePlan& plan) {
   const std::string& accepted = plan.options.accept_gap;
   if (!accepted.empty() && (wal.after_gap.empty() || accepted != wal.missing)) {
     plan.notes.push_back(
-        format("--accept-gap={} changes nothing: no gap in the archive begins there", accepted));
+        format("--accept-gap={} has no effect: no gap in the archive begins there", accepted));
   }
   if (plan.options.target.type() != RestoreType::latest || wal.after_gap.empty() ||
       !accepted_gap(plan).empty())
@@ -325,8 +323,7 @@ void check_gap(RestorePlan& plan) {
              "cannot go to the end",
              wal.missing, wal.after_gap, plan.backup.label),
       format("bring the segment back, from pg_wal of a server or another archive; or end before it "
-             "and give up what came after: --accept-gap={}; or restore a backup that was begun "
-             "after it",
+             "and give up later WAL: --accept-gap={}; or restore a backup that was begun after it",
              wal.missing));
 }
 
@@ -342,7 +339,7 @@ void settle_immediate(RestorePlan& plan, ArchiveReader& archive) {
         format("the archive ends with backup {}, and no record follows at which recovery with "
                "--type=immediate could end",
                backup.label),
-        format("{}--type=default leads to the same state", more_wal_hint(plan.wal)));
+        format("{}--type=default restores the same state", more_wal_hint(plan.wal)));
   }
   plan.way.stop_after = end.last_record;
 }
@@ -357,7 +354,7 @@ void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
             ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
                      wal.after_gap,
                      waits ? "the standby waits before it until it gets the segment, or streams"
-                           : "recovery ends before it, and what came after is lost to it")
+                           : "recovery ends before it, and later WAL cannot be replayed")
             : format("no WAL is kept from {} to before {}: recovery ends before it", wal.missing,
                      wal.after_gap));
   }
@@ -404,7 +401,7 @@ void place_wal(RestorePlan& plan, const ArchivedNames& names) {
       plan.options.target.type() != RestoreType::immediate) {
     plan.wal_files.push_back({plan.wal.partial, plan.wal.missing, true, false});
     plan.notes.push_back(
-        format("{} is the only holder of the end of its timeline: it is put into pg_wal",
+        format("{} is the only file with the end of its timeline: it is put into pg_wal",
                plan.wal.partial));
   }
 }
@@ -447,7 +444,7 @@ void plan_target(RestorePlan& plan, std::span<repo::Repository> repositories,
   check_gap(plan);
   if (target.type() == RestoreType::immediate) settle_immediate(plan, archive);
   add_notes(plan, archive);
-  doing([&] { return format("reading the WAL that leads to the target"); },
+  doing([&] { return format("reading the WAL up to the target"); },
         [&] { follow_way(plan, archive, repositories, progress); });
   plan.all_repositories = repositories;
   place_wal(plan, archive.names());

@@ -138,7 +138,7 @@ void RestoreWriter::make_directory(const repo::ManifestEntry& entry) {
   file_systems_.try_emplace(device, std::move(directory));
 }
 
-/// The link itself stands in the data directory, or behind a link above it.
+/// The link itself is in the data directory, or behind a link above it.
 void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& target) {
   if (entry.type == repo::EntryType::file) {
     const fs::path folder = target.parent_path();
@@ -148,7 +148,7 @@ void RestoreWriter::make_link(const repo::ManifestEntry& entry, const fs::path& 
   }
   const OpenPlace place = roots_.open(places_.name_of(entry.path));
   if (place.root.make_link(place.path, target.native())) return;
-  // One that stands there when directories are compared leads to the right place.
+  // One that is there when directories are compared leads to the right place.
   if (place.root.link_target(place.path) != target.native())
     throw SystemError(format("cannot create link \"{}\"", place.whole().native()), EEXIST);
 }
@@ -212,7 +212,8 @@ bool RestoreWriter::has_same_backup(repo::Repository& repository) {
     const auto theirs = repository.find_backup(plan_.stanza, plan_.backup.label);
     known->second = theirs && write_backup_marker(*theirs) == write_backup_marker(plan_.backup);
   } catch (const Error& error) {
-    log_warn(format("repository \"{}\" is of no help: {}", repository.name(), error.message()));
+    log_warn(format("repository \"{}\" does not have it either: {}", repository.name(),
+                    error.message()));
   }
   return known->second;
 }
@@ -230,7 +231,8 @@ void RestoreWriter::write_pack(std::span<const RestoreBatch::Part> parts, OpenFi
         log_warn(format("taken from repository \"{}\" instead: {}", other.name(), first.message()));
         return;
       } catch (const Error& error) {
-        log_warn(format("repository \"{}\" is of no help: {}", other.name(), error.message()));
+        log_warn(
+            format("repository \"{}\" does not have it either: {}", other.name(), error.message()));
       }
     }
     throw;
@@ -265,8 +267,8 @@ void RestoreWriter::write_pack_from(repo::Repository& repository,
     if (part.frame != opened) fetcher.open(opened = part.frame, raw);
     if (part.offset_bytes + part.length_bytes > raw.size()) {
       throw DamagedError(fetcher.key(), 0,
-                         format("frame {} has {} bytes, {} are asked of it", part.frame, raw.size(),
-                                part.offset_bytes + part.length_bytes));
+                         format("frame {} has {} bytes, {} are needed from it", part.frame,
+                                raw.size(), part.offset_bytes + part.length_bytes));
     }
     files.write(part.file, raw.bytes().subspan(part.offset_bytes, part.length_bytes),
                 part.file_offset_bytes);

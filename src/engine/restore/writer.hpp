@@ -23,8 +23,9 @@ inline constexpr std::string_view kControlPath = "global/pg_control";
 /// Writes the content of a backup's files, pack by pack: every needed frame is fetched, checked and
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
 /// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what
-/// stands in its place; LocalTree has been there before, so that all of it is of the right type.
-/// A pack that is damaged is taken from another repository that has the same backup, aloud.
+/// is in its place; LocalTree has been there before, so that all of it is of the right type.
+/// A pack that is damaged is taken from another repository that has the same backup, with a
+/// warning.
 class RestoreWriter {
  public:
   /// `refs` are the manifest's. All must outlive this.

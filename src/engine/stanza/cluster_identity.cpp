@@ -16,10 +16,10 @@ postgres::ControlFile local_control(const StanzaSettings& stanza) {
         format("set pg-path in [stanza.{}] to the cluster's data directory", stanza.name));
   }
   if (!stat_if_exists(stanza.data_directory / "global/pg_control")) {
-    throw PostgresError(format("\"{}\" is no data directory of PostgreSQL: it has no "
-                               "global/pg_control",
-                               stanza.data_directory.native()),
-                        format("check pg-path of stanza \"{}\"", stanza.name));
+    throw PostgresError(
+        format("\"{}\" is not a data directory of PostgreSQL: it has no global/pg_control",
+               stanza.data_directory.native()),
+        format("check pg-path of stanza \"{}\"", stanza.name));
   }
   return postgres::read_control_file(stanza.data_directory);
 }
@@ -60,8 +60,8 @@ void require_same_cluster(const StanzaSettings& stanza, const postgres::ServerIn
   if (server.system_id != local) {
     throw PostgresError(format("the server has system identifier {}, \"{}\" has {}",
                                server.system_id, stanza.data_directory.native(), local),
-                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must lead "
-                        "to the same cluster");
+                        "pg-path and the connection (pg-host, pg-port, pg-socket-path) must name "
+                        "the same cluster");
   }
   std::error_code ignored;
   if (!fs::equivalent(server.data_directory, stanza.data_directory, ignored)) {

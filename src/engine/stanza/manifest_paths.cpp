@@ -47,7 +47,7 @@ void require_placeable(const repo::ManifestEntry& entry, const std::string& stan
     refuse("a link that is not a tablespace of the backup's marker");
   if (!is_space) return;
   if (below == oid && entry.type != repo::EntryType::link)
-    refuse("something else than a link for a tablespace of the marker");
+    refuse("something other than a link for a tablespace of the marker");
   if (below == oid) return;
   below.remove_prefix(oid.size() + 1);
   if (below.substr(0, below.find('/')) != tablespace_directory(backup))

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kMostLinks = 40;  // one after the other, as the kernel follows them
 
-/// A mount, as /proc/self/mountinfo tells of it.
+/// A mount, as /proc/self/mountinfo lists it.
 struct Mount {
   std::string device;
   fs::path root;  // what of the device's file system is mounted
@@ -235,7 +235,7 @@ std::string relation(const Located& moved, const Located& stays, bool in, bool h
   if (const Location* const way = way_within(moved.location, stays.location))
     return format("is reached through \"{}\", which is in", way->real.native());
   const Location* const way = way_within(stays.location, moved.location);
-  return format("holds \"{}\", which leads to", way->real.native());
+  return format("holds \"{}\", which points to", way->real.native());
 }
 
 void require_apart(const Located& moved, const Located& stays) {

@@ -19,7 +19,7 @@ std::optional<std::string> RecordedDamage::of(const std::string& label) const {
 
 RecordedDamage recorded_damage(repo::Repository& repository, const std::string& stanza) {
   auto records = repo::read_records(repository, stanza, {"verify"}, [](const DamagedError& error) {
-    log_warn(format("a record is passed over: {}", error.message()));
+    log_warn(format("a record is skipped: {}", error.message()));
   });
   return RecordedDamage(repo::RecordState(std::move(records), now()));
 }

@@ -20,7 +20,7 @@ class RecordedDamage {
   repo::RecordState record_state_;
 };
 
-/// A record that is damaged itself is passed over aloud: it may have told of damage or of none.
+/// A record that is damaged itself is skipped with a warning: it may name damage or none.
 RecordedDamage recorded_damage(repo::Repository& repository, const std::string& stanza);
 
 }  // namespace pgcairn::engine

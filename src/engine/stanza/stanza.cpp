@@ -20,7 +20,7 @@ namespace {
 // As many as the object stores remove with one request.
 constexpr std::size_t kRemovedAtOnce = 1000;
 
-/// A stanza goes with the word that it exists: what is interrupted is no stanza any more, and
+/// A stanza goes with the word that it exists: what is interrupted is not a stanza any more, and
 /// nothing is archived into it. Markers before packs, as ever.
 std::vector<std::string> all_prefixes(const std::string& stanza) {
   return {repo::cluster_prefix(stanza), repo::marker_prefix(stanza),
@@ -44,11 +44,11 @@ UpgradedStanza upgrade_in(repo::Repository& repository, const StanzaSettings& st
   if (cluster.pg_version <= newest && !force) {
     throw PostgresError(
         format("the cluster in \"{}\" is {}, and stanza \"{}\" in repository \"{}\" has one of "
-               "PostgreSQL {} already: this is no upgrade of it",
+               "PostgreSQL {} already: this is not an upgrade of it",
                stanza.data_directory.native(), result.cluster, stanza.name, repository.name(),
                newest),
-        "give another cluster another stanza; when this one has taken the other's place (it was "
-        "made anew, or restored from a dump), add --force");
+        "give another cluster another stanza; when this one replaces the other (it was created "
+        "again, or restored from a dump), add --force");
   }
   result.added = repository.add_cluster(stanza.name, cluster);
   return result;

@@ -14,7 +14,7 @@ std::string name_in(const DamagedError& error, const std::string& stanza) {
 }
 
 /// What was stopped, and which records of it cannot be read: of a stop, unless it was released, and
-/// of a release nobody knows what it says.
+/// of a release it is not known what it says.
 struct Stops {
   repo::RecordState record_state;
   std::vector<DamagedError> unread;
@@ -78,8 +78,8 @@ void refuse_when_stopped(repo::Repository& repository, const std::string& stanza
   for (DamagedError& error : found.unread) {
     if (repo::record_kind(name_in(error, stanza)) != "stop") continue;
     error.set_hint(
-        format("it may say that the stanza is stopped: \"pgcairn --stanza={} "
-               "--all-hosts start\" takes that back",
+        format("it may say that the stanza is stopped: \"pgcairn --stanza={} --all-hosts start\" "
+               "removes the stop",
                stanza));
     throw error;
   }
@@ -90,7 +90,7 @@ void refuse_when_stopped(repo::Repository& repository, const std::string& stanza
       format("stanza \"{}\" was stopped for all hosts in repository \"{}\", from {} at {}{}{}",
              stanza, repository.name(), first.host, format_local(first.time),
              reason.empty() ? "" : ": ", reason),
-      format("\"pgcairn --stanza={} --all-hosts start\" allows it again", stanza));
+      format("\"pgcairn --stanza={} --all-hosts start\" allows work in it again", stanza));
 }
 
 }  // namespace pgcairn::engine

@@ -88,7 +88,7 @@ class Evaluation {
     const ServerFacts& server = facts_.server;
     if (!server.error.empty()) {
       add("server", HealthLevel::unknown,
-          "cannot be asked, so that WAL lag is not known: " + server.error);
+          "cannot be asked, so WAL lag is not known: " + server.error);
     } else {
       add("server", HealthLevel::ok,
           format("PostgreSQL {}{}", server.pg_version, server.in_recovery ? ", a standby" : ""));
@@ -161,7 +161,7 @@ class Evaluation {
     }
     if (!archive_is_ahead(repository, server)) return;
     add("branch", HealthLevel::critical,
-        format("{} is archived, and the server has come to {} only: it went back to an earlier "
+        format("{} is archived, and the server has only reached {}: it went back to an earlier "
                "state, or another one archives here; see \"pgcairn check\"",
                repository.wal_last, to_string(server.current_after)));
   }
@@ -191,7 +191,7 @@ class Evaluation {
     if (lease.alive(facts_.when)) {
       add("lease", HealthLevel::ok, who + " is running");
     } else {
-      add("lease", HealthLevel::warning, who + " has ended without giving its lease back");
+      add("lease", HealthLevel::warning, who + " has ended without releasing its lease");
     }
   }
 

@@ -144,7 +144,7 @@ class InfoReader {
     const auto read = [&](const std::string& file) {
       Buffer content;
       if (!repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); }))
-        throw Error(format("{} is not there any more", file));
+        throw Error(format("{} is no longer there", file));
       return content;
     };
     const Branches branches(branch_sources(wal, backups));
@@ -209,7 +209,7 @@ class InfoReader {
     try {
       info_.lease = repo::read_lease(repository_, stanza_);
     } catch (const DamagedError& error) {
-      info_.notes.push_back(format("whether anything runs is not known: {}", error.message()));
+      info_.notes.push_back(format("it is not known whether anything runs: {}", error.message()));
     }
   }
 

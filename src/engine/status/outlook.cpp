@@ -112,7 +112,7 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> all,
   outlook.timeline = best.choice.path.back().timeline;
   if (best.flaw.kind >= Flaw::Kind::damaged) {
     outlook.unreachable_reason =
-        format("backup {} is damaged, and no whole one leads to the same place: {}", backup.label,
+        format("backup {} is damaged, and no whole one reaches the same end: {}", backup.label,
                best.flaw.reason);
   } else if (reach.end < backup.stop_lsn) {
     outlook.unreachable_reason =

@@ -26,7 +26,7 @@ RecentWal read_recent_wal(repo::Repository& repository, const std::string& stanz
 inline constexpr std::size_t kFewGroups = 4;
 inline constexpr std::size_t kMostGroups = 64;
 
-/// Where the WAL begins without which it cannot be told whether the newest moment can be restored:
+/// Where the WAL begins without which it is not known whether the newest moment can be restored:
 /// that of the newest whole backup. Pure.
 std::string first_needed(std::span<const repo::BackupMarker> backups,
                          const repo::RecordState* record_state);

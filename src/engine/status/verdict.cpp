@@ -63,9 +63,9 @@ class Judgement {
     const Outlook& outlook = *state_.outlook;
     if (outlook.beyond) {
       add("restorable", HealthLevel::unknown,
-          format("it was not looked at whether the newest moment can be restored: WAL was looked "
-                 "at from {} on, and the newest whole backup needs it from {} on; \"pgcairn "
-                 "info\" looks at all of it",
+          format("it was not checked whether the newest moment can be restored: WAL was checked "
+                 "from {} on, and the newest whole backup needs it from {} on; \"pgcairn info\" "
+                 "checks all of it",
                  outlook.looked_from, outlook.first));
     } else if (outlook.backup.empty()) {
       add("restorable", HealthLevel::critical,
@@ -73,14 +73,13 @@ class Judgement {
     } else if (outlook.minimal_at) {
       add("restorable", HealthLevel::critical,
           format("the newest moment cannot be restored: from backup {}, no recovery goes past {}, "
-                 "where the server began to run with wal_level=minimal; a new backup leads past it",
+                 "where the server began to run with wal_level=minimal; a new backup gets past it",
                  outlook.backup, to_string(*outlook.minimal_at)));
     } else if (outlook.ends_at) {
       add("restorable", HealthLevel::critical,
-          format("the newest moment cannot be restored: from backup {}, recovery ends at {} on "
-                 "the way to timeline {}, since WAL segment {} is missing while {} is there; a new "
-                 "backup "
-                 "leads past it",
+          format("the newest moment cannot be restored: from backup {}, recovery ends at {} on the "
+                 "way to timeline {}, since WAL segment {} is missing while {} is there; a new "
+                 "backup gets past it",
                  outlook.backup, to_string(outlook.to), outlook.timeline, outlook.ends_at->missing,
                  outlook.ends_at->after_gap));
     } else {
@@ -92,7 +91,7 @@ class Judgement {
               outlook.backup,
               outlook.looked_from.empty()
                   ? ""
-                  : format("; WAL before {} was not looked at", outlook.looked_from)));
+                  : format("; WAL before {} was not checked", outlook.looked_from)));
     }
     look_at_pages(outlook);
     if (!outlook.holes.empty() && !outlook.backup.empty()) {
@@ -100,8 +99,8 @@ class Judgement {
       add("wal-holes", HealthLevel::warning,
           format("{} of the archived WAL before backup {}, whose moments cannot be restored: {} is "
                  "missing while {} is there{}",
-                 outlook.holes.size() == 1 ? "there is a hole"
-                                           : format("there are {} holes", outlook.holes.size()),
+                 outlook.holes.size() == 1 ? "there is a gap"
+                                           : format("there are {} gaps", outlook.holes.size()),
                  outlook.backup, first.missing, first.after_gap,
                  first.gap == Gap::doubtful
                      ? "; the archive was switched off for a time, or has lost it"
@@ -115,7 +114,7 @@ class Judgement {
     if (outlook.damaged_pages > 0 && !outlook.backup.empty()) {
       add("page-errors", HealthLevel::critical,
           format("backup {}, from which the newest moment is restored, holds {} damaged page{} of "
-                 "the cluster, and no whole one leads there",
+                 "the cluster, and no whole one reaches it",
                  outlook.backup, outlook.damaged_pages, outlook.damaged_pages == 1 ? "" : "s"));
     }
   }

@@ -29,7 +29,7 @@ std::string FrameSizes::what_is_wrong(const repo::Extent& extent, std::uint32_t 
       const std::uint64_t taken = std::min<std::uint64_t>(left, run.raw_bytes - offset);
       left -= taken;
       if (left > 0 && run.raw_bytes != frame_bytes)
-        return format("frame {} has {} bytes, and the map goes on behind it", frame, run.raw_bytes);
+        return format("frame {} has {} bytes, and the map goes on after it", frame, run.raw_bytes);
     }
     if (left == 0) return {};
     first = end;
@@ -52,7 +52,7 @@ std::vector<Damage> wrong_maps(repo::ManifestReader& manifest, const std::string
       if (wrong.empty()) continue;
       if (damages.size() == kMostWrongMaps) return damages;
       damages.push_back({.object = key,
-                         .cause = format("the manifest of backup {} finds {} there, and {}", label,
+                         .cause = format("the manifest of backup {} places {} there, but {}", label,
                                          entry->path, wrong),
                          .backups = {label},
                          .frame = extent.frame,

@@ -34,7 +34,7 @@ class FrameSizes {
 using PackShapes = std::map<std::string, FrameSizes>;
 
 /// Compares the maps of a manifest with the packs that were opened: each extent of each file must
-/// be there. At most `kMostWrongMaps` are told, and nothing of packs that are not in `shapes`.
+/// be there. At most `kMostWrongMaps` are reported, and nothing of packs that are not in `shapes`.
 inline constexpr std::size_t kMostWrongMaps = 20;
 std::vector<Damage> wrong_maps(repo::ManifestReader& manifest, const std::string& stanza,
                                const PackShapes& shapes, const std::stop_token& stop);

@@ -130,7 +130,7 @@ void ObjectOpener::count(std::uint64_t bytes) {
   bytes_read_ += bytes;
 }
 
-/// Every damaged frame is noted; those after it are looked at all the same.
+/// Every damaged frame is noted; those after it are looked at anyway.
 void ObjectOpener::open_pack(const ObjectToOpen& pack, Scratch& scratch,
                              const std::stop_token& stop) {
   const auto index =
@@ -180,7 +180,7 @@ void ObjectOpener::open_wal(const ObjectToOpen& wal) {
   });
   // What no backup needs may be removed meanwhile.
   if (!there && wal.backups == LabelSets::kNone) return;
-  if (!there) throw DamagedError(wal.key, 0, "the WAL file was there and is gone");
+  if (!there) throw DamagedError(wal.key, 0, "the WAL file was listed and is gone");
   count(wal.size_bytes);
   const auto kind = wal_file_kind(wal.wal_file);
   if (kind != WalFileKind::segment && kind != WalFileKind::partial) return;

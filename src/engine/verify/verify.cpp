@@ -141,7 +141,7 @@ class Verification {
   std::map<std::string, WalObject> wal_;                            // by key
   std::map<std::string, std::unique_ptr<ArchiveReader>> archives_;  // by cluster
   Histories histories_;
-  std::set<std::string> missing_;  // WAL that was told to be missing
+  std::set<std::string> missing_;  // WAL that was reported as missing
 };
 
 bool Verification::open() {
@@ -300,7 +300,7 @@ void Verification::read_history(const repo::Cluster& cluster, const std::string&
   }
 }
 
-/// A backup that stands on a timeline must lie after the place where that began.
+/// A backup that is on a timeline must lie after the place where that began.
 void Verification::check_timeline(const repo::BackupMarker& backup, const Timelines& timelines) {
   const auto own = timelines.path(backup.timeline, backup.timeline);
   if (own.front().begin <= backup.start_lsn) return;
@@ -394,19 +394,19 @@ void Verification::open_objects() {
   judge_suspects(opener.suspects());
   if (opener.further_suspects() > 0) {
     result_.notes.push_back(
-        format("{} more pages whose checksum does not fit were not followed to their backups",
+        format("{} more pages whose checksum does not match were not followed to their backups",
                opener.further_suspects()));
   }
 }
 
-/// A map that leads nowhere would end a restore.
+/// A map that points to nothing would end a restore.
 void Verification::compare_maps(const PackShapes& shapes) {
   for (const repo::BackupMarker& backup : backups_) {
     try {
       repo::ManifestReader manifest = manifest_of(backup);
       for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
         result_.damages.push_back(std::move(damage));
-    } catch (const DamagedError&) {  // told when it was read first; one that was removed is none
+    } catch (const DamagedError&) {  // reported when it was read first, or it was removed since
     }
   }
 }
@@ -439,7 +439,7 @@ void Verification::judge_suspects(std::vector<SuspectPage>& suspects) {
   for (SuspectPage& page : suspects) {
     if (page.backups.empty()) continue;
     damaged(page.pack,
-            format("the checksum of block {} of {} does not fit: the page was stored so, and was "
+            format("the checksum of block {} of {} does not match: the page was stored so, and was "
                    "not known to be bad",
                    page.block, page.path),
             std::move(page.backups), page.frame_at_bytes);
@@ -470,7 +470,7 @@ void Verification::name_files() {
   for (const auto& [label, damages] : by_label) {
     try {
       name_files(label, damages);
-    } catch (const DamagedError&) {  // the manifest itself is damaged, which is told already
+    } catch (const DamagedError&) {  // the manifest itself is damaged, which is reported already
     }
   }
 }
@@ -539,7 +539,7 @@ void Verification::add_record() {
       records_.push_back({name, now(), "", record});
     }
   } catch (const Error& error) {
-    result_.notes.push_back(format("what was found is not recorded: {}", error.message()));
+    result_.notes.push_back(format("the result is not recorded: {}", error.message()));
   }
   result_.recorded = recorded_findings(repo::RecordState(std::move(records_), now()),
                                        result_.labels, options_.set.empty(), name);
@@ -584,7 +584,7 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
   if (nothing && !none) {
     throw MissingError(
         format("there is nothing to verify: no repository has a backup of stanza \"{}\"", stanza),
-        "\"pgcairn info\" tells what is there; where backups should be, they are gone");
+        "\"pgcairn info\" shows what is there; if there were backups, they are gone");
   }
   for (const auto& one : runs) {
     for (const auto& other : runs) {

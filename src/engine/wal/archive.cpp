@@ -69,10 +69,9 @@ void require_own_file(const StanzaSettings& stanza, const fs::path& file) {
   throw PostgresError(
       format("the data directory \"{}\" archives into stanza \"{}\", whose cluster is in \"{}\"",
              owner->lexically_normal().native(), stanza.name, own.native()),
-      format(
-          "a copy of the cluster takes archive_mode=off or a stanza of its own; when the cluster "
-          "has moved there, say so: pg-path in [stanza.{}], or --pg-path={} in archive_command",
-          stanza.name, shell_quote(owner->lexically_normal().native())));
+      format("a copy of the cluster needs archive_mode=off or a stanza of its own; if the cluster "
+             "has moved there, set pg-path in [stanza.{}], or --pg-path={} in archive_command",
+             stanza.name, shell_quote(owner->lexically_normal().native())));
 }
 
 /// What went wrong in which repositories.
@@ -159,9 +158,9 @@ class GuardedFile {
     const postgres::CreatedTablespace& found = *segment_->forbidden();
     if (!is_read_ahead(found)) refuse(found);
     log_warn(format(
-        "{} is handed out without the WAL from {} on: there tablespace {} is created in "
-        "\"{}\", a place that is not this copy's. Recovery was planned to end at {}; it "
-        "cannot go further without a new restore",
+        "{} is returned without the WAL from {} on: there tablespace {} is created in \"{}\", a "
+        "place that is not this copy's. Recovery was planned to end at {}; it cannot go further "
+        "without a new restore",
         name_, to_string(found.start), found.oid, found.location, to_string(*guard_->until)));
     const Buffer nothing = zeros(written_bytes_ - segment_->harmless_bytes());
     write_at(file_.fd(), nothing, segment_->harmless_bytes(), name_);
@@ -184,7 +183,7 @@ class GuardedFile {
   [[noreturn]] void refuse(const postgres::CreatedTablespace& found) const {
     throw ForbiddenPlace(
         format("{} creates tablespace {} in \"{}\" (at {}), a place that is not this copy's: the "
-               "segment is not handed out, and recovery stops before it",
+               "segment is not returned, and recovery stops before it",
                name_, found.oid, found.location, to_string(found.start)),
         format("plan the restore again: it names the last target before it; or, when the directory "
                "is this copy's, add --allow-tablespace={} to restore_command",
@@ -254,9 +253,9 @@ Fetched ask_all(const Question& question) {
   for (repo::Repository& repository : question.repositories) {
     try {
       if (fetch_from(repository, question) == Fetched::yes) {
-        for (const std::string& failure : failures.lines()) log_warn("passed over " + failure);
+        for (const std::string& failure : failures.lines()) log_warn("skipped " + failure);
         for (const std::string& other : without)
-          log_warn(format("passed over repository \"{}\": it does not have {}", other, name));
+          log_warn(format("skipped repository \"{}\": it does not have {}", other, name));
         log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
         return Fetched::yes;
       }
@@ -268,7 +267,7 @@ Fetched ask_all(const Question& question) {
     }
   }
   failures.throw_if_any(
-      question.repositories.size(), format("cannot find out whether {} is archived", name),
+      question.repositories.size(), format("cannot determine whether {} is archived", name),
       "make the repositories named above readable; recovery goes on when they answer");
   return Fetched::absent;
 }
@@ -313,11 +312,11 @@ Fetched archive_get(const StanzaSettings& stanza, const repo::Cluster& cluster,
   // A live server may have archived it and the next ones between the question and the look.
   if (ask_all(question) == Fetched::yes) return Fetched::yes;
   throw WalHole(
-      format("{} is missing in the archive, while {} is there: it is a hole, and recovery must not "
-             "end at it as if the archive ended there",
+      format("{} is missing in the archive, while {} is there: it is a gap, and recovery must not "
+             "end there as if it were the end of the archive",
              request.name, later),
       format("bring the segment back; or plan the restore again, which names what can be reached; "
-             "or accept the loss of all that comes after it: --accept-gap={} in restore_command",
+             "or accept the loss of all later WAL: --accept-gap={} in restore_command",
              request.name));
 }
 

@@ -108,7 +108,7 @@ Leads Branches::leads(Timeline from, Lsn stop, Timeline to) const {
 
 std::string Branches::unreachable_reason(Timeline from, Lsn stop, Timeline to) const {
   if (sources_.unread.contains(to)) {
-    return format("the history of timeline {} is in the archive and cannot be read",
+    return format("the history of timeline {} is in the archive, but cannot be read",
                   timeline_text(to));
   }
   return sources_.timelines.unreachable_reason(from, stop, to);

@@ -19,7 +19,7 @@ struct TimelineWal {
   std::string last;
   std::string partial;  // the last "....partial"; empty: none
 };
-/// Notes an archived file, in any order; what is no WAL, histories among it, changes nothing.
+/// Notes an archived file, in any order; what is not WAL, histories among it, changes nothing.
 void note_archived(std::map<Timeline, TimelineWal>& wal, std::string_view file);
 
 /// All that the branches of a cluster follow from.
@@ -39,12 +39,12 @@ struct BranchSources {
 enum class Leads { yes, no, unknown };
 
 /// The branches of a cluster: which lives end where in the archive, which backup leads to which,
-/// and which one a restore follows when it is not told. Pure.
+/// and which one a restore follows by default. Pure.
 ///
-/// A timeline is one that has WAL or a backup of its own: a history alone is none, whoever archived
-/// it. A branch ends with a timeline that no other one goes on from, or that has more than what the
-/// others took of it. The newest timeline is what PostgreSQL's "latest" means, asked of the whole
-/// archive; times decide nothing, since a clock or a forgotten server would.
+/// A timeline is one that has WAL or a backup of its own: a history alone is none, no matter who
+/// archived it. A branch ends with a timeline that no other one goes on from, or that has more than
+/// what the others took of it. The newest timeline is what PostgreSQL's "latest" means, asked of
+/// the whole archive; times decide nothing, since a clock or a forgotten server would.
 class Branches {
  public:
   explicit Branches(BranchSources sources);

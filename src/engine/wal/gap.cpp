@@ -21,7 +21,7 @@ class GapJudge {
            const KnownBackups& backups)
       : names_(names), path_(path), backups_(backups.all), segment_bytes_(backups.segment_bytes) {}
 
-  /// Stored by the backup itself, and nobody knows of an archiver.
+  /// Stored by the backup itself, and no archiver is known.
   bool is_own(const repo::BackupMarker& backup) const {
     return backup.wal_copied && !names_.has_backup_file(backup.wal_start);
   }
@@ -33,7 +33,7 @@ class GapJudge {
     return find([&](const repo::BackupMarker& one) { return one.wal_start == segment; });
   }
 
-  /// Is there archived WAL right before what the backup needs, that is no other backup's?
+  /// Is there archived WAL right before what the backup needs, that is not another backup's?
   bool is_led_up_to(const repo::BackupMarker& backup) const {
     std::uint64_t first = number(backup.wal_start);
     while (first > 0) {
@@ -46,7 +46,7 @@ class GapJudge {
     return false;
   }
 
-  /// Is there archived WAL right behind what the backup stored, that is no other backup's own?
+  /// Is there archived WAL right behind what the backup stored, that is not another backup's own?
   bool is_followed(const repo::BackupMarker& backup) const {
     for (std::uint64_t next = number(backup.wal_stop) + 1;;) {
       const std::string after = next_on_path(names_, path_, next, segment_bytes_);
@@ -121,8 +121,8 @@ std::string gap_words(Gap gap, const std::string& missing, const std::string& af
   if (gap == Gap::doubtful) {
     return format(
         "WAL is missing from {} to before {}, where a backup's own begins that stored it itself: "
-        "the archive was switched off for a time, or has lost it, and nobody can tell which; no "
-        "moment between them can be restored",
+        "the archive was switched off for a time, or has lost it, and which of the two is not "
+        "known; no moment between them can be restored",
         missing, after_gap);
   }
   return {};

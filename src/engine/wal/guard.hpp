@@ -13,8 +13,8 @@ class ForbiddenPlace : public PostgresError {
   using PostgresError::PostgresError;
 };
 
-/// Reads a segment beside whoever takes it, piece by piece, and finds the first record that leads
-/// to a place which the guard does not allow.
+/// Reads a segment beside the code that takes it, piece by piece, and finds the first record that
+/// leads to a place which the guard does not allow.
 class GuardedSegment {
  public:
   /// `start`: of the segment.

@@ -70,7 +70,7 @@ std::optional<WalMark> mark_wal(const std::filesystem::path& data_directory,
     records.read(piece, Lsn{start.value + at});
   });
   mark.hash = hex(hasher.finish());
-  // What the server recycled while it was read is no mark of anything.
+  // What the server recycled while it was read is not a mark of anything.
   const auto again = WalSource::open_if_exists(data_directory / "pg_wal" / segment);
   if (!again || !is_segment(again->content(), segment, start, segment_bytes)) return std::nullopt;
   return mark;

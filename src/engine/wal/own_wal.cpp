@@ -36,7 +36,7 @@ Position position_of(const StanzaSettings& stanza, postgres::Connection& connect
   const auto segment =
       whole ? parse_wal_segment_name(*rows[0][0], server.wal_segment_bytes) : std::nullopt;
   const auto lsn = whole ? parse_lsn(*rows[0][1]) : std::nullopt;
-  if (!segment || !lsn) throw PostgresError("the server's answer is not understood");
+  if (!segment || !lsn) throw PostgresError("the server's answer has an unknown format");
   return {segment->timeline, *lsn};
 }
 
@@ -125,7 +125,7 @@ void require_own_archive(const StanzaSettings& stanza, repo::Repository& reposit
   if (!server.in_recovery && now.timeline == before.timeline && !names.empty() &&
       names.back() >= current) {
     ConflictError error = of_another_life(repository, names.back());
-    error.add_context(format("this cluster (\"{}\") has come to {} only",
+    error.add_context(format("this cluster (\"{}\") has only reached {}",
                              stanza.data_directory.native(), to_string(now.lsn)));
     throw ConflictError(error);
   }
@@ -133,7 +133,7 @@ void require_own_archive(const StanzaSettings& stanza, repo::Repository& reposit
     try {
       if (*name < current && compare_with_pg_wal(stanza, repository, cluster, *name, bytes)) return;
     } catch (const DamagedError& error) {
-      log_warn(format("whose segment {} is cannot be told: {}", *name, error.message()));
+      log_warn(format("the owner of segment {} cannot be determined: {}", *name, error.message()));
     }
   }
 }

@@ -52,7 +52,7 @@ Buffer PageBefore::read(const std::string& segment, const postgres::WalHeader& h
   failure.throw_if_any();
   throw Error(
       format("the segment before {} is neither in pg_wal nor in the archive, so it is not known "
-             "whether a record that runs from it leads out of this copy",
+             "whether a record that begins in it writes outside of this copy",
              to_string(header.page_address)),
       "restore again; it begins with a newer backup");
 }

@@ -108,7 +108,7 @@ std::vector<repo::LimitsRecord> read_limits(const std::string& stanza,
     try {
       for (const repo::Record& record :
            repo::read_records(repository, stanza, {"limits"}, [](const DamagedError& error) {
-             log_warn(format("a record is passed over: {}", error.message()));
+             log_warn(format("a record is skipped: {}", error.message()));
            }))
         found.push_back(std::get<repo::LimitsRecord>(record.content));
     } catch (const Error& error) {

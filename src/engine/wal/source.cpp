@@ -27,7 +27,7 @@ std::optional<WalSource> WalSource::open_if_exists(const fs::path& path) {
       pgcairn::open_if_exists(path, O_RDONLY | O_NONBLOCK);  // a pipe would wait for its writer
   if (!fd) return std::nullopt;
   if (!S_ISREG(stat_of(*fd, path).st_mode))
-    throw Error(format("\"{}\" is no regular file", path.native()));
+    throw Error(format("\"{}\" is not a regular file", path.native()));
   return WalSource(std::move(*fd), path);
 }
 

@@ -12,9 +12,9 @@ const char* const kOtherLifeHint =
     "two lives of one cluster use this stanza. Either its data directory went back to an earlier "
     "state without a new timeline (a volume or snapshot that was rolled back, restore "
     "--type=none), or a copy of it archives here too, or an old primary came back after a "
-    "promotion. A copy takes archive_mode=off or a stanza of its own; an old primary is rebuilt as "
+    "promotion. A copy needs archive_mode=off or a stanza of its own; an old primary is rebuilt as "
     "a standby (restore --type=standby, or pg_rewind). A cluster that went back and is to go on "
-    "takes a stanza of its own (stanza-create, then a full backup), or goes on in a new timeline: "
+    "needs a stanza of its own (stanza-create, then a full backup), or goes on in a new timeline: "
     "stop it, rename what is left of the old one in pg_wal/archive_status from .ready to .done, "
     "create standby.signal, start it, pg_ctl promote, and back up";
 
@@ -44,8 +44,8 @@ std::string words_of(const WalComparison& comparison, Timeline timeline,
         to_string(comparison.ours_end));
   }
   return format(
-      "the two agree up to {} on timeline {}: there this cluster (\"{}\") and the one "
-      "that archived it parted",
+      "the two agree up to {} on timeline {}: there this cluster (\"{}\") and the one that "
+      "archived it diverged",
       to_string(comparison.differ_at), timeline, stanza.data_directory.native());
 }
 
@@ -84,7 +84,7 @@ bool store_wal(repo::Repository& repository, const StanzaSettings& stanza,
     error.set_hint(kOtherLifeHint);
     if (!has_records(name)) throw;
     const auto comparison = compare_archived(repository, stanza.name, cluster, name, content);
-    if (!comparison) throw TransientError(format("{} was in the way and is gone", name));
+    if (!comparison) throw TransientError(format("{} existed and was removed meanwhile", name));
     if (comparison->archived_has_all()) {
       log_detail(
           format("{} is archived already: its WAL ends at {} here and at {} there, and "

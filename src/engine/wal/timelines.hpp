@@ -34,8 +34,8 @@ class Timelines {
   Timeline left_after(Timeline timeline, Lsn at) const;
   /// Did a known timeline leave `timeline` after `begin`, and not after `end`?
   bool was_left_between(Timeline timeline, Lsn begin, Lsn end) const;
-  /// What a server looks for that is told "latest": the number after `from` are tried one by one
-  /// (findNewestTimeLine, timeline.c), whether they descend from it or not.
+  /// What a server looks for whose target timeline is "latest": the number after `from` are tried
+  /// one by one (findNewestTimeLine, timeline.c), whether they descend from it or not.
   Timeline latest_of_server(Timeline from) const;
 
  private:

@@ -27,8 +27,8 @@ std::vector<SegmentRange> asked_for(const std::vector<TimelineSpan>& path, std::
 
 namespace {
 
-/// The first name of those that is a segment's of that size: what is no segment, or one of another
-/// size (pg_resetwal --wal-segsize), is passed over.
+/// The first name of those that is a segment's of that size: what is not a segment, or one of
+/// another size (pg_resetwal --wal-segsize), is skipped.
 std::string first_segment(const ArchivedNames& names, std::string from, const std::string& limit,
                           std::uint64_t segment_bytes) {
   for (;;) {

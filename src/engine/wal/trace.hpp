@@ -13,7 +13,7 @@
 
 namespace pgcairn::engine {
 
-// How archived WAL is followed: for restore, verify, info, health, and whoever else asks how far it
+// How archived WAL is followed: for restore, verify, info, health, and all that ask how far it
 // leads. Pure.
 
 /// What a search found out about a record whose place no catalog knows.
@@ -71,7 +71,7 @@ class WalPieces {
     WalReach reach;
   };
   const std::vector<Piece>& all() const { return pieces_; }
-  /// The piece that segment `number` stands in; null: it is not there.
+  /// The piece that segment `number` is in; null: it is not there.
   const WalReach* at(std::uint64_t number) const;
 
  private:

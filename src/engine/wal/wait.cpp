@@ -20,7 +20,7 @@ constexpr milliseconds kLongestPause{500};
 constexpr std::chrono::minutes kDoubtful{10};
 
 /// When another repository was made in the place of one that hosts remember, what they stored at
-/// first belongs to the old one, and is listed all the same. So whatever is not much younger than
+/// first belongs to the old one, and is listed anyway. So whatever is not much younger than
 /// the repository, by the store's own clock, is read back.
 void prove_readable(repo::Repository& repository, const std::string& stanza,
                     const repo::Cluster& cluster, const std::vector<std::string>& segments,
@@ -90,10 +90,10 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
             format("WAL segment {} did not reach repository \"{}\" within {}{}", missing.front(),
                    repository.name(), format_duration(timeout),
                    missing.size() > 1 ? format(" ({} segments are missing)", missing.size()) : ""),
-            "look into PostgreSQL's log for messages of archive_command (it must be \"pgcairn "
-            "--stanza=... archive-push %p\"), and into pg_stat_archiver: archiving goes on only "
-            "when each repository of archive_command takes each segment. A backup of a standby "
-            "waits for the primary to end its segment (\"SELECT pg_switch_wal()\" there, or "
+            "see PostgreSQL's log for messages of archive_command (it must be \"pgcairn "
+            "--stanza=... archive-push %p\"), and pg_stat_archiver: archiving goes on only when "
+            "each repository of archive_command takes each segment. A backup of a standby waits "
+            "for the primary to end its segment (\"SELECT pg_switch_wal()\" there, or "
             "archive_timeout). Raise archive-timeout when the archive is merely slow",
             missing);
       }

@@ -129,7 +129,7 @@ std::string Azure::hint_of(const std::string& code, const HttpResponse& response
   const AzureKeys keys = keys_.get();
   const auto end = end_of_sas(keys.sas);
   if (code.starts_with("Auth") && end && *end < now())
-    return format("the SAS token ran out at {}: make a new one", format_utc(*end));
+    return format("the SAS token expired at {}: create a new one", format_utc(*end));
   if (code == "AuthenticationFailed" || code == "InvalidAuthenticationInfo") {
     const auto theirs = parse_http_date(response.header("date"));
     if (theirs && std::chrono::abs(*theirs - now()) > kMostSkew) return "set this machine's clock";
@@ -144,7 +144,7 @@ std::string Azure::hint_of(const std::string& code, const HttpResponse& response
     return "check the permissions, and whether the account's firewall lets this machine in";
   if (code == "KeyBasedAuthenticationNotPermitted")
     return "the account allows no keys: leave azure-key out and use an identity";
-  if (code == "ContainerNotFound") return "make the container first; pgcairn does not";
+  if (code == "ContainerNotFound") return "create the container first; pgcairn does not";
   if (code == "ResourceNotFound") return "check azure-account and azure-endpoint";
   if (code == "BlobArchived")
     return "bring the blob back to the tier Hot or Cool first; that takes hours";
@@ -197,7 +197,7 @@ bool Azure::get(std::string_view key, Range range, Buffer& out) {
   out = std::move(response.body);
   // Whatever else answers 200 on the way does not say what kind of blob it sends.
   if (response.header("x-ms-blob-type").empty() || !part.is_whole(response, out.size()))
-    throw TransientError(format("the answer with \"{}\" from {} is not whole", key, where_));
+    throw TransientError(format("the answer with \"{}\" from {} is incomplete", key, where_));
   return true;
 }
 
@@ -209,7 +209,7 @@ std::optional<Object> Azure::stat(std::string_view key) {
   const auto size = parse_u64(response.header("content-length"));
   const auto modified = parse_http_date(response.header("last-modified"));
   if (!size || !modified)
-    throw Error(format("the answer about \"{}\" from {} is not understood", key, where_));
+    throw Error(format("the answer about \"{}\" from {} has an unknown format", key, where_));
   return Object{std::string(key), *size, *modified};
 }
 
@@ -274,7 +274,7 @@ void Azure::check_removed(std::span<const std::string> keys, std::span<const Azu
   const auto& [status, error] = parts[first];
   const std::string message = format(
       "removing \"{}\" in {} failed: {}; {} of {} objects are not removed", keys[first], where_,
-      status == 0 ? "it was not answered" : in_words(status, error), left, keys.size());
+      status == 0 ? "the store gave no answer for it" : in_words(status, error), left, keys.size());
   if (is_kept(error.code)) fail_kept(keys[first], message);
   if (status == 0 || may_pass(status)) throw TransientError(message);
   throw Error(message, hint_of(error.code, {}));

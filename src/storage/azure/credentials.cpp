@@ -24,7 +24,7 @@ std::string client_id(const AzureSettings& settings, const CredentialSources& so
 ExpiringAzureKeys from_key(std::string_view text, const char* place) {
   const auto key = crypto::parse_base64(trim(text));
   if (!key || key->empty()) {
-    throw UsageError(format("{} is no account key: it is not base64", place),
+    throw UsageError(format("{} is not an account key: it is not base64", place),
                      "copy one of the two keys that the portal shows under \"Access keys\"");
   }
   return {{.account_key = std::string(as_text(*key))}, {}};
@@ -35,8 +35,8 @@ ExpiringAzureKeys from_sas(std::string_view text, const char* place) {
   if (sas.starts_with('?')) sas.remove_prefix(1);
   const bool odd = std::any_of(sas.begin(), sas.end(), [](char c) { return c <= ' ' || c == '#'; });
   if (odd || sas.find("sig=") == std::string_view::npos) {
-    throw UsageError(format("{} is no SAS token", place),
-                     "it is what stands behind the \"?\" of a SAS URL: sv=...&sig=...");
+    throw UsageError(format("{} is not a SAS token", place),
+                     "it is the part after the \"?\" of a SAS URL: sv=...&sig=...");
   }
   return {{.sas = std::string(sas)}, {}};
 }
@@ -174,7 +174,7 @@ ExpiringAzureKeys parse_azure_token(std::string_view text, const std::string& wh
   } catch (const Error&) {
     // The answer may hold a secret: not a word of it.
   }
-  throw Error(format("what {} says of a token is not understood", where));
+  throw Error(format("the answer of {} with a token has an unknown format", where));
 }
 
 std::optional<Timestamp> end_of_sas(std::string_view sas) {

@@ -17,10 +17,10 @@ Object read_object(const pugi::xml_node& blob, const std::string& where) {
   const auto size = parse_u64(properties.child_value("Content-Length"));
   const auto modified = parse_http_date(properties.child_value("Last-Modified"));
   if (key.empty() || !size || !modified)
-    throw Error(format("the listing of {} is not understood", where));
+    throw Error(format("the listing of {} has an unknown format", where));
   if (std::string_view(properties.child_value("ResourceType")) == "directory") {
     throw Error(format("the listing of {} has a directory, \"{}\"", where, key),
-                "take an account without hierarchical namespace: its names are only names");
+                "use an account without a hierarchical namespace");
   }
   return {key, *size, *modified};
 }
@@ -42,9 +42,9 @@ ListedPage parse_azure_page(std::string_view text, const std::string& where) {
   const pugi::xml_node root = document.document_element();
   if (!result || std::string_view(root.name()) != "EnumerationResults") {
     const AzureError error = parse_azure_error(text);
-    throw TransientError(error.code.empty() ? format("the answer of {} is no listing", where)
-                                            : format("{} answered 200 and an error: {} ({})", where,
-                                                     error.code, error.message));
+    throw TransientError(error.code.empty() ? format("the answer of {} is not a listing", where)
+                                            : format("{} answered 200 with an error: {} ({})",
+                                                     where, error.code, error.message));
   }
   const pugi::xml_node blobs = root.child("Blobs");
   const pugi::xml_node next = root.child("NextMarker");
@@ -52,7 +52,7 @@ ListedPage parse_azure_page(std::string_view text, const std::string& where) {
     throw Error(format("the listing of {} does not say whether it is complete", where));
   ListedPage page;
   for (const pugi::xml_node& blob : blobs.children("Blob")) {
-    // Names that XML cannot hold are told in another form: they are no keys.
+    // Names that XML cannot hold are reported in another form: they are not keys.
     if (!blob.child("Name").attribute("Encoded").as_bool())
       page.objects.push_back(read_object(blob, where));
   }

@@ -13,10 +13,10 @@ struct AzureError {
   std::string code;
   std::string message;  // its first line: times and ids follow, and what was signed
 };
-/// Empty members when `text` is no error of Azure's.
+/// Empty members when `text` is not an error of Azure's.
 AzureError parse_azure_error(std::string_view text);
 
-/// Throws Error when `text` is no page of List Blobs, or does not say whether it is the last: a
+/// Throws Error when `text` is not a page of List Blobs, or does not say whether it is the last: a
 /// listing is complete or an error. `where` is for the message.
 ListedPage parse_azure_page(std::string_view text, const std::string& where);
 

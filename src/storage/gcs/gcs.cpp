@@ -38,7 +38,7 @@ std::string crc32c_text(Bytes bytes) {
   return crypto::base64(big_endian);
 }
 
-/// The CRC-32C of the whole object in "crc32c=AAAAAA==, md5=..."; empty: it is not told.
+/// The CRC-32C of the whole object in "crc32c=AAAAAA==, md5=..."; empty: it is not there.
 std::string crc32c_in(std::string_view hashes) {
   constexpr std::string_view name = "crc32c=";
   const std::size_t at = hashes.find(name);
@@ -141,8 +141,8 @@ std::string Gcs::hint_of(int status, const GcsError& error, const std::string& d
   if (status == 401) {
     const auto theirs = parse_http_date(date);
     if (theirs && std::chrono::abs(*theirs - now()) > kMostSkew) return "set this machine's clock";
-    if (!settings_.token.empty()) return "gcs-token holds for an hour at most: use gcs-key-file";
-    return "check the credentials: the token is not valid, or not any more";
+    if (!settings_.token.empty()) return "gcs-token is valid for an hour at most: use gcs-key-file";
+    return "check the credentials: the token is invalid or has expired";
   }
   if (says("requester pays") || says("user project"))
     return "name the project that pays with gcs-user-project";
@@ -155,7 +155,7 @@ std::string Gcs::hint_of(int status, const GcsError& error, const std::string& d
   if (status == 403)
     return "the account needs the role Storage Object User on the bucket, or the permissions "
            "storage.objects.list, get and create, expire also delete";
-  if (status == 404 && says("bucket")) return "make the bucket first; pgcairn does not";
+  if (status == 404 && says("bucket")) return "create the bucket first; pgcairn does not";
   return {};
 }
 
@@ -235,12 +235,12 @@ bool Gcs::get(std::string_view key, Range range, Buffer& out) {
     out.clear();
     return true;
   }
-  // Of a part no checksum is told.
+  // A part has no checksum.
   const std::string crc = crc32c_in(response.header("x-goog-hash"));
   const bool sound = !asked.header().empty() || crc == crc32c_text(out);
   if (!sound || !asked.is_whole(response, out.size())) {
     throw TransientError(format("the answer with \"{}\" from {} {}", key, where_,
-                                sound ? "is not whole" : "does not fit its checksum"));
+                                sound ? "is incomplete" : "does not match its checksum"));
   }
   return true;
 }
@@ -340,7 +340,7 @@ void Gcs::check_removed(std::span<const std::string> keys, std::span<const Batch
   const int status = answers[first].status;
   const std::string message = format(
       "removing \"{}\" in {} failed: {}; {} of {} objects are not removed", keys[first], where_,
-      status == 0 ? "it was not answered" : in_words(status, error), left, keys.size());
+      status == 0 ? "the store gave no answer for it" : in_words(status, error), left, keys.size());
   if (error.is_kept()) fail_kept(keys[first], message);
   if (status == 0 || may_pass(status)) throw TransientError(message);
   throw Error(message, hint_of(status, error, {}));

@@ -23,21 +23,21 @@ auto parsed(std::string_view text, const std::string& where, std::string_view wh
     return read(document.parse(text));
   } catch (const DamagedError&) {
     const GcsError error = parse_gcs_error(text);
-    throw TransientError(format("the answer of {} is no {}{}{}", where, what,
+    throw TransientError(format("the answer of {} is not {}{}{}", where, what,
                                 error.message.empty() ? "" : ": ", error.message));
   }
 }
 
 Timestamp time_of(const JsonValue& value, const std::string& where) {
   const auto time = parse_rfc3339(value.string());
-  if (!time) throw DamagedError(where, 0, "a time is none");
+  if (!time) throw DamagedError(where, 0, "a time has an unknown format");
   return *time;
 }
 
 Object read_object(const JsonValue& resource, const std::string& where) {
   // Numbers of 64 bits are strings in Google's JSON.
   const auto size = parse_u64(resource["size"].string());
-  if (!size) throw DamagedError(where, 0, "a size is none");
+  if (!size) throw DamagedError(where, 0, "a size is not a number");
   return {std::string(resource["name"].string()), *size, time_of(resource["timeCreated"], where)};
 }
 
@@ -64,17 +64,17 @@ GcsError parse_gcs_error(std::string_view text) {
 }
 
 Object parse_gcs_object(std::string_view text, const std::string& where) {
-  return parsed(text, where, "object",
+  return parsed(text, where, "an object",
                 [&](const JsonValue& root) { return read_object(root, where); });
 }
 
 std::string parse_gcs_crc32c(std::string_view text, const std::string& where) {
-  return parsed(text, where, "object",
+  return parsed(text, where, "an object",
                 [](const JsonValue& root) { return std::string(root["crc32c"].string()); });
 }
 
 std::optional<Timestamp> parse_gcs_kept(std::string_view text, const std::string& where) {
-  return parsed(text, where, "object", [&](const JsonValue& root) -> std::optional<Timestamp> {
+  return parsed(text, where, "an object", [&](const JsonValue& root) -> std::optional<Timestamp> {
     for (const char* const hold : {"temporaryHold", "eventBasedHold"}) {
       const auto held = root.find(hold);
       if (held && held->boolean()) return std::nullopt;
@@ -86,7 +86,7 @@ std::optional<Timestamp> parse_gcs_kept(std::string_view text, const std::string
 }
 
 ListedPage parse_gcs_page(std::string_view text, const std::string& where) {
-  return parsed(text, where, "page of a listing", [&](const JsonValue& root) {
+  return parsed(text, where, "a page of a listing", [&](const JsonValue& root) {
     if (root["kind"].string() != "storage#objects") throw DamagedError(where, 0, "another kind");
     ListedPage page;
     if (const auto items = root.find("items")) {

@@ -29,7 +29,7 @@ GcsError parse_gcs_error(std::string_view text);
 
 /// Which fields of an object parse_gcs_object() needs, for the parameter `fields`.
 inline constexpr std::string_view kGcsObjectFields = "name,size,timeCreated";
-/// Throws TransientError when `text` is no object: a 200 that carries an error is an error.
+/// Throws TransientError when `text` is not an object: a 200 that carries an error is an error.
 /// `where` is for messages.
 Object parse_gcs_object(std::string_view text, const std::string& where);
 /// The checksum in the answer to an upload, in base64. Throws TransientError when there is none.
@@ -43,7 +43,7 @@ std::optional<Timestamp> parse_gcs_kept(std::string_view text, const std::string
 
 inline constexpr std::string_view kGcsPageFields =
     "kind,nextPageToken,prefixes,items(name,size,timeCreated)";
-/// Throws TransientError when `text` is no page of a listing: a listing is complete or an error.
+/// Throws TransientError when `text` is not a page of a listing: a listing is complete or an error.
 ListedPage parse_gcs_page(std::string_view text, const std::string& where);
 
 }  // namespace pgcairn::storage

@@ -53,7 +53,7 @@ std::string refusal(std::string_view text) {
 std::string hint_of(const std::string& words) {
   if (words.find("timeframe") != std::string::npos) return "set this machine's clock";
   if (words.find("invalid_grant") != std::string::npos)
-    return "these credentials are not valid any more: make new ones, and check which account they "
+    return "these credentials are no longer valid: create new ones, and check which account they "
            "are of";
   return {};
 }
@@ -77,7 +77,8 @@ auto from_json(std::string_view text, const std::string& where, Read read) {
   try {
     return read(document.parse(text));
   } catch (const DamagedError& error) {
-    throw Error(format("what {} says of credentials is not understood: {}", where, error.cause()));
+    throw Error(format("the answer of {} with credentials has an unknown format: {}", where,
+                       error.cause()));
   }
 }
 
@@ -110,7 +111,7 @@ class CredentialsFile {
       if (type == "external_account") return of_federation(file);
       if (type == "authorized_user") return of_user(file);
       throw Error(format("{} holds credentials of type \"{}\"", where_, type),
-                  "pgcairn knows service_account, external_account and authorized_user");
+                  "pgcairn supports service_account, external_account and authorized_user");
     });
   }
 
@@ -162,12 +163,12 @@ class CredentialsFile {
         text_of(sources_.service(request), request), account_url, [](const JsonValue& root) {
           const auto until = parse_rfc3339(root["expireTime"].string());
           if (!until)
-            throw Error("the token of a service account has an expireTime that is no time");
+            throw Error("the token of a service account has an expireTime that is not a time");
           return ExpiringToken{std::string(root["accessToken"].string()), *until};
         });
   }
 
-  /// The token of the other identity provider: in a file, or told by a service of the machine.
+  /// The token of the other identity provider: in a file, or from a service of the machine.
   std::string subject_token(const JsonValue& source) const {
     std::string text;
     std::string from = optional_text(source, "file");
@@ -226,11 +227,11 @@ std::optional<ExpiringToken> from_metadata(const CredentialSources& machine, Tim
     return std::nullopt;
   }
   if (response.header("metadata-flavor") != "Google") {
-    log_detail(format("what answers at {} is no metadata server of Google's", host));
+    log_detail(format("the server at {} is not a Google metadata server", host));
     return std::nullopt;
   }
   if (response.status == 404) {
-    throw Error(format("the metadata server at {} knows no service account of this machine", host),
+    throw Error(format("the metadata server at {} has no service account for this machine", host),
                 "attach a service account to the machine, or name a key with gcs-key-file");
   }
   return parse_token(text_of(response, request), url, now);

@@ -20,7 +20,7 @@ std::string format_http_date(Timestamp time);
 /// is cut off.
 std::optional<Timestamp> parse_rfc3339(std::string_view text);
 
-/// Whether a Content-Range ("bytes 0-9/17") and so many bytes are what was asked for.
+/// Whether a Content-Range ("bytes 0-9/17") and that number of bytes are what was asked for.
 bool is_range(std::string_view content_range, Range asked, std::uint64_t got_bytes);
 
 /// Whether the same request may be answered better later: 408, 429 and 5xx.

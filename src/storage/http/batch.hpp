@@ -16,7 +16,7 @@ struct BatchedAnswer {
 };
 
 /// The parts of a body of multipart/mixed (RFC 2046) that each hold an answer of HTTP, in its
-/// order. A part that is not whole is left out: whoever asked knows what has to be answered. Pure.
+/// order. A part that is not whole is left out: the caller knows what has to be answered. Pure.
 std::vector<BatchedAnswer> parse_batch(std::string_view content_type, std::string_view body);
 
 }  // namespace pgcairn::storage

@@ -54,7 +54,7 @@ std::size_t size_of(const Outgoing& parts) {
 }
 
 /// Gives each byte once. libcurl sends a request again by itself when a connection that it kept
-/// turns out dead, but it cannot without going back to the body's start: so whoever called knows of
+/// turns out dead, but it cannot without going back to the body's start: so the caller knows of
 /// every request that may have been carried out.
 std::size_t give_body(char* data, std::size_t size, std::size_t count, void* source) {
   std::size_t given = 0;

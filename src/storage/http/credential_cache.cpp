@@ -36,7 +36,8 @@ std::optional<CredentialCache::Lent> CredentialCache::find() const {
     for (const JsonValue& word : root["words"].array()) lent.words.emplace_back(word.string());
     return lent;
   } catch (const DamagedError&) {
-    log_detail(format("\"{}\" is not understood", file_.native()));  // not a word of what it holds
+    log_detail(
+        format("\"{}\" has an unknown format", file_.native()));  // not a word of what it holds
     return std::nullopt;
   }
 }

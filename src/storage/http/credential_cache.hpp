@@ -12,7 +12,7 @@
 namespace pgcairn::storage {
 
 /// Credentials that a service lent, in a private file for the commands to come: archive_command
-/// runs for every WAL segment, and would ask the service each time. What lasts for ever is in the
+/// runs for every WAL segment, and would ask the service each time. What does not expire is in the
 /// configuration or the environment, and is not kept.
 class CredentialCache {
  public:

@@ -18,7 +18,7 @@ void each_page(const FetchPage& fetch, const std::string& where,
     ListedPage page = fetch(token);
     visit(page);
     if (page.next_token.empty()) return;
-    if (page.next_token == token) throw Error(format("the listing of {} does not go on", where));
+    if (page.next_token == token) throw Error(format("the listing of {} repeats a page", where));
     token = std::move(page.next_token);
   }
 }

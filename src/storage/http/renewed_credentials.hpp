@@ -17,7 +17,7 @@
 
 namespace pgcairn::storage {
 
-/// Credentials, and how long they hold: for ever when that is not said.
+/// Credentials, and how long they hold: without limit when that is not said.
 template <class Keys>
 struct Expiring {
   Keys keys;

@@ -151,12 +151,12 @@ void Posix::make_root() {
   while (!hold_root()) {
     if (::mkdir(root.c_str(), kDirectoryMode) == 0) {
       fsync_directory(parent);
-    } else if (errno != EEXIST || !hold_root()) {  // a link to nothing exists, and is no directory
+    } else if (errno != EEXIST || !hold_root()) {  // also a dangling link, which is not a directory
       const int error_number = errno;
       throw SystemError(
           format("cannot create \"{}\"", root.native()), error_number,
           error_number == ENOENT
-              ? format("make \"{}\" first, or mount what belongs there", parent.native())
+              ? format("create \"{}\" first, or mount its file system", parent.native())
               : std::string());
     }
   }
@@ -208,8 +208,7 @@ bool Posix::is_taken(const fs::path& target) const {
   if (!status) return false;
   const auto behind = S_ISLNK(status->st_mode) ? examine(target) : status;
   if (!behind)
-    throw Error(
-        format("cannot write \"{}\": it is a link to nothing", root_.whole(target).native()));
+    throw Error(format("cannot write \"{}\": it is a dangling link", root_.whole(target).native()));
   if (S_ISDIR(behind->st_mode))
     throw Error(format("cannot write \"{}\": it is a directory", root_.whole(target).native()));
   return true;
@@ -219,7 +218,7 @@ bool Posix::is_taken(const fs::path& target) const {
 std::optional<bool> Posix::try_publish(const fs::path& target, Bytes body) {
   const fs::path directory = target.parent_path();
   make_ready(directory);
-  // Who made an object may have died before its name was durable. Whoever relies on it (a WAL
+  // Who made an object may have died before its name was durable. A run that relies on it (a WAL
   // segment pushed again) syncs it once more.
   const auto exists = [&]() -> std::optional<bool> {
     return sync_directory_if_exists(root_, directory) ? std::optional(false) : std::nullopt;
@@ -258,7 +257,7 @@ bool Posix::publish(const fs::path& target, Bytes body) {
     root_.require_in_place();
     forget_ready();
   }
-  throw TransientError(format("cannot write \"{}\": its directory is removed again and again",
+  throw TransientError(format("cannot write \"{}\": its directory keeps being removed",
                               root_.whole(target).native()));
 }
 
@@ -395,7 +394,7 @@ void Posix::remove_one(const std::string& key, std::set<fs::path>& touched) {
   if (::unlinkat(root_.fd(), path.c_str(), 0) != 0) {
     const int error_number = errno;
     if (error_number == ENOTDIR) blocked("remove", path);
-    // A directory is no object: absent.
+    // A directory is not an object: absent.
     if (error_number != ENOENT && error_number != EISDIR)
       throw SystemError(format("cannot remove \"{}\"", root_.whole(path).native()), error_number);
   }

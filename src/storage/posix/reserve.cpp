@@ -70,8 +70,7 @@ bool Reserve::give_up_some() {
   for (int number = kPieces; number-- > 0;) {
     if (::unlinkat(root_.fd(), piece(number).c_str(), 0) != 0) continue;
     log_info(
-        format("the file system of \"{}\" is full: a part of the repository's reserve is "
-               "given up",
+        format("the file system of \"{}\" is full: a part of the repository's reserve is released",
                root_.path().native()));
     // Some free what was removed only with the next transaction.
     const auto folder = open_if_exists(root_, kFolder, O_RDONLY | O_DIRECTORY);

@@ -9,7 +9,7 @@ namespace pgcairn::storage {
 
 /// Room on a repository's file system that is given up, piece by piece, for what must be written
 /// even when it is full: the lease, without which nothing may be removed. Files with no content of
-/// use in ".reserve", which is no part of any key. A piece frees blocks, an inode, and quota.
+/// use in ".reserve", which is not a part of any key. A piece frees blocks, an inode, and quota.
 class Reserve {
  public:
   explicit Reserve(const Root& root) : root_(root) {}

@@ -112,12 +112,12 @@ ExpiringS3Keys parse_json_keys(std::string_view text, const std::string& where) 
     }
     if (const auto until = root.find("Expiration")) {
       found.until = parse_utc(until->string());
-      if (!found.until) throw Error("its Expiration is no time");
+      if (!found.until) throw Error("its Expiration is not a time");
     }
     return found;
   } catch (const Error&) {
     // The answer may hold a secret: not a word of it.
-    throw Error(format("what {} says of credentials is not understood", where));
+    throw Error(format("the answer of {} with credentials has an unknown format", where));
   }
 }
 
@@ -132,7 +132,7 @@ ExpiringS3Keys parse_sts_keys(std::string_view text, const std::string& where) {
   found.keys.session_token = credentials.child_value("SessionToken");
   found.until = parse_utc(credentials.child_value("Expiration"));
   if (found.keys.access_key.empty() || found.keys.secret_key.empty() || !found.until)
-    throw Error(format("what {} says of credentials is not understood", where));
+    throw Error(format("the answer of {} with credentials has an unknown format", where));
   return found;
 }
 

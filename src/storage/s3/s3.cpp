@@ -140,7 +140,7 @@ void S3::fail(const std::string& what, const HttpResponse& response) {
     hint = "check the access key and its secret";
   if (error.code == "AccessDenied")
     hint = "these credentials need ListBucket, GetObject and PutObject, expire also DeleteObject";
-  if (error.code == "NoSuchBucket") hint = "make the bucket first; pgcairn does not";
+  if (error.code == "NoSuchBucket") hint = "create the bucket first; pgcairn does not";
   if (status == 301 || error.code == "AuthorizationHeaderMalformed")
     hint = "check s3-region and s3-endpoint: the bucket is in another region";
   if (status == 501) hint = "this store lacks create-only writes (If-None-Match), which are needed";
@@ -202,7 +202,7 @@ bool S3::get(std::string_view key, Range range, Buffer& out) {
   if (part.has_no_bytes(response.status)) return true;
   out = std::move(response.body);
   if (!part.is_whole(response, out.size()))
-    throw TransientError(format("the answer with \"{}\" from {} is not whole", key, where_));
+    throw TransientError(format("the answer with \"{}\" from {} is incomplete", key, where_));
   return true;
 }
 
@@ -225,7 +225,7 @@ std::optional<Object> S3::stat(std::string_view key) {
   const auto size = parse_u64(response.header("content-length"));
   const auto modified = parse_http_date(response.header("last-modified"));
   if (!size || !modified)
-    throw Error(format("the answer about \"{}\" from {} is not understood", key, where_));
+    throw Error(format("the answer about \"{}\" from {} has an unknown format", key, where_));
   return Object{std::string(key), *size, *modified};
 }
 

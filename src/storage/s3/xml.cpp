@@ -20,9 +20,9 @@ pugi::xml_node root_of(pugi::xml_document& document, std::string_view text, cons
   const S3Error error = parse_s3_error(text);
   if (!error.code.empty()) {
     throw TransientError(
-        format("{} answered 200 and an error: {} ({})", where, error.code, error.message));
+        format("{} answered 200 with an error: {} ({})", where, error.code, error.message));
   }
-  throw TransientError(format("the answer of {} is no {}", where, name));
+  throw TransientError(format("the answer of {} is not a {}", where, name));
 }
 
 Object read_object(const pugi::xml_node& content, const std::string& where) {
@@ -31,7 +31,7 @@ Object read_object(const pugi::xml_node& content, const std::string& where) {
   const auto size = parse_u64(content.child_value("Size"));
   const auto modified = parse_rfc3339(content.child_value("LastModified"));
   if (object.key.empty() || !size || !modified)
-    throw Error(format("the listing of {} is not understood", where));
+    throw Error(format("the listing of {} has an unknown format", where));
   object.size_bytes = *size;
   object.modified = *modified;
   return object;

@@ -15,11 +15,11 @@ struct S3Error {
   std::string code;
   std::string message;
 };
-/// Empty members when `text` is no error of S3's.
+/// Empty members when `text` is not an error of S3's.
 S3Error parse_s3_error(std::string_view text);
 
-/// Throws Error when `text` is no page of ListObjectsV2, or does not say whether it is the last: a
-/// listing is complete or an error. `where` is for the message.
+/// Throws Error when `text` is not a page of ListObjectsV2, or does not say whether it is the last:
+/// a listing is complete or an error. `where` is for the message.
 ListedPage parse_s3_page(std::string_view text, const std::string& where);
 
 /// The objects that DeleteObjects did not remove. Throws Error when `text` is not its answer: a 200

@@ -95,7 +95,7 @@ TEST_CASE("restore's targets are read and checked") {
       {{"restore", "--target-timeline=0x100000000"}, "a number, current or latest"},
       {{"restore", "--target-timeline=1F"}, "a number, current or latest"},
       {{"restore", "--target-timeline=newest"}, "a number, current or latest"},
-      {{"restore", "--recovery-option=Primary Conninfo=x"}, "no name of a setting"},
+      {{"restore", "--recovery-option=Primary Conninfo=x"}, "not the name of a setting"},
       {{"restore", "--type=immediate", "--recovery-option=recovery_target_lsn=0/1"},
        "second target"},
       {{"restore", "--accept-gap=0/5000000"}, "the name of a WAL segment"},
@@ -119,7 +119,7 @@ TEST_CASE("restore's options are checked together") {
   check_says(refusal({"restore", "--tablespace-map=a=/x", "--tablespace-map=a=/y"}), {"twice"});
 }
 
-TEST_CASE("a backup is incremental unless it is told otherwise") {
+TEST_CASE("a backup is incremental unless another type is named") {
   CHECK(backup().type == repo::BackupType::incremental);
   CHECK(backup({"--type=full"}).type == repo::BackupType::full);
   CHECK(backup({"--type=diff"}).type == repo::BackupType::differential);

@@ -103,7 +103,7 @@ TEST_CASE("beneath a directory files are made, replaced and removed", "[beneath]
   CHECK_FALSE(root.remove("l"));
   CHECK(content(folder / "g") == "two");
   CHECK(::link((folder / "g").c_str(), (folder / "h").c_str()) == 0);
-  CHECK_THAT(error_of([&] { root.open_to_write("g", O_WRONLY, 0600); }), (Says{"one name"}));
+  CHECK_THAT(error_of([&] { root.open_to_write("g", O_WRONLY, 0600); }), (Says{"one hard link"}));
   CHECK(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK_THROWS_AS(root.open_to_write("pipe", O_WRONLY, 0600), Error);
 }

@@ -54,7 +54,7 @@ TEST_CASE("rs256: what is no RSA key is refused without a word of it") {
       crypto::sign_rs256(text, as_bytes("x"));
       FAIL("signed with it");
     } catch (const Error& error) {
-      CHECK(error.render() == "the private key is no RSA key in PEM text");
+      CHECK(error.render() == "the private key is not an RSA key in PEM text");
     }
   }
 }

@@ -113,7 +113,7 @@ TEST_CASE("verify names the one object that cannot be read, and looks at all oth
     CHECK(found.damages.size() == (unneeded ? 0 : 1));
     for (const Damage& damage : found.damages) {
       CHECK(damage.object == key);
-      CHECK_THAT(damage.cause, Says({"it cannot be read, while others can"}));
+      CHECK_THAT(damage.cause, Says({"it cannot be read, while other objects can"}));
     }
     CHECK(found.labels.size() == 2);
   }
@@ -159,7 +159,7 @@ TEST_CASE("health names what cannot be read, and looks at all others") {
                       key.ends_with(".history");
     CHECK(facts.unreadable.size() == (read ? 1 : 0));
     for (const std::string& why : facts.unreadable)
-      CHECK_THAT(why, Says({key, "it cannot be read, while others can"}));
+      CHECK_THAT(why, Says({key, "it cannot be read, while other objects can"}));
     CHECK(facts.record_state.has_value());
     CHECK(facts.outlook.has_value());
   }
@@ -348,10 +348,10 @@ TEST_CASE("of a segment that cannot be read, nobody says that it can be removed"
   };
   repo::Repository blind = two.without(key);
   CHECK_THAT(stored_again(blind),
-             Says({key, "it cannot be read, while others can"}) && !Says({"remove"}));
+             Says({key, "it cannot be read, while other objects can"}) && !Says({"remove"}));
   // It is read, and is nothing.
   replace(*two.store, key, "damaged");
-  CHECK_THAT(stored_again(two.repository), Says({"Nobody needs it as it is: remove", key}));
+  CHECK_THAT(stored_again(two.repository), Says({"It is of no use as it is: remove", key}));
 }
 
 TEST_CASE("the repository's own document is the store: without it nothing is called damaged") {

@@ -147,14 +147,14 @@ TEST_CASE("what is not an ancestor is refused in words", "[postgres][timeline]")
       {{4, Lsn{0x100}}, {3, Lsn{0x6000000}}, "timeline 4 is not an ancestor of timeline 3"},
       {{1, Lsn{0x3000028}},
        {3, Lsn{0x6000000}},
-       "0/3000028 lies after 0/3000000, where timeline 1 was left on the way to timeline 3"},
-      {{2, Lsn{0x100}}, {3, Lsn{0x6000000}}, "0/100 lies before timeline 2 begins at 0/3000000"},
+       "0/3000028 is after 0/3000000, where timeline 1 ends on the way to timeline 3"},
+      {{2, Lsn{0x100}}, {3, Lsn{0x6000000}}, "0/100 is before timeline 2 begins at 0/3000000"},
       {{2, Lsn{0x4000000}},
        {2, Lsn{0x3000000}},
-       "0/3000000 on timeline 2 lies before 0/4000000 on timeline 2"},
+       "0/3000000 on timeline 2 is before 0/4000000 on timeline 2"},
       {{2, Lsn{0x3000000}},
        {1, Lsn{0x3000000}},
-       "0/3000000 on timeline 1 lies before 0/3000000 on timeline 2"},
+       "0/3000000 on timeline 1 is before 0/3000000 on timeline 2"},
   }));
   const WalBetween between = wal_between(three(), from, to);
   CHECK(between.refusal == words);

@@ -461,7 +461,7 @@ TEST_CASE("an object that another repository left where WAL belongs is named wit
   CHECK(object(*memory.store, key_of(kSegment)) == wal);
   // Who still takes it for the old one finds the same bytes, and must not be content.
   CHECK_THAT(error_of([&] { put(memory.repository, kSegment, "content"); }),
-             Says({"was made again", other.id()}));
+             Says({"was replaced by a new one", other.id()}));
 }
 
 TEST_CASE("one key slot, and one cluster's document, that cannot be read") {

@@ -294,7 +294,7 @@ TEST_CASE("a backup from the future stays and makes none go") {
   const auto yearly = policy_with([](auto& policy) { policy.keep_yearly = 1; });
   CHECK(kept(backups, yearly) == "---KK");
   CHECK(reasons(apply_retention(backups, last, at("2026-11-21T13:00:00"))[4]) ==
-        "keep-last 1, the newest backup, its time lies in the future");
+        "keep-last 1, the newest backup, its time is in the future");
   // A clock that is set back sees all in the future.
   CHECK(kept(daily(4), last, at("2020-01-01T00:00:00")) == "KKKK");
   // One made by a clock that stood in the past is still the newest.

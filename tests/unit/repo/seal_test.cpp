@@ -93,7 +93,7 @@ TEST_CASE("a sealed frame of which any bit was turned is refused") {
 
 TEST_CASE("a sealed frame is refused at another key, in another repository, under another key") {
   const std::string frame = made(sealed(), "content");
-  const Says broken({"seal is broken", "offset 0"});
+  const Says broken({"authentication fails", "offset 0"});
   CHECK_THAT(refusal(sealed(), frame, kOther), broken);
   CHECK_THAT(refusal(sealed("ff112233445566778899aabbccddeeff"), frame), broken);
   CHECK_THAT(refusal(sealed(kId, 'x'), frame), broken);
@@ -101,7 +101,7 @@ TEST_CASE("a sealed frame is refused at another key, in another repository, unde
 
 TEST_CASE("a repository that is sealed believes nothing that is not, nor the other way round") {
   CHECK_THAT(refusal(sealed(), made(SealContext(kId), "planted")),
-             Says({"the frame is not sealed, the repository is"}));
+             Says({"the frame is not encrypted, but the repository is"}));
   CHECK_FALSE(refusal(SealContext(kId), made(sealed(), "content")).empty());
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("a frame of an object that stood under the same key before is refused"
   FrameReader reader(sealed(), std::string(kKey));
   CHECK(opened(reader, new_frame, 0) == ":new 0");
   CHECK_THAT(error_of<DamagedError>([&] { opened(reader, old_frame, 1); }),
-             Says({"one that stood here before"}));
+             Says({"an earlier object of this name"}));
   // Where it is told which object it has to be, the first frame counts, too.
   FrameReader pinned(sealed(), std::string(kKey), now.seal());
   CHECK_THROWS_AS(opened(pinned, old_frame, 1), DamagedError);
@@ -195,7 +195,7 @@ TEST_CASE("a sealed document comes back, and neither a plain nor a moved one is 
   CHECK_THROWS_AS(get_document(*driver, sealed(), moved), DamagedError);
   replace(*driver, key, object(*driver, key) + "x");
   CHECK_THAT(error_of<DamagedError>([&] { get_document(*driver, sealed(), key); }),
-             Says({"goes on after its end"}));
+             Says({"bytes follow the end"}));
   driver->remove({&key, 1});
   put_document(*driver, SealContext(kId), key, R"({"label":"planted"})", storage::IfExists::fail);
   CHECK_THROWS_AS(get_document(*driver, sealed(), key), DamagedError);

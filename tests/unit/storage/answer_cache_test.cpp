@@ -165,7 +165,7 @@ TEST_CASE("recall: a file that is not ours, not whole or of another store is as 
   REQUIRE(stat_if_exists(file));
   CHECK((stat_if_exists(file)->st_mode & 0777) == 0600);
   const Buffer content = read_file(file);
-  SECTION("others could have written it") {
+  SECTION("other users could have written it") {
     fs::permissions(file, fs::perms(0620));
   }
   SECTION("a bit changed") {

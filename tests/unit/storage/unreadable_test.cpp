@@ -48,8 +48,9 @@ TEST_CASE("an object that a store does not give while it gives another is damage
     if (by_system) throw SystemError("cannot read \"/r/one\"", EIO);
     throw Error("reading \"one\" failed: 403 InvalidObjectState", "bring it back");
   });
-  const auto said = Says{"damaged \"one\" at offset 3", "it cannot be read, while others can",
-                         by_system ? "Input/output error" : "InvalidObjectState"};
+  const auto said =
+      Says{"damaged \"one\" at offset 3", "it cannot be read, while other objects can",
+           by_system ? "Input/output error" : "InvalidObjectState"};
   CHECK_THAT(error_of<UnreadableError>([&] { store.get("one"); }), said);
   CHECK(store.reads == 3);
   CHECK_THROWS_AS(store.driver->stat("one"), DamagedError);

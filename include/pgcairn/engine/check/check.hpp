@@ -32,7 +32,7 @@ struct CheckResult {
 /// settings, and on a primary writes the restore point "pgcairn check", ends the segment, and waits
 /// until it is in every repository. On a standby, which can do neither, the last segment before its
 /// latest restartpoint is looked for. Throws what keeps it from looking, each with what to change;
-/// a repository that lacks the segment after `timeout` is told in the result.
+/// a repository that lacks the segment after `timeout` is reported in the result.
 CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          milliseconds timeout, Progress& progress, std::stop_token stop);
 

@@ -36,7 +36,7 @@ struct ExpiredBackup {
   std::vector<std::string> reasons;
 };
 
-/// What stands below <stanza>/data/<label>/ of a backup that is removed, or that is not listed.
+/// What is below <stanza>/data/<label>/ of a backup that is removed, or that is not listed.
 struct ExpiredData {
   std::string label;
   std::uint64_t packs_kept = 0;
@@ -67,7 +67,8 @@ struct ExpirePlan {
   std::vector<std::string> notes;    // what the operator should read
 };
 
-/// Objects that the store would not remove yet: told, no failure. The next expire tries again.
+/// Objects that the store would not remove yet: reported, but not a failure. The next expire tries
+/// again.
 struct KeptByStore {
   std::string first;  // key of one of them
   std::uint64_t objects = 0;

@@ -42,7 +42,7 @@ struct CopyResult {
 /// whichever backup stored them; its manifest; the WAL that a retention which keeps it would keep
 /// with it (so that recovery can go on from it as far as the archive goes), histories of timelines;
 /// its holds and annotations; and last its marker. Every frame is checked on its way. What is there
-/// already is passed over, so that a copy that was interrupted goes on. Until it is done nothing is
+/// already is skipped, so that a copy that was interrupted goes on. Until it is done nothing is
 /// listed.
 ///
 /// Holds the target's lease. The source is only read: what an expire removes there meanwhile ends

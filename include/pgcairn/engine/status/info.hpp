@@ -68,10 +68,10 @@ struct RepositoryInfo {
   bool locked = false;  // `error` says that its key is missing or wrong
   // Nothing is there, be it not made yet, removed, or not mounted: `error` says the same.
   std::optional<MissingError> missing;
-  std::vector<std::string> notes;  // what could not be read of it, and is no backup and no WAL
+  std::vector<std::string> notes;  // what could not be read of it, and is neither backup nor WAL
   std::vector<repo::Cluster> clusters;
   std::vector<repo::BackupMarker> backups;  // oldest first
-  /// Backups whose markers cannot be read, and why: what they hold, nobody knows.
+  /// Backups whose markers cannot be read, and why: what they hold is not known.
   std::map<std::string, std::string> unreadable;
   std::map<std::string, BackupSizes> sizes;  // by label
   std::vector<RestorableWindow> windows;

@@ -18,7 +18,7 @@ namespace pgcairn::engine {
 /// From best to worst: a critical state is certain, an unknown one may be anything.
 enum class HealthLevel { ok, warning, unknown, critical };
 std::string_view name_of(HealthLevel level);
-std::string_view shouted(HealthLevel level);  // "WARNING"; "ok" is no alarm
+std::string_view shouted(HealthLevel level);  // "WARNING"; "ok" is not an alarm
 
 struct HealthFinding {
   std::string check;       // "backup-age"

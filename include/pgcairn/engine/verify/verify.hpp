@@ -70,7 +70,7 @@ struct VerifiedRepository {
   std::vector<std::string> labels;  // of the backups that were looked at
   std::string next;                 // time was up: the first object that was not opened
   double seconds = 0;
-  std::vector<std::string> warnings;  // what may be a loss, and nobody can tell
+  std::vector<std::string> warnings;  // what may be a loss, or not
   /// What is not damage, and worth knowing.
   std::vector<std::string> notes;
 };

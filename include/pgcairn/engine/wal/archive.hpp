@@ -15,7 +15,7 @@
 namespace pgcairn::engine {
 
 /// Stores one file of pg_wal in every repository. Returns when it is durable in all; throws Error
-/// naming each repository that failed (the others have been tried all the same). `file` is what
+/// naming each repository that failed (the others have been tried anyway). `file` is what
 /// PostgreSQL passes as %p, relative to the data directory or absolute. Throws PostgresError when
 /// it is of another data directory than the stanza's.
 void archive_push(const StanzaSettings& stanza, std::span<repo::Repository> repositories,

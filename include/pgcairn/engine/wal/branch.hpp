@@ -17,8 +17,8 @@ std::string timeline_text(Timeline timeline);
 struct Branch {
   std::string cluster;  // id
   Timeline timeline = 0;
-  bool newest = false;        // of its cluster: what a restore follows unless it is told otherwise
-  bool history_known = true;  // else nobody can tell where it left which
+  bool newest = false;        // of its cluster: what a restore follows by default
+  bool history_known = true;  // else it is not known where it left which
   Timeline parent = 0;        // that it left; 0: none, or not known
   Lsn left_at;                // where
   std::string last;           // its newest segment, or partial one; empty: none is archived

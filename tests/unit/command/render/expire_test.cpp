@@ -48,7 +48,7 @@ TEST_CASE("expire tells what went and why, what the store keeps, and what could 
             "  keep    2 packs of 20261101-000000F: named by 20261102-000000F\n",
             "  remove  WAL 000000010000000000000001 to 000000010000000000000003 of 15-7, 3 "
             "files, 4.0 KiB: no kept backup needs it\n",
-            "  remove  1 records of what is gone\n", "  note: a note\n",
+            "  remove  1 records of removed backups\n", "  note: a note\n",
             "repository away: NOT FINISHED: cannot be reached\n"}));
   CHECK_THAT(expire_text(repositories, true), Says({"repository local: would remove 1 backups"}));
 }

@@ -278,7 +278,7 @@ TEST_CASE("restore's plan shows all that will be done") {
   const std::string text = restore_plan_text(made_up_plan(), target);
   for (const char* const part :
        {"stanza main to /pg/main", "20261121-010203F", "the latest that ends before",
-        "2026-11-21T02:41:07Z (2026-11-21 02:41:07+00)", "taken as local time",
+        "2026-11-21T02:41:07Z (2026-11-21 02:41:07+00)", "local time is used",
         "000000010000000000000003 to 000000010000000000000005", "fast (16385) in /srv/fast",
         "2.2 GiB needed, 8.4 GiB free in the file system of /pg/main, /srv/fast", "1234 files",
         "1 to 0/5000060, then 2", "to 0000000100000000000000A3 (161 segments) in local, offsite",

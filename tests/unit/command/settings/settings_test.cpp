@@ -92,14 +92,14 @@ TEST_CASE("unknown keys and sections are refused with file, line and column") {
   check_says(refused_config("[global]\nproces-max = 2\n"),
              {"/etc/pgcairn/pgcairn.toml:2:1", "\"proces-max\"", "\"process-max\""});
   check_says(refused_config("[globl]\n"), {"pgcairn.toml:1:2", "[globl]", "\"global\""});
-  check_says(refused_config("process-max = 2\n"), {":1:1", "stands in no section"});
+  check_says(refused_config("process-max = 2\n"), {":1:1", "is not in a section"});
   check_says(refused_config("[global]\npg-path = \"/x\"\n"),
              {":2:1", "does not belong in [global]", "[stanza.NAME]"});
   check_says(refused_config("[stanza.main]\npath = \"/x\"\n"), {"[repo.NAME]"});
   check_says(refused_config("[repo]\npath = \"/x\"\n"), {"[repo.NAME]"});
   check_says(refused_config("[global\n"), {"pgcairn.toml:1:", "not valid TOML"});
   check_says(refused_config("[stanza.\"a/b\"]\n"), {"\"a/b\"", "name of a stanza"});
-  check_says(refused_config("[stanza.lease]\n"), {"keeps this name"});
+  check_says(refused_config("[stanza.lease]\n"), {"reserves this name"});
 }
 
 TEST_CASE("wrong values say what would be right and where they came from") {

@@ -79,7 +79,7 @@ TEST_CASE("what is the machine's, the backup's or a lock's is told apart") {
             "table \"t\": ERROR:  invalid page in block 3 of relation base/5/1"});
   add_failure(result, "table \"u\"", "ERROR:  canceling statement due to lock timeout");
   CHECK(result.notes == std::vector<std::string>{
-                            "table \"u\" was not looked at: a prepared transaction has it locked"});
+                            "table \"u\" was not checked: a prepared transaction has it locked"});
   CHECK(result.unproved.size() == 1);
   CHECK(result.findings.size() == 1);
 }

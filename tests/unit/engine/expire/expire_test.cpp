@@ -430,7 +430,7 @@ TEST_CASE("a hold beside a removal is not relied on") {
   for (const char* const operation : {"expire", "stanza-delete"}) {
     const repo::Lease lease(days.store.repository, "main", operation, std::stop_token());
     CHECK_THAT(error_of<LockedError>(hold),
-               Says({std::string(operation) + " is at work", "hold the backup again"}));
+               Says({std::string(operation) + " is running", "hold the backup again"}));
   }
   SECTION("of another host, whatever its clock says") {
     repo::put_document(

@@ -159,7 +159,7 @@ TEST_CASE("a backup is taken from where it is best, and where it is worse is not
   } else {
     REQUIRE(all.worse.at(kNewer).size() == 1);
     CHECK_THAT(all.worse.at(kNewer).front(),
-               Says({format("repository \"{}\" is passed over: ", is_first ? "b" : "a"),
+               Says({format("repository \"{}\" is skipped: ", is_first ? "b" : "a"),
                      reasons[std::max(first, second)]}));
   }
 }
@@ -186,7 +186,7 @@ TEST_CASE("a damaged marker is noted, and the other backups lead to the same sta
   CHECK(places.found() == Lines{kOlder + " a none", kNewer + " a none"});
   const auto notes = places.find().notes;
   REQUIRE(notes.size() == 1);
-  CHECK_THAT(notes.front(), Says({"passed over: ", key}));
+  CHECK_THAT(notes.front(), Says({"skipped: ", key}));
   CHECK_THAT(places.error(named(kNewest)), Says({key}));
 }
 
@@ -227,14 +227,13 @@ TEST_CASE("a repository that fails or has no backup is noted where there are oth
   const Candidates all = places.find();
   CHECK(all.where.at(kNewer)->name() == "c");
   REQUIRE(all.notes.size() == 2);
-  CHECK_THAT(all.notes[0], Says({"repository \"a\" is passed over: cannot reach the store"}));
-  CHECK(all.notes[1] == "repository \"b\" is passed over: there is no backup");
+  CHECK_THAT(all.notes[0], Says({"repository \"a\" is skipped: cannot reach the store"}));
+  CHECK(all.notes[1] == "repository \"b\" is skipped: there is no backup");
   // Looked for by name, it is missing in one and found in the other.
   const Candidates one = places.find(named(kNewer));
   CHECK(one.where.at(kNewer)->name() == "c");
   REQUIRE(one.notes.size() == 2);
-  CHECK_THAT(one.notes[1],
-             Says({"repository \"b\" is passed over: there is no backup \"" + kNewer}));
+  CHECK_THAT(one.notes[1], Says({"repository \"b\" is skipped: there is no backup \"" + kNewer}));
 }
 
 TEST_CASE("without any backup, the error of the first repository is told") {

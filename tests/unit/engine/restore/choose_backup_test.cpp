@@ -151,7 +151,7 @@ TEST_CASE("what no backup can reach is refused with the nearest that one can") {
   CHECK_THAT(world.refusal(low), Says({"LSN 0/1000000", "earliest LSN", "0/2000000"}));
   CHECK_THAT(world.refusal(options_of(RestoreType::latest, number(9))),
              Says({"no backup is on the way to timeline 9", "no history in the archive",
-                   "--target-timeline=3 leads to timeline 3, with backup D"}));
+                   "--target-timeline=3 restores to timeline 3, with backup D"}));
   RestoreOptions named = options_of(RestoreType::latest, number(4));
   named.set = "B";
   CHECK_THAT(world.refusal(named),
@@ -204,7 +204,7 @@ TEST_CASE("the branch is chosen before the backup") {
   world.backups.erase(world.backups.begin());
   CHECK_THAT(world.refusal(options_of(RestoreType::latest)),
              Says({"no backup is on the way to timeline 4, the newest branch",
-                   "--target-timeline=3 leads to timeline 3, with backup D"}));
+                   "--target-timeline=3 restores to timeline 3, with backup D"}));
   CHECK_THAT(world.refusal(options_of(RestoreType::immediate)), Says({"--set=D leads to"}));
 }
 
@@ -214,7 +214,7 @@ TEST_CASE("what leads to a branch whose history cannot be read is not guessed") 
   world.unread = {9};
   CHECK_THAT(world.refusal(options_of(RestoreType::latest)),
              Says({"no backup is known to be on the way to timeline 9",
-                   "the history of timeline 9 is in the archive and cannot be read",
+                   "the history of timeline 9 is in the archive, but cannot be read",
                    "--target-timeline=3"}));
   CHECK(path_of(world.choose(options_of(RestoreType::latest, number(3)))) == "D 3");
 }
@@ -229,7 +229,7 @@ TEST_CASE("transactions and restore points are looked for from the newest backup
   CHECK(choice.backup->label == "B");
   CHECK_THAT(choice.reason, Says({"transaction 777 ended after it"}));
   world.found["D"] = Found::unknown;
-  CHECK_THAT(world.choose(xid).reason, Says({"it is the newest one", "not found out", "--set"}));
+  CHECK_THAT(world.choose(xid).reason, Says({"it is the newest one", "not known", "--set"}));
   xid.set = "A";
   CHECK_THAT(world.refusal(xid),
              Says({"transaction 777 is not in the archived WAL after backup A"}));

@@ -37,12 +37,12 @@ TEST_CASE("databases are left out by what is included and excluded") {
   CHECK(left_out({"postgres"}, {}) == Oids{16400, 16401});
   CHECK(left_out({"one", "two"}, {}).empty());
   CHECK(left_out({"one"}, {"two"}) == Oids{16401});
-  CHECK_THAT(error_of([] { left_out({"oen"}, {}); }), Says({"no database", "--db-include"}));
+  CHECK_THAT(error_of([] { left_out({"oen"}, {}); }), Says({"not a database", "--db-include"}));
   CHECK_THAT(error_of([] { left_out({}, {"template0"}); }), Says({"always come back"}));
   CHECK_THAT(error_of([] { left_out({"one"}, {"one"}); }), Says({"name it once"}));
   RestoreOptions options;
   options.db_exclude = {"one"};
-  CHECK_THAT(error_of([&] { left_out_databases({}, options); }), Says({"does not tell"}));
+  CHECK_THAT(error_of([&] { left_out_databases({}, options); }), Says({"does not list"}));
 }
 
 TEST_CASE("the files of a database that is left out become holes") {

@@ -121,10 +121,9 @@ TEST_CASE("a backup that was named stays, and one whose end is the target") {
   CHECK(world.chosen(RestoreType::standby) == "B, not C");
   RestoreOptions options;
   const Preferred best = world.choose(options);
-  CHECK(best.choice.reason ==
-        "it is the newest whole one that leads to the same place as backup C");
+  CHECK(best.choice.reason == "it is the newest whole one that reaches the same end as backup C");
   CHECK(best.passed_over.front() ==
-        "backup C is passed over: 1 page of the cluster was damaged when it was copied: block 7 of "
+        "backup C is skipped: 1 page of the cluster was damaged when it was copied: block 7 of "
         "base/5/1234");
 }
 

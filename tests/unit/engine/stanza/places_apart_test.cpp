@@ -213,7 +213,7 @@ TEST_CASE("a place is also where each link on the way to it is", "[engine][place
       CHECK_THAT(test::error_of<UsageError>([&] { require_apart({moved}, {cluster}); }),
                  test::Says({"is reached through", "which is in place 0"}));
       CHECK_THAT(test::error_of<UsageError>([&] { require_apart({cluster}, {moved}); }),
-                 test::Says({"holds", "which leads to"}));
+                 test::Says({"holds", "which points to"}));
       CHECK(are_apart({place(kind, root / "far/off/repo"), cluster}));
     }
   }

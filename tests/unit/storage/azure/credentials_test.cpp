@@ -108,7 +108,7 @@ TEST_CASE("azure keys: what is none is named, and not shown") {
   for (const char* wrong : {"hush", "https://hush?sv=1 sig=2", "sv=1&sig=hush\nX-Header: 1"}) {
     world.environment["AZURE_STORAGE_SAS_TOKEN"] = wrong;
     const std::string said = error_of<UsageError>([&] { world.find(); });
-    CHECK_THAT(said, Says({"AZURE_STORAGE_SAS_TOKEN", "no SAS token"}));
+    CHECK_THAT(said, Says({"AZURE_STORAGE_SAS_TOKEN", "not a SAS token"}));
     CHECK(said.find("hush") == std::string::npos);
   }
 }
@@ -150,7 +150,7 @@ TEST_CASE("azure keys: the identity of a machine") {
       INFO(wrong);
       world.answers[kMachine] = {200, wrong};
       const std::string told = error_of([&] { world.find(); });
-      CHECK_THAT(told, Says({kMachine, "not understood"}));
+      CHECK_THAT(told, Says({kMachine, "unknown format"}));
       CHECK(told.find("hush") == std::string::npos);
     }
   }

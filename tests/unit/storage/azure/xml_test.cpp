@@ -55,13 +55,13 @@ TEST_CASE("azure: a listing is complete or an error") {
   const auto told = [](const std::string& text) {
     return error_of([&] { parse_azure_page(text, "here"); });
   };
-  CHECK_THAT(told(page(blob(""))), Says({"here", "not understood"}));
-  CHECK_THAT(told(page("<Blob><Name>a</Name></Blob>")), Says({"not understood"}));
+  CHECK_THAT(told(page(blob(""))), Says({"here", "unknown format"}));
+  CHECK_THAT(told(page("<Blob><Name>a</Name></Blob>")), Says({"unknown format"}));
   CHECK_THAT(told(page(blob("<Name>a</Name>"), "")), Says({"whether it is complete"}));
   CHECK_THAT(told(page(blob("<Name>a</Name>", "<ResourceType>directory</ResourceType>"))),
              Says({"directory", "hierarchical namespace"}));
   CHECK_THROWS_AS(parse_azure_page(kBusy, "here"), TransientError);
-  CHECK_THAT(told(kBusy), Says({"here answered 200 and an error: ServerBusy (too much)"}));
+  CHECK_THAT(told(kBusy), Says({"here answered 200 with an error: ServerBusy (too much)"}));
   const std::string whole = page(blob("<Name>a</Name>"));
   for (std::size_t length = 3; length < whole.size(); ++length)
     CHECK_THROWS_AS(parse_azure_page(whole.substr(0, length), "here"), Error);

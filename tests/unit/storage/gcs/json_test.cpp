@@ -42,7 +42,7 @@ TEST_CASE("gcs: an object, and only an object") {
         R"({"name":"a","size":"x","timeCreated":"2026-11-21T01:02:03Z"})",
         R"({"name":"a","size":"17","timeCreated":"yesterday"})"}) {
     CHECK_THAT(error_of<TransientError>([&] { parse_gcs_object(text, "the store"); }),
-               Says({"the answer of the store is no object"}));
+               Says({"the answer of the store is not an object"}));
   }
   CHECK_THAT(error_of<TransientError>(
                  [&] { parse_gcs_crc32c(R"({"error":{"message":"later"}})", "the store"); }),
@@ -67,7 +67,7 @@ TEST_CASE("gcs: a page of a listing says whether it is the last, or is none") {
         R"({"kind":"storage#objects","nextPageToken":7})",
         R"({"kind":"storage#objects","items":[)"}) {
     CHECK_THAT(error_of<TransientError>([&] { parse_gcs_page(text, "the store"); }),
-               Says({"no page of a listing"}));
+               Says({"not a page of a listing"}));
   }
 }
 

@@ -47,7 +47,7 @@ TEST_CASE("listing: complete and in order, or an error") {
              Says({"out of order"}));
   CHECK_THAT(told(from({{"", page({"q/a"}, "")}})), Says({"out of order"}));
   CHECK_THAT(told(from({{"", page({"p/a"}, "1")}, {"1", page({}, "1")}})),
-             Says({"here", "does not go on"}));
+             Says({"here", "repeats a page"}));
 }
 
 TEST_CASE("listing: folders") {

@@ -87,7 +87,7 @@ TEST_CASE("posix: the root is made, what is above it is not") {
   CHECK_FALSE(has(*driver, "pgcairn.json"));
   const std::string error = error_of([&] { put(*driver, "pgcairn.json"); });
   CHECK_THAT(error, (Says{"cannot create \"" + (directory / "mnt/repo").native(),
-                          "hint: make \"" + (directory / "mnt").native()}));
+                          "hint: create \"" + (directory / "mnt").native()}));
   fs::create_directory(directory / "mnt");
   CHECK(put(*driver, "pgcairn.json"));
 }
@@ -311,7 +311,7 @@ TEST_CASE("posix: a directory, a link to nothing or a pipe where an object shoul
   }
   CHECK_FALSE(has(*driver, "a"));
   fs::create_symlink("nowhere", directory / "link");
-  CHECK_THAT(error_of([&] { put(*driver, "link"); }), (Says{"a link to nothing"}));
+  CHECK_THAT(error_of([&] { put(*driver, "link"); }), (Says{"a dangling link"}));
   CHECK(keys_of(*driver) == Keys{"a/b"});
   REQUIRE(::mkfifo((directory / "pipe").c_str(), 0600) == 0);
   CHECK_THAT(error_of([&] { has(*driver, "pipe"); }), (Says{"not a regular file"}));

@@ -160,7 +160,7 @@ TEST_CASE("s3 keys: an answer that is not understood shows no word of itself") {
       values<std::string>({"", "JS", R"({"AccessKeyId":"J"})", R"({"SecretAccessKey":"JS"})",
                            R"({"AccessKeyId":"J","SecretAccessKey":"JS","Expiration":"soon"})"}));
   const std::string said = error_of<Error>([&] { parse_json_keys(text, "the pod"); });
-  CHECK_THAT(said, Says({"the pod", "not understood"}));
+  CHECK_THAT(said, Says({"the pod", "unknown format"}));
   CHECK(said.find("JS") == std::string::npos);
 }
 
