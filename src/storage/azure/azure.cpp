@@ -193,8 +193,7 @@ void Azure::remove_batch(std::span<const std::string> keys) {
   request.query = {{"restype", "container"}, {"comp", "batch"}};
   request.headers["content-type"] = azure_batch_type();
   request.body = as_bytes(body);
-  const HttpResponse response = send(request);
-  if (response.status != 202) fail(format("removing {} objects", keys.size()), response);
+  const HttpResponse response = send_for(202, request, format("removing {} objects", keys.size()));
 
   const auto parts =
       parse_azure_batch(response.header("content-type"), as_text(response.body), keys.size());

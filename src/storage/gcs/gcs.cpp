@@ -233,8 +233,7 @@ void Gcs::remove_batch(std::span<const std::string> keys) {
   StoreRequest request{"POST", kBatchPath};
   request.headers["content-type"] = format("multipart/mixed; boundary={}", kBatchBoundary);
   request.body = as_bytes(body);
-  const HttpResponse response = send(request);
-  if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
+  const HttpResponse response = send_for(200, request, format("removing {} objects", keys.size()));
 
   // By key: what is not answered is not known to be removed.
   std::vector<BatchedAnswer> answers(keys.size());
@@ -256,8 +255,8 @@ void Gcs::remove_batch(std::span<const std::string> keys) {
 }
 
 std::optional<Timestamp> Gcs::kept_until(std::string_view key) {
-  const HttpResponse response = send(fields_request(key, kGcsKeptFields));
-  if (response.status != 200) fail(format("looking for \"{}\"", key), response);
+  const HttpResponse response =
+      send_for(200, fields_request(key, kGcsKeptFields), format("looking for \"{}\"", key));
   return parse_gcs_kept(as_text(response.body), where());
 }
 

@@ -89,8 +89,7 @@ ListedPage RemoteDriver::list_page(std::string_view prefix, const std::string& t
                                    bool by_folder) {
   StoreRequest request = list_request(name_of(prefix), token);
   if (by_folder) request.query.emplace_back("delimiter", "/");
-  const HttpResponse response = send(request);
-  if (response.status != 200) fail(format("listing \"{}\"", prefix), response);
+  const HttpResponse response = send_for(200, request, format("listing \"{}\"", prefix));
   return page_of(as_text(response.body));
 }
 
@@ -130,6 +129,13 @@ void RemoteDriver::require_removed(std::span<const NotRemoved> left, std::size_t
 
 std::optional<Timestamp> RemoteDriver::kept_until(std::string_view /*key*/) {
   return std::nullopt;
+}
+
+HttpResponse RemoteDriver::send_for(int success, const StoreRequest& request,
+                                    const std::string& what) {
+  HttpResponse response = send(request);
+  if (response.status != success) fail(what, response);
+  return response;
 }
 
 void RemoteDriver::fail(const std::string& what, const HttpResponse& response) {

@@ -77,6 +77,8 @@ class RemoteDriver : public Driver {
   // For use in the store's own functions.
 
   HttpResponse send(const StoreRequest& request) { return sign_and_send(request, {}); }
+  /// Sends what has one answer of success; any other fails as `what`.
+  HttpResponse send_for(int success, const StoreRequest& request, const std::string& what);
   const std::string& where() const { return store_.where; }
   std::string name_of(std::string_view key) const { return store_.prefix + std::string(key); }
   /// Throws what the store said, as the error that it is.

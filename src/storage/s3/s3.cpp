@@ -202,8 +202,7 @@ void S3::remove_batch(std::span<const std::string> keys) {
   request.headers["content-md5"] = crypto::base64(crypto::md5(as_bytes(body)));
   request.headers["content-type"] = "application/xml";
   request.body = as_bytes(body);
-  const HttpResponse response = send(request);
-  if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
+  const HttpResponse response = send_for(200, request, format("removing {} objects", keys.size()));
   const auto left = parse_s3_delete(as_text(response.body), where());
   if (!left.empty()) std::rethrow_exception(not_removed(left, keys.size()));
 }
