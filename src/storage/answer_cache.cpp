@@ -1,15 +1,12 @@
-#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/private_file.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/storage/answer_cache.hpp>
 
 #include <map>
 #include <mutex>
-
-#include <unistd.h>
 
 namespace pgcairn::storage {
 
@@ -19,7 +16,7 @@ constexpr std::string_view kMagic = "pgcairn recall 1\n";
 constexpr std::size_t kMostObjectBytes = 16 * kKiB;
 constexpr std::size_t kMostListed = 64;
 constexpr std::size_t kMostAnswers = 64;
-constexpr std::uint64_t kMostFileBytes = 2 * kMiB;
+constexpr std::size_t kMostFileBytes = 2 * kMiB;
 
 enum class Question : std::uint8_t { get = 1, stat = 2, list = 3 };
 
@@ -103,7 +100,8 @@ class AnswerCache final : public Driver {
   Features features() const override { return inner_->features(); }
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
-    if (settings_.takes(key)) forget();
+    if (!settings_.takes(key)) return inner_->put(key, body, if_exists);
+    const ForgetAtEnd change(*this);
     return inner_->put(key, body, if_exists);
   }
 
@@ -114,11 +112,12 @@ class AnswerCache final : public Driver {
       out.append(as_bytes(known->body).first(std::min(known->body.size(), range.length_bytes)));
       return true;
     }
+    const std::uint64_t asked_at = changes();
     const bool found = inner_->get(key, range, out);
     if (!found) forget();
     const bool whole = out.size() < range.length_bytes;
     if (found && ours && whole && out.size() <= kMostObjectBytes)
-      remember(Question::get, key, {clock_.now(), std::string(as_text(out)), {}});
+      remember(Question::get, key, {clock_.now(), std::string(as_text(out)), {}}, asked_at);
     return found;
   }
 
@@ -126,9 +125,10 @@ class AnswerCache final : public Driver {
     const bool ours = settings_.takes(key);
     if (const auto known = ours ? recall(Question::stat, key) : std::nullopt)
       return known->objects.front();
+    const std::uint64_t asked_at = changes();
     const auto found = inner_->stat(key);
     if (!found) forget();
-    if (found && ours) remember(Question::stat, key, {clock_.now(), {}, {*found}});
+    if (found && ours) remember(Question::stat, key, {clock_.now(), {}, {*found}}, asked_at);
     return found;
   }
 
@@ -140,22 +140,32 @@ class AnswerCache final : public Driver {
     }
     Answer answer{clock_.now(), {}, {}};
     std::size_t count = 0;
+    const std::uint64_t asked_at = changes();
     inner_->list(prefix, [&](const Object& object) {
       if (++count <= kMostListed) answer.objects.push_back(object);
       visit(object);
     });
-    if (ours && count <= kMostListed) remember(Question::list, prefix, std::move(answer));
+    if (ours && count <= kMostListed) remember(Question::list, prefix, std::move(answer), asked_at);
   }
 
   std::vector<std::string> folders(std::string_view prefix) override {
     return inner_->folders(prefix);
   }
   void remove(std::span<const std::string> keys) override {
-    forget();
+    const ForgetAtEnd change(*this);
     inner_->remove(keys);
   }
 
  private:
+  /// Also after an error: the object may have changed.
+  struct ForgetAtEnd {
+    explicit ForgetAtEnd(AnswerCache& cache) : cache(cache) {}
+    ~ForgetAtEnd() { cache.forget(); }
+    ForgetAtEnd(const ForgetAtEnd&) = delete;
+    ForgetAtEnd& operator=(const ForgetAtEnd&) = delete;
+    AnswerCache& cache;
+  };
+
   std::optional<Answer> recall(Question question, std::string_view key) {
     std::lock_guard lock(mutex_);
     const auto found = answers_.find({question, std::string(key)});
@@ -167,8 +177,16 @@ class AnswerCache final : public Driver {
     return std::nullopt;
   }
 
-  void remember(Question question, std::string_view key, Answer answer) {
+  /// How often all was forgotten until now.
+  std::uint64_t changes() {
     std::lock_guard lock(mutex_);
+    return changes_;
+  }
+
+  /// An answer during which something changed may be older than the change.
+  void remember(Question question, std::string_view key, Answer answer, std::uint64_t asked_at) {
+    std::lock_guard lock(mutex_);
+    if (changes_ != asked_at) return;
     if (answers_.size() >= kMostAnswers) answers_.clear();
     answers_[{question, std::string(key)}] = std::move(answer);
     changed_ = true;
@@ -178,34 +196,22 @@ class AnswerCache final : public Driver {
     std::lock_guard lock(mutex_);
     changed_ = changed_ || !answers_.empty();
     answers_.clear();
+    ++changes_;
   }
 
   void load() {
+    const auto content = read_private_file(settings_.file, kMostFileBytes);
+    if (!content) return;
     try {
-      const auto status = stat_if_exists(settings_.file);
-      const bool only_ours = status && S_ISREG(status->st_mode) && status->st_uid == ::geteuid() &&
-                             (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-      if (!only_ours) return;
-      const auto bytes = read_file_if_exists(settings_.file, kMostFileBytes);
-      if (bytes) answers_ = read_answers(*bytes, inner_->describe(), settings_.file);
-    } catch (const Error& error) {
+      answers_ = read_answers(*content, inner_->describe(), settings_.file);
+    } catch (const DamagedError& error) {
       log_detail(format("the cached answers are not used: {}", error.message()));
     }
   }
 
   void save() {
-    if (!changed_) return;
-    try {
-      const fs::path directory = settings_.file.parent_path();
-      if (is_root_elsewhere(directory.parent_path())) return;
-      std::error_code failed;
-      fs::create_directories(directory, failed);
-      AtomicFile file(settings_.file, 0600);
-      file.write(as_bytes(write_answers(answers_, inner_->describe())));
-      file.publish();
-    } catch (const Error& error) {
-      log_detail(format("answers are not cached: {}", error.message()));
-    }
+    if (changed_)
+      write_private_file(settings_.file, as_bytes(write_answers(answers_, inner_->describe())));
   }
 
   std::unique_ptr<Driver> inner_;
@@ -213,7 +219,8 @@ class AnswerCache final : public Driver {
   Clock& clock_;
   std::mutex mutex_;
   Answers answers_;
-  bool changed_ = false;
+  std::uint64_t changes_ = 0;  // each forgot all answers
+  bool changed_ = false;       // what the file should hold
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/storage/answer_cache.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
 #include <algorithm>
@@ -25,7 +26,7 @@ using test::TempDir;
 namespace {
 
 enum class Store { posix, memory, remote };
-enum class Wrapper { none, retry, throttle, faults };
+enum class Wrapper { none, retry, throttle, faults, answer_cache };
 
 std::unique_ptr<Driver> make_store(Store store, const TempDir& directory) {
   if (store == Store::posix) return make_posix(directory / "repo");
@@ -44,7 +45,7 @@ std::vector<Kind> kinds() {
   for (const Store store : {Store::posix, Store::memory}) {
     if (!test::is_chosen(store == Store::posix ? "posix" : "memory")) continue;
     for (const Wrapper wrapper :
-         {Wrapper::none, Wrapper::retry, Wrapper::throttle, Wrapper::faults})
+         {Wrapper::none, Wrapper::retry, Wrapper::throttle, Wrapper::faults, Wrapper::answer_cache})
       all.push_back({store, wrapper});
   }
   return all;
@@ -55,7 +56,8 @@ class Subject {
  public:
   Subject(Store store, Wrapper wrapper) {
     static constexpr std::string_view stores[] = {"posix", "memory", "remote"};
-    static constexpr std::string_view wrappers[] = {"", " in retry", " in throttle", " in faults"};
+    static constexpr std::string_view wrappers[] = {"", " in retry", " in throttle", " in faults",
+                                                    " in answer cache"};
     name = format("{}{}", stores[static_cast<std::size_t>(store)],
                   wrappers[static_cast<std::size_t>(wrapper)]);
     driver = make_store(store, directory);
@@ -71,6 +73,13 @@ class Subject {
       case Wrapper::faults:
         driver = with_faults(std::move(driver), [](std::string_view, std::string_view) {});
         break;
+      case Wrapper::answer_cache: {
+        const auto everything = [](std::string_view) { return true; };
+        driver = with_answer_cache(std::move(driver),
+                                   {directory / "state/answers", milliseconds(60'000), everything},
+                                   clock);
+        break;
+      }
     }
   }
 

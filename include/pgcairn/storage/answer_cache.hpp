@@ -12,8 +12,8 @@ namespace pgcairn::storage {
 
 /// What a host remembers of a store from one run of the program to the next.
 struct AnswerCacheSettings {
-  std::filesystem::path file;    // its directory is made; belongs to the user who runs the program
-  milliseconds longest{60'000};  // how long an answer is believed
+  std::filesystem::path file;                       // a private file (common/private_file.hpp)
+  milliseconds longest{60'000};                     // how long an answer is believed
   std::function<bool(std::string_view key)> takes;  // which objects and prefixes it is about
 };
 
@@ -23,7 +23,8 @@ struct AnswerCacheSettings {
 /// new, or hold what was removed, and both for `longest` at most. Absence is never remembered: as
 /// soon as anything is not there, all is forgotten and asked again.
 ///
-/// A file that cannot be read or written, or that others could have written, is as good as none.
+/// A file that cannot be read or written, or that others could have read or written, is as good as
+/// none.
 std::unique_ptr<Driver> with_answer_cache(std::unique_ptr<Driver> inner,
                                           AnswerCacheSettings settings,
                                           Clock& clock = system_clock());

@@ -17,10 +17,10 @@ std::string azure_batch_type() {
   return format("multipart/mixed; boundary={}", kBoundary);
 }
 
-std::string azure_batch_body(std::span<const AzureRequest> requests, const AzureKeys& keys) {
+std::string azure_batch_body(std::span<const StoreRequest> requests, const AzureKeys& keys) {
   std::string body;
   std::size_t id = 0;
-  for (const AzureRequest& request : requests) {
+  for (const StoreRequest& request : requests) {
     body += format(
         "--{}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
         "Content-ID: {}\r\n\r\n{} {} HTTP/1.1\r\n",

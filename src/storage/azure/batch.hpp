@@ -2,6 +2,7 @@
 
 #include "azure/shared_key.hpp"
 #include "azure/xml.hpp"
+#include "http/store_request.hpp"
 
 #include <span>
 #include <string>
@@ -15,12 +16,12 @@ namespace pgcairn::storage {
 /// The Content-Type of a batch's body.
 std::string azure_batch_type();
 /// The body of a batch. The requests are authorized each by itself.
-std::string azure_batch_body(std::span<const AzureRequest> requests, const AzureKeys& keys);
+std::string azure_batch_body(std::span<const StoreRequest> requests, const AzureKeys& keys);
 
 /// The answer to one request of a batch.
 struct AzurePart {
   int status = 0;  // 0: it was not answered, so it is not known to be done
-  AzureError error{};
+  StoreError error{};
 };
 /// The answers to `count` requests, in their order. An answer to the batch as a whole counts for
 /// each of them.

@@ -14,7 +14,7 @@ namespace {
 
 /// The resource as Shared Key signs it: "/" and the account stand before the path, which has the
 /// account once more where the address does.
-std::string canonical_resource(const AzureRequest& request, std::string_view account) {
+std::string canonical_resource(const StoreRequest& request, std::string_view account) {
   std::string text = format("/{}{}", account, request.path);
   auto query = request.query;
   std::sort(query.begin(), query.end());
@@ -24,7 +24,7 @@ std::string canonical_resource(const AzureRequest& request, std::string_view acc
 
 }  // namespace
 
-std::string azure_string_to_sign(const AzureRequest& request, std::string_view account) {
+std::string azure_string_to_sign(const StoreRequest& request, std::string_view account) {
   const auto header = [&](const std::string& name) {
     const auto found = request.headers.find(name);
     return found == request.headers.end() ? std::string() : found->second;
@@ -40,7 +40,7 @@ std::string azure_string_to_sign(const AzureRequest& request, std::string_view a
   return text + canonical_resource(request, account);
 }
 
-void authorize(AzureRequest& request, std::string_view account, const AzureKeys& keys,
+void authorize(StoreRequest& request, std::string_view account, const AzureKeys& keys,
                Timestamp when) {
   request.headers["x-ms-date"] = format_http_date(when);
   if (!keys.token.empty()) request.headers["authorization"] = "Bearer " + keys.token;
@@ -50,7 +50,7 @@ void authorize(AzureRequest& request, std::string_view account, const AzureKeys&
   request.headers["authorization"] = format("SharedKey {}:{}", account, crypto::base64(signature));
 }
 
-std::string azure_target(const AzureRequest& request, const AzureKeys& keys) {
+std::string azure_target(const StoreRequest& request, const AzureKeys& keys) {
   std::string query = canonical_query(request.query);
   if (!query.empty() && !keys.sas.empty()) query += '&';
   query += keys.sas;

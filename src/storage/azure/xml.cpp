@@ -27,7 +27,7 @@ Object read_object(const pugi::xml_node& blob, const std::string& where) {
 
 }  // namespace
 
-AzureError parse_azure_error(std::string_view text) {
+StoreError parse_azure_error(std::string_view text) {
   pugi::xml_document document;
   if (!document.load_buffer(text.data(), text.size())) return {};
   const pugi::xml_node root = document.document_element();
@@ -41,7 +41,7 @@ ListedPage parse_azure_page(std::string_view text, const std::string& where) {
   const auto result = document.load_buffer(text.data(), text.size());
   const pugi::xml_node root = document.document_element();
   if (!result || std::string_view(root.name()) != "EnumerationResults") {
-    const AzureError error = parse_azure_error(text);
+    const StoreError error = parse_azure_error(text);
     throw TransientError(error.code.empty() ? format("the answer of {} is not a listing", where)
                                             : format("{} answered 200 with an error: {} ({})",
                                                      where, error.code, error.message));

@@ -1,18 +1,14 @@
 #include "gcs/json.hpp"
 #include "gcs/oauth.hpp"
-#include "http/answer.hpp"
 #include "http/batch.hpp"
-#include "http/paged_listing.hpp"
-#include "http/ranged_get.hpp"
+#include "http/remote_driver.hpp"
 #include "http/uri.hpp"
-#include "key.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>
 #include <pgcairn/storage/drivers.hpp>
-#include <pgcairn/storage/object_locked_error.hpp>
 
 #include <array>
 #include <atomic>
@@ -21,10 +17,9 @@ namespace pgcairn::storage {
 
 namespace {
 
-constexpr std::size_t kRemovedAtOnce = 100;  // the limit of a batch
-constexpr unsigned kConnections = 16;
-constexpr std::uint64_t kMostAnswerBytes = 16 * kMiB;  // a page of a listing has 1000 names
-constexpr std::chrono::minutes kMostSkew{5};           // between this machine's clock and Google's
+constexpr std::size_t kRemovedAtOnce = 100;   // the limit of a batch
+constexpr std::chrono::minutes kMostSkew{5};  // between this machine's clock and Google's
+constexpr const char* kBatchPath = "/batch/storage/v1";
 constexpr const char* kBatchBoundary = "calls-of-a-batch";  // no line of a call begins with it
 
 using Query = std::vector<std::pair<std::string, std::string>>;
@@ -47,60 +42,60 @@ std::string crc32c_in(std::string_view hashes) {
   return std::string(trim(rest.substr(0, rest.find(','))));
 }
 
-class Gcs final : public Driver {
+std::string where_of(const GcsSettings& settings) {
+  return format("gs://{}/{} at {}", settings.bucket, settings.prefix, settings.endpoint);
+}
+
+class Gcs final : public RemoteDriver {
  public:
   Gcs(GcsSettings settings, std::filesystem::path kept_credentials);
 
-  std::string describe() const override { return where_; }
-  Features features() const override {
-    return {.create_only = true, .strong_listing = true, .connections = kConnections};
-  }
-  bool put(std::string_view key, Bytes body, IfExists if_exists) override;
-  bool get(std::string_view key, Range range, Buffer& out) override;
-  std::optional<Object> stat(std::string_view key) override;
-  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override;
-  std::vector<std::string> folders(std::string_view prefix) override;
-  void remove(std::span<const std::string> keys) override;
-
  private:
-  struct Call {
-    std::string method;
-    std::string path;  // encoded
-    Query query{};
-    std::map<std::string, std::string> headers{};
-    Bytes body{};
-    std::uint64_t most_body_bytes = kMostAnswerBytes;
-    Bytes before_body{};
-    Bytes after_body{};
-  };
-  HttpResponse send(const Call& call, Buffer body = {});
-  [[noreturn]] void fail(const std::string& what, const HttpResponse& response);
-  std::string hint_of(int status, const GcsError& error, const std::string& date) const;
-  /// The parameters of a call that is about the bucket.
+  HttpResponse sign_and_send(const StoreRequest& request, Buffer body) override;
+  StoreRequest get_request(std::string_view key) override {
+    return {"GET", path_of(key), of_bucket({{"alt", "media"}})};
+  }
+  StoreRequest stat_request(std::string_view key) override {
+    return fields_request(key, kGcsObjectFields);
+  }
+  StoreRequest list_request(const std::string& name_prefix, const std::string& token) override;
+  bool create(std::string_view key, Bytes body) override;
+  void remove_batch(std::span<const std::string> keys) override;
+
+  StoreError error_of(const HttpResponse& response) const override {
+    return parse_gcs_error(as_text(response.body));
+  }
+  bool is_absent(const StoreRequest& request, const HttpResponse& response) override;
+  bool is_temporary(int status, const StoreError& error) const override;
+  std::string hint_of(const HttpResponse& response, const StoreError& error) override;
+  std::string flaw_of(const HttpResponse& response, Bytes content) const override;
+  Object object_of(std::string_view key, const HttpResponse& response) const override;
+  ListedPage page_of(std::string_view text) const override { return parse_gcs_page(text, where()); }
+  std::optional<Timestamp> kept_until(std::string_view key) override;
+
+  /// The parameters of a request that is about the bucket.
   Query of_bucket(Query query) const {
     if (!settings_.user_project.empty()) query.emplace_back("userProject", settings_.user_project);
     return query;
   }
-  std::string name_of(std::string_view key) const { return settings_.prefix + std::string(key); }
   std::string path_of(std::string_view key) const {
     return format("{}/{}", objects_path_, uri_encode(name_of(key), true));
   }
-  bool is_absent(int status, std::string_view body);
-  ListedPage page(std::string_view prefix, const std::string& token, bool by_folder);
-  void remove_batch(std::span<const std::string> keys);
-  void check_removed(std::span<const std::string> keys, std::span<const BatchedAnswer> answers);
-  [[noreturn]] void fail_kept(const std::string& key, const std::string& message);
+  StoreRequest fields_request(std::string_view key, std::string_view fields) const {
+    return {"GET", path_of(key), of_bucket({{"fields", std::string(fields)}})};
+  }
+  bool says_absent(int status, const StoreError& error);
 
   GcsSettings settings_;
   HttpClient http_;
   RenewedCredentials<std::string> token_;
   std::string objects_path_;  // "/storage/v1/b/bucket/o"
-  std::string where_;
   std::atomic<bool> bucket_seen_ = false;
 };
 
 Gcs::Gcs(GcsSettings settings, std::filesystem::path kept_credentials)
-    : settings_(std::move(settings)),
+    : RemoteDriver({settings.prefix, where_of(settings), "x-guploader-uploadid", kRemovedAtOnce}),
+      settings_(std::move(settings)),
       http_(http_settings(settings_.network)),
       token_(
           "the token for Google Cloud Storage",
@@ -108,47 +103,38 @@ Gcs::Gcs(GcsSettings settings, std::filesystem::path kept_credentials)
             const auto ask = [this](const HttpRequest& request) { return http_.send(request); };
             return find_gcs_token(settings_, {system_sources(), ask}, now());
           },
-          CredentialCache(std::move(kept_credentials), gcs_token_found_by(settings_))) {
-  objects_path_ = format("/storage/v1/b/{}/o", uri_encode(settings_.bucket, true));
-  where_ = format("gs://{}/{} at {}", settings_.bucket, settings_.prefix, settings_.endpoint);
-}
+          CredentialCache(std::move(kept_credentials), gcs_token_found_by(settings_))),
+      objects_path_(format("/storage/v1/b/{}/o", uri_encode(settings_.bucket, true))) {}
 
-HttpResponse Gcs::send(const Call& call, Buffer body) {
-  const std::string query = canonical_query(call.query);
-  HttpRequest request;
-  request.method = call.method;
-  request.url = format("{}{}{}{}", settings_.endpoint, call.path, query.empty() ? "" : "?", query);
-  request.headers = call.headers;
-  request.body = call.body;
-  request.before_body = call.before_body;
-  request.after_body = call.after_body;
-  request.most_body_bytes = call.most_body_bytes;
-  return token_.send([&](const std::string& token) {
-    request.headers["authorization"] = "Bearer " + token;
-    return http_.send(request, std::move(body));
+HttpResponse Gcs::sign_and_send(const StoreRequest& request, Buffer body) {
+  const std::string query = canonical_query(request.query);
+  HttpRequest sent = addressed(request, format("{}{}{}{}", settings_.endpoint, request.path,
+                                               query.empty() ? "" : "?", query));
+  HttpResponse response = token_.send([&](const std::string& token) {
+    sent.headers["authorization"] = "Bearer " + token;
+    return http_.send(sent, std::move(body));
   });
+  // A batch is answered with 200 whatever becomes of its parts.
+  if (response.status / 100 == 2 && request.path != kBatchPath) bucket_seen_ = true;
+  return response;
 }
 
-std::string in_words(int status, const GcsError& error) {
-  return format("{}{}{}{}", status, error.reason.empty() ? "" : " ", error.reason,
-                error.message.empty() ? "" : format(" ({})", error.message));
-}
-
-std::string Gcs::hint_of(int status, const GcsError& error, const std::string& date) const {
+std::string Gcs::hint_of(const HttpResponse& response, const StoreError& error) {
+  const int status = response.status;
   const auto says = [&](std::string_view word) {
     return error.message.find(word) != std::string::npos;
   };
   if (status == 401) {
-    const auto theirs = parse_http_date(date);
+    const auto theirs = parse_http_date(response.header("date"));
     if (theirs && std::chrono::abs(*theirs - now()) > kMostSkew) return "set this machine's clock";
     if (!settings_.token.empty()) return "gcs-token is valid for an hour at most: use gcs-key-file";
     return "check the credentials: the token is invalid or has expired";
   }
   if (says("requester pays") || says("user project"))
     return "name the project that pays with gcs-user-project";
-  if (error.reason == "insufficientPermissions" || says("scopes"))
+  if (error.code == "insufficientPermissions" || says("scopes"))
     return "the token's access scopes need devstorage.read_write, or cloud-platform";
-  if (error.reason == "accountDisabled" || says("billing"))
+  if (error.code == "accountDisabled" || says("billing"))
     return "enable billing of the project that the bucket is in";
   if (status == 403 && says("KMS"))
     return "Cloud Storage's service agent needs the role Cloud KMS CryptoKey Encrypter/Decrypter";
@@ -159,26 +145,15 @@ std::string Gcs::hint_of(int status, const GcsError& error, const std::string& d
   return {};
 }
 
-/// What the store said, as the error that it is.
-void Gcs::fail(const std::string& what, const HttpResponse& response) {
-  const GcsError error = parse_gcs_error(as_text(response.body));
-  std::string message =
-      format("{} in {} failed: {}", what, where_, in_words(response.status, error));
-  const std::string id = response.header("x-guploader-uploadid");
-  if (!id.empty()) message += format(", request {}", id);
-  // An answer of success that is not the one asked for, or a body that is not the one sent, is the
-  // work of something on the way.
-  const bool changed =
-      response.status / 100 == 2 ||
-      (response.status == 400 && error.message.find("CRC32C") != std::string::npos);
-  if (may_pass(response.status) || changed) throw_transient(response, message);
-  throw Error(message, hint_of(response.status, error, response.header("date")));
+/// An answer of success that is not the one asked for, or a body that is not the one sent, is the
+/// work of something on the way.
+bool Gcs::is_temporary(int status, const StoreError& error) const {
+  return status / 100 == 2 || (status == 400 && error.message.find("CRC32C") != std::string::npos);
 }
 
 /// One request for all of it. Resumable sessions, which cost two more, are for what cannot be sent
 /// again: a pack or a WAL segment is in memory, and sending it again is what is done anyway.
-bool Gcs::put(std::string_view key, Bytes body, IfExists if_exists) {
-  check_key(key);
+bool Gcs::create(std::string_view key, Bytes body) {
   const std::string crc = crc32c_text(body);
   JsonWriter metadata;
   metadata.begin_object().member("crc32c", crc);
@@ -190,109 +165,59 @@ bool Gcs::put(std::string_view key, Bytes body, IfExists if_exists) {
       "--{0}\r\ncontent-type: application/octet-stream\r\n\r\n",
       boundary, metadata.text());
   const std::string after = format("\r\n--{}--\r\n", boundary);
-  Call call{"POST", "/upload" + objects_path_};
-  call.query = of_bucket({{"uploadType", "multipart"},
-                          {"name", name_of(key)},
-                          {"ifGenerationMatch", "0"},
-                          {"fields", "crc32c"}});
-  if (!settings_.kms_key.empty()) call.query.emplace_back("kmsKeyName", settings_.kms_key);
-  call.headers["content-type"] = format("multipart/related; boundary={}", boundary);
-  call.body = body;
-  call.before_body = as_bytes(before);
-  call.after_body = as_bytes(after);
-  const HttpResponse response = send(call);
+  StoreRequest request{"POST", "/upload" + objects_path_};
+  request.query = of_bucket({{"uploadType", "multipart"},
+                             {"name", name_of(key)},
+                             {"ifGenerationMatch", "0"},
+                             {"fields", "crc32c"}});
+  if (!settings_.kms_key.empty()) request.query.emplace_back("kmsKeyName", settings_.kms_key);
+  request.headers["content-type"] = format("multipart/related; boundary={}", boundary);
+  request.body = body;
+  request.before_body = as_bytes(before);
+  request.after_body = as_bytes(after);
+  const HttpResponse response = send(request);
   if (response.status == 200) {
-    bucket_seen_ = true;
     // Trying again will find the object, and compare it.
-    if (parse_gcs_crc32c(as_text(response.body), where_) != crc)
-      throw TransientError(format("{} stored \"{}\" with another checksum", where_, key));
+    if (parse_gcs_crc32c(as_text(response.body), where()) != crc)
+      throw TransientError(format("{} stored \"{}\" with another checksum", where(), key));
     return true;
   }
   // What is kept from being overwritten is there.
-  const bool taken = response.status == 412 ||
-                     (response.status == 403 && parse_gcs_error(as_text(response.body)).is_kept());
+  const bool taken =
+      response.status == 412 || (response.status == 403 && is_gcs_kept(error_of(response)));
   if (!taken) fail(format("creating \"{}\"", key), response);
-  if (if_exists == IfExists::keep) return false;
-  throw ConflictError(format("cannot create \"{}\" in {}: it exists already", key, where_));
+  return false;
 }
 
-bool Gcs::get(std::string_view key, Range range, Buffer& out) {
-  check_key(key);
-  const RangedGet asked(range);
-  Call call{"GET", path_of(key)};
-  call.query = of_bucket({{"alt", "media"}});
-  if (!asked.header().empty()) call.headers["range"] = asked.header();
-  call.most_body_bytes = asked.most_body_bytes();
-  HttpResponse response = send(call, std::move(out));
-  if (is_absent(response.status, as_text(response.body))) {
-    out.clear();
-    return false;
-  }
-  if (!asked.is_answer(response.status)) fail(format("reading \"{}\"", key), response);
-  bucket_seen_ = true;
-  out = std::move(response.body);
-  if (asked.has_no_bytes(response.status)) {
-    out.clear();
-    return true;
-  }
-  // A part has no checksum.
-  const std::string crc = crc32c_in(response.header("x-goog-hash"));
-  const bool sound = !asked.header().empty() || crc == crc32c_text(out);
-  if (!sound || !asked.is_whole(response, out.size())) {
-    throw TransientError(format("the answer with \"{}\" from {} {}", key, where_,
-                                sound ? "is incomplete" : "does not match its checksum"));
-  }
+/// A part has no checksum.
+std::string Gcs::flaw_of(const HttpResponse& response, Bytes content) const {
+  const bool whole = response.status == 200;
+  const bool sound = !whole || crc32c_in(response.header("x-goog-hash")) == crc32c_text(content);
+  return sound ? "" : "does not match its checksum";
+}
+
+/// The answer when there is no such bucket may be the same: a listing tells the two apart.
+bool Gcs::says_absent(int status, const StoreError& error) {
+  if (status != 404 || !is_gcs_absent(error)) return false;
+  if (!bucket_seen_) require_bucket();
   return true;
 }
 
-/// Whether the store says that there is no such object. The answer when there is no such bucket may
-/// be the same: a listing tells the two apart.
-bool Gcs::is_absent(int status, std::string_view body) {
-  if (status != 404 || !parse_gcs_error(body).is_absent()) return false;
-  if (!bucket_seen_) page("", "", true);
-  return true;
+bool Gcs::is_absent(const StoreRequest& /*request*/, const HttpResponse& response) {
+  return response.status == 404 && says_absent(404, error_of(response));
 }
 
-std::optional<Object> Gcs::stat(std::string_view key) {
-  check_key(key);
-  Call call{"GET", path_of(key)};
-  call.query = of_bucket({{"fields", std::string(kGcsObjectFields)}});
-  const HttpResponse response = send(call);
-  if (is_absent(response.status, as_text(response.body))) return std::nullopt;
-  if (response.status != 200) fail(format("looking for \"{}\"", key), response);
-  bucket_seen_ = true;
-  Object object = parse_gcs_object(as_text(response.body), where_);
+Object Gcs::object_of(std::string_view key, const HttpResponse& response) const {
+  Object object = parse_gcs_object(as_text(response.body), where());
   object.key = key;
   return object;
 }
 
-ListedPage Gcs::page(std::string_view prefix, const std::string& token, bool by_folder) {
-  Call call{"GET", objects_path_};
-  call.query = of_bucket({{"prefix", name_of(prefix)}, {"fields", std::string(kGcsPageFields)}});
-  if (!token.empty()) call.query.emplace_back("pageToken", token);
-  if (by_folder) call.query.emplace_back("delimiter", "/");
-  const HttpResponse response = send(call);
-  if (response.status != 200) fail(format("listing \"{}\"", prefix), response);
-  bucket_seen_ = true;
-  return parse_gcs_page(as_text(response.body), where_);
-}
-
-void Gcs::list(std::string_view prefix, const std::function<void(const Object&)>& visit) {
-  check_prefix(prefix);
-  const auto fetch = [&](const std::string& token) { return page(prefix, token, false); };
-  visit_pages(fetch, settings_.prefix, where_, visit);
-}
-
-std::vector<std::string> Gcs::folders(std::string_view prefix) {
-  check_folder(prefix);
-  const auto fetch = [&](const std::string& token) { return page(prefix, token, true); };
-  return folders_of_pages(fetch, name_of(prefix), where_);
-}
-
-void Gcs::remove(std::span<const std::string> keys) {
-  for (const std::string& key : keys) check_key(key);
-  remove_in_batches(keys, kRemovedAtOnce,
-                    [this](std::span<const std::string> batch) { remove_batch(batch); });
+StoreRequest Gcs::list_request(const std::string& name_prefix, const std::string& token) {
+  StoreRequest request{"GET", objects_path_};
+  request.query = of_bucket({{"prefix", name_prefix}, {"fields", std::string(kGcsPageFields)}});
+  if (!token.empty()) request.query.emplace_back("pageToken", token);
+  return request;
 }
 
 void Gcs::remove_batch(std::span<const std::string> keys) {
@@ -305,11 +230,10 @@ void Gcs::remove_batch(std::span<const std::string> keys) {
         kBatchBoundary, at, path_of(keys[at]), query.empty() ? "" : "?", query);
   }
   body += format("--{}--\r\n", kBatchBoundary);
-  Call call{"POST", "/batch/storage/v1"};
-  call.headers["content-type"] = format("multipart/mixed; boundary={}", kBatchBoundary);
-  call.body = as_bytes(body);
-  const HttpResponse response = send(call);
-  if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
+  StoreRequest request{"POST", kBatchPath};
+  request.headers["content-type"] = format("multipart/mixed; boundary={}", kBatchBoundary);
+  request.body = as_bytes(body);
+  const HttpResponse response = send_for(200, request, format("removing {} objects", keys.size()));
 
   // By key: what is not answered is not known to be removed.
   std::vector<BatchedAnswer> answers(keys.size());
@@ -320,38 +244,20 @@ void Gcs::remove_batch(std::span<const std::string> keys) {
                         : std::nullopt;
     if (at && *at < answers.size()) answers[*at] = std::move(answer);
   }
-  check_removed(keys, answers);
-}
-
-/// An absent object is removed. What is wrong with one comes before that others are only kept.
-void Gcs::check_removed(std::span<const std::string> keys, std::span<const BatchedAnswer> answers) {
-  std::size_t left = 0;
-  std::size_t first = 0;
-  GcsError error;
+  std::vector<NotRemoved> left;
   for (std::size_t at = 0; at < keys.size(); ++at) {
     const int status = answers[at].status;
-    if (status / 100 == 2 || is_absent(status, answers[at].body)) continue;
-    GcsError found = parse_gcs_error(answers[at].body);
-    if (left++ > 0 && (found.is_kept() || !error.is_kept())) continue;
-    first = at;
-    error = std::move(found);
+    const StoreError error = parse_gcs_error(answers[at].body);
+    if (status / 100 == 2 || says_absent(status, error)) continue;
+    left.push_back({keys[at], status, error, is_gcs_kept(error)});
   }
-  if (left == 0) return;
-  const int status = answers[first].status;
-  const std::string message = format(
-      "removing \"{}\" in {} failed: {}; {} of {} objects are not removed", keys[first], where_,
-      status == 0 ? "the store gave no answer for it" : in_words(status, error), left, keys.size());
-  if (error.is_kept()) fail_kept(keys[first], message);
-  if (status == 0 || may_pass(status)) throw TransientError(message);
-  throw Error(message, hint_of(status, error, {}));
+  require_removed(left, keys.size());
 }
 
-void Gcs::fail_kept(const std::string& key, const std::string& message) {
-  Call call{"GET", path_of(key)};
-  call.query = of_bucket({{"fields", std::string(kGcsKeptFields)}});
-  const HttpResponse response = send(call);
-  if (response.status != 200) fail(format("looking for \"{}\"", key), response);
-  throw ObjectLockedError(message, parse_gcs_kept(as_text(response.body), where_));
+std::optional<Timestamp> Gcs::kept_until(std::string_view key) {
+  const HttpResponse response =
+      send_for(200, fields_request(key, kGcsKeptFields), format("looking for \"{}\"", key));
+  return parse_gcs_kept(as_text(response.body), where());
 }
 
 }  // namespace

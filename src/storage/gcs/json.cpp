@@ -22,7 +22,7 @@ auto parsed(std::string_view text, const std::string& where, std::string_view wh
   try {
     return read(document.parse(text));
   } catch (const DamagedError&) {
-    const GcsError error = parse_gcs_error(text);
+    const StoreError error = parse_gcs_error(text);
     throw TransientError(format("the answer of {} is not {}{}{}", where, what,
                                 error.message.empty() ? "" : ": ", error.message));
   }
@@ -43,15 +43,15 @@ Object read_object(const JsonValue& resource, const std::string& where) {
 
 }  // namespace
 
-GcsError parse_gcs_error(std::string_view text) {
+StoreError parse_gcs_error(std::string_view text) {
   JsonDocument document("");
   try {
     const JsonValue error = document.parse(text)["error"];
-    GcsError found;
+    StoreError found;
     found.message = error["message"].string();
     if (const auto errors = error.find("errors")) {
       for (const JsonValue& one : errors->array()) {
-        if (found.reason.empty()) found.reason = one["reason"].string();
+        if (found.code.empty()) found.code = one["reason"].string();
       }
     }
     return found;
@@ -61,6 +61,14 @@ GcsError parse_gcs_error(std::string_view text) {
         words.begin(), words.end(), [](unsigned char c) { return c < ' ' || c > '~'; }, ' ');
     return {"", words};
   }
+}
+
+bool is_gcs_absent(const StoreError& error) {
+  return error.code == "notFound" || error.message.starts_with("No such object");
+}
+
+bool is_gcs_kept(const StoreError& error) {
+  return error.code == "retentionPolicyNotMet" || error.code == "objectUnderActiveHold";
 }
 
 Object parse_gcs_object(std::string_view text, const std::string& where) {

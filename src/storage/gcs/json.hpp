@@ -1,5 +1,6 @@
 #pragma once
 
+#include "http/answer.hpp"
 #include "http/paged_listing.hpp"
 
 #include <pgcairn/storage/driver.hpp>
@@ -12,20 +13,14 @@ namespace pgcairn::storage {
 
 // What Google Cloud Storage's JSON API answers (cloud.google.com/storage/docs/json_api/v1). Pure.
 
-struct GcsError {
-  std::string reason;   // "notFound": stable, for programs
-  std::string message;  // for people
-  /// Whether a 404 means that the store has no such object, or no such bucket; others come from
-  /// something on the way to it. To a download the store answers in words alone.
-  bool is_absent() const { return reason == "notFound" || message.starts_with("No such object"); }
-  /// Whether the store keeps the object for a time, or until a hold is taken off it.
-  bool is_kept() const {
-    return reason == "retentionPolicyNotMet" || reason == "objectUnderActiveHold";
-  }
-};
 /// From the body of an answer that is not 2xx. An answer that is not JSON (of a balancer, or of a
 /// download) gives the beginning of its text as message.
-GcsError parse_gcs_error(std::string_view text);
+StoreError parse_gcs_error(std::string_view text);
+/// Whether a 404 means that the store has no such object, or no such bucket; others come from
+/// something on the way to it. To a download the store answers in words alone.
+bool is_gcs_absent(const StoreError& error);
+/// Whether the store keeps the object for a time, or until a hold is taken off it.
+bool is_gcs_kept(const StoreError& error);
 
 /// Which fields of an object parse_gcs_object() needs, for the parameter `fields`.
 inline constexpr std::string_view kGcsObjectFields = "name,size,timeCreated";

@@ -13,6 +13,12 @@ namespace pgcairn::storage {
 
 // What answers of stores mean, whichever store it is.
 
+/// What a store says is wrong.
+struct StoreError {
+  std::string code;     // stable, for programs
+  std::string message;  // for people
+};
+
 /// "Sat, 21 Nov 2026 01:02:03 GMT", the form of HTTP's headers.
 std::optional<Timestamp> parse_http_date(std::string_view text);
 std::string format_http_date(Timestamp time);

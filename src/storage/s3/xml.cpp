@@ -17,7 +17,7 @@ pugi::xml_node root_of(pugi::xml_document& document, std::string_view text, cons
   const auto result = document.load_buffer(text.data(), text.size());
   const pugi::xml_node root = document.document_element();
   if (result && std::string_view(root.name()) == name) return root;
-  const S3Error error = parse_s3_error(text);
+  const StoreError error = parse_s3_error(text);
   if (!error.code.empty()) {
     throw TransientError(
         format("{} answered 200 with an error: {} ({})", where, error.code, error.message));
@@ -39,12 +39,12 @@ Object read_object(const pugi::xml_node& content, const std::string& where) {
 
 }  // namespace
 
-S3Error parse_s3_error(std::string_view text) {
+StoreError parse_s3_error(std::string_view text) {
   pugi::xml_document document;
   if (!document.load_buffer(text.data(), text.size())) return {};
   const pugi::xml_node root = document.document_element();
   if (std::string_view(root.name()) != "Error") return {};
-  return {"", root.child_value("Code"), root.child_value("Message")};
+  return {root.child_value("Code"), root.child_value("Message")};
 }
 
 ListedPage parse_s3_page(std::string_view text, const std::string& where) {
@@ -64,16 +64,16 @@ ListedPage parse_s3_page(std::string_view text, const std::string& where) {
   return page;
 }
 
-std::vector<S3Error> parse_s3_delete(std::string_view text, const std::string& where) {
+std::vector<S3NotRemoved> parse_s3_delete(std::string_view text, const std::string& where) {
   pugi::xml_document document;
   const pugi::xml_node root = root_of(document, text, "DeleteResult", where);
-  std::vector<S3Error> errors;
+  std::vector<S3NotRemoved> left;
   for (const pugi::xml_node& error : root.children("Error")) {
-    const S3Error one{error.child_value("Key"), error.child_value("Code"),
-                      error.child_value("Message")};
-    if (one.code != "NoSuchKey") errors.push_back(one);
+    S3NotRemoved one{error.child_value("Key"),
+                     {error.child_value("Code"), error.child_value("Message")}};
+    if (one.error.code != "NoSuchKey") left.push_back(std::move(one));
   }
-  return errors;
+  return left;
 }
 
 }  // namespace pgcairn::storage

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "http/answer.hpp"
 #include "http/paged_listing.hpp"
 
 #include <string>
@@ -10,20 +11,19 @@ namespace pgcairn::storage {
 
 // What S3 answers. Pure.
 
-struct S3Error {
-  std::string key;  // of DeleteObjects only
-  std::string code;
-  std::string message;
-};
 /// Empty members when `text` is not an error of S3's.
-S3Error parse_s3_error(std::string_view text);
+StoreError parse_s3_error(std::string_view text);
 
 /// Throws Error when `text` is not a page of ListObjectsV2, or does not say whether it is the last:
 /// a listing is complete or an error. `where` is for the message.
 ListedPage parse_s3_page(std::string_view text, const std::string& where);
 
+struct S3NotRemoved {
+  std::string name;
+  StoreError error;
+};
 /// The objects that DeleteObjects did not remove. Throws Error when `text` is not its answer: a 200
 /// that carries an error is an error.
-std::vector<S3Error> parse_s3_delete(std::string_view text, const std::string& where);
+std::vector<S3NotRemoved> parse_s3_delete(std::string_view text, const std::string& where);
 
 }  // namespace pgcairn::storage

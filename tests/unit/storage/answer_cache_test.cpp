@@ -168,6 +168,12 @@ TEST_CASE("recall: a file that is not ours, not whole or of another store is as 
   SECTION("other users could have written it") {
     fs::permissions(file, fs::perms(0620));
   }
+  SECTION("others could have read it") {
+    fs::permissions(file, fs::perms(0640));
+  }
+  SECTION("others could have entered its directory") {
+    fs::permissions(file.parent_path(), fs::perms(0750));
+  }
   SECTION("a bit changed") {
     std::string text(as_text(content));
     text[text.size() / 2] = static_cast<char>(text[text.size() / 2] ^ 4);

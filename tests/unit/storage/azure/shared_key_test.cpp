@@ -16,7 +16,7 @@ const Timestamp kWhen = *parse_utc("2015-06-26T23:39:12Z");
 constexpr const char* kEmulatorKey =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-AzureRequest metadata_of_container() {
+StoreRequest metadata_of_container() {
   return {"GET",
           "/mycontainer",
           {{"restype", "container"}, {"comp", "metadata"}, {"timeout", "20"}},
@@ -31,7 +31,7 @@ TEST_CASE("azure: what Shared Key signs, by the published examples") {
         "x-ms-version:2015-02-21\n/myaccount/mycontainer\ncomp:metadata\nrestype:container\n"
         "timeout:20");
   // A length of zero is an empty line.
-  AzureRequest made = metadata_of_container();
+  StoreRequest made = metadata_of_container();
   made.method = "PUT";
   made.query = {{"restype", "container"}, {"timeout", "30"}};
   CHECK(azure_string_to_sign(made, "myaccount") ==
@@ -41,7 +41,7 @@ TEST_CASE("azure: what Shared Key signs, by the published examples") {
 
 TEST_CASE("azure: every header that Shared Key signs has its line") {
   const std::string body = "hello";
-  AzureRequest made{"PUT", "/c/a/b", {}, {}, as_bytes(body)};
+  StoreRequest made{"PUT", "/c/a/b", {}, {}, as_bytes(body)};
   made.headers = {{"content-md5", "MD5"},         {"content-type", "type"},
                   {"if-none-match", "*"},         {"range", "bytes=0-9"},
                   {"host", "unsigned"},           {"x-ms-blob-type", "BlockBlob"},
@@ -54,7 +54,7 @@ TEST_CASE("azure: every header that Shared Key signs has its line") {
 }
 
 TEST_CASE("azure: an account key signs") {
-  AzureRequest made = metadata_of_container();
+  StoreRequest made = metadata_of_container();
   made.headers.erase("x-ms-date");
   AzureKeys keys;
   keys.account_key = as_text(*crypto::parse_base64(kEmulatorKey));
@@ -66,12 +66,12 @@ TEST_CASE("azure: an account key signs") {
 }
 
 TEST_CASE("azure: a token is a header, a shared access signature a part of the address") {
-  AzureRequest made = metadata_of_container();
+  StoreRequest made = metadata_of_container();
   authorize(made, "account", {.token = "a.b.c"}, kWhen);
   CHECK(made.headers["authorization"] == "Bearer a.b.c");
 
   const AzureKeys sas{.sas = "sv=2021-12-02&sig=a%2Bb%3D"};
-  AzureRequest blob{"GET", "/c/a/b"};
+  StoreRequest blob{"GET", "/c/a/b"};
   authorize(blob, "account", sas, kWhen);
   CHECK_FALSE(blob.headers.contains("authorization"));
   CHECK(azure_target(blob, sas) == "/c/a/b?sv=2021-12-02&sig=a%2Bb%3D");

@@ -68,7 +68,7 @@ TEST_CASE("azure: a listing is complete or an error") {
 }
 
 TEST_CASE("azure: an error is its code and the first line of its message") {
-  const AzureError error = parse_azure_error(kBusy);
+  const StoreError error = parse_azure_error(kBusy);
   CHECK(error.code == "ServerBusy");
   CHECK(error.message == "too much");
   CHECK(parse_azure_error("").code.empty());
@@ -77,7 +77,7 @@ TEST_CASE("azure: an error is its code and the first line of its message") {
 
 TEST_CASE("azure: a batch, and the answers to it in its order") {
   const AzureKeys keys{.sas = "sig=x"};
-  const std::vector<AzureRequest> requests{{"DELETE", "/c/a", {}, {{"x-ms-date", "now"}}},
+  const std::vector<StoreRequest> requests{{"DELETE", "/c/a", {}, {{"x-ms-date", "now"}}},
                                            {"DELETE", "/c/b"}};
   CHECK(azure_batch_body(requests, keys) ==
         "--batch-of-pgcairn\r\nContent-Type: application/http\r\n"

@@ -12,22 +12,22 @@ using namespace pgcairn::storage;
 using namespace pgcairn::test;
 
 TEST_CASE("gcs: errors, in every form that they come in") {
-  const GcsError error = parse_gcs_error(
+  const StoreError error = parse_gcs_error(
       R"({"error":{"code":403,"message":"no access","errors":[{"message":"no access",)"
       R"("domain":"global","reason":"forbidden"},{"reason":"second"}]}})");
-  CHECK(error.reason == "forbidden");
+  CHECK(error.code == "forbidden");
   CHECK(error.message == "no access");
   CHECK(parse_gcs_error(R"({"error":{"code":500,"message":"internal"}})").message == "internal");
   CHECK(parse_gcs_error("No such object: b/x\n").message == "No such object: b/x");
   CHECK(parse_gcs_error("").message.empty());
   CHECK(parse_gcs_error("a\x1b[31m\nb").message == "a [31m b");  // no word to the terminal
   CHECK(parse_gcs_error(std::string(5000, 'x')).message.size() == 200);
-  CHECK(parse_gcs_error("No such object: b/x").is_absent());
-  CHECK(GcsError{"notFound", "The specified bucket does not exist."}.is_absent());
-  CHECK_FALSE(parse_gcs_error("<html>404 Not Found").is_absent());
-  CHECK(GcsError{"retentionPolicyNotMet", ""}.is_kept());
-  CHECK(GcsError{"objectUnderActiveHold", ""}.is_kept());
-  CHECK_FALSE(GcsError{"forbidden", ""}.is_kept());
+  CHECK(is_gcs_absent(parse_gcs_error("No such object: b/x")));
+  CHECK(is_gcs_absent(StoreError{"notFound", "The specified bucket does not exist."}));
+  CHECK_FALSE(is_gcs_absent(parse_gcs_error("<html>404 Not Found")));
+  CHECK(is_gcs_kept(StoreError{"retentionPolicyNotMet", ""}));
+  CHECK(is_gcs_kept(StoreError{"objectUnderActiveHold", ""}));
+  CHECK_FALSE(is_gcs_kept(StoreError{"forbidden", ""}));
 }
 
 TEST_CASE("gcs: an object, and only an object") {

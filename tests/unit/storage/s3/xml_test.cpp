@@ -68,8 +68,8 @@ TEST_CASE("s3: what was not removed is named") {
       "<Error><Key>b</Key><Code>NoSuchKey</Code></Error></DeleteResult>",
       "here");
   REQUIRE(errors.size() == 1);
-  CHECK(errors[0].key == "a");
-  CHECK(errors[0].code == "AccessDenied");
+  CHECK(errors[0].name == "a");
+  CHECK(errors[0].error.code == "AccessDenied");
   CHECK(parse_s3_delete("<DeleteResult/>", "here").empty());
 }
 
