@@ -5,6 +5,7 @@
 #include "backup/external_config.hpp"
 #include "backup/life.hpp"
 #include "backup/manifest_header.hpp"
+#include "backup/pack_references.hpp"
 #include "backup/pack_writer.hpp"
 #include "backup/page_check.hpp"
 #include "backup/preflight.hpp"
@@ -36,9 +37,7 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/manifest.hpp>
-#include <pgcairn/repo/pack_table.hpp>
 
-#include <map>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -106,7 +105,7 @@ class BackupRun {
   void find_outside();
   void copy();
   void copy_all();
-  void find_leftovers();
+  void find_references();
   void begin_again(const Error& doubt);
   void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
   FilePlan plan(const postgres::SourceFile& source);
@@ -144,10 +143,7 @@ class BackupRun {
   std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
   std::optional<InterruptedBackups> interrupted_;
-  std::uint32_t first_interrupted_ = 0;  // of refs_; those before it are this backup and older ones
-  std::vector<repo::ManifestRef> refs_;
-  std::map<std::uint32_t, std::uint64_t> resumed_bytes_;  // by ref
-  repo::PackSet named_packs_;                             // of other backups
+  PackReferences references_{{}};
   repo::BackupMarker info_;
 };
 
@@ -324,11 +320,7 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
                     blocks_text(file.errors)));
     info_.page_errors.push_back(std::move(file.errors));
   }
-  for (const repo::Extent& extent : file.entry.map) {
-    if (extent.ref == 0) continue;
-    named_packs_.add(extent.ref, extent.pack);
-    if (extent.ref >= first_interrupted_) resumed_bytes_[extent.ref] += extent.length_bytes;
-  }
+  references_.name(file.entry.map);
   tablespaces_.look_at(file.entry);
   manifest.add(file.entry);
 }
@@ -366,8 +358,6 @@ void BackupRun::begin_again(const Error& doubt) {
   info_.page_errors.clear();
   tablespaces_.clear();
   relations_.clear();
-  named_packs_.clear();
-  resumed_bytes_.clear();
   // What was stored so far is left under the label that it had.
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
   prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
@@ -376,55 +366,40 @@ void BackupRun::begin_again(const Error& doubt) {
 /// The packs' lines of the manifest, and their ranges for the marker.
 void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
                            repo::ManifestWriter& manifest) {
-  std::vector<repo::ManifestPack> packs = own;
+  std::vector<repo::ManifestPack> others = interrupted_->packs();
   if (prior_) {
-    for (const repo::ManifestPack& pack : prior_->packs()) {
-      if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
-    }
+    const std::vector<repo::ManifestPack> older = prior_->packs();
+    others.insert(others.end(), older.begin(), older.end());
   }
-  for (const repo::ManifestPack& pack : interrupted_->packs())
-    if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
-  if (packs.size() != own.size() + named_packs_.size()) {
-    throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
-                       "its manifest's maps name packs that its list of packs lacks");
-  }
-  sort_by_place(packs);
-  info_.packs = ranges_of(packs, refs_);
-  info_.resumed.clear();
-  for (const repo::ManifestPack& pack : packs) {
-    manifest.add(pack);
-    if (pack.ref < first_interrupted_) continue;
-    const std::string& label = refs_[pack.ref].backup;
-    if (info_.resumed.empty() || info_.resumed.back().backup != label)
-      info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
-    ++info_.resumed.back().packs;
-  }
+  const auto packs = references_.packs(own, others, repo::marker_key(stanza_.name, info_.prior));
+  for (const repo::ManifestPack& pack : packs) manifest.add(pack);
+  info_.packs = references_.ranges(packs);
+  info_.resumed = references_.resumed(packs);
 }
 
-/// Sets refs_ too: what maps may name is what this backup stores, what older ones and interrupted
-/// ones have stored.
-void BackupRun::find_leftovers() {
-  refs_ = prior_ ? prior_->refs(info_.label, kFrameBytes)
-                 : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}};
-  first_interrupted_ = static_cast<std::uint32_t>(refs_.size());
+/// What maps may name: what this backup stores, what older ones and interrupted ones have stored.
+void BackupRun::find_references() {
+  references_ = PackReferences(prior_ ? prior_->refs(info_.label, kFrameBytes)
+                                      : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}});
   std::vector<std::string> labels;
   if (options_.resume) {
     labels = resumable_for(info_.label, listed_labels(targets_.good(), stanza_.name),
                            repository_->driver().folders(repo::backups_data_prefix(stanza_.name)));
     leave_out_old(labels, now());
   }
-  interrupted_.emplace(targets_.good(), stanza_.name, labels, first_interrupted_, kFrameBytes);
+  interrupted_.emplace(targets_.good(), stanza_.name, labels,
+                       static_cast<std::uint32_t>(references_.refs().size()), kFrameBytes);
   for (const repo::ManifestRef& ref : interrupted_->refs()) {
     log_info(
         format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
-    refs_.push_back(ref);
   }
+  references_.add_interrupted(interrupted_->refs());
 }
 
 void BackupRun::copy_all() {
   progress_.phase("copying",
                   prior_ ? prior_->info().cluster_bytes : newest_bytes(*repository_, stanza_.name));
-  find_leftovers();
+  find_references();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);
     return postgres::current_wal_lsn(*connection_, server_);
@@ -433,11 +408,12 @@ void BackupRun::copy_all() {
   const repo::PutObject put = [this](const std::string& key, MutableBytes object) {
     targets_.put(*repository_, key, object);
   };
-  repo::ManifestWriter manifest(repository_->driver(), repository_->seal_context(), stanza_.name,
-                                new_manifest_header(info_.label, refs_, stanza_.data_directory),
-                                put);
+  repo::ManifestWriter manifest(
+      repository_->driver(), repository_->seal_context(), stanza_.name,
+      new_manifest_header(info_.label, references_.refs(), stanza_.data_directory), put);
   PackWriter store(*repository_, stanza_.name, info_.label, kPackBytes, put);
-  Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);
+  Copier copier(store, rules, {options_.codec, options_.level, references_.refs(), prior_.get()},
+                progress_);
   const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
 
   Workers workers(stop_);
