@@ -1,3 +1,4 @@
+#include "backup/backup_writer.hpp"
 #include "backup/changed_databases.hpp"
 #include "backup/changed_pages.hpp"
 #include "backup/copier.hpp"
@@ -6,12 +7,10 @@
 #include "backup/life.hpp"
 #include "backup/manifest_header.hpp"
 #include "backup/pack_references.hpp"
-#include "backup/pack_writer.hpp"
 #include "backup/page_check.hpp"
 #include "backup/preflight.hpp"
 #include "backup/prior_backup.hpp"
 #include "backup/prior_choice.hpp"
-#include "backup/publish.hpp"
 #include "backup/resume.hpp"
 #include "backup/tablespaces.hpp"
 #include "backup/target_repositories.hpp"
@@ -105,16 +104,16 @@ class BackupRun {
   void find_outside();
   void copy();
   void copy_all();
-  void find_references();
+  PackReferences find_references();
   void begin_again(const Error& doubt);
-  void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
+  std::vector<repo::ManifestPack> packs_of_others();
   FilePlan plan(const postgres::SourceFile& source);
-  void copy_control_file(PackWriter& store, repo::ManifestWriter& manifest);
+  void copy_control_file();
   void find_hazards();
   void stop_backup_mode();
   void wait_for_archive();
   repo::BackupMarker publish(const Leases& leases);
-  void keep(CopiedFile&& file, repo::ManifestWriter& manifest);
+  void keep(CopiedFile&& file);
   void watch(Workers& workers, std::stop_token stop);
 
   const StanzaSettings& stanza_;
@@ -143,7 +142,7 @@ class BackupRun {
   std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
   std::optional<InterruptedBackups> interrupted_;
-  PackReferences references_{{}};
+  std::optional<BackupWriter> writer_;
   repo::BackupMarker info_;
 };
 
@@ -310,7 +309,7 @@ void BackupRun::watch(Workers& workers, std::stop_token stop) {
   }
 }
 
-void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
+void BackupRun::keep(CopiedFile&& file) {
   if (file.entry.type == repo::EntryType::file) {
     ++info_.files;
     info_.cluster_bytes += file.entry.size_bytes;
@@ -320,9 +319,8 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
                     blocks_text(file.errors)));
     info_.page_errors.push_back(std::move(file.errors));
   }
-  references_.name(file.entry.map);
   tablespaces_.look_at(file.entry);
-  manifest.add(file.entry);
+  writer_->add(file.entry);
 }
 
 FilePlan BackupRun::plan(const postgres::SourceFile& source) {
@@ -363,24 +361,20 @@ void BackupRun::begin_again(const Error& doubt) {
   prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
 }
 
-/// The packs' lines of the manifest, and their ranges for the marker.
-void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
-                           repo::ManifestWriter& manifest) {
+/// Those that this one may name.
+std::vector<repo::ManifestPack> BackupRun::packs_of_others() {
   std::vector<repo::ManifestPack> others = interrupted_->packs();
   if (prior_) {
     const std::vector<repo::ManifestPack> older = prior_->packs();
     others.insert(others.end(), older.begin(), older.end());
   }
-  const auto packs = references_.packs(own, others, repo::marker_key(stanza_.name, info_.prior));
-  for (const repo::ManifestPack& pack : packs) manifest.add(pack);
-  info_.packs = references_.ranges(packs);
-  info_.resumed = references_.resumed(packs);
+  return others;
 }
 
 /// What maps may name: what this backup stores, what older ones and interrupted ones have stored.
-void BackupRun::find_references() {
-  references_ = PackReferences(prior_ ? prior_->refs(info_.label, kFrameBytes)
-                                      : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}});
+PackReferences BackupRun::find_references() {
+  PackReferences references(prior_ ? prior_->refs(info_.label, kFrameBytes)
+                                   : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}});
   std::vector<std::string> labels;
   if (options_.resume) {
     labels = resumable_for(info_.label, listed_labels(targets_.good(), stanza_.name),
@@ -388,33 +382,31 @@ void BackupRun::find_references() {
     leave_out_old(labels, now());
   }
   interrupted_.emplace(targets_.good(), stanza_.name, labels,
-                       static_cast<std::uint32_t>(references_.refs().size()), kFrameBytes);
+                       static_cast<std::uint32_t>(references.refs().size()), kFrameBytes);
   for (const repo::ManifestRef& ref : interrupted_->refs()) {
     log_info(
         format("backup {} was interrupted: what it has stored is used where it fits", ref.backup));
   }
-  references_.add_interrupted(interrupted_->refs());
+  references.add_interrupted(interrupted_->refs());
+  return references;
 }
 
 void BackupRun::copy_all() {
   progress_.phase("copying",
                   prior_ ? prior_->info().cluster_bytes : newest_bytes(*repository_, stanza_.name));
-  find_references();
+  const PackReferences references = find_references();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);
     return postgres::current_wal_lsn(*connection_, server_);
   });
   if (prior_) rules.set_prior_start(prior_->info().start_lsn);
-  const repo::PutObject put = [this](const std::string& key, MutableBytes object) {
-    targets_.put(*repository_, key, object);
-  };
-  repo::ManifestWriter manifest(
-      repository_->driver(), repository_->seal_context(), stanza_.name,
-      new_manifest_header(info_.label, references_.refs(), stanza_.data_directory), put);
-  PackWriter store(*repository_, stanza_.name, info_.label, kPackBytes, put);
-  Copier copier(store, rules, {options_.codec, options_.level, references_.refs(), prior_.get()},
+  writer_.emplace(targets_, *repository_, stanza_.name,
+                  new_manifest_header(info_.label, references.refs(), stanza_.data_directory),
+                  references, kPackBytes);
+  PackWriter& store = writer_->packs();
+  Copier copier(store, rules, {options_.codec, options_.level, references.refs(), prior_.get()},
                 progress_);
-  const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
+  const auto emit = [&](CopiedFile&& file) { keep(std::move(file)); };
 
   Workers workers(stop_);
   store.start(workers, std::min(options_.workers, repository_->driver().features().connections));
@@ -430,23 +422,20 @@ void BackupRun::copy_all() {
       add(std::move(source));  // absolute paths are first
     postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version, add);
     copier.finish(emit);
-    copy_control_file(store, manifest);
+    copy_control_file();
     store.close();
   } catch (...) {
     workers.fail(std::current_exception());
   }
   workers.join();
 
-  name_packs(store.stored(), manifest);
-  info_.manifest_parts = manifest.finish();
-  info_.manifest_seals = manifest.seals();
+  writer_->finish(packs_of_others(), info_);
   info_.read_bytes += copier.read_bytes();
-  info_.stored_bytes = store.stored_bytes() + manifest.stored_bytes();
 }
 
 /// pg_control is read after all else: on a standby its minimum recovery point tells where the
 /// backup becomes consistent.
-void BackupRun::copy_control_file(PackWriter& store, repo::ManifestWriter& manifest) {
+void BackupRun::copy_control_file() {
   const std::string path = "global/pg_control";
   const fs::path source = stanza_.data_directory / path;
   const Buffer content = postgres::read_control_bytes(stanza_.data_directory);
@@ -462,11 +451,11 @@ void BackupRun::copy_control_file(PackWriter& store, repo::ManifestWriter& manif
   file.entry.user = owners.user(status->st_uid);
   file.entry.group = owners.group(status->st_gid);
   file.entry.hash = hex(crypto::hash128(content));
-  FrameFiller filler(store, options_.codec, options_.level, kFrameBytes);
+  FrameFiller filler(writer_->packs(), options_.codec, options_.level, kFrameBytes);
   filler.add(path, 0, content, file.entry.map);
   filler.finish();
   info_.read_bytes += content.size();
-  keep(std::move(file), manifest);
+  keep(std::move(file));
 }
 
 void BackupRun::find_hazards() {
@@ -504,13 +493,7 @@ void BackupRun::wait_for_archive() {
 
 repo::BackupMarker BackupRun::publish(const Leases& leases) {
   doing([&] { return format("storing the marker of backup {}", info_.label); },
-        [&] {
-          targets_.each([&](repo::Repository& repository) {
-            engine::publish(
-                repository, stanza_.name, info_, [&] { leases.check(repository); },
-                [&] { repository.write_marker(stanza_.name, info_); });
-          });
-        });
+        [&] { writer_->publish(leases, info_); });
   log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,
                   format_size(info_.cluster_bytes), format_size(info_.stored_bytes),
                   info_.wal_start, info_.wal_stop));
