@@ -8,6 +8,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -246,10 +247,8 @@ class InfoReader {
                   std::map<std::string, std::map<std::uint32_t, std::uint64_t>>& packs) {
     if (packs.contains(owner)) return;
     auto& of_owner = packs[owner];
-    const std::string prefix = repo::pack_prefix(stanza_, owner);
-    repository_.driver().list(prefix, [&](const storage::Object& object) {
-      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-      if (number) of_owner[static_cast<std::uint32_t>(*number)] = object.size_bytes;
+    repo::StanzaView(repository_, stanza_).packs(owner, [&](const repo::ListedPack& pack) {
+      of_owner[pack.number] = pack.size_bytes;
     });
   }
 
