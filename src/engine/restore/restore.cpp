@@ -240,10 +240,8 @@ Buffer RestoreRun::archived(const std::string& name) {
   for (repo::Repository& repository : plan_.all_repositories) {
     try {
       repository.open();
-      Buffer content;
-      if (repository.get_wal(plan_.stanza, cluster, name,
-                             [&](Bytes piece) { content.append(piece); }))
-        return content;
+      auto content = repo::StanzaView(repository, plan_.stanza).read_wal(cluster, name);
+      if (content) return std::move(*content);
     } catch (const Error&) {
       if (!first) first = std::current_exception();
     }

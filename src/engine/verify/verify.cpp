@@ -264,10 +264,10 @@ void Verification::compare_packs(const std::string& label,
 /// Lists what is archived of a cluster, and reads its histories.
 void Verification::read_archive(const repo::Cluster& cluster) {
   const std::string id = repo::cluster_id(cluster);
-  repository_.driver().list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
-    const std::string file = object.key.substr(object.key.rfind('/') + 1);
-    if (wal_file_kind(file))
-      wal_[object.key] = {cluster, file, object.size_bytes, false, LabelSets::kNone};
+  view_.wal(id, [&](const repo::ListedWal& object) {
+    if (object.kind)
+      wal_[object.key] = {cluster, std::string(object.file), object.size_bytes, false,
+                          LabelSets::kNone};
   });
   for (auto object = wal_.begin(); object != wal_.end();) {
     const bool history = wal_file_kind(object->second.file) == WalFileKind::timeline_history;
@@ -281,8 +281,7 @@ void Verification::read_archive(const repo::Cluster& cluster) {
 void Verification::read_history(const repo::Cluster& cluster, const std::string& key,
                                 const std::string& file) {
   try {
-    Buffer content;
-    repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); });
+    const Buffer content = view_.read_wal(cluster, file).value_or(Buffer());
     histories_[key] = as_text(content);
     postgres::check_timeline_history(content, file);
   } catch (const DamagedError& error) {

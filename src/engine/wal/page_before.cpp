@@ -5,6 +5,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 
@@ -91,10 +92,9 @@ Buffer PageBefore::in_pg_wal(const std::string& name, std::uint64_t segment_byte
 Buffer PageBefore::in_archive(const std::string& name, std::exception_ptr& unknown) const {
   for (repo::Repository& repository : repositories_) {
     try {
-      Buffer content;
       repository.open();
-      if (repository.get_wal(stanza_, cluster_, name, [&](Bytes piece) { content.append(piece); }))
-        return content;
+      auto content = repo::StanzaView(repository, stanza_).read_wal(cluster_, name);
+      if (content) return std::move(*content);
     } catch (const Error&) {
       if (!unknown) unknown = std::current_exception();
     }
