@@ -57,3 +57,25 @@ TEST_CASE("a stanza's view opens the manifest that a marker speaks of") {
   CHECK_FALSE(reader.next());
   CHECK_THROWS_AS(StanzaView(memory.repository, "other").manifest(marker), DamagedError);
 }
+
+TEST_CASE("a stanza's view lists WAL by folders, with what is only said by names") {
+  MemoryRepository memory;
+  const std::string cluster = "15-7412345678901234567";
+  const std::string segment = "000000010000000A000000FF";
+  for (const std::string& file :
+       {segment, segment + ".00000028.backup", segment + ".partial",
+        std::string("000000030000000B00000001"), std::string("00000003.history")})
+    put(memory, wal_key("main", cluster, file));
+  put(memory, wal_prefix("main", cluster) + "lost/file");
+  const StanzaView view(memory.repository, "main");
+  CHECK(view.wal_timelines(cluster) == std::set<Timeline>{1, 3});
+  CHECK(view.has_backup_history(cluster, segment));
+  CHECK_FALSE(view.has_backup_history(cluster, "000000030000000B00000001"));
+  std::vector<std::string> files;
+  view.wal_in(cluster, "000000010000000A",
+              [&](const ListedWal& object) { files.emplace_back(object.file); });
+  CHECK(files == std::vector{segment, segment + ".00000028.backup", segment + ".partial"});
+  int unknown = 0;
+  view.wal(cluster, [&](const ListedWal& object) { unknown += object.kind ? 0 : 1; });
+  CHECK(unknown == 1);
+}
