@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kLeasesPrefix = "lease/";
 constexpr std::string_view kRecordsPrefix = "record/";
+constexpr std::size_t kWalFolderDigits = 16;
 /// Folders of the repository itself, which no stanza may be called like: its own would be theirs.
 constexpr std::array kOwnPrefixes = {kClustersPrefix, kSlotsPrefix, kLeasesPrefix, kRecordsPrefix};
 
@@ -84,7 +85,17 @@ std::string wal_key(std::string_view stanza, std::string_view cluster, std::stri
 }
 
 std::string_view wal_folder(std::string_view file) {
-  return file.substr(0, 16);
+  return file.substr(0, kWalFolderDigits);
+}
+
+std::string wal_folder_prefix(std::string_view stanza, std::string_view cluster,
+                              std::string_view folder) {
+  const std::string_view end = folder.size() < kWalFolderDigits ? "" : "/";
+  return format("{}{}{}", wal_prefix(stanza, cluster), folder, end);
+}
+
+std::string_view wal_file(std::string_view key) {
+  return key.substr(key.rfind('/') + 1);
 }
 
 std::string lease_prefix(std::string_view stanza) {

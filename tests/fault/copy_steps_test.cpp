@@ -7,6 +7,7 @@
 #include <pgcairn/engine/repo_copy/repo_copy.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/records.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <mutex>
@@ -41,6 +42,10 @@ engine::CopyResult copy(repo::Repository& from, repo::Repository& to) {
   return engine::copy_backup("main", from, to, {}, progress, {});
 }
 
+repo::WalListing listed_wal(repo::Repository& repository, const repo::Cluster& cluster) {
+  return repo::StanzaView(repository, "main").list_wal(repo::cluster_id(cluster));
+}
+
 /// What is listed is whole, with the WAL that leads on from it; whether something is.
 bool listed_and_whole(TwoRepositories& two) {
   repo::Repository& to = two.to.repository;
@@ -48,8 +53,8 @@ bool listed_and_whole(TwoRepositories& two) {
   if (labels.empty()) return false;
   CHECK(labels == std::vector{two.cluster.info.label});
   CHECK((read_whole_backup(to, "main", labels.front()) == two.files));
-  const repo::WalListing ours = two.from.repository.list_wal("main", two.cluster.cluster);
-  const repo::WalListing theirs = to.list_wal("main", two.cluster.cluster);
+  const repo::WalListing ours = listed_wal(two.from.repository, two.cluster.cluster);
+  const repo::WalListing theirs = listed_wal(to, two.cluster.cluster);
   CHECK(theirs.segments == ours.segments);
   CHECK(theirs.histories == ours.histories);
   CHECK(theirs.partials == ours.partials);

@@ -11,6 +11,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <map>
@@ -116,7 +117,8 @@ class Tree {
 
   Branches branches() {
     BranchSources sources;
-    const auto listing = store.repository.list_wal("main", MadeStanza::kCluster);
+    const auto listing =
+        repo::StanzaView(store.repository, "main").list_wal(repo::cluster_id(MadeStanza::kCluster));
     for (const std::string& name : listing.segments) note_archived(sources.wal, name);
     for (const std::string& name : listing.histories) {
       Buffer content;

@@ -3,6 +3,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/pack.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -209,8 +210,7 @@ std::vector<std::pair<std::string, std::string>> read_whole_backup(repo::Reposit
                                                                    const std::string& stanza,
                                                                    const std::string& label) {
   const repo::BackupMarker info = repository.read_marker(stanza, label);
-  repo::ManifestReader manifest(repository.driver(), repository.seal_context(), stanza, label,
-                                info.manifest_parts, info.manifest_seals);
+  repo::ManifestReader manifest = repo::StanzaView(repository, stanza).manifest(info);
   std::vector<std::pair<std::string, std::string>> files;
   while (const auto entry = manifest.next()) {
     if (entry->type != repo::EntryType::file) continue;

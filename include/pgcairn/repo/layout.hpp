@@ -33,6 +33,11 @@ std::string wal_prefix(std::string_view stanza, std::string_view cluster);
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
 /// The folder of a segment's key: the digits of its timeline and of the upper half of its LSN.
 std::string_view wal_folder(std::string_view file);
+/// Below it is what is in a folder; of the first digits only, in all folders that begin so.
+std::string wal_folder_prefix(std::string_view stanza, std::string_view cluster,
+                              std::string_view folder);
+/// The name that the file of a key of WAL has in pg_wal.
+std::string_view wal_file(std::string_view key);
 std::string lease_prefix(std::string_view stanza);
 std::string lease_key(std::string_view stanza, std::uint32_t number);
 /// "key/00000000.json": pgcairn-repository(5), KEY SLOTS.

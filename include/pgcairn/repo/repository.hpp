@@ -44,13 +44,6 @@ struct WalContent {
 /// Of bytes that outlive it.
 WalContent wal_content(Bytes bytes);
 
-/// What is archived of one timeline's segments, for information and for plans.
-struct WalListing {
-  std::vector<std::string> segments;   // 24 hex digits each, sorted
-  std::vector<std::string> histories;  // "00000002.history"
-  std::vector<std::string> partials;   // "....partial"
-};
-
 /// How a repository is to be sealed, and unlocked.
 struct KeySettings {
   /// Nothing is written into a repository that is not sealed.
@@ -122,13 +115,6 @@ class Repository {
   bool get_wal(const std::string& stanza, const Cluster& cluster, const std::string& file,
                const std::function<void(Bytes)>& sink);
   bool has_wal(const std::string& stanza, const Cluster& cluster, const std::string& file);
-  WalListing list_wal(const std::string& stanza, const Cluster& cluster);
-  /// The first segment after `segment` on its timeline; empty: none. Lists names of folders, and
-  /// one or few of them.
-  std::string next_wal(const std::string& stanza, const Cluster& cluster,
-                       const std::string& segment);
-  /// Of the segments that are there; 0: none. Lists names of folders only.
-  Timeline newest_wal_timeline(const std::string& stanza, const Cluster& cluster);
 
  private:
   DataKey unlock();

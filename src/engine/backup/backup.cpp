@@ -1,3 +1,4 @@
+#include "backup/backup_writer.hpp"
 #include "backup/changed_databases.hpp"
 #include "backup/changed_pages.hpp"
 #include "backup/copier.hpp"
@@ -5,12 +6,11 @@
 #include "backup/external_config.hpp"
 #include "backup/life.hpp"
 #include "backup/manifest_header.hpp"
-#include "backup/pack_writer.hpp"
+#include "backup/pack_references.hpp"
 #include "backup/page_check.hpp"
 #include "backup/preflight.hpp"
 #include "backup/prior_backup.hpp"
 #include "backup/prior_choice.hpp"
-#include "backup/publish.hpp"
 #include "backup/resume.hpp"
 #include "backup/tablespaces.hpp"
 #include "backup/target_repositories.hpp"
@@ -36,9 +36,7 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/manifest.hpp>
-#include <pgcairn/repo/pack_table.hpp>
 
-#include <map>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -106,16 +104,16 @@ class BackupRun {
   void find_outside();
   void copy();
   void copy_all();
-  void find_leftovers();
+  PackReferences find_references();
   void begin_again(const Error& doubt);
-  void name_packs(const std::vector<repo::ManifestPack>& own, repo::ManifestWriter& manifest);
+  std::vector<repo::ManifestPack> packs_of_others();
   FilePlan plan(const postgres::SourceFile& source);
-  void copy_control_file(PackWriter& store, repo::ManifestWriter& manifest);
+  void copy_control_file();
   void find_hazards();
   void stop_backup_mode();
   void wait_for_archive();
   repo::BackupMarker publish(const Leases& leases);
-  void keep(CopiedFile&& file, repo::ManifestWriter& manifest);
+  void keep(CopiedFile&& file);
   void watch(Workers& workers, std::stop_token stop);
 
   const StanzaSettings& stanza_;
@@ -144,10 +142,7 @@ class BackupRun {
   std::vector<postgres::SourceFile> outside_;
   std::mt19937_64 random_{std::random_device{}()};
   std::optional<InterruptedBackups> interrupted_;
-  std::uint32_t first_interrupted_ = 0;  // of refs_; those before it are this backup and older ones
-  std::vector<repo::ManifestRef> refs_;
-  std::map<std::uint32_t, std::uint64_t> resumed_bytes_;  // by ref
-  repo::PackSet named_packs_;                             // of other backups
+  std::optional<BackupWriter> writer_;
   repo::BackupMarker info_;
 };
 
@@ -315,7 +310,7 @@ void BackupRun::watch(Workers& workers, std::stop_token stop) {
   }
 }
 
-void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
+void BackupRun::keep(CopiedFile&& file) {
   if (file.entry.type == repo::EntryType::file) {
     ++info_.files;
     info_.cluster_bytes += file.entry.size_bytes;
@@ -325,13 +320,8 @@ void BackupRun::keep(CopiedFile&& file, repo::ManifestWriter& manifest) {
                     blocks_text(file.errors)));
     info_.page_errors.push_back(std::move(file.errors));
   }
-  for (const repo::Extent& extent : file.entry.map) {
-    if (extent.ref == 0) continue;
-    named_packs_.add(extent.ref, extent.pack);
-    if (extent.ref >= first_interrupted_) resumed_bytes_[extent.ref] += extent.length_bytes;
-  }
   tablespaces_.look_at(file.entry);
-  manifest.add(file.entry);
+  writer_->add(file.entry);
 }
 
 FilePlan BackupRun::plan(const postgres::SourceFile& source) {
@@ -367,79 +357,57 @@ void BackupRun::begin_again(const Error& doubt) {
   info_.page_errors.clear();
   tablespaces_.clear();
   relations_.clear();
-  named_packs_.clear();
-  resumed_bytes_.clear();
   // What was stored so far is left under the label that it had.
   info_.label = new_label(targets_.good(), stanza_.name, info_.type, info_.prior);
   prior_ = std::make_unique<PriorBackup>(*repository_, stanza_.name, prior_->info());
 }
 
-/// The packs' lines of the manifest, and their ranges for the marker.
-void BackupRun::name_packs(const std::vector<repo::ManifestPack>& own,
-                           repo::ManifestWriter& manifest) {
-  std::vector<repo::ManifestPack> packs = own;
+/// Those that this one may name.
+std::vector<repo::ManifestPack> BackupRun::packs_of_others() {
+  std::vector<repo::ManifestPack> others = interrupted_->packs();
   if (prior_) {
-    for (const repo::ManifestPack& pack : prior_->packs()) {
-      if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
-    }
+    const std::vector<repo::ManifestPack> older = prior_->packs();
+    others.insert(others.end(), older.begin(), older.end());
   }
-  for (const repo::ManifestPack& pack : interrupted_->packs())
-    if (named_packs_.contains(pack.ref, pack.pack)) packs.push_back(pack);
-  if (packs.size() != own.size() + named_packs_.size()) {
-    throw DamagedError(repo::marker_key(stanza_.name, info_.prior), 0,
-                       "the maps of its manifest name packs that are not in its list of packs");
-  }
-  sort_by_place(packs);
-  info_.packs = ranges_of(packs, refs_);
-  info_.resumed.clear();
-  for (const repo::ManifestPack& pack : packs) {
-    manifest.add(pack);
-    if (pack.ref < first_interrupted_) continue;
-    const std::string& label = refs_[pack.ref].backup;
-    if (info_.resumed.empty() || info_.resumed.back().backup != label)
-      info_.resumed.push_back({label, 0, resumed_bytes_[pack.ref]});
-    ++info_.resumed.back().packs;
-  }
+  return others;
 }
 
-/// Sets refs_ too: what maps may name is what this backup stores, what older ones and interrupted
-/// ones have stored.
-void BackupRun::find_leftovers() {
-  refs_ = prior_ ? prior_->refs(info_.label, kFrameBytes)
-                 : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}};
-  first_interrupted_ = static_cast<std::uint32_t>(refs_.size());
+/// What maps may name: what this backup stores, what older ones and interrupted ones have stored.
+PackReferences BackupRun::find_references() {
+  PackReferences references(prior_ ? prior_->refs(info_.label, kFrameBytes)
+                                   : std::vector<repo::ManifestRef>{{info_.label, kFrameBytes}});
   std::vector<std::string> labels;
   if (options_.resume) {
     labels = resumable_for(info_.label, listed_labels(targets_.good(), stanza_.name),
                            repository_->driver().folders(repo::backups_data_prefix(stanza_.name)));
     leave_out_old(labels, now());
   }
-  interrupted_.emplace(targets_.good(), stanza_.name, labels, first_interrupted_, kFrameBytes);
+  interrupted_.emplace(targets_.good(), stanza_.name, labels,
+                       static_cast<std::uint32_t>(references.refs().size()), kFrameBytes);
   for (const repo::ManifestRef& ref : interrupted_->refs()) {
     log_info(format("backup {} was interrupted: what it has stored is reused where it matches",
                     ref.backup));
-    refs_.push_back(ref);
   }
+  references.add_interrupted(interrupted_->refs());
+  return references;
 }
 
 void BackupRun::copy_all() {
   progress_.phase("copying",
                   prior_ ? prior_->info().cluster_bytes : newest_bytes(*repository_, stanza_.name));
-  find_leftovers();
+  const PackReferences references = find_references();
   PageRules rules(server_.data_checksums, info_.start_lsn, [this] {
     std::lock_guard lock(connection_mutex_);
     return postgres::current_wal_lsn(*connection_, server_);
   });
   if (prior_) rules.set_prior_start(prior_->info().start_lsn);
-  const repo::PutObject put = [this](const std::string& key, MutableBytes object) {
-    targets_.put(*repository_, key, object);
-  };
-  repo::ManifestWriter manifest(repository_->driver(), repository_->seal_context(), stanza_.name,
-                                new_manifest_header(info_.label, refs_, stanza_.data_directory),
-                                put);
-  PackWriter store(*repository_, stanza_.name, info_.label, kPackBytes, put);
-  Copier copier(store, rules, {options_.codec, options_.level, refs_, prior_.get()}, progress_);
-  const auto emit = [&](CopiedFile&& file) { keep(std::move(file), manifest); };
+  writer_.emplace(targets_, *repository_, stanza_.name,
+                  new_manifest_header(info_.label, references.refs(), stanza_.data_directory),
+                  references, kPackBytes);
+  PackWriter& store = writer_->packs();
+  Copier copier(store, rules, {options_.codec, options_.level, references.refs(), prior_.get()},
+                progress_);
+  const auto emit = [&](CopiedFile&& file) { keep(std::move(file)); };
 
   Workers workers(stop_);
   store.start(workers, std::min(options_.workers, repository_->driver().features().connections));
@@ -455,23 +423,20 @@ void BackupRun::copy_all() {
       add(std::move(source));  // absolute paths are first
     postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version, add);
     copier.finish(emit);
-    copy_control_file(store, manifest);
+    copy_control_file();
     store.close();
   } catch (...) {
     workers.fail(std::current_exception());
   }
   workers.join();
 
-  name_packs(store.stored(), manifest);
-  info_.manifest_parts = manifest.finish();
-  info_.manifest_seals = manifest.seals();
+  writer_->finish(packs_of_others(), info_);
   info_.read_bytes += copier.read_bytes();
-  info_.stored_bytes = store.stored_bytes() + manifest.stored_bytes();
 }
 
 /// pg_control is read after all else: on a standby its minimum recovery point tells where the
 /// backup becomes consistent.
-void BackupRun::copy_control_file(PackWriter& store, repo::ManifestWriter& manifest) {
+void BackupRun::copy_control_file() {
   const std::string path = "global/pg_control";
   const fs::path source = stanza_.data_directory / path;
   const Buffer content = postgres::read_control_bytes(stanza_.data_directory);
@@ -487,11 +452,11 @@ void BackupRun::copy_control_file(PackWriter& store, repo::ManifestWriter& manif
   file.entry.user = owners.user(status->st_uid);
   file.entry.group = owners.group(status->st_gid);
   file.entry.hash = hex(crypto::hash128(content));
-  FrameFiller filler(store, options_.codec, options_.level, kFrameBytes);
+  FrameFiller filler(writer_->packs(), options_.codec, options_.level, kFrameBytes);
   filler.add(path, 0, content, file.entry.map);
   filler.finish();
   info_.read_bytes += content.size();
-  keep(std::move(file), manifest);
+  keep(std::move(file));
 }
 
 void BackupRun::find_hazards() {
@@ -529,13 +494,7 @@ void BackupRun::wait_for_archive() {
 
 repo::BackupMarker BackupRun::publish(const Leases& leases) {
   doing([&] { return format("storing the marker of backup {}", info_.label); },
-        [&] {
-          targets_.each([&](repo::Repository& repository) {
-            engine::publish(
-                repository, stanza_.name, info_, [&] { leases.check(repository); },
-                [&] { repository.write_marker(stanza_.name, info_); });
-          });
-        });
+        [&] { writer_->publish(leases, info_); });
   log_info(format("backup {} is complete: {} of files, {} stored, WAL {} to {}", info_.label,
                   format_size(info_.cluster_bytes), format_size(info_.stored_bytes),
                   info_.wal_start, info_.wal_stop));

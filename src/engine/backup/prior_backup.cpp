@@ -4,6 +4,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <set>
@@ -23,8 +24,7 @@ PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo:
     : repository_(repository),
       stanza_(std::move(stanza)),
       info_(std::move(info)),
-      manifest_(repository.driver(), repository.seal_context(), stanza_, info_.label,
-                info_.manifest_parts, info_.manifest_seals) {
+      manifest_(repo::StanzaView(repository, stanza_).manifest(info_)) {
   std::set<std::string> used;
   for (const repo::PackRange& range : info_.packs) used.insert(range.backup);
   for (const repo::ManifestRef& ref : manifest_.header().refs) {
@@ -36,11 +36,10 @@ PriorBackup::PriorBackup(repo::Repository& repository, std::string stanza, repo:
 }
 
 void PriorBackup::list_packs() {
+  const repo::StanzaView stanza(repository_, stanza_);
   for (std::uint32_t i = 0; i < used_refs_.size(); ++i) {
-    const std::string prefix = repo::pack_prefix(stanza_, used_refs_[i].backup);
-    repository_.driver().list(prefix, [&](const storage::Object& object) {
-      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-      if (number) pack_bytes_.set(i + 1, static_cast<std::uint32_t>(*number), object.size_bytes);
+    stanza.packs(used_refs_[i].backup, [&](const repo::ListedPack& pack) {
+      pack_bytes_.set(i + 1, pack.number, pack.size_bytes);
     });
   }
   for (const repo::PackRange& range : info_.packs) {

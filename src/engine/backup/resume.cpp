@@ -8,6 +8,7 @@
 #include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/pack.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -107,13 +108,9 @@ class InterruptedBackups::Stream {
     }
   };
   using Files = std::map<std::string, std::vector<StoredPage>, PathOrder>;
-  struct Listed {
-    std::uint32_t number;
-    std::uint64_t size_bytes;
-  };
 
   void read_next(const std::string& path);
-  void read(const Listed& pack, Files& files);
+  void read(const repo::ListedPack& pack, Files& files);
   repo::PackIndex read_from(repo::Repository& repository, const std::string& key,
                             std::uint32_t pack, Files& files);
   void add_pages(const repo::PackIndex& index, std::uint32_t pack, std::uint32_t frame,
@@ -125,7 +122,7 @@ class InterruptedBackups::Stream {
   std::string label_;
   std::uint32_t ref_;
   std::uint32_t frame_bytes_;
-  std::vector<Listed> listed_;
+  std::vector<repo::ListedPack> listed_;
   std::size_t next_ = 0;  // of listed_, to be read
   std::vector<repo::ManifestPack> whole_;
   std::vector<std::string> ahead_;  // where packs begin that were read too early
@@ -141,11 +138,8 @@ InterruptedBackups::Stream::Stream(std::vector<repo::Repository*> repositories, 
       label_(std::move(label)),
       ref_(ref),
       frame_bytes_(frame_bytes) {
-  const std::string prefix = repo::pack_prefix(stanza_, label_);
-  repositories_.front()->driver().list(prefix, [&](const storage::Object& object) {
-    const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-    if (number) listed_.push_back({static_cast<std::uint32_t>(*number), object.size_bytes});
-  });
+  repo::StanzaView(*repositories_.front(), stanza_)
+      .packs(label_, [&](const repo::ListedPack& pack) { listed_.push_back(pack); });
 }
 
 std::size_t InterruptedBackups::Stream::bytes_of(const Files::value_type& file) {
@@ -169,7 +163,7 @@ void InterruptedBackups::Stream::take(const std::string& path, std::vector<Store
 }
 
 void InterruptedBackups::Stream::read_next(const std::string& path) {
-  const Listed& pack = listed_[next_++];
+  const repo::ListedPack& pack = listed_[next_++];
   Files files;
   try {
     read(pack, files);
@@ -193,7 +187,7 @@ void InterruptedBackups::Stream::read_next(const std::string& path) {
 
 /// Reads all of a pack, since a new backup is about to rely on it: every frame's check must hold,
 /// in each repository, and all must have the same.
-void InterruptedBackups::Stream::read(const Listed& pack, Files& files) {
+void InterruptedBackups::Stream::read(const repo::ListedPack& pack, Files& files) {
   const std::string key = repo::pack_key(stanza_, label_, pack.number);
   if (pack.size_bytes > repo::kMostPackBytes) throw DamagedError(key, 0, "the pack is too long");
   Files found;

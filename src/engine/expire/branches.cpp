@@ -1,7 +1,6 @@
 #include "expire/branches.hpp"
 
 #include <pgcairn/common/text.hpp>
-#include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
 
@@ -10,12 +9,13 @@ namespace pgcairn::engine {
 ExpireBranches::ExpireBranches(repo::Repository& repository, const std::string& stanza,
                                std::span<const repo::Cluster> clusters, Catalog& catalog,
                                std::vector<std::string>& notes) {
+  const repo::StanzaView view(repository, stanza);
   for (const repo::Cluster& cluster : clusters) {
     const std::string id = repo::cluster_id(cluster);
-    const std::set<Timeline> with_wal = timelines_with_folders(repository, stanza, id);
+    const std::set<Timeline> with_wal = view.wal_timelines(id);
     BranchSources sources;
-    sources.timelines = read_histories(
-        repository, stanza, cluster, with_wal, [&](Timeline timeline, const DamagedError& error) {
+    sources.timelines =
+        read_histories(view, cluster, with_wal, [&](Timeline timeline, const DamagedError& error) {
           sources.unread.insert(timeline);
           notes.push_back(
               format("all WAL of timeline {} stays: {}", timeline_text(timeline), error.message()));
@@ -30,9 +30,7 @@ ExpireBranches::ExpireBranches(repo::Repository& repository, const std::string& 
       all.insert(backup.timeline);
     }
     if (all.size() < 2) continue;
-    repository.driver().list(repo::wal_prefix(stanza, id), [&](const storage::Object& object) {
-      note_archived(sources.wal, object.key.substr(object.key.rfind('/') + 1));
-    });
+    view.wal(id, [&](const repo::ListedWal& object) { note_archived(sources.wal, object.file); });
     mark(Branches(std::move(sources)), id, catalog);
   }
 }

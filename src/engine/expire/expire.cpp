@@ -13,6 +13,7 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
 #include <pgcairn/repo/records.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 #include <pgcairn/storage/object_locked_error.hpp>
 
 #include <algorithm>
@@ -157,6 +158,7 @@ class ExpireRun {
 
   std::string stanza_;
   repo::Repository& repository_;
+  repo::StanzaView view_{repository_, stanza_};
   storage::Driver& driver_;
   const ExpireOptions& options_;
   Progress& progress_;
@@ -466,8 +468,8 @@ void ExpireRun::plan_wal() {
     check_stop(stop_);
     const std::string id = repo::cluster_id(cluster);
     WalRule& rule = wal_rules_[id] = wal_rule(cluster);
-    driver_.list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
-      const std::string file = object.key.substr(object.key.rfind('/') + 1);
+    view_.wal(id, [&](const repo::ListedWal& object) {
+      const std::string file(object.file);
       add_to_plan(id, file, object.size_bytes, rule.keep_reason(file), rule.removed_because);
     });
   }
@@ -550,11 +552,10 @@ void ExpireRun::remove_data(Remover& remover) {
 void ExpireRun::remove_wal(Remover& remover) {
   progress_.phase("removing WAL", 0);
   for (auto& [cluster, rule] : wal_rules_) {
-    driver_.list(repo::wal_prefix(stanza_, cluster),
-                 [&, &rule = rule](const storage::Object& object) {
-                   const std::string file = object.key.substr(object.key.rfind('/') + 1);
-                   if (rule.keep_reason(file).empty()) remover.add(object.key, object.size_bytes);
-                 });
+    view_.wal(cluster, [&, &rule = rule](const repo::ListedWal& object) {
+      if (rule.keep_reason(std::string(object.file)).empty())
+        remover.add(object.key, object.size_bytes);
+    });
   }
   remover.finish();
 }

@@ -20,6 +20,7 @@
 #include <pgcairn/repo/pack.hpp>
 #include <pgcairn/repo/records.hpp>
 #include <pgcairn/repo/reseal.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -236,13 +237,13 @@ void CopyRun::add_wal() {
     const auto parsed = repo::parse_key(key);
     return parsed && !needs->keep_reason(parsed->file).empty();
   };
-  const std::string prefix = repo::wal_prefix(stanza_, backup.cluster);
-  for (const std::string& folder : from_.driver().folders(prefix))
-    groups_.push_back({prefix + folder + "/", &CopyResult::wal, wanted});
+  for (const repo::WalFolder& folder : repo::StanzaView(from_, stanza_).wal_folders(backup.cluster))
+    groups_.push_back(
+        {repo::wal_folder_prefix(stanza_, backup.cluster, folder.name), &CopyResult::wal, wanted});
   // Histories stand beside the folders, and their names begin with the timeline's eight digits.
   std::set<std::string> histories;
   for (const Timeline timeline : archive.timelines().known())
-    histories.insert(format("{}{:08X}.history", prefix, timeline));
+    histories.insert(repo::wal_key(stanza_, backup.cluster, format("{:08X}.history", timeline)));
   for (const std::string& history : histories)
     groups_.push_back({history, &CopyResult::wal, wanted});
 }
@@ -418,8 +419,8 @@ bool CopyRun::same_binding(const std::string& key) {
 /// Without it the backup could not be restored from there.
 void CopyRun::require_wal() {
   const repo::BackupMarker& backup = result_.backup;
-  const auto missing = missing_wal(to_.list_wal(stanza_, cluster()), backup.wal_start,
-                                   backup.wal_stop, backup.wal_segment_bytes);
+  const auto missing = missing_wal(repo::StanzaView(to_, stanza_).list_wal(result_.backup.cluster),
+                                   backup.wal_start, backup.wal_stop, backup.wal_segment_bytes);
   if (missing.empty()) return;
   throw Error(format("backup {} needs WAL {} to {}, and neither repository has {}", backup.label,
                      backup.wal_start, backup.wal_stop, missing.front()),

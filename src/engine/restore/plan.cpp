@@ -21,6 +21,7 @@
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/pack_table.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 
@@ -33,14 +34,12 @@ constexpr std::size_t kRemovesNamed = 20;
 /// What the manifest asks for must be in the repository, whole, before anything is touched.
 void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
                  const std::vector<repo::ManifestPack>& packs, const repo::PackSet& used) {
+  const repo::StanzaView stanza(*plan.repository, plan.stanza);
   for (std::size_t ref = 0; ref < header.refs.size(); ++ref) {
     const std::string& label = header.refs[ref].backup;
-    const std::string prefix = repo::pack_prefix(plan.stanza, label);
     repo::PackSizes listed;
-    plan.repository->driver().list(prefix, [&](const storage::Object& object) {
-      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-      if (number) listed.set(0, static_cast<std::uint32_t>(*number), object.size_bytes);
-    });
+    stanza.packs(
+        label, [&](const repo::ListedPack& pack) { listed.set(0, pack.number, pack.size_bytes); });
     for (const repo::ManifestPack& pack : packs) {
       if (pack.ref != ref || !used.contains(pack.ref, pack.pack)) continue;
       const std::string key = repo::pack_key(plan.stanza, label, pack.pack);
@@ -98,9 +97,8 @@ Room growth(const repo::ManifestEntry& entry, const std::optional<struct stat>& 
 /// Reads the whole manifest once, beside what is in its places when it is compared: counts,
 /// sizes by directory, packs.
 void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
-  repo::ManifestReader manifest(plan.repository->driver(), plan.repository->seal_context(),
-                                plan.stanza, plan.backup.label, plan.backup.manifest_parts,
-                                plan.backup.manifest_seals);
+  repo::ManifestReader manifest =
+      repo::StanzaView(*plan.repository, plan.stanza).manifest(plan.backup);
   decide_owner(plan, manifest.header());
   Places places(plan);
   Roots roots(plan);

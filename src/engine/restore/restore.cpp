@@ -14,6 +14,7 @@
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/recovery.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -148,9 +149,8 @@ void RestoreRun::own_directory(const fs::path& root, mode_t mode) {
 /// Before anything is written, so that the space is free by then.
 void RestoreRun::remove_extras() {
   progress_.phase("removing what does not belong", 0);
-  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->seal_context(),
-                                plan_.stanza, plan_.backup.label, plan_.backup.manifest_parts,
-                                plan_.backup.manifest_seals);
+  repo::ManifestReader manifest =
+      repo::StanzaView(*plan_.repository, plan_.stanza).manifest(plan_.backup);
   LocalTree tree(plan_, places_, roots_, [&](const Place& place) { remove(place); });
   while (const auto entry = manifest.next()) {
     check_stop(stop_);
@@ -176,9 +176,8 @@ void RestoreRun::remove_extras() {
 
 void RestoreRun::write_files() {
   progress_.phase("restoring", plan_.compare_bytes + plan_.write_bytes);
-  repo::ManifestReader manifest(plan_.repository->driver(), plan_.repository->seal_context(),
-                                plan_.stanza, plan_.backup.label, plan_.backup.manifest_parts,
-                                plan_.backup.manifest_seals);
+  repo::ManifestReader manifest =
+      repo::StanzaView(*plan_.repository, plan_.stanza).manifest(plan_.backup);
   own_directory(plan_.data_directory, plan_.owner.directory_mode);
   own_tablespaces();
 

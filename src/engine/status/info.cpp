@@ -9,6 +9,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <mutex>
@@ -113,18 +114,10 @@ class InfoReader {
     ArchivedWal wal;
     std::vector<std::string> histories;
     const std::string id = repo::cluster_id(cluster);
-    repository_.driver().list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
-      std::string file = object.key.substr(object.key.rfind('/') + 1);
-      const auto kind = wal_file_kind(file);
-      if (kind) info_.wal_bytes += object.size_bytes;
-      if (kind == WalFileKind::timeline_history) histories.push_back(file);
-      if (kind == WalFileKind::partial) wal.partials.push_back(file);
-      if (kind == WalFileKind::backup_history) wal.backup_files.insert(file.substr(0, 24));
-      if (kind == WalFileKind::timeline_history) {
-        if (const auto timeline = parse_u64(file.substr(0, 8), 16))
-          wal.histories[static_cast<Timeline>(*timeline)] = object.modified;
-      }
-      if (kind == WalFileKind::segment) wal.segments.emplace_back(std::move(file), object.modified);
+    view_.wal(id, [&](const repo::ListedWal& object) {
+      if (object.kind) info_.wal_bytes += object.size_bytes;
+      if (object.kind == WalFileKind::timeline_history) histories.emplace_back(object.file);
+      note_archived(wal, object);
     });
     count_segments(wal);
     read_histories(cluster, histories, wal);
@@ -142,10 +135,9 @@ class InfoReader {
   void read_branches(const repo::Cluster& cluster, std::span<const repo::BackupMarker> backups,
                      const ArchivedWal& wal) {
     const auto read = [&](const std::string& file) {
-      Buffer content;
-      if (!repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); }))
-        throw Error(format("{} is no longer there", file));
-      return content;
+      auto content = view_.read_wal(cluster, file);
+      if (!content) throw Error(format("{} is no longer there", file));
+      return std::move(*content);
     };
     const Branches branches(branch_sources(wal, backups));
     for (Branch& branch : read_branch_ends(branches, repo::cluster_id(cluster), read))
@@ -168,11 +160,10 @@ class InfoReader {
                       ArchivedWal& wal) {
     for (const std::string& name : names) {
       try {
-        Buffer content;
-        const bool there = repository_.get_wal(stanza_, cluster, name,
-                                               [&](Bytes piece) { content.append(piece); });
+        const auto content = view_.read_wal(cluster, name);
         const auto timeline = parse_u64(name.substr(0, 8), 16);
-        if (there && timeline) wal.timelines.add(static_cast<Timeline>(*timeline), content, name);
+        if (content && timeline)
+          wal.timelines.add(static_cast<Timeline>(*timeline), *content, name);
       } catch (const DamagedError& error) {
         unreadable_.push_back(error.message());
         info_.notes.push_back(format("{} could not be read: {}", name, error.message()));
@@ -246,15 +237,13 @@ class InfoReader {
                   std::map<std::string, std::map<std::uint32_t, std::uint64_t>>& packs) {
     if (packs.contains(owner)) return;
     auto& of_owner = packs[owner];
-    const std::string prefix = repo::pack_prefix(stanza_, owner);
-    repository_.driver().list(prefix, [&](const storage::Object& object) {
-      const auto number = parse_u64(std::string_view(object.key).substr(prefix.size()));
-      if (number) of_owner[static_cast<std::uint32_t>(*number)] = object.size_bytes;
-    });
+    view_.packs(owner,
+                [&](const repo::ListedPack& pack) { of_owner[pack.number] = pack.size_bytes; });
   }
 
   std::string stanza_;
   repo::Repository& repository_;
+  repo::StanzaView view_{repository_, stanza_};
   const std::string& set_;
   std::stop_token stop_;
   RepositoryInfo info_;

@@ -9,7 +9,7 @@
 #include <pgcairn/postgres/wal_file.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
-#include <pgcairn/repo/manifest.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -105,10 +105,6 @@ class Verification {
   void name_files(const std::string& label, const std::vector<Damage*>& damages);
   void forget_removed();
   void add_record();
-  repo::ManifestReader manifest_of(const repo::BackupMarker& backup) {
-    return {repository_.driver(), repository_.seal_context(), stanza_,
-            backup.label,         backup.manifest_parts,      backup.manifest_seals};
-  }
   const repo::BackupMarker* find_backup(const std::string& label) const;
 
   void damaged(std::string object, std::string cause, std::vector<std::string> backups,
@@ -124,6 +120,7 @@ class Verification {
 
   std::string stanza_;
   repo::Repository& repository_;
+  repo::StanzaView view_{repository_, stanza_};
   const VerifyOptions& options_;
   Progress& progress_;
   std::stop_token stop_;
@@ -212,7 +209,7 @@ void Verification::read_records() {
 void Verification::read_manifest(const repo::BackupMarker& backup) {
   progress_.phase(format("reading the manifest of {}", backup.label), 0);
   try {
-    repo::ManifestReader manifest = manifest_of(backup);
+    repo::ManifestReader manifest = view_.manifest(backup);
     while (const auto entry = manifest.next()) {
       check_stop(stop_);
       require_placeable(*entry, stanza_, backup);
@@ -244,22 +241,21 @@ void Verification::compare_packs(const std::string& label,
               labels_.at(next->second.backups));
     }
   };
-  repository_.driver().list(repo::pack_prefix(stanza_, label), [&](const storage::Object& object) {
-    const auto parsed = repo::parse_key(object.key);
-    if (!parsed || parsed->kind != repo::ObjectKind::pack) return;
-    missing_before(parsed->number);
-    if (next == packs.end() || next->first != parsed->number) return;
+  view_.packs(label, [&](const repo::ListedPack& pack) {
+    missing_before(pack.number);
+    if (next == packs.end() || next->first != pack.number) return;
+    const std::string key = repo::pack_key(stanza_, label, pack.number);
     const NamedPack& named = next->second;
     ++next;
-    if (object.size_bytes == named.size_bytes) {
+    if (pack.size_bytes == named.size_bytes) {
       if (options_.level == VerifyLevel::full)
-        objects_.push_back({object.key, named.size_bytes, {}, "", named.backups, named.seal});
+        objects_.push_back({key, named.size_bytes, {}, "", named.backups, named.seal});
       return;
     }
-    damaged(object.key,
-            format("the pack has {} bytes, and had {} when it was written", object.size_bytes,
+    damaged(key,
+            format("the pack has {} bytes, and had {} when it was written", pack.size_bytes,
                    named.size_bytes),
-            labels_.at(named.backups), std::min(object.size_bytes, named.size_bytes));
+            labels_.at(named.backups), std::min(pack.size_bytes, named.size_bytes));
   });
   missing_before(UINT64_MAX);
   result_.packs += packs.size();
@@ -268,10 +264,10 @@ void Verification::compare_packs(const std::string& label,
 /// Lists what is archived of a cluster, and reads its histories.
 void Verification::read_archive(const repo::Cluster& cluster) {
   const std::string id = repo::cluster_id(cluster);
-  repository_.driver().list(repo::wal_prefix(stanza_, id), [&](const storage::Object& object) {
-    const std::string file = object.key.substr(object.key.rfind('/') + 1);
-    if (wal_file_kind(file))
-      wal_[object.key] = {cluster, file, object.size_bytes, false, LabelSets::kNone};
+  view_.wal(id, [&](const repo::ListedWal& object) {
+    if (object.kind)
+      wal_[object.key] = {cluster, std::string(object.file), object.size_bytes, false,
+                          LabelSets::kNone};
   });
   for (auto object = wal_.begin(); object != wal_.end();) {
     const bool history = wal_file_kind(object->second.file) == WalFileKind::timeline_history;
@@ -285,8 +281,7 @@ void Verification::read_archive(const repo::Cluster& cluster) {
 void Verification::read_history(const repo::Cluster& cluster, const std::string& key,
                                 const std::string& file) {
   try {
-    Buffer content;
-    repository_.get_wal(stanza_, cluster, file, [&](Bytes piece) { content.append(piece); });
+    const Buffer content = view_.read_wal(cluster, file).value_or(Buffer());
     histories_[key] = as_text(content);
     postgres::check_timeline_history(content, file);
   } catch (const DamagedError& error) {
@@ -403,7 +398,7 @@ void Verification::open_objects() {
 void Verification::compare_maps(const PackShapes& shapes) {
   for (const repo::BackupMarker& backup : backups_) {
     try {
-      repo::ManifestReader manifest = manifest_of(backup);
+      repo::ManifestReader manifest = view_.manifest(backup);
       for (Damage& damage : wrong_maps(manifest, stanza_, shapes, stop_))
         result_.damages.push_back(std::move(damage));
     } catch (const DamagedError&) {  // reported when it was read first, or it was removed since
@@ -423,7 +418,7 @@ void Verification::judge_suspects(std::vector<SuspectPage>& suspects) {
   std::set<const SuspectPage*> known;
   for (const repo::BackupMarker& backup : backups_) {
     if (!labels.contains(backup.label)) continue;
-    repo::ManifestReader manifest = manifest_of(backup);
+    repo::ManifestReader manifest = view_.manifest(backup);
     while (const auto entry = manifest.next()) {
       check_stop(stop_);
       const auto [first, last] = by_path.equal_range(entry->path);
@@ -463,7 +458,8 @@ const repo::BackupMarker* Verification::find_backup(const std::string& label) co
 void Verification::name_files() {
   std::map<std::string, std::vector<Damage*>> by_label;
   for (Damage& damage : result_.damages) {
-    const bool pack = damage.object.find("/pack/") != std::string::npos;
+    const auto object = repo::parse_key(damage.object);
+    const bool pack = object && object->kind == repo::ObjectKind::pack;
     if (pack && !damage.backups.empty() && damage.files == 0)
       by_label[damage.backups.back()].push_back(&damage);
   }
@@ -478,7 +474,7 @@ void Verification::name_files() {
 void Verification::name_files(const std::string& label, const std::vector<Damage*>& damages) {
   const repo::BackupMarker* const backup = find_backup(label);
   if (backup == nullptr) return;
-  repo::ManifestReader manifest = manifest_of(*backup);
+  repo::ManifestReader manifest = view_.manifest(*backup);
   const auto& refs = manifest.header().refs;
   std::multimap<std::string, Damage*> by_pack;
   for (Damage* const damage : damages) by_pack.emplace(damage->object, damage);

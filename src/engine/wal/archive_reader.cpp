@@ -40,7 +40,8 @@ ArchiveReader::ArchiveReader(std::string stanza, repo::Cluster cluster,
   for (repo::Repository& repository : repositories) {
     try {
       repository.open();
-      listed_.push_back({&repository, repository.list_wal(stanza_, cluster_)});
+      const repo::StanzaView view(repository, stanza_);
+      listed_.push_back({&repository, view.list_wal(repo::cluster_id(cluster_))});
     } catch (const Error& error) {
       notes_.push_back(format("repository \"{}\" could not be read, and may hold more WAL: {}",
                               repository.name(), error.message()));
@@ -76,26 +77,20 @@ std::vector<std::string> ArchiveReader::holders(const std::string& file) const {
 
 /// Asked for seldom: such files are not kept in mind.
 bool ArchiveReader::has_backup_file(const std::string& segment) const {
-  const std::string prefix = repo::wal_key(stanza_, repo::cluster_id(cluster_), segment) + ".";
-  bool found = false;
-  for (const Listed& one : listed_) {
-    one.repository->driver().list(
-        prefix, [&](const storage::Object& object) { found |= object.key.ends_with(".backup"); });
-  }
-  return found;
+  return std::any_of(listed_.begin(), listed_.end(), [&](const Listed& one) {
+    return repo::StanzaView(*one.repository, stanza_)
+        .has_backup_history(repo::cluster_id(cluster_), segment);
+  });
 }
 
 Buffer ArchiveReader::read(const std::string& file) {
   check_stop(stop_);
   FirstError failure;
   for (const Listed& one : listed_) {
-    Buffer content;
-    bool found = false;
-    failure.attempt([&] {
-      found = one.repository->get_wal(stanza_, cluster_, file,
-                                      [&](Bytes piece) { content.append(piece); });
-    });
-    if (found) return content;
+    std::optional<Buffer> content;
+    failure.attempt(
+        [&] { content = repo::StanzaView(*one.repository, stanza_).read_wal(cluster_, file); });
+    if (content) return std::move(*content);
   }
   failure.throw_if_any();
   throw Error(format("{} is in no repository", file));

@@ -4,7 +4,7 @@
 #include "wal/trace.hpp"
 
 #include <pgcairn/engine/progress.hpp>
-#include <pgcairn/repo/repository.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <span>
 #include <stop_token>

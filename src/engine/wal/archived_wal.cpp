@@ -1,6 +1,7 @@
 #include "wal/archived_wal.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
 
 #include <algorithm>
 
@@ -22,6 +23,25 @@ Segments::const_iterator find(const Segments& segments, const std::string& name)
 }
 
 }  // namespace
+
+void note_archived(ArchivedWal& wal, const repo::ListedWal& object) {
+  if (!object.kind) return;
+  const std::string file(object.file);
+  switch (*object.kind) {
+    case WalFileKind::segment:
+      wal.segments.emplace_back(file, object.modified);
+      break;
+    case WalFileKind::partial:
+      wal.partials.push_back(file);
+      break;
+    case WalFileKind::backup_history:
+      wal.backup_files.insert(file.substr(0, 24));
+      break;
+    case WalFileKind::timeline_history:
+      if (const auto timeline = parse_u64(file.substr(0, 8), 16))
+        wal.histories[static_cast<Timeline>(*timeline)] = object.modified;
+  }
+}
 
 ArchivedNames names_of(const ArchivedWal& wal) {
   return {[&wal](const std::string& segment) {

@@ -5,6 +5,7 @@
 
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <map>
 #include <set>
@@ -22,6 +23,9 @@ struct ArchivedWal {
   std::map<Timeline, Timestamp> histories;
   Timelines timelines;
 };
+
+/// Adds an object to what is archived, but for its content. In the order of a listing.
+void note_archived(ArchivedWal& wal, const repo::ListedWal& object);
 
 /// For a trace; `wal` must outlive it.
 ArchivedNames names_of(const ArchivedWal& wal);

@@ -3,6 +3,7 @@
 #include "wal/timelines.hpp"
 
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 
@@ -14,7 +15,8 @@ std::string later_segment(std::span<repo::Repository> repositories, const std::s
                           const repo::Cluster& cluster, const std::string& segment) {
   std::string first;
   for (repo::Repository& repository : repositories) {
-    const std::string later = repository.next_wal(stanza, cluster, segment);
+    const std::string later =
+        repo::StanzaView(repository, stanza).next_wal(repo::cluster_id(cluster), segment);
     if (!later.empty() && (first.empty() || later < first)) first = later;
   }
   return first;
@@ -23,20 +25,22 @@ std::string later_segment(std::span<repo::Repository> repositories, const std::s
 Timeline newest_timeline(std::span<repo::Repository> repositories, const std::string& stanza,
                          const repo::Cluster& cluster) {
   Timeline newest = 0;
-  for (repo::Repository& repository : repositories)
-    newest = std::max(newest, repository.newest_wal_timeline(stanza, cluster));
+  for (repo::Repository& repository : repositories) {
+    const std::set<Timeline> all =
+        repo::StanzaView(repository, stanza).wal_timelines(repo::cluster_id(cluster));
+    if (!all.empty()) newest = std::max(newest, *all.rbegin());
+  }
   return newest;
 }
 
 /// From the first repository that has it; empty when none does.
 Buffer history(std::span<repo::Repository> repositories, const std::string& stanza,
                const repo::Cluster& cluster, const std::string& name) {
-  Buffer content;
   for (repo::Repository& repository : repositories) {
-    if (repository.get_wal(stanza, cluster, name, [&](Bytes piece) { content.append(piece); }))
-      break;
+    auto content = repo::StanzaView(repository, stanza).read_wal(cluster, name);
+    if (content) return std::move(*content);
   }
-  return content;
+  return {};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 
@@ -46,16 +47,14 @@ std::vector<std::string> archived_from(repo::Repository& repository, const std::
                                        std::uint64_t segment_bytes) {
   constexpr std::uint64_t log_bytes = std::uint64_t{1} << 32;  // of a folder
   const Lsn from{lsn.value < log_bytes ? 0 : lsn.value - log_bytes};
-  const auto folder_of = [&](Lsn at) {
-    return wal_segment_name(segment_of(at, timeline, segment_bytes), segment_bytes).substr(0, 16);
-  };
-  const std::string prefix = repo::wal_prefix(stanza, cluster_id);
+  const std::string first =
+      wal_segment_name(segment_of(from, timeline, segment_bytes), segment_bytes);
+  const repo::StanzaView view(repository, stanza);
   std::vector<std::string> names;
-  for (const std::string& folder : repository.driver().folders(prefix)) {
-    if (folder < folder_of(from) || folder.substr(0, 8) != folder_of(lsn).substr(0, 8)) continue;
-    repository.driver().list(prefix + folder + "/", [&](const storage::Object& object) {
-      std::string name = object.key.substr(object.key.rfind('/') + 1);
-      if (wal_file_kind(name) == WalFileKind::segment) names.push_back(std::move(name));
+  for (const repo::WalFolder& folder : view.wal_folders(cluster_id)) {
+    if (folder.timeline != timeline || folder.name < repo::wal_folder(first)) continue;
+    view.wal_in(cluster_id, folder.name, [&](const repo::ListedWal& object) {
+      if (object.kind == WalFileKind::segment) names.emplace_back(object.file);
     });
   }
   std::sort(names.begin(), names.end());

@@ -7,6 +7,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 

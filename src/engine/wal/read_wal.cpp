@@ -1,19 +1,19 @@
 #include "wal/read_wal.hpp"
 
+#include <pgcairn/repo/stanza_view.hpp>
+
 namespace pgcairn::engine {
 
 std::optional<Buffer> read_wal(std::span<repo::Repository> repositories, const std::string& stanza,
                                const repo::Cluster& cluster, const std::string& file,
                                FirstError& failure) {
   for (repo::Repository& repository : repositories) {
-    Buffer content;
-    bool found = false;
+    std::optional<Buffer> content;
     failure.attempt([&] {
       repository.open();
-      found =
-          repository.get_wal(stanza, cluster, file, [&](Bytes piece) { content.append(piece); });
+      content = repo::StanzaView(repository, stanza).read_wal(cluster, file);
     });
-    if (found) return content;
+    if (content) return content;
   }
   return std::nullopt;
 }

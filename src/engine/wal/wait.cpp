@@ -75,8 +75,9 @@ void wait_for_wal(repo::Repository& repository, const std::string& stanza,
     // The archiver works in order: when the last one is there, one listing proves the others.
     if (repository.has_wal(stanza, cluster, last) || now() >= deadline ||
         (!missing_before && now() >= half_time)) {
+      const repo::StanzaView view(repository, stanza);
       const auto missing =
-          missing_wal(repository.list_wal(stanza, cluster), first, last, segment_bytes);
+          missing_wal(view.list_wal(repo::cluster_id(cluster)), first, last, segment_bytes);
       if (missing.empty()) {
         prove_readable(repository, stanza, cluster, segments_between(first, last, segment_bytes),
                        stop);

@@ -2,7 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/time.hpp>
-#include <pgcairn/repo/repository.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <functional>
 #include <stop_token>

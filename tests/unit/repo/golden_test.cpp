@@ -15,6 +15,7 @@
 #include <pgcairn/repo/keyring.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/lease.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <array>
 #include <chrono>
@@ -135,7 +136,7 @@ TEST_CASE("a repository of version 1 is read for ever") {
     CHECK(info.cluster_bytes == bytes);
     CHECK(info.files == files);
   }
-  const WalListing wal = repository.list_wal("main", kCluster);
+  const WalListing wal = StanzaView(repository, "main").list_wal(cluster_id(kCluster));
   CHECK(wal.segments.size() == 3);
   CHECK(wal.histories == std::vector<std::string>{"00000002.history"});
   CHECK(wal.partials == std::vector<std::string>{"000000010000000000000009.partial"});

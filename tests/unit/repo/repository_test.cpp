@@ -8,6 +8,7 @@
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -290,13 +291,13 @@ TEST_CASE("WAL files of all kinds and sizes come back, and are listed") {
     CHECK(put(repository, file, content));
     CHECK(got(repository, file) == content);
   }
-  const WalListing listing = repository.list_wal("main", kCluster);
+  const WalListing listing = StanzaView(repository, "main").list_wal(cluster_id(kCluster));
   CHECK(listing.histories == std::vector<std::string>{"00000002.history", "00000003.history"});
   CHECK(listing.partials == std::vector<std::string>{"000000010000000000000008.partial"});
   CHECK(listing.segments == std::vector<std::string>{"000000010000000000000009",
                                                      "0000000100000000000000FF",
                                                      "000000010000000100000000"});
-  CHECK(repository.list_wal("main", {1, 15}).segments.empty());
+  CHECK(StanzaView(repository, "main").list_wal("15-1").segments.empty());
 }
 
 TEST_CASE("a WAL object that is damaged is neither fetched nor taken for the same") {
@@ -382,7 +383,7 @@ TEST_CASE("what cannot be found out is never absent") {
   CHECK_THROWS_AS(put(repository, kSegment, "wal"), TransientError);
   CHECK_THROWS_AS(got(repository, kSegment), TransientError);
   CHECK_THROWS_AS(repository.has_wal("main", kCluster, kSegment), TransientError);
-  CHECK_THROWS_AS(repository.list_wal("main", kCluster), TransientError);
+  CHECK_THROWS_AS(StanzaView(repository, "main").list_wal(cluster_id(kCluster)), TransientError);
 
   // The object is in the way, and cannot be compared: that is no success.
   CHECK_THROWS_AS(put(blind, kSegment, "wal"), TransientError);
