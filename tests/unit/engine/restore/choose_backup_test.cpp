@@ -205,7 +205,7 @@ TEST_CASE("the branch is chosen before the backup") {
   CHECK_THAT(world.refusal(options_of(RestoreType::latest)),
              Says({"no backup is on the way to timeline 4, the newest branch",
                    "--target-timeline=3 restores to timeline 3, with backup D"}));
-  CHECK_THAT(world.refusal(options_of(RestoreType::immediate)), Says({"--set=D leads to"}));
+  CHECK_THAT(world.refusal(options_of(RestoreType::immediate)), Says({"--set=D restores to"}));
 }
 
 TEST_CASE("what leads to a branch whose history cannot be read is not guessed") {
