@@ -142,7 +142,7 @@ TEST_CASE("a frame beyond the format is refused although its check fits") {
   CHECK_THAT(refused(with<std::uint8_t>(frame, 12, 2)), Says({"version 2"}));
   CHECK_THAT(refused(with<std::uint8_t>(frame, 13, 6)), Says({"beyond their limits"}));
   CHECK_THAT(refused(with<std::uint8_t>(frame, 14, 4)), Says({"codec, 4"}));
-  CHECK_THAT(refused(with<std::uint8_t>(frame, 15, 1)), Says({"sealed"}));
+  CHECK_THAT(refused(with<std::uint8_t>(frame, 15, 1)), Says({"encrypted"}));
   CHECK_THAT(refused(with<std::uint32_t>(frame, 4, 56)), Says({"beyond their limits"}));
   CHECK_THAT(refused(with<std::uint32_t>(frame, 28, 256 * kKiB + 1)),
              Says({"beyond their limits"}));
