@@ -159,7 +159,7 @@ class AnswerCache final : public Driver {
  private:
   /// Also after an error: the object may have changed.
   struct ForgetAtEnd {
-    explicit ForgetAtEnd(AnswerCache& cache) : cache(cache) {}
+    explicit ForgetAtEnd(AnswerCache& changed) : cache(changed) {}
     ~ForgetAtEnd() { cache.forget(); }
     ForgetAtEnd(const ForgetAtEnd&) = delete;
     ForgetAtEnd& operator=(const ForgetAtEnd&) = delete;
