@@ -46,17 +46,18 @@ enum class ClusterUse {
 
 /// A command, in one file of verbs/: what help says, its own options, settings and work.
 struct Verb {
-  std::string_view name;
-  std::string_view operands;  // as help shows them
+  std::string_view name = {};
+  std::string_view operands = {};  // as help shows them
   std::size_t least_operands = 0;
   std::size_t most_operands = 0;
-  std::string_view summary;         // one line
-  std::string_view description;     // paragraphs, broken into lines of at most 96 columns
-  std::string_view examples;        // lines
-  std::string_view exit_status;     // lines that replace the shared ones, or all (run_by_postgres)
-  std::span<const Option> options;  // its own
-  std::string_view takes;           // names of options that other verbs take as well: options.cpp
-  LoadFunction load;
+  std::string_view summary = {};      // one line
+  std::string_view description = {};  // paragraphs, broken into lines of at most 96 columns
+  std::string_view examples = {};     // lines
+  std::string_view exit_status =
+      {};  // lines that replace the shared ones, or all (run_by_postgres)
+  std::span<const Option> options = {};  // its own
+  std::string_view takes = {};  // names of options that other verbs take as well: options.cpp
+  LoadFunction load = nullptr;
 
   bool needs_configuration = true;
   StanzaUse stanza = StanzaUse::one;
