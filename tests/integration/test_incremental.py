@@ -156,7 +156,7 @@ def test_timelines_that_parted(case):
     backup, said = stanza.backup_aloud(type="incr")
     assert (backup["prior"], backup["method"], backup["timeline"]) == (left["label"], "compare", 2), (backup, said)
     if case.usual == "summaries":
-        assert "where timeline 1 was left" in backup["method-reason"], backup
+        assert "where timeline 1 ends" in backup["method-reason"], backup
     case.check(backup)
 
 
