@@ -53,8 +53,8 @@ struct Verb {
   std::string_view summary = {};      // one line
   std::string_view description = {};  // paragraphs, broken into lines of at most 96 columns
   std::string_view examples = {};     // lines
-  std::string_view exit_status =
-      {};  // lines that replace the shared ones, or all (run_by_postgres)
+  /// Lines that replace the shared ones of these codes; all of them if run_by_postgres.
+  std::string_view exit_status = {};
   std::span<const Option> options = {};  // its own
   std::string_view takes = {};  // names of options that other verbs take as well: options.cpp
   LoadFunction load = nullptr;

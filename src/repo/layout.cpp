@@ -63,8 +63,12 @@ std::string data_prefix(std::string_view stanza, std::string_view label) {
   return format("{}{}/", backups_data_prefix(stanza), label);
 }
 
+std::string manifest_prefix(std::string_view stanza, std::string_view label) {
+  return format("{}manifest/", data_prefix(stanza, label));
+}
+
 std::string manifest_key(std::string_view stanza, std::string_view label, std::uint32_t part) {
-  return format("{}manifest/{:08}", data_prefix(stanza, label), part);
+  return format("{}{:08}", manifest_prefix(stanza, label), part);
 }
 
 std::string pack_prefix(std::string_view stanza, std::string_view label) {
@@ -75,8 +79,12 @@ std::string pack_key(std::string_view stanza, std::string_view label, std::uint3
   return format("{}{:08}", pack_prefix(stanza, label), pack);
 }
 
+std::string all_wal_prefix(std::string_view stanza) {
+  return stanza_prefix(stanza) + "wal/";
+}
+
 std::string wal_prefix(std::string_view stanza, std::string_view cluster) {
-  return format("{}wal/{}/", stanza_prefix(stanza), cluster);
+  return format("{}{}/", all_wal_prefix(stanza), cluster);
 }
 
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file) {

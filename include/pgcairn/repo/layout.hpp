@@ -27,8 +27,11 @@ std::string marker_key(std::string_view stanza, std::string_view label);
 std::string backups_data_prefix(std::string_view stanza);
 std::string data_prefix(std::string_view stanza, std::string_view label);
 std::string manifest_key(std::string_view stanza, std::string_view label, std::uint32_t part);
+std::string manifest_prefix(std::string_view stanza, std::string_view label);
 std::string pack_prefix(std::string_view stanza, std::string_view label);
 std::string pack_key(std::string_view stanza, std::string_view label, std::uint32_t pack);
+/// Of the WAL of all clusters.
+std::string all_wal_prefix(std::string_view stanza);
 std::string wal_prefix(std::string_view stanza, std::string_view cluster);
 std::string wal_key(std::string_view stanza, std::string_view cluster, std::string_view file);
 /// The folder of a segment's key: the digits of its timeline and of the upper half of its LSN.

@@ -164,6 +164,13 @@ ExitCode run_list(const Session& session) {
   return ExitCode::done;
 }
 
+void print_slot(std::string_view verb, const std::string& repository, std::uint32_t number) {
+  JsonWriter json;
+  json.begin_object().key(verb).begin_object().member("repository", repository);
+  json.member("slot", number).end_object().end_object();
+  print(json.take() + "\n");
+}
+
 ExitCode run_add(const Session& session, const NewKeySettings& own) {
   const Settings& settings = session.settings;
   Unlocked repository(session);
@@ -174,10 +181,7 @@ ExitCode run_add(const Session& session, const NewKeySettings& own) {
                  name_of(secret.kind)));
     return ExitCode::done;
   }
-  JsonWriter json;
-  json.begin_object().key("key-add").begin_object().member("repository", repository.name());
-  json.member("slot", number).end_object().end_object();
-  print(json.take() + "\n");
+  print_slot("key-add", repository.name(), number);
   return ExitCode::done;
 }
 
@@ -203,10 +207,7 @@ ExitCode run_remove(const Session& session, std::uint32_t number) {
     print(format("repository {}: key slot {} removed\n", repository.name(), number));
     return ExitCode::done;
   }
-  JsonWriter json;
-  json.begin_object().key("key-remove").begin_object().member("repository", repository.name());
-  json.member("slot", number).end_object().end_object();
-  print(json.take() + "\n");
+  print_slot("key-remove", repository.name(), number);
   return ExitCode::done;
 }
 

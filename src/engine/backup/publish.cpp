@@ -83,7 +83,7 @@ std::optional<std::string> first_missing(repo::Repository& repository, const std
     if (missing) return repo::pack_key(stanza, owner, static_cast<std::uint32_t>(*missing));
   }
   if (info.manifest_parts == 0) return std::nullopt;
-  const auto part = first_missing(driver, repo::data_prefix(stanza, info.label) + "manifest/",
+  const auto part = first_missing(driver, repo::manifest_prefix(stanza, info.label),
                                   {{0, info.manifest_parts - 1}});
   if (part) return repo::manifest_key(stanza, info.label, static_cast<std::uint32_t>(*part));
   return std::nullopt;

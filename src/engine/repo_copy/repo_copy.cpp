@@ -193,7 +193,7 @@ void CopyRun::find_groups() {
   const std::uint32_t parts = result_.backup.manifest_parts;
   std::set<std::string> manifest;
   for (std::uint32_t i = 0; i < parts; ++i) manifest.insert(repo::manifest_key(stanza_, label, i));
-  groups_.push_back({repo::data_prefix(stanza_, label) + "manifest/", &CopyResult::manifest,
+  groups_.push_back({repo::manifest_prefix(stanza_, label), &CopyResult::manifest,
                      [manifest](const std::string& key) { return manifest.contains(key); }, parts});
   add_wal();
 }

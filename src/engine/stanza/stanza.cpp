@@ -73,7 +73,7 @@ StanzaContent content_of(repo::Repository& repository, const std::string& stanza
     repository.driver().list(prefix, [&](const storage::Object& object) {
       ++content.objects;
       content.bytes += object.size_bytes;
-      if (object.key.starts_with(repo::stanza_prefix(stanza) + "wal/")) ++content.wal_files;
+      if (object.key.starts_with(repo::all_wal_prefix(stanza))) ++content.wal_files;
     });
   }
   content.backups = repository.backup_labels(stanza);
