@@ -446,7 +446,7 @@ def what_a_core_dump_has(pid):
 def test_no_core_dump_tells_a_secret(sealed_backup):
     stanza = sealed_backup
     key = reader_of(stanza).data_key
-    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=19", "--process-max=1")
+    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-type=none", "--limit-rate=256KiB")
     contents = []
 
     def has_read_the_repository():

@@ -390,7 +390,7 @@ def test_summaries_that_touch_or_cross_the_switch_of_timelines(make_case, postgr
 def test_an_interrupted_backup_harms_no_later_one(case):
     case.full()
     case.fill("t", 6000, 12000)
-    process = case.stanza.cairn.start("backup", "--type=incr", "--start-fast", "--compress-level=19", "--process-max=1")
+    process = case.stanza.cairn.start("backup", "--type=incr", "--start-fast", "--compress-type=none", "--limit-rate=256KiB")
     data = case.stanza.repo / "main" / "data"
     before = len(list(data.iterdir()))
     system.wait_until(lambda: len(list(data.iterdir())) > before or process.poll() is not None, what="something stored", pause=0.01)

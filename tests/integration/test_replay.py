@@ -85,7 +85,7 @@ def test_databases_that_are_copied_moved_and_dropped_while_a_backup_runs(make_st
     cluster.rows("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
     copied = "STRATEGY file_copy" if postgres.version >= 15 else ""
     for number in range(2):
-        process = stanza.start_slow_backup()
+        process = stanza.start_slow_backup(rate="16MiB")
         names = [name for name in cluster.databases() if name.startswith("d")]
         done = []
         for _ in range(chance.randrange(2, 6)):

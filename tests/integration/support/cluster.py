@@ -25,6 +25,7 @@ BASE_SETTINGS = {
     "wal_level": "replica",
     "max_wal_senders": 5,
     "hot_standby": True,
+    "wal_keep_size": "256MB",  # what a test pushed or compares with is there, however soon a checkpoint comes
     "log_line_prefix": "%m [%p] ",
     "log_min_messages": "info",
     "restart_after_crash": False,

@@ -10,10 +10,6 @@ from .pgcairn import Pgcairn, result_of
 MISSING_BINARY = "pgcairn is not built: run scripts/build, or name the binary in PGCAIRN_BIN"
 
 
-# A backup that takes some seconds of one core, without needing much data.
-SLOWLY = ("--compress-type=zst", "--compress-level=19", "--process-max=1")
-
-
 class Stanza:
     """A stanza with the repository "local", in a folder of its own; `repo` is another one's to share."""
 
@@ -76,9 +72,10 @@ class Stanza:
         assert result.code == code, result
         return result.json["backup"], result.err
 
-    def start_slow_backup(self):
-        """Start a backup of some seconds; return its process as soon as it holds its lease."""
-        process = self.cairn.start("backup", "--type=full", "--start-fast", *SLOWLY)
+    def start_slow_backup(self, rate="4MiB"):
+        """Start a backup of some seconds, however fast or busy the machine is; return its process as soon as it holds its
+        lease."""
+        process = self.cairn.start("backup", "--type=full", "--start-fast", "--compress-type=none", f"--limit-rate={rate}")
         system.wait_until(lambda: self.lease() or process.poll() is not None, what="the backup's lease", pause=0.01)
         assert process.poll() is None, result_of(process)
         return process
