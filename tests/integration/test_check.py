@@ -18,7 +18,9 @@ def test_a_working_archive(stanza):
 def test_an_archive_command_that_fails(stanza15):
     stanza15.cluster.configure(archive_command="false")
     stanza15.cluster.reload()
-    result = stanza15.cairn.run("check", "--archive-timeout=3s")
+    stanza15.cluster.switch_wal()
+    system.wait_until(lambda: stanza15.cluster.sql("SELECT failed_count FROM pg_stat_archiver") != "0", what="a failure")
+    result = stanza15.cairn.run("check", "--archive-timeout=1s")
     assert result.code == 1 and "did not reach repository \"local\"" in result.out, result
     assert "the server's log has the output of archive_command" in result.out
 

@@ -1,7 +1,6 @@
 """Objects in the repository that are missing, cut off, changed or in another's place. A restore stops before it harms
 the target and names the object; what is whole stays of use."""
 import shutil
-import time
 
 import pytest
 
@@ -14,7 +13,6 @@ DAMAGE_FOUND = 4
 @pytest.fixture
 def two(backed_up):
     """A stanza with two backups, `label` and `other`, and WAL behind both."""
-    time.sleep(1.1)  # labels count in seconds
     backed_up.cluster.rows("INSERT INTO t VALUES (2)")
     backed_up.other = backed_up.backup()["label"]
     backed_up.cluster.wait_for_archived()

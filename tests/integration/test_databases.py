@@ -65,15 +65,10 @@ def test_a_database_that_is_moved_while_it_is_copied_makes_the_backup_begin_agai
     cluster.create_tablespace("space", stanza.home / "space")
     for name in ("moved", "renamed", "gone"):
         cluster.rows(f"CREATE DATABASE {name}")
-    cluster.rows("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
+    cluster.create_large()
 
     def backup_with(*statements):
-        before = set(stanza.repo.glob("main/data/*/pack/*"))
-        process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
-        system.wait_until(lambda: set(stanza.repo.glob("main/data/*/pack/*")) > before or process.poll() is not None, what="a pack",
-                          pause=0.01)
-        process.send_signal(signal.SIGSTOP)
-        assert process.poll() is None
+        process = stanza.start_held_backup("--no-resume", rate="32MiB")
         for statement in statements:
             cluster.rows(statement)
         process.send_signal(signal.SIGCONT)
@@ -104,18 +99,16 @@ def has_open(process, folder):
 def test_a_tablespace_that_came_and_went_makes_the_backup_begin_again(stanza15):
     """What was copied of it belongs to no tablespace that a restore could place."""
     cluster, space = stanza15.cluster, system.make_dir(stanza15.home / "space")
-    many = "string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000"
-    cluster.rows(f"CREATE TABLE large AS SELECT {many}")
-    process = stanza15.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
-    system.wait_until(lambda: list(stanza15.repo.glob("main/data/*/pack/*")) or process.poll() is not None, what="a pack", pause=0.01)
-    process.send_signal(signal.SIGSTOP)
-    assert process.poll() is None
+    cluster.create_large()
+    process = stanza15.start_held_backup("--no-resume", rate="32MiB")
     cluster.rows(f"CREATE TABLESPACE brief LOCATION '{space}'")
-    cluster.rows(f"CREATE TABLE far TABLESPACE brief AS SELECT {many}")
+    cluster.rows("SET default_tablespace = brief; CREATE TABLE far (s text); ALTER TABLE far ALTER s SET STORAGE plain;"
+                 " INSERT INTO far SELECT repeat('x', 8000) FROM generate_series(1, 16384)")
     cluster.rows("CHECKPOINT")
     process.send_signal(signal.SIGCONT)
-    system.wait_until(lambda: has_open(process, space), what="the backup to copy the tablespace", pause=0.001)
+    system.wait_until(lambda: process.poll() is not None or has_open(process, space), what="the backup to copy the tablespace", pause=0.001)
     process.send_signal(signal.SIGSTOP)
+    assert process.poll() is None, result_of(process)
     cluster.rows("DROP TABLE far")
     cluster.rows("DROP TABLESPACE brief")
     process.send_signal(signal.SIGCONT)
@@ -132,16 +125,11 @@ def test_a_tablespace_that_goes_before_it_is_copied_makes_the_backup_begin_again
     """Replay of what was written in it ends where the server extends the visibility map of a relation without a directory."""
     stanza = make_stanza(version).create()
     cluster, space = stanza.cluster, system.make_dir(stanza.home / "space")
-    # More than is read ahead is in base, which comes first.
-    for name in range(40):
-        cluster.rows(f"CREATE TABLE large{name} AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 100000) i GROUP BY i % 100")
+    cluster.create_large()  # more than is read ahead is in base, which comes first
     cluster.rows(f"CREATE TABLESPACE brief LOCATION '{space}'")
     cluster.rows("CREATE TABLE far TABLESPACE brief AS SELECT generate_series(1, 1000) x")
     cluster.rows("VACUUM far")
-    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1", "--no-resume")
-    system.wait_until(lambda: list(stanza.repo.glob("main/data/*/pack/*")) or process.poll() is not None, what="a pack", pause=0.001)
-    process.send_signal(signal.SIGSTOP)
-    assert process.poll() is None
+    process = stanza.start_held_backup("--no-resume", rate="32MiB")
     cluster.rows("DELETE FROM far WHERE x = 5")  # clears a bit of the visibility map
     cluster.rows("DROP TABLE far")
     cluster.rows("DROP TABLESPACE brief")
@@ -161,7 +149,9 @@ def test_a_tablespace_that_is_being_dropped_is_waited_for(stanza15):
     process = stanza15.cairn.start("backup", "--type=full", "--start-fast")
     asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgcairn' AND state = 'idle' AND query ~ 'tablespace_location'"
     system.wait_until(lambda: cluster.sql(asked) == "1" or process.poll() is not None, what="the question for tablespaces", pause=0.02)
+    process.send_signal(signal.SIGSTOP)  # it does not ask for ever
     cluster.rows("DROP TABLESPACE brief")
+    process.send_signal(signal.SIGCONT)
     result = result_of(process)
     assert result.code == 0 and len(stanza15.labels()) == 1, result
 

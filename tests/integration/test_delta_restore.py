@@ -8,6 +8,7 @@ import time
 import pytest
 
 from support import compare, damage, report, system
+from support.moments import Moments
 from support.pgcairn import result_of
 from support.stanza import assert_cannot_start, refused
 
@@ -407,21 +408,22 @@ def test_kill_9_at_random_moments_of_a_delta_restore(source):
     arguments = (*source.base, "--delta", *TARGET)
     started = time.monotonic()
     stanza.cairn.ok(*arguments)
-    usual = time.monotonic() - started
+    moments = Moments(rng, time.monotonic() - started)
     source.assert_starts()
     counts = {}
     for _ in range(KILLS):
         put_back()
         process = stanza.cairn.start(*arguments)
-        time.sleep(rng.uniform(0, usual * 1.05))
+        moments.wait()
         process.kill()
         code = result_of(process).code
         assert code in (0, -signal.SIGKILL), code
+        moments.was_too_late() if code == 0 else moments.was_early()
         whole = (target / "global/pg_control").exists()
         moment = "finished" if code == 0 else "whole" if whole else "halfway"
         counts[moment] = counts.get(moment, 0) + 1
         cluster = stanza.restored(target)
-        came_up = cluster.start(timeout=20)
+        came_up = cluster.start()
         assert came_up == whole
         if came_up:
             cluster.wait_ready()

@@ -65,7 +65,7 @@ def test_a_full_repository_can_be_expired(make_stanza, kind):
         left = system.make_dir(stanza.repo / "main/data" / f"2099{made[-1][4:]}", 0o750)
         system.write(system.make_dir(left / "pack", 0o750) / "00000000", b"left")
         stanza.cluster.rows("ALTER SYSTEM SET archive_command = 'false'")
-        stanza.cluster.rows("SELECT pg_reload_conf()")
+        stanza.cluster.reload()
         if kind == "blocks":
             system.fill(stanza.repo)
         else:
@@ -90,7 +90,7 @@ def test_postgresql_keeps_what_a_full_repository_did_not_take(make_stanza):
                           what="archive-push to fail")
         assert stanza.wal_objects() == []
         damage.remove(ballast)
-        stanza.cluster.wait_for_archived(timeout=120)  # PostgreSQL waits up to a minute before it asks again
+        stanza.cluster.wait_for_archived()  # PostgreSQL waits up to a minute before it asks again
         assert stanza.wal_object(name).exists()
 
 

@@ -65,7 +65,7 @@ def away(make_stanza, gcs, bucket, key_file):
 def proxied(away, gcs, authority):
     """The same behind a proxy; `proxy.plan` says what goes wrong."""
     away.proxy = FaultyProxy(gcs, authority.folder / "server.pem", known_by=urllib.parse.unquote)
-    away.cairn.tables["repo.local"].update({"gcs-endpoint": away.proxy.endpoint, "io-timeout": "2s"})
+    away.cairn.tables["repo.local"]["gcs-endpoint"] = away.proxy.endpoint
     away.cairn.save()
     yield away
     away.proxy.close()
@@ -117,7 +117,7 @@ def test_a_second_opinion_on_the_shape_of_answers(authority, home):
             assert emulator.stdout.readline() == "listening\n"
             environment = {"PGCAIRN_TEST_STORE": "gcs", "PGCAIRN_TEST_ENDPOINT": f"https://localhost:{port}", "PGCAIRN_TEST_BUCKET": "bucket",
                            "PGCAIRN_TEST_CA": str(authority.ca), "CLOUDSDK_AUTH_ACCESS_TOKEN": "any"}
-            done = subprocess.run([TESTS, "[emulator]"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run([TESTS, "[emulator]"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0 and "All tests passed" in done.stdout, done.stdout
         finally:
             emulator.terminate()
@@ -336,8 +336,10 @@ def test_tokens_that_run_out_during_a_backup(away, gcs):
     gcs.requests.clear()
     away.backup("--process-max=4")
     assert sum(1 for _, path in gcs.requests if path.startswith(("/storage", "/upload", "/batch"))) > 20
-    gcs.token_seconds = 3600
-    result = away.cairn.run("verify", "--level=full")  # nobody can know that this one ends sooner
+    # Nobody can know that a token ends sooner than it says. One of an earlier command, as of the archiver, is replaced once.
+    away.cluster.stop()
+    gcs.token_seconds, gcs.token_uses = 3600, 5
+    result = away.cairn.run("verify", "--level=full")
     assert result.code == 1 and "401" in every_output(result), result
 
 
@@ -399,6 +401,7 @@ def test_what_of_a_batch_is_not_answered_is_asked_for_again(away, gcs, bucket):
     """The answer to a batch ends after one part, that to the second try has a part with 503."""
     first, second = away.backup()["label"], away.backup(type="full")["label"]
     cut, refused = [], []
+    away.cluster.wait_for_archived()  # no request but those of expire
 
     def spoil(path, status, headers, content):
         mark = content.split(b"\r\n")[0]
@@ -425,5 +428,5 @@ def test_a_store_that_is_down_is_not_an_empty_one(proxied):
     process = proxied.cairn.start("archive-get", "000000010000000000000001", proxied.home / "x")
     system.wait_until(lambda: proxied.proxy.happened["500 html"] > 2, what="some tries")
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode not in (0, 1)

@@ -113,7 +113,7 @@ def test_a_server_that_went_back_is_critical_at_once(watched):
 
 
 def test_a_lease_that_was_left_behind(watched):
-    watched.cluster.pgbench_init(scale=10)
+    watched.cluster.create_large(mebibytes=32)
     watched.backup()
     process = watched.start_slow_backup()
     assert health(watched) == {}

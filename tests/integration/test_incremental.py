@@ -2,7 +2,6 @@
 restored to its own end and compared with what was true there; PostgreSQL checks the rest."""
 import random
 import signal
-import time
 
 import pytest
 
@@ -50,6 +49,12 @@ class Case:
         assert "do not say so" not in self.said, self.said
         return backup
 
+    def summaries(self):
+        """The files of the WAL summarizer, which has come to the last checkpoint; it writes each under another name first."""
+        system.wait_until(lambda: self.cluster.sql("SELECT summarized_lsn >= redo_lsn FROM pg_get_wal_summarizer_state(),"
+                                                   " pg_control_checkpoint()") == "t", what="the summarizer")
+        return sorted((self.cluster.data / "pg_wal/summaries").glob("0*.summary"))
+
     def check(self, backup, whole=True):
         """Restore the backup; it must have what the cluster has now, and be whole."""
         expected = truth.contents(self.cluster)
@@ -78,7 +83,6 @@ def both(case, change):
     case.full()
     change()
     case.check(case.backup("incr"))
-    time.sleep(1.1)
     case.check(case.backup("diff"))
 
 
@@ -127,12 +131,9 @@ def test_truncation_regrowth_and_promotion_in_between(make_case, postgres):
 @pytest.mark.slow
 def test_what_changed_while_the_older_backup_ran(case):
     """The older backup has a page as it was when the page was read, so what counts is its start, not its end."""
-    case.sql("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
-    process = case.stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-level=9", "--process-max=1")
-    packs = case.stanza.repo / "main" / "data"
-    system.wait_until(lambda: list(packs.glob("*/pack/*")) or process.poll() is not None, what="a pack", pause=0.01)
-    process.send_signal(signal.SIGSTOP)  # t has been read, what is left of the large table has not
-    assert process.poll() is None
+    case.cluster.create_large()
+    # What comes before it, t and the catalogs, is of 30 MB.
+    process = case.stanza.start_held_backup(packs=3, rate="32MiB")
     case.sql("UPDATE t SET s = 'meanwhile' WHERE i % 40 = 0", "CHECKPOINT")
     process.send_signal(signal.SIGCONT)
     assert result_of(process).code == 0
@@ -264,7 +265,6 @@ def test_nothing_changed(case):
     case.fill("t", 5001, 20000)
     case.sql("VACUUM FREEZE")
     full = case.full()
-    time.sleep(1.1)
     again = case.backup("incr")
     assert again["stored-bytes"] < 300_000, again
     if case.usual == "summaries":
@@ -398,7 +398,7 @@ def test_an_interrupted_backup_harms_no_later_one(case):
     result_of(process)
     case.shrink("t", 9000)
     case.fill("t", 9001, 9500)
-    system.wait_until(lambda: case.stanza.cairn.run("backup", "--type=incr", "--start-fast").code == 0, timeout=90,
+    system.wait_until(lambda: case.stanza.cairn.run("backup", "--type=incr", "--start-fast").code == 0,
                       what="the lease of the dead one to end", pause=2)
     case.check(case.stanza.backups()[-1])
 
@@ -413,9 +413,7 @@ def test_summaries_that_were_deleted(make_case):
     case.sql("CHECKPOINT")
     case.fill("t", 101, 3000)
     case.sql("CHECKPOINT")
-    folder = case.cluster.data / "pg_wal/summaries"
-    system.wait_until(lambda: len(list(folder.glob("*.summary"))) >= 2, what="summaries")
-    for path in sorted(folder.glob("*.summary"))[-2:]:
+    for path in case.summaries()[-2:]:
         path.unlink()
     backup = case.backup("incr", method="compare")
     assert "no WAL summary covers" in backup["method-reason"]
@@ -452,13 +450,11 @@ def test_summaries_that_miss_a_change_are_found_out(make_case):
     case = make_case(18)
     case.fill("t", 5001, 50000)
     case.full()
-    folder = case.cluster.data / "pg_wal/summaries"
     case.sql("CHECKPOINT")
-    system.wait_until(lambda: case.cluster.sql("SELECT summarized_lsn >= redo_lsn FROM pg_get_wal_summarizer_state(),"
-                                               " pg_control_checkpoint()") == "t", what="the summarizer")
-    known = set(folder.glob("*.summary"))
+    known = case.summaries()
     case.sql("UPDATE t SET s = md5(s)", "CHECKPOINT")
-    new = system.wait_until(lambda: set(folder.glob("*.summary")) - known, what="a summary")
+    new = [path for path in case.summaries() if path not in known]
+    assert new
     for path in new:
         system.write(path, EMPTY_SUMMARY)
     backup, said = case.stanza.backup_aloud(type="incr")
@@ -485,9 +481,8 @@ def test_backups_of_a_standby_that_is_promoted_between_them(make_case, postgres)
 
     def from_standby(kind):
         process = stanza.cairn.start("backup", f"--type={kind}", "--start-fast", "--output=json")
-        while process.poll() is None:  # a standby cannot switch segments: somebody else has to
-            primary.switch_wal()
-            time.sleep(0.5)
+        # A standby cannot switch segments: somebody else has to.
+        system.wait_until(lambda: primary.switch_wal() and process.poll() is not None, what="the backup", pause=0.5)
         result = result_of(process)
         assert result.code == 0, result
         return result.json["backup"]

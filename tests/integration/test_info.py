@@ -131,8 +131,7 @@ def test_sizes_and_what_is_known_of_each_backup(stanza15):
 
 
 def test_who_is_at_work_and_who_left_a_lease_behind(stanza15):
-    cluster = stanza15.cluster
-    cluster.pgbench_init(scale=10)
+    stanza15.cluster.create_large(mebibytes=32)
     process = stanza15.start_slow_backup()
     running = repository(stanza15)["running"]
     assert (running["operation"], running["pid"]) == ("backup", process.pid)

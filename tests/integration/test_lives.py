@@ -13,7 +13,7 @@ import pytest
 from support import system, truth
 
 SEEDS = os.environ.get("PGCAIRN_LIFE_SEEDS", "1")
-SETTINGS = {"autovacuum": False, "checkpoint_timeout": "1h", "max_wal_size": "1GB", "wal_recycle": False}
+SETTINGS = {"autovacuum": False, "checkpoint_timeout": "1h", "max_wal_size": "1GB", "wal_recycle": False, "wal_keep_size": 0}
 OTHER_LIFE = "is not this cluster's: another life of it archived its own under the same name"
 
 

@@ -357,6 +357,7 @@ def test_an_archiver_that_is_stuck_at_one_repository_does_not_keep_the_backup_fr
     for _ in range(3):  # more than one segment is left to the archiver
         cluster.rows("INSERT INTO t VALUES (1)")
         cluster.rows("SELECT pg_switch_wal()")
+    system.wait_until(lambda: cluster.sql("SELECT failed_count FROM pg_stat_archiver") != "0", what="the archiver to fail")
     done, said = back_up(doubled, "--archive-timeout=2s", code=1, type="full")
     assert done["archiver-stuck"] and done["repository"] == "local", done
     assert said.count("the archiver is stuck") == 1, said
@@ -445,11 +446,11 @@ def test_restore_and_archive_get_say_whom_they_passed_over(doubled):
         assert 'skipped repository "local"' in fetched.err and "Permission denied" in fetched.err
         # WAL still goes to the one that is left, and the failure names the other.
         name = doubled.cluster.switch_wal()
-        system.wait_until(lambda: any(name in key for key in objects(doubled.away, "main/wal")), what="WAL in the good one")
-        assert f"{name} is not in every repository" in doubled.cluster.log_text()
+        system.wait_until(lambda: f"{name} is not in every repository" in doubled.cluster.log_text(), what="a push that fails")
+        assert any(name in key for key in objects(doubled.away, "main/wal"))
     finally:
         doubled.repo.chmod(0o750)
-    doubled.cluster.wait_for_archived(timeout=120)
+    doubled.cluster.wait_for_archived()
     assert any(name in key for key in objects(doubled.repo, "main/wal"))
     doubled.cluster.stop()
     assert count(doubled.restore().must_start().wait_ready()) == 1000

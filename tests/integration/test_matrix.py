@@ -4,7 +4,6 @@ One history for each version: a backup under load, and moments after it, of whic
 transaction, the restore point and a hash of all tables. Every cell of the table restores from that one backup.
 """
 import dataclasses
-import time
 
 import pytest
 
@@ -50,10 +49,10 @@ class Past:
         cluster.rows("CREATE DATABASE second")
         cluster.rows("CREATE TABLE t AS SELECT 1 AS x", "second")
         self.marks = 0
-        with Load(cluster):
+        with Load(cluster) as load:
             self.known = self.history_rows(cluster)
             self.backup = stanza.backup()
-            time.sleep(1)
+            load.goes_on()
         self.quiet()
         self.moments = [self.moment(f"moment {number}") for number in range(3)]
         self.burst()
@@ -90,7 +89,6 @@ class Past:
         # The next record is that of the restore point, so that recovery to this LSN includes no change of a table.
         lsn = cluster.sql("SELECT pg_current_wal_insert_lsn()")
         cluster.rows(f"SELECT pg_create_restore_point('{name}')")
-        time.sleep(0.01)
         return Moment(now, lsn, xid, name, before, after)
 
     def check_sound(self, cluster):

@@ -70,7 +70,6 @@ class LongHistory:
     def live(self, cluster, timeline, backups):
         for _ in range(backups):
             self.write(cluster, timeline, 12)
-            time.sleep(1.1)  # labels count in seconds
             self.backups.append(self.stanza.backup())
         self.write(cluster, timeline, 20)
 

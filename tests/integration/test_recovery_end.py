@@ -210,7 +210,7 @@ def test_a_standby_waits_at_a_hole_and_says_so(some_stanza, rng):
     damage.remove(taken)
     standby.must_start()
     system.wait_until(lambda: f"{names[hole]} is missing in the archive" in standby.log_text(), what="the hole to be named")
-    assert standby.answers(ROWS) == numbers(1, hole)
+    system.wait_until(lambda: standby.answers(ROWS) == numbers(1, hole), what="what comes before it")
     system.write(taken, content)
     system.wait_until(lambda: standby.answers(ROWS) == numbers(1, 5), what="the standby to go on")
     system.wait_until(lambda: standby.log_text().count("is missing") == standby.log_text().count(f"{names[hole]} is missing"),

@@ -3,6 +3,7 @@ of a run is printed, and $PGCAIRN_REPLAY_SEED repeats it."""
 import os
 import random
 import re
+import signal
 
 import pytest
 
@@ -82,10 +83,10 @@ def test_databases_that_are_copied_moved_and_dropped_while_a_backup_runs(make_st
     for name in ("d0", "d1", "d2"):
         cluster.rows(f"CREATE DATABASE {name}")
         cluster.rows("CREATE TABLE t AS SELECT i FROM generate_series(1, 2000) i", name)
-    cluster.rows("CREATE TABLE large AS SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1500000) i GROUP BY i % 1000")
+    cluster.create_large(mebibytes=64)
     copied = "STRATEGY file_copy" if postgres.version >= 15 else ""
     for number in range(2):
-        process = stanza.start_slow_backup(rate="16MiB")
+        process = stanza.start_held_backup()
         names = [name for name in cluster.databases() if name.startswith("d")]
         done = []
         for _ in range(chance.randrange(2, 6)):
@@ -103,6 +104,7 @@ def test_databases_that_are_copied_moved_and_dropped_while_a_backup_runs(make_st
                 for place in (there, here) if what == "there and back" else (there,):
                     cluster.rows(f"ALTER DATABASE {name} SET TABLESPACE {place}")
             done.append(f"{what} {name}")
+        process.send_signal(signal.SIGCONT)
         result = result_of(process)
         print(done, "again" if "begins again" in result.err else "at once")
         assert result.code == 0, (done, result)

@@ -118,7 +118,7 @@ def test_one_of_two_repositories_breaks(doubled):
     assert "exit code 200" in restored.log_text() and "archive recovery complete" not in restored.log_text()
 
     doubled.repo.chmod(0o750)
-    cluster.wait_for_archived(timeout=120)
+    cluster.wait_for_archived()
     assert objects(doubled.repo) == objects(doubled.second)
     cluster.stop()
     assert restored.must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"

@@ -1,6 +1,4 @@
 """Restores to every kind of target: what comes back is what was true there, or the plan refuses and touches nothing."""
-import time
-
 import pytest
 
 from support import compare, system
@@ -18,7 +16,6 @@ class History:
         self.first = stanza.backup()["label"]
         self.put(2)
         self.early_point = self.point("early")
-        time.sleep(1.1)  # labels count in seconds
         self.second = stanza.backup()["label"]
         self.put(3)
         self.time = self.cluster.sql(UTC_NOW)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -16,7 +17,7 @@ import threading
 import pytest
 
 from support import compare, manifests, system
-from support.pgcairn import Result
+from support.pgcairn import Result, result_of
 
 SEED = os.environ.get("PGCAIRN_WRITES_SEED") or str(random.SystemRandom().randrange(10**6))
 ROUNDS = int(os.environ.get("PGCAIRN_WRITES_ROUNDS", "8"))
@@ -356,16 +357,13 @@ def test_directories_that_are_swapped_for_links_meanwhile_lead_nowhere(source, c
 def test_tablespaces_made_while_a_backup_copies_are_in_the_marker(stanza15, home):
     """The copying is slow, and base has more than is read ahead; what comes in path order after it is copied later."""
     cluster = stanza15.cluster
-    cluster.rows("CREATE TABLE fill (x text); ALTER TABLE fill ALTER x SET STORAGE EXTERNAL; INSERT INTO fill SELECT repeat(i::text, 300) FROM generate_series(1, 60000) i")
-    assert int(cluster.sql("SELECT pg_total_relation_size('fill')")) > 64 << 20
-    process = stanza15.cairn.start("backup", "--type=full", "--start-fast", "--compress-type=none", "--limit-rate=8MiB")
-    system.wait_until(lambda: cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientRead'"
-                                          " AND query LIKE '%pg_backup_start%' OR query LIKE '%current_setting(''config_file''%'") != "0"
-                      or process.poll() is not None, what="backup mode", pause=0.02)
+    cluster.create_large()
+    process = stanza15.start_held_backup(rate="32MiB")
     cluster.create_tablespace("late", home / "late")
     cluster.sql("CREATE TABLE l TABLESPACE late AS SELECT 1 AS x")
     cluster.sql("CHECKPOINT")
-    process.communicate(timeout=120)
+    process.send_signal(signal.SIGCONT)
+    assert result_of(process).code == 0
     label = stanza15.labels()[-1]
     copied = {e["path"].split("/")[1] for e in manifests.entries(stanza15, label)
               if e.get("path", "").startswith("pg_tblspc/") and e.get("type") == "link"}

@@ -11,8 +11,8 @@ import pytest
 from support import damage, system
 from support.pgcairn import result_of
 
-# Slow enough to be stopped on the way, fast enough to be waited for.
-SLOWLY = ("--compress-level=12", "--process-max=1")
+# Slow enough to be stopped on the way, fast enough to be waited for: a pack is 16 MiB.
+SLOWLY = ("--limit-rate=12MiB", "--process-max=1")
 READER = pathlib.Path(__file__).parents[1] / "reader" / "pgcairn_reader.py"
 # Rows that no codec makes smaller, so that packs of 16 MiB fill.
 ROWS = ("INSERT INTO {0} SELECT i, (SELECT decode(string_agg(md5(i::text || j), ''), 'hex') FROM generate_series(1, 60) j)"

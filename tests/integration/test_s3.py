@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import threading
-import time
 import types
 import urllib.error
 
@@ -31,7 +30,7 @@ def s3(root):
 def proxied(away, s3):
     """A stanza behind a proxy; `proxy.plan` says what goes wrong."""
     away.proxy = FaultyProxy(s3, s3.folder.parent / "ca/server.pem")
-    away.cairn.tables["repo.local"].update({"s3-endpoint": away.proxy.endpoint, "io-timeout": "2s"})
+    away.cairn.tables["repo.local"]["s3-endpoint"] = away.proxy.endpoint
     away.cairn.save()
     yield away
     away.proxy.close()
@@ -219,7 +218,7 @@ def test_a_store_that_is_down_is_not_an_empty_one(proxied):
     process = proxied.cairn.start("archive-get", "000000010000000000000001", proxied.home / "x")
     system.wait_until(lambda: proxied.proxy.happened["500 html"] > 2, what="some tries")
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode not in (0, 1)
 
 
@@ -252,7 +251,6 @@ def two(away):
     """A stanza with two full backups, `label` and `other`, and WAL behind both."""
     away.cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
     away.label = away.backup()["label"]
-    time.sleep(1.1)  # labels count in seconds
     away.cluster.rows("INSERT INTO t VALUES (2)")
     away.other = away.backup()["label"]
     away.cluster.wait_for_archived()

@@ -1,5 +1,5 @@
 """Backups from a standby, and connections that end at the wrong moment."""
-import time
+import signal
 
 import pytest
 
@@ -22,9 +22,9 @@ def pair(stanza):
 
 @pytest.mark.slow
 def test_a_backup_from_a_standby(pair):
-    with Load(pair.cluster):
+    with Load(pair.cluster) as load:
         backup = pair.backup()
-        time.sleep(1)
+        load.goes_on()
     assert backup["system-id"] == pair.cluster.system_id()
     pair.cluster.wait_for_archived()
     expected = pair.cluster.table_hashes()
@@ -39,9 +39,9 @@ def test_a_backup_from_a_standby(pair):
 
 @pytest.mark.slow
 def test_a_standby_promoted_during_the_backup(pair):
-    process = pair.start_slow_backup()
-    time.sleep(0.5)
+    process = pair.start_held_backup()
     system.run([pair.install.bin / "pg_ctl", "promote", "-D", pair.standby.data, "-w"])
+    process.send_signal(signal.SIGCONT)
     result = result_of(process)
     assert result.code == 13 and "promot" in result.err, result
     assert pair.labels() == [] and pair.lease() is None
@@ -49,11 +49,11 @@ def test_a_standby_promoted_during_the_backup(pair):
 
 def test_a_lost_connection(stanza):
     stanza.cluster.pgbench_init(scale=4)
-    process = stanza.start_slow_backup()
-    time.sleep(0.5)
+    process = stanza.start_held_backup()
     terminated = stanza.cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                                     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
     assert terminated != "0"
+    process.send_signal(signal.SIGCONT)
     result = result_of(process)
     assert result.code in (1, 13), result
     assert stanza.labels() == [] and stanza.lease() is None

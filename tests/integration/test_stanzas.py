@@ -158,11 +158,11 @@ def asked(stanza, answer):
     os.close(end)
     said = ""
     while "to go on: " not in said:
-        ready, _, _ = select.select([terminal], [], [], 60)
+        ready, _, _ = select.select([terminal], [], [], 180)
         assert ready, said
         said += os.read(terminal, 4096).decode()
     os.write(terminal, f"{answer}\n".encode())
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=180)
     os.close(terminal)
     return process.returncode, said, out
 
@@ -178,7 +178,7 @@ def test_the_name_is_asked_for(backed_up):
 
 
 def test_a_stanza_at_work_is_not_deleted(stanza15):
-    stanza15.cluster.rows("CREATE TABLE t AS SELECT g AS x, md5(g::text) AS y FROM generate_series(1, 400000) g")
+    stanza15.cluster.create_large(mebibytes=32)
     process = stanza15.start_slow_backup()
     result = stanza15.cairn.run("stanza-delete", "--force")
     process.kill()

@@ -7,7 +7,6 @@ stormed; `-k pg17` chooses one. Each prints its seed. A seed repeats what each s
 backups."""
 import os
 import random
-import time
 
 import pytest
 
@@ -30,8 +29,8 @@ def seeds():
 
 
 def storm_settings(version):
-    settings = {"max_wal_size": "1GB", "checkpoint_timeout": "30s", "autovacuum_naptime": 1, "max_connections": 60,
-                "max_prepared_transactions": 20}
+    settings = {"max_wal_size": "1GB", "checkpoint_timeout": "30s", "autovacuum": True, "autovacuum_naptime": 1,
+                "bgwriter_lru_maxpages": 100, "max_connections": 60, "max_prepared_transactions": 20}
     if version >= 17:
         settings["summarize_wal"] = True
     return settings
@@ -63,7 +62,8 @@ def stormed(stanza, storm, chance, happened):
             full, _ = taken(stanza)
         admin.knows(full)
         for _ in range(BACKUPS):
-            time.sleep(chance.uniform(0.5, 2.5))
+            enough = storm.done + chance.randrange(10, 80)
+            system.wait_until(lambda: storm.done >= enough, what="the storm to go on")
             happened.append(admin.act())
             more = ["--delta"] if chance.random() < 0.1 else []
             more += ["--archive-timeout=15s"] if admin.same_timeline else []

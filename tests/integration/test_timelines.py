@@ -1,7 +1,6 @@
 """Histories with branches: promotions, second promotions, clones that archive where they should not."""
 import os
 import shutil
-import time
 
 import pytest
 
@@ -248,7 +247,6 @@ def test_a_time_on_a_side_branch_is_refused_with_the_timeline_that_reaches_it(br
     clone.rows("INSERT INTO t VALUES (20)")
     clone.wait_for_archived()
     clone.stop()
-    time.sleep(0.1)
     primary.rows("INSERT INTO t VALUES (4)")
     target = primary.sql(UTC_NOW)
     primary.rows("INSERT INTO t VALUES (5)")

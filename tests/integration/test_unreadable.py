@@ -2,7 +2,6 @@
 object, which is named and passed over, and no outage of the repository. Shown with rights here, as the owner of the
 repository, which these commands become."""
 import contextlib
-import time
 
 import pytest
 
@@ -14,7 +13,6 @@ DAMAGE_FOUND = 4
 @pytest.fixture
 def two(backed_up):
     """A stanza with two full backups, `label` and `other`, and WAL behind both."""
-    time.sleep(1.1)  # labels count in seconds
     backed_up.cluster.rows("INSERT INTO t VALUES (2)")
     backed_up.other = backed_up.backup()["label"]
     backed_up.cluster.wait_for_archived()

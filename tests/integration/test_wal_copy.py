@@ -5,6 +5,7 @@ import pytest
 
 from support import system
 from support.cluster import Load
+from support.pgcairn import result_of
 
 
 @pytest.mark.slow
@@ -36,12 +37,10 @@ def test_beside_an_archiver_the_same_bytes_are_stored_once(stanza15):
 
 def test_wal_that_is_gone_is_named(make_stanza):
     """Without a slot to hold it, WAL may be recycled before the backup gets to it: no backup then."""
-    stanza = make_stanza(15, archiving=False, max_replication_slots=0).create()
+    stanza = make_stanza(15, archiving=False, max_replication_slots=0, wal_keep_size=0).create()
     cluster = stanza.cluster
-    cluster.pgbench_init(scale=10)
-    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--wal=copy", "--process-max=1")
-    system.wait_until(lambda: list(stanza.repo.glob("main/data/*")), what="the backup to have begun", pause=0.005)
-    process.send_signal(signal.SIGSTOP)
+    cluster.create_large(mebibytes=32)
+    process = stanza.start_held_backup("--wal=copy")
     started_in = cluster.sql("SELECT pg_walfile_name(redo_lsn) FROM pg_control_checkpoint()")
 
     def is_gone():
@@ -50,8 +49,9 @@ def test_wal_that_is_gone_is_named(make_stanza):
         return not (cluster.data / "pg_wal" / started_in).exists()
     system.wait_until(is_gone, what="the server to recycle WAL")
     process.send_signal(signal.SIGCONT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1 and "there is no replication slot to hold it" in err
+    result = result_of(process)
+    err = result.err
+    assert result.code == 1 and "there is no replication slot to hold it" in err
     assert f"has recycled WAL segment {started_in}" in err and "wal_keep_size" in err, err
     assert stanza.labels() == []
 
@@ -88,7 +88,7 @@ def test_what_is_missing_before_a_backup_that_brought_its_own_wal(stanza15, case
     if case != "lost":
         archives(stanza15, "/bin/true")
     cluster.rows("CREATE TABLE b AS SELECT 1")
-    between = cluster.switch_wal() if case != "lost" else cluster.wait_for_archived()
+    between = cluster.wait_for_archived()
     second = stanza15.backup("--wal=copy")
     if case == "off and on":
         archives(stanza15, command)

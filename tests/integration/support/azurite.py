@@ -41,7 +41,7 @@ class Azurite:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder,
                 env=system.clean_environment({"AZURITE_ACCOUNTS": f"{self.account}:{self.key}"}))
         try:
-            system.wait_until(self._answers, timeout=60, what="Azurite", pause=0.2)
+            system.wait_until(self._answers, what="Azurite", pause=0.2)
         except BaseException:
             self.stop()
             raise

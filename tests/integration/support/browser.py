@@ -52,7 +52,7 @@ class Browser:
     def __exit__(self, *_):
         self.close()
 
-    def message(self, timeout=60):
+    def message(self, timeout=180):
         deadline = time.monotonic() + timeout
         while b"\0" not in self.buffer:
             ready, _, _ = select.select([self.input], [], [], max(deadline - time.monotonic(), 0))

@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 
 from . import system
 
@@ -26,12 +25,18 @@ BASE_SETTINGS = {
     "max_wal_senders": 5,
     "hot_standby": True,
     "wal_keep_size": "256MB",  # what a test pushed or compares with is there, however soon a checkpoint comes
+    # Nothing but the tests changes files.
+    "autovacuum": False,
+    "bgwriter_lru_maxpages": 0,
+    "checkpoint_timeout": "1h",
     "log_line_prefix": "%m [%p] ",
     "log_min_messages": "info",
     "restart_after_crash": False,
     "jit": False,  # an unpacked server has no LLVM
 }
 
+
+PATIENCE_S = 180  # that a busy machine gets; what goes wrong is seen long before, what goes well is not waited for
 
 UTC_NOW = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'"
 
@@ -108,25 +113,27 @@ class PgCluster:
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(settings_text(settings))
 
-    def start(self, wait=True, timeout=60):
+    def start(self):
         """Start the server. Returns whether it came up: recovery may end it on purpose."""
         own = {"port": self.port, "unix_socket_directories": self.sockets, **self.overrides}
         options = " ".join(f"-c {name}={shell_quote(value)}" for name, value in own.items())
-        done = system.run([self.install.bin / "pg_ctl", "start", "-D", self.data, "-l", self.log, "-t", timeout,
-                           "-w" if wait else "-W", "-o", options], check=False, timeout=timeout + 30)
+        done = system.run([self.install.bin / "pg_ctl", "start", "-D", self.data, "-l", self.log, "-t", PATIENCE_S, "-w", "-o", options],
+                          check=False, timeout=PATIENCE_S + 60)
         return done.returncode == 0
 
-    def must_start(self, timeout=60):
-        assert self.start(timeout=timeout), self.log_text()
+    def must_start(self):
+        assert self.start(), self.log_text()
         return self
 
     def stop(self, mode="fast"):
         if self.pid():
-            system.run([self.install.bin / "pg_ctl", "stop", "-D", self.data, "-m", mode, "-w", "-t", 60], check=False)
+            system.run([self.install.bin / "pg_ctl", "stop", "-D", self.data, "-m", mode, "-w", "-t", PATIENCE_S], check=False)
+            assert mode == "immediate" or not self.pid(), f"the server does not stop; its log ends:\n{self.log_text()[-3000:]}"
 
     def crash(self):
         """Kill the server as a power cut would: no process gets to say goodbye."""
         pid = self.pid()
+        os.kill(pid, signal.SIGSTOP)  # so that it has no more children than we see
         family = [pid, *children_of(pid)]
         os.kill(pid, signal.SIGKILL)
         # The others notice by themselves; until the last one has, its shared memory keeps a new server from starting.
@@ -144,8 +151,11 @@ class PgCluster:
         return pid if alive(pid) else None
 
     def reload(self):
+        """Have the server read its settings again; waits until it has, and has told its other processes to."""
+        before = self.sql("SELECT pg_conf_load_time()")
         system.run([self.install.bin / "pg_ctl", "reload", "-D", self.data])
-        time.sleep(0.2)
+        # A new session begins with what the postmaster knows.
+        system.wait_until(lambda: self.sql("SELECT pg_conf_load_time()") != before, what="the settings to be read")
 
     def restart(self):
         self.stop()
@@ -179,10 +189,10 @@ class PgCluster:
     def databases(self):
         return [row[0] for row in self.rows("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")]
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self):
         """Wait until recovery is over and writes are possible."""
-        system.wait_until(lambda: self.answers("SELECT NOT pg_is_in_recovery()") == "t", timeout,
-                          f"the end of recovery; the log says:\n{self.log_text()[-3000:]}", 0.2)
+        system.wait_until(lambda: self.answers("SELECT NOT pg_is_in_recovery()") == "t",
+                          what=lambda: f"the end of recovery; the log says:\n{self.log_text()[-3000:]}")
         return self
 
     def answers(self, statement, database="postgres"):
@@ -196,6 +206,11 @@ class PgCluster:
 
     def pgbench_init(self, scale=1, database="postgres"):
         system.run([CLIENTS / "pgbench", "-i", "-q", "-s", scale, *self.connection()[:-2], database])
+
+    def create_large(self, name="large", mebibytes=128):
+        """A table of that size that is made in no time, and at a limited rate not backed up in no time: one row a page."""
+        self.rows(f"CREATE TABLE {name} (s text); ALTER TABLE {name} ALTER s SET STORAGE plain;"
+                  f" INSERT INTO {name} SELECT repeat('x', 8000) FROM generate_series(1, {mebibytes * 128})")
 
     def create_tablespace(self, name, location):
         system.make_dir(location)
@@ -280,7 +295,7 @@ class PgCluster:
         self.rows("SELECT pg_switch_wal()")
         return name
 
-    def wait_for_archived(self, timeout=60):
+    def wait_for_archived(self):
         """Switch segments and wait until the archiver has handed over everything up to now; return the last name."""
         name = self.switch_wal()
         self.rows("CHECKPOINT")
@@ -290,7 +305,7 @@ class PgCluster:
             waiting = [path for path in (self.data / "pg_wal/archive_status").glob("*.ready") if path.name[:24] <= name]
             return not waiting and self.sql("SELECT archived_count > 0 FROM pg_stat_archiver") == "t"
         try:
-            system.wait_until(done, timeout, f"{name} to be archived")
+            system.wait_until(done, what=f"{name} to be archived")
         except AssertionError as error:
             status = sorted(path.name for path in (self.data / "pg_wal/archive_status").iterdir())
             raise AssertionError(f"{error}; archive_status: {status}; pg_stat_archiver:"
@@ -309,24 +324,33 @@ class PgCluster:
 
 
 class Load:
-    """pgbench in the background, slow enough to leave the machine usable. Stops at the end of the `with` block."""
+    """pgbench in the background, slow enough to leave the machine usable. It is at work from the beginning of the `with` block to
+    its end."""
 
-    def __init__(self, cluster, rate=300, clients=3, database="postgres"):
+    def __init__(self, cluster, rate=300, clients=3):
+        self.cluster = cluster
         self.command = [str(CLIENTS / "pgbench"), "-n", "-c", str(clients), "-T", "600", "-R", str(rate),
-                        *cluster.connection()[:-2], database]
+                        *cluster.connection()[:-2], "postgres"]
         self.process = None
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, env=system.clean_environment(), cwd="/",
                                         **system.identity())
-        time.sleep(0.5)
-        assert self.process.poll() is None, "pgbench did not start"
+        return self.goes_on()
+
+    def goes_on(self, transactions=30):
+        """Wait until so many more transactions have been committed."""
+        def done():
+            assert self.process.poll() is None, "pgbench has ended"
+            return int(self.cluster.sql("SELECT count(*) FROM pgbench_history"))
+        before = done()
+        system.wait_until(lambda: done() >= before + transactions, what="the load to go on")
         return self
 
     def __exit__(self, *_):
         self.process.terminate()  # SIGINT is ignored where a shell started the tests in the background
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE_S)
 
 
 def hash_query(names):

@@ -7,6 +7,7 @@ objects apart.
 """
 import http.client
 import http.server
+import select
 import socket
 import ssl
 import threading
@@ -115,7 +116,7 @@ class FaultyProxy:
                 if fault == "cut before":
                     return self.cut()
                 if fault == "stall":
-                    time.sleep(8)
+                    select.select([self.connection], [], [], 120)  # until the client has given up
                     return self.cut()
                 if fault == "delay":
                     time.sleep(0.5)

@@ -86,7 +86,7 @@ class Pgcairn:
                                 env=system.clean_environment(env), **system.identity())
 
 
-def result_of(process, timeout=120):
+def result_of(process, timeout=300):
     """Wait for a process of start(); a signal that ended it is a negative code."""
     out, err = process.communicate(timeout=timeout)
     return Result(process.returncode, out, err)

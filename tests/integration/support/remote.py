@@ -13,7 +13,7 @@ TESTS = system.CHECKOUT / "build/dev/tests/pgcairn-tests"
 def keep_the_contract(environment, tests="[contract]"):
     """Run the C++ tests of what every driver promises on the store that `environment` tells of. What the whole contract came to is kept
     for scripts/contract-table."""
-    done = subprocess.run([TESTS, tests, "-r", "junit"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
+    done = subprocess.run([TESTS, tests, "-r", "junit"], env={**os.environ, **environment}, capture_output=True, text=True, timeout=900,
                           check=False)
     if tests == "[contract]":
         results = system.CHECKOUT / "build/test-results/contract"
@@ -36,6 +36,8 @@ def every_fault_passes_by(proxied):
     cluster = proxied.cluster
     cluster.rows("CREATE TABLE t AS SELECT g AS x, md5(g::text) AS y FROM generate_series(1, 200000) g")
     proxied.proxy.plan = plan
+    proxied.cairn.tables["repo.local"]["io-timeout"] = "2s"  # for those that stall
+    proxied.cairn.save()
     label = proxied.backup()["label"]
     cluster.rows("UPDATE t SET y = 'new' WHERE x <= 1000")
     later = proxied.backup(type="incr")

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import shutil
+import signal
 
 from . import compare, system
 from .cluster import PgCluster
@@ -72,11 +73,22 @@ class Stanza:
         assert result.code == code, result
         return result.json["backup"], result.err
 
-    def start_slow_backup(self, rate="4MiB"):
-        """Start a backup of some seconds, however fast or busy the machine is; return its process as soon as it holds its
+    def start_slow_backup(self, rate="512KiB"):
+        """Start a backup of a minute and more, however fast or busy the machine is; return its process as soon as it holds its
         lease."""
         process = self.cairn.start("backup", "--type=full", "--start-fast", "--compress-type=none", f"--limit-rate={rate}")
         system.wait_until(lambda: self.lease() or process.poll() is not None, what="the backup's lease", pause=0.01)
+        assert process.poll() is None, result_of(process)
+        return process
+
+    def start_held_backup(self, *args, type="full", packs=1, rate="16MiB"):
+        """Start a backup and hold its process (SIGSTOP) when it has stored so many packs, of 16 MiB each. With more to copy it is
+        then seconds from its end, however fast or busy the machine is. SIGCONT lets it go on."""
+        enough = len(self.all_packs()) + packs
+        process = self.cairn.start("backup", f"--type={type}", "--start-fast", "--compress-type=none", "--process-max=1",
+                                   f"--limit-rate={rate}", *args)
+        system.wait_until(lambda: len(self.all_packs()) >= enough or process.poll() is not None, what="packs", pause=0.01)
+        process.send_signal(signal.SIGSTOP)
         assert process.poll() is None, result_of(process)
         return process
 
@@ -113,6 +125,9 @@ class Stanza:
 
     def packs(self, label):
         return sorted((self.repo / self.name / "data" / label / "pack").iterdir())
+
+    def all_packs(self):
+        return {path for path in (self.repo / self.name / "data").glob("*/pack/*") if path.name[0] != "."}
 
     def marker(self, label):
         return self.repo / self.name / "backup" / f"{label}.json"
@@ -154,4 +169,4 @@ def refused(stanza, target, *args, saying=(), codes=(1, 2, 4, 10)):
 def assert_cannot_start(stanza, target):
     """What an aborted restore left is not a cluster."""
     assert not (target / "global/pg_control").exists()
-    assert not stanza.restored(target).start(timeout=10)
+    assert not stanza.restored(target).start()

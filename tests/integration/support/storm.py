@@ -241,7 +241,7 @@ class Storm:
     def run(self, statements):
         done = subprocess.run([str(CLIENTS / "psql"), "-X", "-q", *self.cluster.connection()], input="\n".join(statements), text=True,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=system.clean_environment(), cwd="/", check=False,
-                              timeout=120, **system.identity())
+                              timeout=300, **system.identity())
         self.done += len(statements)
         self.failed += [line for line in done.stderr.splitlines() if "ERROR" in line or "FATAL" in line]
 

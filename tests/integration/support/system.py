@@ -113,14 +113,14 @@ def remove_tree(path):
 
 
 def wait_until(condition, timeout=180, what="the condition", pause=0.05):
-    """Poll until the condition is true; return its value."""
+    """Poll until the condition is true; return its value. `what` is for the failure, or makes it."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(pause)
-    raise AssertionError(f"waited {timeout} s in vain for {what}")
+    raise AssertionError(f"waited {timeout} s in vain for {what() if callable(what) else what}")
 
 
 def mount(*arguments):
