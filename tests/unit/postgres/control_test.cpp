@@ -248,7 +248,7 @@ TEST_CASE("an unsupported pg_control is not waited for", "[postgres][control]") 
   write_file_atomically(directory / "global/pg_control", bytes);
   const auto begin = std::chrono::steady_clock::now();
   CHECK_THROWS_AS(read_control_bytes(directory.path()), PostgresError);
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(9));
 }
 
 }  // namespace pgcairn::postgres

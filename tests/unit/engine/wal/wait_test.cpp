@@ -69,7 +69,8 @@ TEST_CASE("waiting for WAL ends when all of it is there") {
     sleep_for(30ms, {});
     archive(memory.repository, last);
   });
-  CHECK_NOTHROW(wait_for_wal(memory.repository, "main", kCluster, first, last, 16 * kMiB, 10s, {}));
+  CHECK_NOTHROW(
+      wait_for_wal(memory.repository, "main", kCluster, first, last, 16 * kMiB, 10min, {}));
 }
 
 TEST_CASE("waiting for WAL that does not come ends in words") {
