@@ -393,7 +393,7 @@ def test_wal_that_the_archiver_took_elsewhere_is_not_brought(make_stanza):
     stanza = make_stanza(15).create()
     stanza.cluster.configure(archive_command="true")
     stanza.cluster.reload()
-    failed = stanza.cairn.run("backup", "--archive-timeout=2s", "--start-fast")
+    failed = stanza.cairn.run("backup", "--archive-timeout=10s", "--start-fast")
     assert failed.code == 1 and "did not reach repository" in failed.err and "stuck" not in failed.err, failed
     assert stanza.labels() == [] and stanza.lease() is None
 

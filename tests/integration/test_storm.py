@@ -66,7 +66,7 @@ def stormed(stanza, storm, chance, happened):
             system.wait_until(lambda: storm.done >= enough, what="the storm to go on")
             happened.append(admin.act())
             more = ["--delta"] if chance.random() < 0.1 else []
-            more += ["--archive-timeout=15s"] if admin.same_timeline else []
+            more += ["--archive-timeout=30s"] if admin.same_timeline else []
             kind = chance.choice(("incr", "incr", "incr", "diff", "diff", "full"))
             backup, refused = taken(stanza, *more, type=kind, other_life=admin.same_timeline)
             if refused == OTHER_LIFE:

@@ -25,7 +25,7 @@ class Stanza:
         self.clusters = []
         self.cluster = self.track(PgCluster.create(install, self.home / "data", sockets, checksums=checksums, **settings))
         self.cairn = Pgcairn(binary, self.home / "pgcairn.toml", {
-            "global": {"process-max": 2, "compress-type": "zst", "compress-level": 3},
+            "global": {"process-max": 2, "compress-type": "zst", "compress-level": 3, "archive-timeout": "180s"},
             "repo.local": {"type": "posix", "path": self.repo},
             f"stanza.{stanza}": {"pg-path": self.cluster.data, "pg-port": self.cluster.port,
                             "pg-socket-path": self.sockets, "pg-user": "postgres"}})
