@@ -26,34 +26,9 @@ constexpr std::string_view kHead = R"(<!DOCTYPE html>
 <link rel="icon" href="data:,">
 <title>pgcairn report</title>
 <style>
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --quiet: #59636e; --edge: #d1d9e0;
-  --window: #8fb8de; --full: #1f4e79; --later: #3f7cb5; --bad: #c62828; --bar: #3f7cb5; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ec; --paper: #14181c; --quiet: #9aa4ae; --edge: #38414a;
-    --window: #2f5476; --full: #b9d9f5; --later: #7fb2de; --bad: #ff7b72; --bar: #7fb2de; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink);
-  background: var(--paper); overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.35rem; margin-top: 2.5rem; border-bottom: 1px solid var(--edge); }
-h3 { font-size: 1.15rem; } h4 { font-size: 1rem; margin-bottom: .4rem; }
-.quiet { color: var(--quiet); } .bad { color: var(--bad); font-weight: 600; }
-.scroll { overflow-x: auto; } .scroll:focus-visible { outline: 2px solid var(--later); }
-table { border-collapse: collapse; font-size: .875rem; min-width: 100%; }
-caption { text-align: left; color: var(--quiet); }
-th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--edge); vertical-align: top;
-  overflow-wrap: normal; }
-th[scope=row] { font-weight: 500; white-space: nowrap; } td.number { text-align: right; white-space: nowrap; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0; }
-dt { color: var(--quiet); } dd { margin: 0; }
-.line { display: grid; grid-template-columns: 12rem 1fr; align-items: center; }
-svg { display: block; width: 100%; height: 1.5rem; } figure { margin: .5rem 0 1rem; } figure svg { height: 5rem; }
-.axis { display: flex; justify-content: space-between; gap: 1rem; margin: .2rem 0 1rem 12rem; color: var(--quiet); font-size: .8rem; }
-rect.window { fill: var(--window); } rect.full { fill: var(--full); } rect.later { fill: var(--later); }
-rect.bad { fill: var(--bad); } rect.bar { fill: var(--bar); }
-@media (max-width: 40rem) { dl, .line { grid-template-columns: 1fr; gap: .1rem; } .axis { margin-left: 0; } }
-@media print { body { max-width: none; padding: 0; } .scroll { overflow: visible; } section { break-inside: auto; }
-  tr, figure, .line { break-inside: avoid; } }
-</style>
+)";
+
+constexpr std::string_view kBody = R"(</style>
 </head>
 <body>
 )";
@@ -350,7 +325,7 @@ std::string html_text(std::string_view text) {
 
 std::string report_html(std::span<const engine::StanzaInfo> stanzas, Timestamp when,
                         std::string_view host) {
-  std::string html(kHead);
+  std::string html = format("{}{}{}", kHead, report_css(), kBody);
   html +=
       format("<header><h1>pgcairn report</h1>\n<p class=\"quiet\">Written {} on {}.</p></header>\n",
              html_text(format_local(when)), html_text(host));
