@@ -19,13 +19,17 @@ namespace pgcairn::command {
 
 namespace {
 
+bool is_flag(const Option& option) {
+  return option.kind == ValueKind::flag;
+}
+
 bool has_negation(const Option& option) {
   return (option.places & (in_global | in_stanza)) != 0;
 }
 
 void register_option(CLI::App& app, const Option& option, Arguments& into) {
   const std::string name(option.name);
-  if (option.kind == ValueKind::flag) {
+  if (is_flag(option)) {
     const std::string short_name = name == "recursive" ? "-r," : "";
     app.add_flag_callback(short_name + "--" + name,
                           [&into, name] { into.options.emplace_back(name, "true"); })
@@ -40,35 +44,31 @@ void register_option(CLI::App& app, const Option& option, Arguments& into) {
     for (const std::string& value : values) into.options.emplace_back(name, value);
     return true;
   };
-  CLI::Option* const added = app.add_option("--" + name, keep)->expected(1);
-  if (is_repeatable(option.kind)) added->take_all();
+  // Also what may be given only once: require_once() finds a second value, and says so.
+  app.add_option("--" + name, keep)->expected(1)->take_all();
 }
 
-/// CLI11's words become ours: it names the option in its message.
-UsageError usage_error(const CLI::ParseError& error) {
-  const std::string message = error.what();
-  const std::size_t flag_end = message.find(" was given a disallowed flag override");
-  if (flag_end != std::string::npos) {
-    return UsageError(format("option --{} takes no value", message.substr(0, flag_end)));
+/// What the command line takes, each name once: the first row that has it.
+std::vector<const Option*> command_line_options() {
+  std::vector<const Option*> rows;
+  for (const Option& option : all_options()) {
+    const bool known = std::any_of(rows.begin(), rows.end(),
+                                   [&](const Option* row) { return row->name == option.name; });
+    if (!known && (option.places & on_command_line) != 0) rows.push_back(&option);
   }
-  const std::size_t start = message.find("--");
-  if (start == std::string::npos) return UsageError(message);
-  const std::string option = message.substr(start, message.find_first_of(": =", start) - start);
-  if (message.find("At Most") != std::string::npos) {
-    return UsageError(format("option {} is given more than once", option));
-  }
+  return rows;
+}
+
+UsageError needs_value(std::string_view option) {
   return UsageError(format("option {} needs a value", option), format("write {}=VALUE", option));
 }
 
 UsageError unknown_option(const std::string& word) {
   const std::string name = word.substr(0, word.find('='));
   std::vector<std::string> known;
-  for (const Option& option : all_options()) {
-    if ((option.places & on_command_line) == 0) continue;
-    known.push_back(format("--{}", option.name));
-    if (option.kind == ValueKind::flag && has_negation(option)) {
-      known.push_back(format("--no-{}", option.name));
-    }
+  for (const Option* const option : command_line_options()) {
+    known.push_back(format("--{}", option->name));
+    if (is_flag(*option) && has_negation(*option)) known.push_back(format("--no-{}", option->name));
   }
   const auto near = nearest(name, known);
   return UsageError(format("unknown option \"{}\"", name),
@@ -85,13 +85,37 @@ UsageError unknown_verb(const std::string& word) {
                          : "run \"pgcairn help\" for the list of commands");
 }
 
-/// CLI11 takes the next word, perhaps another option, for the value of "--option=".
-void require_values(std::span<const std::string> words) {
+bool is_flag_name(std::string_view name) {
+  for (const Option* const option : command_line_options()) {
+    if (!is_flag(*option)) continue;
+    if (name == option->name || (has_negation(*option) && name == format("no-{}", option->name)))
+      return true;
+  }
+  return false;
+}
+
+/// What follows "=" is judged before CLI11 sees it: "--option=" would take the next word, perhaps
+/// another option, for its value.
+void check_values(std::span<const std::string> words) {
   for (const std::string& word : words) {
     if (word == "--") return;
-    if (!word.starts_with("--") || word.find('=') != word.size() - 1) continue;
-    const std::string option = word.substr(0, word.size() - 1);
-    throw UsageError(format("option {} needs a value", option), format("write {}=VALUE", option));
+    const std::size_t equals = word.find('=');
+    if (!word.starts_with("--") || equals == std::string::npos) continue;
+    const std::string option = word.substr(0, equals);
+    if (is_flag_name(option.substr(2))) {
+      throw UsageError(format("option {} takes no value", option));
+    }
+    if (equals == word.size() - 1) throw needs_value(option);
+  }
+}
+
+void require_once(const Arguments& arguments) {
+  for (const Option* const option : command_line_options()) {
+    if (is_flag(*option) || is_repeatable(option->kind)) continue;
+    const auto given =
+        std::count_if(arguments.options.begin(), arguments.options.end(),
+                      [&](const auto& entry) { return entry.first == option->name; });
+    if (given > 1) throw UsageError(format("option --{} is given more than once", option->name));
   }
 }
 
@@ -133,28 +157,30 @@ void check_against_verb(const Arguments& arguments) {
 }  // namespace
 
 Arguments parse_arguments(std::span<const std::string> words) {
-  require_values(words);
+  check_values(words);
   Arguments arguments;
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
   app.add_flag("-h,--help", arguments.help);
   app.add_flag("--version", arguments.version);
-  std::vector<std::string_view> registered = {"help", "version"};
-  for (const Option& option : all_options()) {
-    if ((option.places & on_command_line) == 0) continue;
-    if (std::find(registered.begin(), registered.end(), option.name) != registered.end()) continue;
-    registered.push_back(option.name);
-    register_option(app, option, arguments);
+  for (const Option* const option : command_line_options()) {
+    const bool own_flag = option->name == "help" || option->name == "version";
+    if (!own_flag) register_option(app, *option, arguments);
   }
   std::vector<std::string> leftovers;
   try {
     // CLI11 takes words from the back of a vector.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     leftovers = app.remaining();
+  } catch (const CLI::ArgumentMismatch&) {
+    // The rest of what this type means is checked here: only an option that is the last word, and
+    // whose value is not there, is left.
+    throw needs_value(words.back());
   } catch (const CLI::ParseError& error) {
-    throw usage_error(error);
+    throw UsageError(error.what());
   }
+  require_once(arguments);
   split_leftovers(leftovers, arguments);
   if (arguments.help || arguments.version) return arguments;
   if (arguments.verb.empty()) {

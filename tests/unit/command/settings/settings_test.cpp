@@ -82,8 +82,15 @@ TEST_CASE("unknown words are refused with the nearest known one") {
   check_says(refusal({"backup", "--stanza"}), {"--stanza needs a value"});
   check_says(refusal({"backup", "--stanza=a", "--stanza=b"}), {"--stanza is given more than once"});
   for (const char* const value : {"3", "false", "maybe"}) {
-    check_says(refusal({"backup", std::string("--start-fast=") + value}), {"takes no value"});
+    check_says(refusal({"backup", std::string("--start-fast=") + value}),
+               {"option --start-fast takes no value"});
   }
+  check_says(refusal({"backup", "--no-start-fast=1"}), {"option --no-start-fast takes no value"});
+  check_says(refusal({"info", "--version=1"}), {"option --version takes no value"});
+  check_says(refusal({"info", "--help=1"}), {"option --help takes no value"});
+  check_says(refusal({"backup", "--stanza", "a", "--stanza", "b"}),
+             {"--stanza is given more than once"});
+  check_says(refusal({"backup", "--start-fast", "--repo"}), {"option --repo needs a value"});
   // What might be a secret is not repeated.
   CHECK(refusal({"info", "--pg-password=hunter2"}).find("hunter2") == std::string::npos);
 }
