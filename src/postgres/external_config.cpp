@@ -193,10 +193,13 @@ void Finder::add_inclusion(const Waiting& from, const Inclusion& inclusion) {
   waiting_.push_back({path, from.syntax, inclusion.form == Inclusion::Form::if_exists});
 }
 
-/// The files that the server takes from a directory (GetConfFilesInDir, conffiles.c).
+/// The files that the server takes from a directory (GetConfFilesInDir, conffiles.c), and the
+/// directory itself: the server does not start without it, even if it is empty.
 void Finder::add_directory(const fs::path& directory, ConfigSyntax syntax) {
   try {
-    for (const std::string& name : list_directory(directory)) {
+    const std::vector<std::string> names = list_directory(directory);
+    if (!is_inside(data_directory_, directory)) keep_way_to(plain(directory) / ".");
+    for (const std::string& name : names) {
       const fs::path path = directory / name;
       if (name.starts_with('.') || !name.ends_with(".conf") || leads_to_directory(path)) continue;
       waiting_.push_back({path, syntax, false});

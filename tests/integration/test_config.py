@@ -90,6 +90,25 @@ def test_a_debian_cluster_comes_back_with_its_configuration(stanza):
     assert "secret" in below(stanza.home / "old-conf", etc / "conf.d/10-secret.conf").read_text()
 
 
+@pytest.mark.parametrize("conf_d", ["conf.d", "{etc}/conf.d"], ids=["relative", "absolute"])
+def test_an_included_directory_comes_back_even_if_nothing_is_in_it(stanza15, conf_d):
+    """Debian's default: the server does not start without it."""
+    etc = move_configuration(stanza15)
+    for file in (etc / "conf.d").iterdir():
+        file.unlink()
+    config = etc / "postgresql.conf"
+    config.write_text(config.read_text().replace("include_dir 'conf.d'", f"include_dir '{conf_d.format(etc=etc)}'"))
+    stanza15.backup()
+    stanza15.cluster.wait_for_archived()
+    drill = stanza15.cairn.run("drill", f"--drill-path={stanza15.home / 'drill'}")
+    assert drill.code == 0 and ": GOOD" in drill.out, drill
+    conf = stanza15.home / "conf"
+    copy = stanza15.restore("copy", f"--config-to={conf}")
+    assert stat.S_IMODE(below(conf, etc / "conf.d").stat().st_mode) == 0o750
+    copy.overrides.update({setting: below(conf, etc / name) for setting, name in SETTINGS.items()}, data_directory=copy.data)
+    copy.must_start().wait_ready()
+
+
 def test_what_is_said_where_the_configuration_stays_outside(stanza15):
     etc = move_configuration(stanza15)
     stanza15.backup()
@@ -109,6 +128,11 @@ def test_a_backup_without_configuration_outside_leaves_the_place_alone(backed_up
     result = backed_up.try_restore(backed_up.home / "copy", f"--config-to={conf}")
     assert result.code == 0 and "--config-to is not used" in result.out, result
     assert not conf.exists()
+    empty = system.make_dir(backed_up.home / "empty")
+    backed_up.backup(f"--include-path={empty}")
+    result = backed_up.try_restore(backed_up.home / "second", f"--config-to={conf}")
+    assert result.code == 0 and "--config-to is not used" not in result.out, result
+    assert below(conf, empty).is_dir()
 
 
 def test_what_cannot_be_read_is_a_warning_and_remembered(stanza15):

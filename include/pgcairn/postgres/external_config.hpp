@@ -26,7 +26,8 @@ struct ExternalConfigFiles {
 bool is_inside(const std::filesystem::path& data_directory, const std::filesystem::path& path);
 
 /// Finds the configuration of the server and what it includes, as the server itself would read it,
-/// and `extra`: files, and directories with all that is below them. What cannot be read is no
+/// the directories that it includes, and `extra`: files, and directories with all that is below
+/// them. What cannot be read is no
 /// error. Links to files, and those on the way, are followed and noted in link_target; a link to a
 /// directory below one of `extra` stays a link. The data directory is left out wherever it is met.
 /// Throws Error for more than 20,000 files.

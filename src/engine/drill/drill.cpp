@@ -213,9 +213,10 @@ void DrillRun::show_config(const DrillDirectory& directory, const Sandbox& sandb
   fs::recursive_directory_iterator at(config, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     const auto status = stat_if_exists(at->path());
+    const fs::path was = "/" / at->path().lexically_relative(config);
+    if (status && S_ISDIR(status->st_mode)) sandbox.make_directory(was);
     const bool small = status && S_ISREG(status->st_mode) && status->st_size <= kMostConfigBytes;
     if (!small) continue;
-    const fs::path was = "/" / at->path().lexically_relative(config);
     sandbox.put_file(was, read_file(at->path()));
   }
 }

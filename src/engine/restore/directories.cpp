@@ -276,7 +276,7 @@ void check_writable(const RestorePlan& plan) {
       require_directory(link.location);
     }
   }
-  if (plan.outside_files > 0) require_directory(plan.options.config_to);
+  if (plan.uses_config_to) require_directory(plan.options.config_to);
 }
 
 void require_changeable(const fs::path& path, const struct stat& status) {

@@ -42,7 +42,7 @@ void plan_config(RestorePlan& plan) {
   add("hba_file", was.hba_file);
   add("ident_file", was.ident_file);
   note_unreadable(plan);
-  if (!to.empty() && was.files == 0) {
+  if (!to.empty() && !plan.uses_config_to) {
     plan.notes.push_back(
         format("backup {} has nothing from outside of the data directory: --config-to is not used",
                plan.backup.label));

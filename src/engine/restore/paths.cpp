@@ -32,7 +32,7 @@ std::vector<fs::path> outside_places(const RestorePlan& plan) {
   for (const LinkPlan& link : plan.links) {
     if (!link.location.empty()) places.push_back(link.location);
   }
-  if (plan.outside_files > 0) places.push_back(plan.options.config_to);
+  if (plan.uses_config_to) places.push_back(plan.options.config_to);
   return places;
 }
 

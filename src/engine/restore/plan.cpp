@@ -119,6 +119,7 @@ void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
     if (!outside) links.look_at(*entry);
     mounts.look_at(*entry);
     if (!places.has(entry->path)) continue;
+    if (outside) plan.uses_config_to = true;
     if (outside && entry->type == repo::EntryType::file) ++plan.outside_files;
     const auto local = tree && !outside ? tree->look_at(*entry) : std::nullopt;
     if (local) require_changeable(places.of(entry->path).whole(), *local);

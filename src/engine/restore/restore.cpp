@@ -111,7 +111,7 @@ void RestoreRun::prepare() {
     if (!link.location.empty())
       roots_.make(link.is_file ? link.location.parent_path() : link.location);
   }
-  if (plan_.outside_files > 0) make_config_directory();
+  if (plan_.uses_config_to) make_config_directory();
   mark_unfinished(data(), plan_);
   if (plan_.compares) take_control_file_away();
   for (const Place& place : old) remove(place);

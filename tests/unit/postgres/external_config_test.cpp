@@ -88,6 +88,18 @@ TEST_CASE("configuration outside is found with all that it includes, in path ord
                        [](const auto& a, const auto& b) { return path_before(a.path, b.path); }));
 }
 
+TEST_CASE("a directory that is included is found even if nothing is in it") {
+  Host host;
+  host.write(host.places.config_file, "include_dir = 'conf.d'\n");
+  fs::create_directory(host.etc / "conf.d");
+  fs::create_directory(host.data / "conf.d");
+  const Paths expected{"etc/", "etc/conf.d/", "etc/pg_hba.conf", "etc/pg_ident.conf",
+                       "etc/postgresql.conf"};
+  CHECK(host.paths(host.find()) == expected);
+  host.write(host.places.config_file, "include_dir = 'conf.d'\ninclude_dir = '../data/conf.d'\n");
+  CHECK(host.paths(host.find()) == expected);  // in the data directory, and copied with it
+}
+
 TEST_CASE("what cannot be read is named with its cause, and nothing else is lost") {
   Host host;
   host.write(host.places.config_file, "include 'none.conf'\ninclude_dir 'nowhere'\n");

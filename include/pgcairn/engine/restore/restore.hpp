@@ -136,6 +136,7 @@ struct RestorePlan {
   std::vector<LinkPlan> links;
   std::vector<ExternalConfigFile> outside;
   std::uint64_t outside_files = 0;             // that go to options.config_to
+  bool uses_config_to = false;                 // for these, or for directories
   std::set<std::uint32_t> left_out_databases;  // oids
   std::vector<SpacePlan> space;
   std::uint64_t fetch_bytes = 0;  // from the repository; at most, when `compares`
