@@ -15,28 +15,79 @@ def test_a_working_archive(stanza):
     assert "arrived after" in again.out and "repository local" in again.out
 
 
-def test_an_archive_command_that_fails(stanza15):
-    stanza15.cluster.configure(archive_command="false")
-    stanza15.cluster.reload()
-    stanza15.cluster.switch_wal()
-    system.wait_until(lambda: stanza15.cluster.sql("SELECT failed_count FROM pg_stat_archiver") != "0", what="a failure")
-    result = stanza15.cairn.run("check", "--archive-timeout=1s")
+def checked(stanza, **settings):
+    """What check says after this change of the server's settings."""
+    stanza.cluster.configure(**settings)
+    stanza.cluster.reload()
+    result = stanza.cairn.run("check", "--archive-timeout=1s")
     assert result.code == 1 and "did not reach repository \"local\"" in result.out, result
-    assert "the server's log has the output of archive_command" in result.out
+    return result.out
 
 
-def test_an_archive_command_that_archives_elsewhere(stanza15):
-    stanza15.cluster.configure(archive_command="true")
+def let_the_archiver_fail(cluster, **settings):
+    cluster.configure(**settings)
+    cluster.reload()
+    cluster.switch_wal()
+    system.wait_until(lambda: cluster.sql("SELECT failed_count FROM pg_stat_archiver") != "0", what="a failure")
+
+
+def test_an_archive_command_that_fails_before_archive_push_can_say_why(stanza15):
+    let_the_archiver_fail(stanza15.cluster, archive_command=stanza15.archive_command().replace("archive-push", "--no-such-option archive-push"))
+    words = checked(stanza15)
+    assert "the server's log has the output of archive_command" in words
+
+
+def test_archive_push_says_why_it_failed(stanza15):
+    """Its last error is kept until it succeeds."""
+    stanza15.cairn.ok("check")
+    folders = [place for place in (stanza15.repo / "main/wal").rglob("*") if place.is_dir()]
+    for folder in folders:
+        folder.chmod(0o500)
+    let_the_archiver_fail(stanza15.cluster)
+    words = checked(stanza15)
+    for folder in folders:
+        folder.chmod(0o750)
+    assert "archive-push of \"pg_wal/" in words and "Permission denied" in words, words
+    stanza15.cluster.wait_for_archived()
+    assert stanza15.cairn.ok("check", "--output=json").json["check"]["warnings"] == []
+    assert list((stanza15.cairn.state_path / "archive-push").iterdir()) == []
+
+
+@pytest.mark.parametrize("edit, said", [
+    (lambda words: "true", "archive_command runs \"true\", not pgcairn's archive-push"),
+    (lambda words: "", "archive_command is empty"),
+    (lambda words: words.replace("=main", "=other"), "archives into stanza \"other\", and this is stanza \"main\""),
+    (lambda words: words.replace("%p", "%f"), "passes %f, the name of the file"),
+    (lambda words: words.replace("%p", "pg_wal"), "passes no file to archive-push"),
+    (lambda words: words.replace("archive-push", "info"), "pgcairn without its command archive-push"),
+], ids=["another program", "empty", "another stanza", "%f", "no %p", "another command"])
+def test_an_archive_command_that_is_wrong(stanza15, edit, said):
+    """The reason, and a line that can be pasted."""
+    stanza15.cluster.configure(archive_command=edit(stanza15.archive_command()))
     stanza15.cluster.reload()
     result = stanza15.cairn.run("check", "--archive-timeout=1s")
-    assert result.code == 1 and "archive_command may name another stanza" in result.out, result
-    assert "archive_command is 'true'" in result.out
+    assert result.code in (1, 13) and said in result.out + result.err, result
+    assert "set archive_command = 'pgcairn --stanza=main archive-push \"%p\"'" in result.out + result.err, result
+
+
+def test_an_archive_command_that_works_and_may_not_be_meant_so(stanza15):
+    """What arrives all the same is a warning."""
+    script = system.write(stanza15.home / "archive.sh", f"exec {stanza15.archive_command().replace('%p', '$1')}")
+    stanza15.cluster.configure(archive_command=f"sh {script} %p")
+    stanza15.cluster.reload()
+    result = stanza15.cairn.run("check")
+    assert result.code == 3 and "note: archive_command runs \"sh\"" in result.out, result
+
+
+def test_an_archive_library(stanza15):
+    words = checked(stanza15, archive_library="basic_archive")
+    assert "archive_library is \"basic_archive\"" in words and "set archive_library = ''" in words, words
 
 
 def test_archiving_that_is_off(make_stanza):
     stanza = make_stanza(15, archiving=False).create()
     result = stanza.cairn.run("check")
-    assert result.code == 13 and "archive_mode is off" in result.err and "archive-push %p" in result.err, result
+    assert result.code == 13 and "archive_mode is off" in result.err and "archive-push \"%p\"" in result.err, result
 
 
 def test_what_does_not_belong_together(stanza15, make_stanza):

@@ -45,7 +45,7 @@ constexpr Option kShared[] = {
      "compression of new data"},
     {"compress-level", ValueKind::number, kTuning, "N", "", "", -7, 22,
      "compression level: zst -7 to 22, lz4 0 to 12, gz 1 to 9"},
-    {"archive-timeout", ValueKind::duration, kTuning, "TIME", "60s", "", 0, 0,
+    {"archive-timeout", ValueKind::duration, kTuning, "TIME", "60s", "", 1, 0,
      "how long to wait for WAL to arrive in the archive"},
     {"resume", ValueKind::flag, kTuning, "", "true", "", 0, 0,
      "reuse (expire: keep) what an interrupted backup has stored (the default)"},

@@ -42,6 +42,13 @@ std::string unit_hint(std::string_view text, const std::array<std::string_view, 
                 units[2]);
 }
 
+void check_duration(const Option& option, const Value& value) {
+  const auto duration = parse_duration(value.text);
+  if (duration && (duration->count() > 0 || option.least == 0)) return;
+  refuse(value, "a duration such as 90s, 5m or 2h",
+         duration ? "0 would not wait at all" : unit_hint(value.text, {"s", "m", "h"}));
+}
+
 void check_span(const Option& option, const Value& value) {
   constexpr std::string_view expected = "a span such as 36h, 14d, 2w, 6mo or 1y";
   const std::string_view text = value.text;
@@ -96,9 +103,7 @@ void check_value(const Option& option, const Value& value) {
       return;
     }
     case ValueKind::duration:
-      if (!parse_duration(value.text))
-        refuse(value, "a duration such as 90s, 5m or 2h", unit_hint(value.text, {"s", "m", "h"}));
-      return;
+      return check_duration(option, value);
     case ValueKind::span:
       return check_span(option, value);
     case ValueKind::size:

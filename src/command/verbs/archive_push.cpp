@@ -2,6 +2,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/engine/wal/archive.hpp>
+#include <pgcairn/engine/wal/push_failure.hpp>
 
 namespace pgcairn::command {
 
@@ -9,9 +10,16 @@ namespace {
 
 ExitCode run(const Session& session) {
   const Settings& settings = session.settings;
-  std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
-  engine::archive_push(cluster_of(settings), repositories, settings.operands[0],
-                       settings.compress_type, settings.compress_level);
+  const std::string& file = settings.operands[0];
+  try {
+    std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
+    engine::archive_push(cluster_of(settings), repositories, file, settings.compress_type,
+                         settings.compress_level);
+  } catch (const Error& error) {
+    engine::keep_push_failure(settings.state_path, settings.stanza, file, error);
+    throw;
+  }
+  engine::forget_push_failure(settings.state_path, settings.stanza);
   return ExitCode::done;
 }
 

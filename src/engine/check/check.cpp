@@ -1,3 +1,4 @@
+#include "check/archiving.hpp"
 #include "stanza/cluster_identity.hpp"
 #include "stanza/places_apart.hpp"
 #include "wal/own_wal.hpp"
@@ -19,35 +20,6 @@ namespace {
 
 constexpr milliseconds kFirstPause{10};
 constexpr milliseconds kLongestPause{500};
-
-std::string push_command(const StanzaSettings& stanza) {
-  return format("archive_command = 'pgcairn --stanza={} archive-push %p'", stanza.name);
-}
-
-void check_archiving(const StanzaSettings& stanza, const postgres::ServerInfo& server,
-                     CheckResult& result) {
-  if (server.archive_mode == "off") {
-    throw PostgresError("the server does not archive: archive_mode is off",
-                        format("set archive_mode = on in postgresql.conf, and {}; then restart "
-                               "the server",
-                               push_command(stanza)));
-  }
-  if (!postgres::archives(server)) {
-    throw PostgresError(
-        "the server does not archive: archive_command is empty",
-        format("set {} in postgresql.conf, and reload the server", push_command(stanza)));
-  }
-  if (postgres::has_archive_command(server) &&
-      server.archive_command.find("archive-push") == std::string::npos) {
-    result.warnings.push_back(
-        format("archive_command is '{}', not \"... archive-push %p\"", server.archive_command));
-  }
-  if (server.in_recovery && server.archive_mode == "on") {
-    result.warnings.push_back(
-        "this is a standby with archive_mode = on: it archives after a promotion only "
-        "(archive_mode = always archives at once)");
-  }
-}
 
 std::string text_of(const std::vector<postgres::Row>& rows, std::size_t column = 0) {
   return !rows.empty() && rows[0].size() > column && rows[0][column] ? *rows[0][column] : "";
@@ -90,26 +62,6 @@ std::string restartpoint_segment(postgres::Connection& connection,
       segment_of(*redo, static_cast<Timeline>(*timeline), server.wal_segment_bytes);
   if (segment.number > 1) --segment.number;
   return wal_segment_name(segment, server.wal_segment_bytes);
-}
-
-/// What the archiver says of its failures.
-std::string archiver_words(postgres::Connection& connection, const CheckResult& result,
-                           std::string_view repository) {
-  const auto rows = connection.query(
-      "SELECT last_failed_wal, last_failed_time, last_archived_wal FROM pg_stat_archiver"
-      " WHERE last_failed_time > coalesce(last_archived_time, '-infinity')");
-  std::string words =
-      format("WAL segment {} did not reach repository \"{}\"", result.segment, repository);
-  if (result.standby) return words + ". The primary archives it: run \"pgcairn check\" there";
-  if (!rows.empty()) {
-    return words + format(
-                       ". The archiver failed with {} at {}: the server's log has the output of "
-                       "archive_command",
-                       text_of(rows, 0), text_of(rows, 1));
-  }
-  return words +
-         ". The archiver reports no failure: archive_command may name another stanza, "
-         "configuration or repository, or be slow (raise archive-timeout)";
 }
 
 /// Is the restore point of that name, which ends at `end`, in the archive? It may begin in the
@@ -180,6 +132,23 @@ void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
   }
 }
 
+/// What is odd about the server's settings is why a segment is absent, or else a warning.
+void explain_absence(CheckResult& result, postgres::Connection& connection,
+                     const postgres::ServerInfo& server, const StanzaSettings& stanza,
+                     const std::filesystem::path& state_path) {
+  const std::vector<std::string> doubts = archiving_doubts(stanza, server);
+  if (result.ok()) {
+    result.warnings.insert(result.warnings.end(), doubts.begin(), doubts.end());
+    return;
+  }
+  const std::string why = why_not_archived(connection, server, stanza, doubts, state_path);
+  for (CheckedRepository& repository : result.repositories) {
+    if (repository.error.empty()) continue;
+    repository.error = format("WAL segment {} did not reach repository \"{}\"{}", result.segment,
+                              repository.name, why);
+  }
+}
+
 }  // namespace
 
 bool CheckResult::ok() const {
@@ -188,7 +157,7 @@ bool CheckResult::ok() const {
 }
 
 CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                         milliseconds timeout, Progress& progress, std::stop_token stop) {
+                         const CheckOptions& options, Progress& progress, std::stop_token stop) {
   return doing([&] { return format("checking stanza \"{}\"", stanza.name); },
                [&] {
                  CheckResult result;
@@ -208,7 +177,9 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.pg_version = server.version_number;
                  result.system_id = server.system_id;
                  result.standby = server.in_recovery;
-                 check_archiving(stanza, server, result);
+                 require_archiving(stanza, server);
+                 if (server.in_recovery && server.archive_mode == "on")
+                   result.warnings.push_back(kArchivesAfterPromotion);
                  const std::string point =
                      server.in_recovery ? "" : "pgcairn check " + random_id().substr(0, 16);
                  const Switched switched =
@@ -216,11 +187,8 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                                         : switch_segment(connection, server, point);
                  result.segment = switched.segment;
                  progress.phase(format("waiting for {}", result.segment), 0);
-                 wait_for_segment(result, stanza, repositories, cluster, timeout, stop);
-                 for (CheckedRepository& repository : result.repositories) {
-                   if (!repository.error.empty())
-                     repository.error = archiver_words(connection, result, repository.name);
-                 }
+                 wait_for_segment(result, stanza, repositories, cluster, options.timeout, stop);
+                 explain_absence(result, connection, server, stanza, options.state_path);
                  require_own_content(result, stanza, repositories, cluster, point, switched.point,
                                      connection, server, stop);
                  return result;

@@ -5,6 +5,7 @@
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/repo/repository.hpp>
 
+#include <filesystem>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -28,12 +29,18 @@ struct CheckResult {
   bool ok() const;
 };
 
+struct CheckOptions {
+  milliseconds timeout{60'000};
+  std::filesystem::path state_path{};  // where archive-push of this host keeps its last error
+};
+
 /// Proves that what the server writes arrives: connects, compares identities, reads the archive
 /// settings, and on a primary writes the restore point "pgcairn check", ends the segment, and waits
 /// until it is in every repository. On a standby, which can do neither, the last segment before its
 /// latest restartpoint is looked for. Throws what keeps it from looking, each with what to change;
-/// a repository that lacks the segment after `timeout` is reported in the result.
+/// a repository that lacks the segment after the timeout is reported in the result, with the reason
+/// as far as archive_command, archive-push and the server's archiver tell it.
 CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
-                         milliseconds timeout, Progress& progress, std::stop_token stop);
+                         const CheckOptions& options, Progress& progress, std::stop_token stop);
 
 }  // namespace pgcairn::engine
