@@ -8,6 +8,7 @@
 #include <pgcairn/repo/key_cache.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/repository.hpp>
+#include <pgcairn/storage/proof.hpp>
 #include <pgcairn/storage/unreadable_error.hpp>
 
 #include <algorithm>
@@ -141,6 +142,11 @@ DataKey Repository::unlock() {
   }
   if (!keys_.cache.empty()) cache.keep(id(), secret, opened->data_key);
   return opened->data_key;
+}
+
+void Repository::prove_store() {
+  doing([&] { return format("trying the store of repository \"{}\"", name_); },
+        [&] { storage::prove_store(*driver_, kProofKey); });
 }
 
 bool Repository::create() {

@@ -61,7 +61,7 @@ def test_the_whole_story(away, s3, bucket):
     the_whole_story(away)
     keys = s3.request("GET", f"/{bucket}?list-type=2&max-keys=1000").decode()
     assert keys.count("<Key>backups/pg/main/") == keys.count("<Key>") - keys.count("<Key>backups/pg/cluster") \
-        - keys.count("<Key>backups/pg/lease") - keys.count("<Key>backups/pg/record") - 2  # pgcairn.json, key slot
+        - keys.count("<Key>backups/pg/lease") - keys.count("<Key>backups/pg/record") - 3  # pgcairn.json, pgcairn.proof, key slot
 
 
 def every_output(result):
@@ -348,13 +348,20 @@ def test_objects_that_the_store_encrypts_with_our_key(make_stanza, s3, bucket):
     assert stanza.cairn.run("archive-get", "000000010000000000000099", "/nonexistent/x").code == 200
 
 
-def test_a_bucket_under_object_lock(make_stanza, s3):
+def test_a_bucket_under_object_lock(make_stanza, s3, request):
     """Its objects are hidden instead of removed, and stay as versions for as long as the lock holds."""
     s3.request("PUT", "/locked", headers={"x-amz-bucket-object-lock-enabled": "true"})
     s3.request("PUT", "/locked?object-lock=", b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
                b"<Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>")
     stanza = make_stanza(15)
     stanza.cairn.tables["repo.local"] = s3.section("locked")
+    stanza.cairn.save()
+    # Seen with radosgw 16: in a bucket with versions it forgets If-None-Match. AWS does not.
+    refused = stanza.cairn.run("stanza-create")
+    assert refused.code == 1 and "overwrites an object that exists" in refused.err, refused
+    proxy = FaultyProxy(s3, s3.folder.parent / "ca/server.pem", keeps_conditions=True)
+    request.addfinalizer(proxy.close)
+    stanza.cairn.tables["repo.local"].update({"path": "/kept", "s3-endpoint": proxy.endpoint})
     stanza.cairn.save()
     stanza.create()
     first, second = stanza.backup()["label"], stanza.backup(type="full")["label"]
@@ -398,13 +405,46 @@ def test_a_rate_limit(away, place):
     assert "a second" not in away.cairn.ok("info", "--log-level=detail").err
 
 
+NO_CONDITIONS = (501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code><Message>A header you provided implies functionality"
+                 b" that is not implemented</Message></Error>")
+WITHOUT_CONDITIONS = {
+    "ignores them": (lambda method, path, count: OVERWRITES, "overwrites an object that exists", "honours conditional writes"),
+    "refuses them": (lambda method, path, count: NO_CONDITIONS if method == "PUT" else None, "501 NotImplemented", "Backblaze B2 does not"),
+}
+
+
+@pytest.mark.parametrize("manner", WITHOUT_CONDITIONS)
+def test_no_repository_is_made_in_a_store_without_create_only_writes(proxied, manner):
+    """At once, not after the two minutes in which a busy store is asked again."""
+    section = proxied.cairn.tables["repo.local"]
+    section["path"] = "/another/place"
+    proxied.cairn.save()
+    proxied.proxy.plan, flaw, hint = WITHOUT_CONDITIONS[manner]
+    refused = proxied.cairn.run("stanza-create")
+    assert refused.code == 1 and flaw in refused.err and hint in refused.err, refused
+    assert not [path for method, path in proxied.proxy.requests if method == "PUT" and "another/place/pgcairn.proof" not in path]
+    assert proxied.proxy.count("PUT") <= 2
+
+
+def test_check_finds_out_a_store_that_overwrites(proxied):
+    proxied.proxy.plan = lambda method, path, count: OVERWRITES if "proof" in path else None
+    refused = proxied.cairn.run("check")
+    assert refused.code == 1 and "overwrites an object that exists" in refused.err, refused
+    proxied.proxy.plan = lambda *_: None
+    proxied.proxy.replaced.clear()
+    proxied.cairn.ok("check")
+
+
 def test_a_repository_is_never_replaced_by_a_new_one(proxied):
-    """Also in a store that does not know conditions: stanza-create may be given as often as one likes."""
+    """Also in a store that began to forget conditions: stanza-create may be given as often as one likes."""
     label = proxied.backup()["label"]
-    proxied.proxy.plan = lambda method, path, count: OVERWRITES
-    for _ in range(2):
+    for plan in (lambda *_: None, lambda method, path, count: OVERWRITES if "proof" not in path else None):
+        proxied.proxy.plan = plan
         created = proxied.cairn.ok("stanza-create", "--output=json").json["repositories"]
         assert [(one["created-repository"], one["created-stanza"]) for one in created] == [(False, False)]
-    assert not proxied.proxy.replaced
+    proxied.proxy.plan = lambda method, path, count: OVERWRITES
+    assert proxied.cairn.run("stanza-create").code == 1
+    assert not [path for path in proxied.proxy.replaced if "proof" not in path]
+    proxied.proxy.replaced.clear()
     assert proxied.labels() == [label]
     proxied.cairn.ok("repo-ls")

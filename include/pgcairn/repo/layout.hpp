@@ -10,6 +10,8 @@ namespace pgcairn::repo {
 // The keys of pgcairn-repository(5), KEYS. Nothing else in the program spells a key.
 
 inline constexpr std::string_view kRepositoryKey = "pgcairn.json";
+/// What a store is tried with; its content means nothing.
+inline constexpr std::string_view kProofKey = "pgcairn.proof";
 /// Clusters of all stanzas: what is below it tells which stanzas there are.
 inline constexpr std::string_view kClustersPrefix = "cluster/";
 inline constexpr std::string_view kSlotsPrefix = "key/";

@@ -75,6 +75,8 @@ class Repository {
   /// when the store would overwrite it. Throws ConflictError when another run made another one at
   /// the same time, DamagedError when there are parts of one and no pgcairn.json.
   bool create();
+  /// Proves that the store does what the protocol relies on (storage/proof.hpp), or throws Error.
+  void prove_store();
   /// Reads pgcairn.json and no more, for what is done to keys; true when the repository is sealed.
   bool identify();
   const std::string& id() const { return seal_context_.repository_id(); }

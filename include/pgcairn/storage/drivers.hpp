@@ -78,7 +78,7 @@ struct S3Settings {
 
 /// Objects in a bucket. put: one signed request with If-None-Match, so that the store decides which
 /// of two writers won; the hash of the body is signed, so that the store refuses bytes that changed
-/// on the way. Needs a store that keeps If-None-Match (AWS, Ceph, MinIO, R2, B2).
+/// on the way. Needs a store that keeps If-None-Match (AWS, Ceph, MinIO, R2; not B2).
 std::unique_ptr<Driver> make_s3(S3Settings settings, std::filesystem::path kept_credentials = {});
 
 /// A bucket of Google Cloud Storage.

@@ -63,7 +63,8 @@ constinit const Verb kCheck = {
     .name = "check",
     .summary = "prove that the server's WAL arrives in every repository",
     .description = lines(R"(
-Connects to the server, compares its identity with pg-path and the stanza, reads its archive
+Tries whether each store keeps what it has (an object that exists may not be overwritten), then
+connects to the server, compares its identity with pg-path and the stanza, reads its archive
 settings, writes a restore point, switches WAL, and waits until the segment is in every
 repository. On a standby, looks for the last segment before its restartpoint instead.
 )"),
@@ -72,7 +73,7 @@ pgcairn check
 pgcairn --stanza=main --archive-timeout=10s --output=json check
 )"),
     .exit_status = lines(R"(
-    1  the segment did not arrive in every repository in time
+    1  the segment did not arrive in every repository in time, or a store overwrites
    13  PostgreSQL cannot be reached, does not archive, or is not the stanza's cluster
 )"),
     .takes =

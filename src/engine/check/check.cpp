@@ -165,6 +165,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  require_stanza_apart(stanza);
                  for (repo::Repository& repository : repositories) {
                    repository.open();
+                   repository.prove_store();
                    require_cluster(repository, stanza, cluster);
                    refuse_when_stopped(repository, stanza.name);
                    result.repositories.push_back({repository.name(), "waiting", {}});

@@ -55,7 +55,8 @@ bool is_range(std::string_view content_range, Range asked, std::uint64_t got_byt
 }
 
 bool may_pass(int status) {
-  return status >= 500 || status == 408 || status == 429;
+  // 501 and 505 are about the request itself, which would be the same the next time.
+  return (status >= 500 && status != 501 && status != 505) || status == 408 || status == 429;
 }
 
 bool refuses_credentials(const HttpResponse& response) {

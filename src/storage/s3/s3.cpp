@@ -121,7 +121,10 @@ bool S3::is_temporary(int /*status*/, const StoreError& error) const {
 
 std::string S3::hint_of(const HttpResponse& response, const StoreError& error) {
   const int status = response.status;
-  if (status == 501) return "this store lacks create-only writes (If-None-Match), which are needed";
+  if (status == 501) {
+    return "this store lacks create-only writes (If-None-Match), without which two commands would "
+           "destroy each other's backups: use one that has them (Backblaze B2 does not)";
+  }
   if (status == 301 || error.code == "AuthorizationHeaderMalformed")
     return "check s3-region and s3-endpoint: the bucket is in another region";
   if (error.code == "RequestTimeTooSkewed") return "set this machine's clock";

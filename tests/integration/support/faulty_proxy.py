@@ -2,11 +2,13 @@
 
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
 None: nothing; one of FAULTS, CHANGED or OVERWRITES; or (status, headers, body), which is answered instead of the store. What happened is in
-`happened`, every request in `requests`. `known_by` makes of a request's target what `path` is: without its query, unless that tells
+`happened`, every request in `requests`. With `keeps_conditions` it keeps If-None-Match as AWS does also in a bucket with versions, where
+radosgw forgets it: only for objects that were made through this proxy. `known_by` makes of a request's target what `path` is: without its query, unless that tells
 objects apart.
 """
 import http.client
 import http.server
+import re
 import select
 import socket
 import ssl
@@ -19,14 +21,16 @@ CHANGED = "changed"  # a byte of the request's body; not every store calls that 
 OVERWRITES = "overwrites"  # the store behaves as if it did not know If-None-Match: a refused PUT replaces the object
 HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 SLOWDOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
+EXISTS = b"<?xml version='1.0'?><Error><Code>PreconditionFailed</Code><Message>At least one precondition did not hold</Message></Error>"
 
 
 class FaultyProxy:
-    def __init__(self, server, certificate, plan=None, delay=0.0, known_by=lambda target: target.split("?")[0]):
-        self.server, self.delay, self.known_by = server, delay, known_by
+    def __init__(self, server, certificate, plan=None, delay=0.0, known_by=lambda target: target.split("?")[0], keeps_conditions=False):
+        self.server, self.delay, self.known_by, self.keeps_conditions = server, delay, known_by, keeps_conditions
         self.plan = plan or (lambda method, path, count: None)
         self.counts, self.happened, self.requests = Counter(), Counter(), []
         self.replaced = {}  # objects that only a store without conditions has so, by path
+        self.made = set()  # paths of objects, where conditions are kept here
         self.lock = threading.Lock()
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.http.daemon_threads = True
@@ -65,6 +69,20 @@ class FaultyProxy:
         content = answer.read()
         connection.close()
         return answer.status, [(n, v) for n, v in answer.getheaders() if n.lower() not in HOP | {"content-length"}], content, answer.headers
+
+    def forward_once(self, method, path, headers, body):
+        """The same in a store that keeps conditions."""
+        if method == "PUT" and headers.get("if-none-match"):
+            with self.lock:
+                if path in self.made:
+                    return 412, [], EXISTS, {}
+                self.made.add(path)
+        answer = self.forward(method, path, headers, body)
+        if method == "POST" and "?delete" in path:
+            bucket = path.split("?")[0].rstrip("/")
+            with self.lock:
+                self.made -= {f"{bucket}/{key}" for key in re.findall("<Key>(.*?)</Key>", body.decode())}
+        return answer
 
     @staticmethod
     def part(content, wanted):
@@ -127,7 +145,8 @@ class FaultyProxy:
                 path = self.path.split("?")[0]
                 if self.command == "GET" and path in proxy.replaced:
                     return self.answer(*proxy.part(proxy.replaced[path], self.headers.get("range")))
-                status, headers, content, received = proxy.forward(self.command, self.path, self.headers, body)
+                forward = proxy.forward_once if proxy.keeps_conditions else proxy.forward
+                status, headers, content, received = forward(self.command, self.path, self.headers, body)
                 if fault == OVERWRITES and self.command == "PUT" and status == 412:
                     proxy.replaced[path] = body
                     return self.answer(200, [("etag", '"x"')], b"")
