@@ -83,9 +83,10 @@ def stanza15(make_stanza):
 
 @pytest.fixture
 def backed_up(stanza15):
-    """A stanza with one backup; `label` names it."""
+    """A stanza with one backup; `label` names it. Nobody is at work in the repository."""
     stanza15.cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
     stanza15.label = stanza15.backup()["label"]
+    stanza15.cluster.wait_for_archiver()
     return stanza15
 
 

@@ -272,6 +272,7 @@ def test_restore_dry_run_touches_nothing(stanza15):
 
 def test_the_repository_is_closed_to_others(stanza15):
     stanza15.backup()
+    stanza15.cluster.wait_for_archiver()
     for path in stanza15.repo.rglob("*"):
         assert path.stat().st_mode & 0o7777 == (0o750 if path.is_dir() else 0o640), path
 

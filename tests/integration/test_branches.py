@@ -179,8 +179,7 @@ def test_a_time_is_reached_though_a_long_load_commits_nothing(make_stanza):
                       what="the load")
     # Not wait_for_archived(), which ends a transaction.
     cluster.rows("SELECT pg_switch_wal()")
-    status = cluster.data / "pg_wal/archive_status"
-    system.wait_until(lambda: not list(status.glob("*.ready")), what="the archiver")
+    cluster.wait_for_archiver()
     cluster.stop("immediate")
     load.kill()
     restored = stanza.restore("at", "--type=time", f"--target={target}", "--target-action=promote")

@@ -43,6 +43,8 @@ class Case:
 
     def backup(self, kind="incr", *args, method=None, expect=None):
         """A backup that must be of that type, and have told changes in that way."""
+        if (method or self.usual) == "summaries":
+            system.wait_until(lambda: self.cluster.sql("SELECT summarizer_pid FROM pg_get_wal_summarizer_state()"), what="the summarizer")
         backup, self.said = self.stanza.backup_aloud(*args, type=kind)
         assert backup["type"] == (expect or kind), (backup, self.said)
         assert backup["method"] == (method or (self.usual if backup["type"] != "full" else "all")), (backup, self.said)

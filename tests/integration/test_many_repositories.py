@@ -1,4 +1,5 @@
 """One backup in several repositories, copies from one to another, and looking into a repository."""
+import contextlib
 import json
 import shutil
 import subprocess
@@ -31,9 +32,13 @@ def labels_by_repository(stanza, *args):
 
 
 def objects(repo, *below):
-    """Key -> size of all objects below folders of a repository."""
-    return {str(path.relative_to(repo)): path.stat().st_size
-            for folder in below for path in (repo / folder).rglob("*") if path.is_file() and ".reserve" not in path.parts}
+    """Key -> size of all objects below folders of a repository, into which an archiver may be putting more."""
+    found = {}
+    for path in (path for folder in below for path in (repo / folder).rglob("*") if ".reserve" not in path.parts):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(repo))] = path.stat().st_size
+    return found
 
 
 def count(stanza, table="t"):

@@ -151,6 +151,7 @@ def test_a_repository_that_somebody_else_owns(stanza15):
     if os.geteuid() != 0:
         pytest.skip("giving files to another user needs root")
     stanza15.backup()
+    stanza15.cluster.wait_for_archiver()
     for path in (stanza15.repo, *stanza15.repo.rglob("*")):
         os.chown(path, 0, 0)
         path.chmod(0o755 if path.is_dir() else 0o644)

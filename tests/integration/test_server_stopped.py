@@ -33,7 +33,7 @@ def apart(*command, spaces=("pid",), hidden=None):
 
 def run_apart(stanza, *args, **kw):
     return subprocess.run(apart(*stanza.cairn.command(*args), **kw), capture_output=True, text=True, check=False, cwd="/",
-                          env=system.clean_environment(), timeout=120)
+                          env=system.clean_environment(), timeout=300)
 
 
 @pytest.fixture(params=(15, 18))
@@ -66,7 +66,7 @@ def server_apart(stanza, spaces):
         inner = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False).stdout.split()
         for pid in inner:
             os.kill(int(pid), signal.SIGQUIT)
-        process.wait(timeout=60)
+        process.wait(timeout=180)
 
 
 def test_a_server_in_another_container_is_not_restored_over(source):
@@ -151,7 +151,7 @@ def test_a_single_user_server(source):
         result = source.cairn.run("restore", "--delta", STOPPED)
         assert result.code == 1 and "PostgreSQL is running in" in result.err, result
         server.stdin.close()
-        assert server.wait(timeout=60) == 0
+        assert server.wait(timeout=180) == 0
     assert source.cairn.run("restore", "--delta", "--dry-run").code == 0
 
 

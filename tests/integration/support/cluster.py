@@ -320,6 +320,10 @@ class PgCluster:
                                  f"{self.log_text()[-3000:]}") from None
         return name
 
+    def wait_for_archiver(self):
+        """Wait until the archiver has handed over what there is, such as the file that tells of a backup; nothing is written."""
+        system.wait_until(lambda: not list((self.data / "pg_wal/archive_status").glob("*.ready")), what="the archiver")
+
     def make_standby(self, data, **settings):
         """A streaming standby of this cluster, running."""
         system.run([self.install.bin / "pg_basebackup", "-D", data, *self.connection()[:-2], "-R", "-X", "stream", "-c", "fast"])
@@ -347,11 +351,12 @@ def copy_initialized(install, data, folder, flags):
 def identify(data, counter=itertools.count()):
     """Give a data directory that initdb has made a system identifier of its own, in pg_control and in its first WAL."""
     identity = struct.pack("<Q", time.time_ns() // 10**9 << 32 | time.time_ns() // 1000 % 10**6 << 12 | next(counter) % 4096)
-    control, (segment,) = data / "global/pg_control", data.glob("pg_wal/" + "[0-9]" * 24)
+    control = data / "global/pg_control"
     content = control.read_bytes()
     end = next(at for at in range(200, 500, 4) if struct.pack("<I", crc32c(content[:at])) == content[at:at + 4])
     content = identity + content[8:end]
-    for path, offset, change in ((control, 0, content + struct.pack("<I", crc32c(content))), (segment, 24, identity)):
+    segments = data.glob("pg_wal/" + "[0-9A-F]" * 24)
+    for path, offset, change in ((control, 0, content + struct.pack("<I", crc32c(content))), *((one, 24, identity) for one in segments)):
         with open(path, "r+b") as file:
             file.seek(offset)
             file.write(change)
