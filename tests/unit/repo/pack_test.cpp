@@ -149,10 +149,10 @@ TEST_CASE("an index that does not add up is refused although its check fits") {
     FrameWriter writer(FrameKind::data, SealContext(kId), kKey, *codec);
     writer.append(as_bytes("raw"), {}, body);
     const std::uint64_t offset = body.size();
-    std::string about(words.size() * 4 + hashes.size() * 8, '\0');
-    std::memcpy(about.data(), words.data(), words.size() * 4);
-    std::memcpy(about.data() + words.size() * 4, hashes.data(), hashes.size() * 8);
-    writer.append_about(FrameKind::pack_index, as_bytes(about), body);
+    Buffer about;
+    about.append(std::as_bytes(std::span(words)));
+    about.append(std::as_bytes(std::span(hashes)));
+    writer.append_about(FrameKind::pack_index, about, body);
     std::array<std::byte, 32> footer{};
     store_le(footer.data(), kSkippableFooter);
     store_le(footer.data() + 4, std::uint32_t{24});
