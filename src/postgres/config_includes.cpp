@@ -1,5 +1,7 @@
 #include "config_includes.hpp"
 
+#include <pgcairn/common/lower_case.hpp>
+
 #include <algorithm>
 #include <optional>
 
@@ -9,10 +11,8 @@ namespace {
 
 using Form = Inclusion::Form;
 
-std::optional<Form> form_of(std::string word) {
-  for (char& c : word) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+std::optional<Form> form_of(std::string_view given) {
+  const std::string word = lower_case(given);
   if (word == "include") return Form::required;
   if (word == "include_if_exists") return Form::if_exists;
   if (word == "include_dir") return Form::directory;

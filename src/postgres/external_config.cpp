@@ -1,4 +1,5 @@
 #include "config_includes.hpp"
+#include "source_file.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -108,16 +109,9 @@ void Finder::keep(const fs::path& path, FileType type, const Status& status) {
         format("more than {} files outside of the data directory would be backed up", kMostFiles),
         "include-path is meant for configuration: name smaller directories");
   }
-  SourceFile file;
+  SourceFile file = source_file(type, status);
   file.path = path.native();
   file.source = path;
-  file.type = type;
-  if (type == FileType::regular) file.size_bytes = static_cast<std::uint64_t>(status.st_size);
-  file.mode = status.st_mode & 07777;
-  file.uid = status.st_uid;
-  file.gid = status.st_gid;
-  file.modified_us =
-      std::int64_t{status.st_mtim.tv_sec} * 1'000'000 + status.st_mtim.tv_nsec / 1000;
   file.link_target = target_of(path);
   found_.insert_or_assign(file.path, std::move(file));
 }

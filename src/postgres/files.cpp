@@ -1,3 +1,5 @@
+#include "source_file.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
@@ -246,16 +248,9 @@ class Scan {
 
   void emit(std::string path, FileType type, const Status& status,
             std::optional<RelationFile> relation = {}, std::string link_target = {}) {
-    SourceFile file;
+    SourceFile file = source_file(type, status);
     file.source = source(path);
     file.path = std::move(path);
-    file.type = type;
-    if (type == FileType::regular) file.size_bytes = static_cast<std::uint64_t>(status.st_size);
-    file.mode = status.st_mode & 07777;
-    file.uid = status.st_uid;
-    file.gid = status.st_gid;
-    file.modified_us =
-        std::int64_t{status.st_mtim.tv_sec} * 1'000'000 + status.st_mtim.tv_nsec / 1000;
     file.link_target = std::move(link_target);
     file.relation = relation;
     visit_(std::move(file));

@@ -1,3 +1,4 @@
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 
@@ -28,11 +29,7 @@ bool is_recovery_setting(std::string_view name) {
 // What the line sets, in lower case: names of settings are not case-sensitive. Empty for comments.
 std::string setting_name(std::string_view line) {
   line = trim(line);
-  std::string name(line.substr(0, line.find_first_of(" \t='#")));
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return name;
+  return lower_case(line.substr(0, line.find_first_of(" \t='#")));
 }
 
 // A value in quotes, as guc-file.l reads it: '' is a quote, backslash escapes as in C, no raw line

@@ -82,10 +82,14 @@ TimelineHistory parse_timeline_history(std::string_view text, Timeline timeline,
   return history;
 }
 
+std::string history_file_name(Timeline timeline) {
+  return format("{:08X}.history", timeline);
+}
+
 TimelineHistory read_timeline_history(const std::filesystem::path& data_directory,
                                       Timeline timeline) {
   if (timeline == 1) return {{{1, kEndOfLog, {}}}};
-  const std::string name = format("{:08X}.history", timeline);
+  const std::string name = history_file_name(timeline);
   const std::filesystem::path path = data_directory / "pg_wal" / name;
   const auto content = read_file_if_exists(path);
   if (!content) {

@@ -1,4 +1,5 @@
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/wal.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -22,9 +23,7 @@ bool is_letter_or_digit(char c) {
 
 /// On a file system that ignores case, "Key" is "key".
 bool is_taken(std::string_view name) {
-  std::string folder;
-  for (const char c : name) folder += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  folder += '/';
+  const std::string folder = lower_case(name) + "/";
   return std::find(kOwnPrefixes.begin(), kOwnPrefixes.end(), folder) != kOwnPrefixes.end();
 }
 

@@ -1,3 +1,5 @@
+#include "wrapper.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/private_file.hpp>
@@ -88,16 +90,13 @@ Answers read_answers(Bytes bytes, std::string_view where, const std::string& fil
   return answers;
 }
 
-class AnswerCache final : public Driver {
+class AnswerCache final : public Wrapper {
  public:
   AnswerCache(std::unique_ptr<Driver> inner, AnswerCacheSettings settings, Clock& clock)
-      : inner_(std::move(inner)), settings_(std::move(settings)), clock_(clock) {
+      : Wrapper(std::move(inner)), settings_(std::move(settings)), clock_(clock) {
     load();
   }
   ~AnswerCache() override { save(); }
-
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
     if (!settings_.takes(key)) return inner_->put(key, body, if_exists);
@@ -148,9 +147,6 @@ class AnswerCache final : public Driver {
     if (ours && count <= kMostListed) remember(Question::list, prefix, std::move(answer), asked_at);
   }
 
-  std::vector<std::string> folders(std::string_view prefix) override {
-    return inner_->folders(prefix);
-  }
   void remove(std::span<const std::string> keys) override {
     const ForgetAtEnd change(*this);
     inner_->remove(keys);
@@ -214,7 +210,6 @@ class AnswerCache final : public Driver {
       write_private_file(settings_.file, as_bytes(write_answers(answers_, inner_->describe())));
   }
 
-  std::unique_ptr<Driver> inner_;
   AnswerCacheSettings settings_;
   Clock& clock_;
   std::mutex mutex_;

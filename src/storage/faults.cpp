@@ -1,4 +1,7 @@
+#include "wrapper.hpp"
+
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
 #include <exception>
@@ -7,13 +10,10 @@ namespace pgcairn::storage {
 
 namespace {
 
-class Faults final : public Driver {
+class Faults final : public Wrapper {
  public:
   Faults(std::unique_ptr<Driver> inner, Fault fault)
-      : inner_(std::move(inner)), fault_(std::move(fault)) {}
-
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
+      : Wrapper(std::move(inner)), fault_(std::move(fault)) {}
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
     fault_("put", key);
@@ -38,22 +38,19 @@ class Faults final : public Driver {
 
   void remove(std::span<const std::string> keys) override {
     for (const std::string& key : keys) check_key(key);
-    std::exception_ptr first;
+    FirstError failure;
     for (const std::string& key : keys) {
       // As a store does it: some go, some fail. What is not an Error (a feigned crash) ends it at
       // once.
-      try {
+      failure.attempt([&] {
         fault_("remove", key);
         inner_->remove({&key, 1});
-      } catch (const Error&) {
-        if (!first) first = std::current_exception();
-      }
+      });
     }
-    if (first) std::rethrow_exception(first);
+    failure.throw_if_any();
   }
 
  private:
-  std::unique_ptr<Driver> inner_;
   Fault fault_;
 };
 

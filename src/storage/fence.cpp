@@ -1,3 +1,5 @@
+#include "wrapper.hpp"
+
 #include <pgcairn/storage/drivers.hpp>
 
 #include <algorithm>
@@ -30,28 +32,15 @@ void Fence::pass() {
 
 namespace {
 
-class Fenced final : public Driver {
+class Fenced final : public Wrapper {
  public:
   using IsFenced = std::function<bool(std::string_view, std::string_view)>;
   Fenced(std::unique_ptr<Driver> inner, std::shared_ptr<Fence> fence, IsFenced is_fenced)
-      : inner_(std::move(inner)), fence_(std::move(fence)), is_fenced_(std::move(is_fenced)) {}
-
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
+      : Wrapper(std::move(inner)), fence_(std::move(fence)), is_fenced_(std::move(is_fenced)) {}
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
     if (is_fenced_("put", key)) fence_->pass();
     return inner_->put(key, body, if_exists);
-  }
-  bool get(std::string_view key, Range range, Buffer& out) override {
-    return inner_->get(key, range, out);
-  }
-  std::optional<Object> stat(std::string_view key) override { return inner_->stat(key); }
-  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
-    inner_->list(prefix, visit);
-  }
-  std::vector<std::string> folders(std::string_view prefix) override {
-    return inner_->folders(prefix);
   }
   void remove(std::span<const std::string> keys) override {
     const bool fenced = std::any_of(keys.begin(), keys.end(), [&](const std::string& key) {
@@ -62,7 +51,6 @@ class Fenced final : public Driver {
   }
 
  private:
-  std::unique_ptr<Driver> inner_;
   std::shared_ptr<Fence> fence_;
   IsFenced is_fenced_;
 };

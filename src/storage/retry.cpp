@@ -1,4 +1,5 @@
 #include "throttled_error.hpp"
+#include "wrapper.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -85,13 +86,10 @@ class Attempts {
   unsigned failed_ = 0;
 };
 
-class Retry final : public Driver {
+class Retry final : public Wrapper {
  public:
   Retry(std::unique_ptr<Driver> inner, RetryPolicy policy, std::stop_token stop, Clock& clock)
-      : inner_(std::move(inner)), policy_(policy), stop_(std::move(stop)), clock_(clock) {}
-
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
+      : Wrapper(std::move(inner)), policy_(policy), stop_(std::move(stop)), clock_(clock) {}
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
     Attempts attempts = begin();
@@ -152,7 +150,6 @@ class Retry final : public Driver {
            (body.empty() || std::memcmp(content.data(), body.data(), body.size()) == 0);
   }
 
-  std::unique_ptr<Driver> inner_;
   RetryPolicy policy_;
   std::stop_token stop_;
   Clock& clock_;

@@ -1,3 +1,5 @@
+#include "wrapper.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
@@ -47,18 +49,15 @@ class Budget {
   microseconds debt_{0};
 };
 
-class Throttle final : public Driver {
+class Throttle final : public Wrapper {
  public:
   Throttle(std::unique_ptr<Driver> inner, std::uint64_t bytes_per_second,
            std::function<bool(std::string_view)> is_urgent, std::stop_token stop, Clock& clock)
-      : inner_(std::move(inner)),
+      : Wrapper(std::move(inner)),
         is_urgent_(std::move(is_urgent)),
         stop_(std::move(stop)),
         sent_(bytes_per_second, clock),
         received_(bytes_per_second, clock) {}
-
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
 
   bool put(std::string_view key, Bytes body, IfExists if_exists) override {
     sent_.spend(body.size(), waits(key), stop_);
@@ -69,19 +68,10 @@ class Throttle final : public Driver {
     if (found) received_.spend(out.size(), waits(key), stop_);
     return found;
   }
-  std::optional<Object> stat(std::string_view key) override { return inner_->stat(key); }
-  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
-    inner_->list(prefix, visit);
-  }
-  std::vector<std::string> folders(std::string_view prefix) override {
-    return inner_->folders(prefix);
-  }
-  void remove(std::span<const std::string> keys) override { inner_->remove(keys); }
 
  private:
   bool waits(std::string_view key) const { return !is_urgent_ || !is_urgent_(key); }
 
-  std::unique_ptr<Driver> inner_;
   std::function<bool(std::string_view)> is_urgent_;
   std::stop_token stop_;
   Budget sent_;

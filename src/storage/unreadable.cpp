@@ -1,3 +1,5 @@
+#include "wrapper.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
@@ -25,30 +27,17 @@ bool may_be_of_one_object(const Error& error) {
                                         system->error_number()) == kOfTheStore.end();
 }
 
-class Unreadable final : public Driver {
+class Unreadable final : public Wrapper {
  public:
   Unreadable(std::unique_ptr<Driver> inner, std::string always_there)
-      : inner_(std::move(inner)), always_there_(std::move(always_there)) {}
+      : Wrapper(std::move(inner)), always_there_(std::move(always_there)) {}
 
-  std::string describe() const override { return inner_->describe(); }
-  Features features() const override { return inner_->features(); }
-
-  bool put(std::string_view key, Bytes body, IfExists if_exists) override {
-    return inner_->put(key, body, if_exists);
-  }
   bool get(std::string_view key, Range range, Buffer& out) override {
     return read(key, range.offset_bytes, [&] { return inner_->get(key, range, out); });
   }
   std::optional<Object> stat(std::string_view key) override {
     return read(key, 0, [&] { return inner_->stat(key); });
   }
-  void list(std::string_view prefix, const std::function<void(const Object&)>& visit) override {
-    inner_->list(prefix, visit);
-  }
-  std::vector<std::string> folders(std::string_view prefix) override {
-    return inner_->folders(prefix);
-  }
-  void remove(std::span<const std::string> keys) override { inner_->remove(keys); }
 
  private:
   template <class Action>
@@ -79,7 +68,6 @@ class Unreadable final : public Driver {
     }
   }
 
-  std::unique_ptr<Driver> inner_;
   const std::string always_there_;
 };
 

@@ -28,6 +28,9 @@ struct TimelineHistory {
   Timeline timeline() const { return entries.back().timeline; }
 };
 
+/// "00000002.history" of timeline 2.
+std::string history_file_name(Timeline timeline);
+
 /// Parses the text of <timeline>.history (readTimeLineHistory, timeline.c). Throws DamagedError
 /// naming `object` when it is none: lines of timeline, LSN and reason, timelines increasing and
 /// below `timeline`. Switch points need not increase: see timeline_stretches().

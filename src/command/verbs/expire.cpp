@@ -5,6 +5,7 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
 
 #include <algorithm>
@@ -92,7 +93,7 @@ ExitCode run(const Session& session, const ExpireSettings& own) {
   }
   ProgressLine progress(session.console);
   std::vector<ExpiredRepository> expired;
-  std::exception_ptr failure;
+  FirstError failure;
   std::size_t without_it = 0;
   for (std::size_t i = 0; i < repositories.size(); ++i) {
     ExpiredRepository one{repositories[i].name(), {}, {}};
@@ -105,8 +106,7 @@ ExitCode run(const Session& session, const ExpireSettings& own) {
           !own.set.empty() && dynamic_cast<const MissingError*>(&error) != nullptr;
       without_it += elsewhere ? 1 : 0;
       one.error = error.render();
-      if (!failure && (!elsewhere || without_it == repositories.size()))
-        failure = std::current_exception();
+      if (!elsewhere || without_it == repositories.size()) failure.keep();
     }
     expired.push_back(std::move(one));
   }
@@ -117,7 +117,7 @@ ExitCode run(const Session& session, const ExpireSettings& own) {
     print(json ? expire_json(expired, settings.stanza, own.dry_run)
                : expire_text(expired, own.dry_run));
   }
-  if (failure) std::rethrow_exception(failure);
+  failure.throw_if_any();
   return in_doubt(expired) ? ExitCode::warnings : ExitCode::done;
 }
 

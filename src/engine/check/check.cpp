@@ -11,6 +11,7 @@
 #include <pgcairn/engine/stanza/stop.hpp>
 #include <pgcairn/postgres/server.hpp>
 #include <pgcairn/postgres/wal_records.hpp>
+#include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
 
@@ -69,6 +70,7 @@ std::string restartpoint_segment(postgres::Connection& connection,
 bool has_restore_point(repo::Repository& repository, const std::string& stanza,
                        const repo::Cluster& cluster, const std::string& name, Timeline timeline,
                        Lsn end, std::uint64_t segment_bytes) {
+  const repo::StanzaView archive(repository, stanza);
   constexpr std::uint64_t kMostBytes = 256;  // of the record, with the header of a page
   bool found = false;
   postgres::WalRecordReader reader([&](const postgres::WalRecord& record) {
@@ -78,10 +80,8 @@ bool has_restore_point(repo::Repository& repository, const std::string& stanza,
       segment_of({end.value - std::min(end.value, kMostBytes)}, timeline, segment_bytes);
   const WalSegment last = segment_before(end, timeline, segment_bytes);
   for (; segment.number <= last.number; ++segment.number) {
-    Buffer content;
-    repository.get_wal(stanza, cluster, wal_segment_name(segment, segment_bytes),
-                       [&](Bytes piece) { content.append(piece); });
-    reader.read(content, Lsn{segment.number * segment_bytes});
+    const auto content = archive.read_wal(cluster, wal_segment_name(segment, segment_bytes));
+    if (content) reader.read(*content, Lsn{segment.number * segment_bytes});
   }
   return found;
 }

@@ -358,8 +358,8 @@ void ExpireRun::plan_objects() {
 bool ExpireRun::goes(const storage::Object& object, const std::string& label) const {
   const std::string packs = repo::pack_prefix(stanza_, label);
   if (!object.key.starts_with(packs)) return true;  // a part of a manifest that no marker speaks of
-  const auto number = parse_u64(std::string_view(object.key).substr(packs.size()));
-  return number && !named_->has(label, *number);
+  const auto key = repo::parse_key(object.key);
+  return key && key->kind == repo::ObjectKind::pack && !named_->has(label, key->number);
 }
 
 /// What is below labels without a marker: whatever is not named by a kept backup goes, but for

@@ -12,6 +12,7 @@
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/engine/repo_copy/repo_copy.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
+#include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/repo/browse.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/frame.hpp>
@@ -243,7 +244,7 @@ void CopyRun::add_wal() {
   // Histories stand beside the folders, and their names begin with the timeline's eight digits.
   std::set<std::string> histories;
   for (const Timeline timeline : archive.timelines().known())
-    histories.insert(repo::wal_key(stanza_, backup.cluster, format("{:08X}.history", timeline)));
+    histories.insert(repo::wal_key(stanza_, backup.cluster, postgres::history_file_name(timeline)));
   for (const std::string& history : histories)
     groups_.push_back({history, &CopyResult::wal, wanted});
 }

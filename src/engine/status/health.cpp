@@ -1,15 +1,14 @@
+#include "status/read_markers.hpp"
 #include "status/recent_wal.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
-#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/health.hpp>
 #include <pgcairn/postgres/server.hpp>
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
-#include <mutex>
 
 namespace pgcairn::engine {
 
@@ -124,20 +123,9 @@ class RepositoryReader {
     facts_.oldest_backup = repo::oldest_backup(labels);
     if (labels.size() > kBackupsLookedAt)
       labels.erase(labels.begin(), labels.end() - kBackupsLookedAt);
-    std::mutex mutex;
-    for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
-      try {
-        auto backup = repository_.find_backup(stanza_, labels[i]);
-        if (!backup) return;  // removed since it was listed
-        std::lock_guard lock(mutex);
-        facts_.newest.push_back(std::move(*backup));
-      } catch (const DamagedError& error) {
-        std::lock_guard lock(mutex);
-        facts_.unreadable.push_back(error.message());
-      }
-    });
-    std::sort(facts_.newest.begin(), facts_.newest.end(),
-              [](const auto& a, const auto& b) { return a.stop_time < b.stop_time; });
+    std::map<std::string, std::string> unreadable;
+    read_markers(repository_, stanza_, labels, stop_, facts_.newest, unreadable);
+    for (const auto& [label, why] : unreadable) facts_.unreadable.push_back(why);
   }
 
   /// The outlook by the WAL of the newest backup's cluster, and the newest segment of the server's,

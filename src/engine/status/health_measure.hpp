@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pgcairn::engine {
 
@@ -38,5 +40,32 @@ inline HealthLevel level_of(double value, const HealthLimit& limit, Worse worse)
 inline bool is_set(const HealthLimit& limit) {
   return limit.warn != 0 || limit.critical != 0;
 }
+
+/// Collects what is found, in order.
+class Findings {
+ public:
+  /// What follows is about this repository; empty: about none.
+  void about(std::string repository) { repository_ = std::move(repository); }
+
+  HealthFinding& add(std::string check, HealthLevel level, std::string message) {
+    found_.push_back({std::move(check), repository_, level, std::move(message), {}, {}, {}});
+    return found_.back();
+  }
+  void add(HealthFinding finding) { found_.push_back(std::move(finding)); }
+  /// A value, and the level that the limit gives it.
+  void measure(std::string check, double value, std::string unit, const HealthLimit& limit,
+               Worse worse, std::string message) {
+    HealthFinding& finding =
+        add(std::move(check), level_of(value, limit, worse), std::move(message));
+    finding.value = value;
+    finding.unit = std::move(unit);
+    finding.limit = limit;
+  }
+  std::vector<HealthFinding> take() { return std::move(found_); }
+
+ private:
+  std::string repository_;
+  std::vector<HealthFinding> found_;
+};
 
 }  // namespace pgcairn::engine

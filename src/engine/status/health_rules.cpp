@@ -59,68 +59,55 @@ class Evaluation {
   std::vector<HealthFinding> run() {
     look_at_server();
     for (const RepositoryFacts& repository : facts_.repositories) {
-      repository_ = repository.name;
+      findings_.about(repository.name);
       if (!repository.error.empty()) {
-        findings_.push_back(unread_finding(repository.name, repository.error));
+        findings_.add(unread_finding(repository.name, repository.error));
         continue;
       }
       look_at_repository(repository);
     }
-    return std::move(findings_);
+    return findings_.take();
   }
 
  private:
-  HealthFinding& add(std::string check, HealthLevel level, std::string message) {
-    findings_.push_back({std::move(check), repository_, level, std::move(message), {}, {}, {}});
-    return findings_.back();
-  }
-
-  void add_measured(std::string check, double value, std::string unit, const HealthLimit& limit,
-                    Worse worse, std::string message) {
-    HealthFinding& finding =
-        add(std::move(check), level_of(value, limit, worse), std::move(message));
-    finding.value = value;
-    finding.unit = std::move(unit);
-    finding.limit = limit;
-  }
-
   void look_at_server() {
     const ServerFacts& server = facts_.server;
     if (!server.error.empty()) {
-      add("server", HealthLevel::unknown,
-          "cannot be asked, so WAL lag is not known: " + server.error);
+      findings_.add("server", HealthLevel::unknown,
+                    "cannot be asked, so WAL lag is not known: " + server.error);
     } else {
-      add("server", HealthLevel::ok,
+      findings_.add(
+          "server", HealthLevel::ok,
           format("PostgreSQL {}{}", server.pg_version, server.in_recovery ? ", a standby" : ""));
       look_at_archiver(server);
     }
     if (facts_.server_here) add_space("pg-wal-space", "pg_wal", facts_.pg_wal_space);
     if (facts_.stopped_here)
-      add("stop", HealthLevel::warning, "stopped on this host" + *facts_.stopped_here);
+      findings_.add("stop", HealthLevel::warning, "stopped on this host" + *facts_.stopped_here);
   }
 
   void look_at_archiver(const ServerFacts& server) {
     if (!server.archives && !server.in_recovery) {
-      add("archiver", HealthLevel::warning, "the server does not archive its WAL");
+      findings_.add("archiver", HealthLevel::warning, "the server does not archive its WAL");
     } else if (!server.failing.empty()) {
-      add("archiver", HealthLevel::warning, format("fails with {}", server.failing));
+      findings_.add("archiver", HealthLevel::warning, format("fails with {}", server.failing));
     } else {
-      add("archiver", HealthLevel::ok, "works");
+      findings_.add("archiver", HealthLevel::ok, "works");
     }
   }
 
   void look_at_repository(const RepositoryFacts& repository) {
-    add("repository", HealthLevel::ok, "can be read");
+    findings_.add("repository", HealthLevel::ok, "can be read");
     for (HealthFinding& finding : judge(state_of(facts_, repository), limits_))
-      findings_.push_back(std::move(finding));
+      findings_.add(std::move(finding));
     if (!repository.newest.empty()) look_at_size(repository, repository.newest.back());
     look_at_life(repository);
     look_at_wal(repository);
     look_at_lease(repository);
     for (const repo::Record* stop : repository.record_state->stops()) {
-      add("stop", HealthLevel::warning,
-          format("stopped since {} by {}: {}", format_local(stop->time), stop->host,
-                 std::get<repo::StopRecord>(stop->content).reason));
+      findings_.add("stop", HealthLevel::warning,
+                    format("stopped since {} by {}: {}", format_local(stop->time), stop->host,
+                           std::get<repo::StopRecord>(stop->content).reason));
     }
     if (!repository.directory.empty()) add_space("free-space", "the repository", repository.space);
   }
@@ -140,7 +127,7 @@ class Evaluation {
     const double percent =
         std::max(change_percent(static_cast<double>(newest.stored_bytes), usual_stored),
                  change_percent(static_cast<double>(newest.cluster_bytes), usual_cluster));
-    add_measured(
+    findings_.measure(
         "backup-size", percent, "%", limits_.size_change_percent, Worse::above,
         format("{} stored, usually {}; cluster {}, usually {}", format_size(newest.stored_bytes),
                format_size(static_cast<std::uint64_t>(usual_stored)),
@@ -153,14 +140,16 @@ class Evaluation {
     const ServerFacts& server = facts_.server;
     if (server.timeline == 0) return;
     if (repository.outlook && repository.outlook->timeline > server.timeline) {
-      add("branch", HealthLevel::critical,
+      findings_.add(
+          "branch", HealthLevel::critical,
           format("a restore follows timeline {}, and the server is on timeline {}: another one "
                  "archives here, or this server is an old primary; \"pgcairn info\" shows both",
                  timeline_text(repository.outlook->timeline), timeline_text(server.timeline)));
       return;
     }
     if (!archive_is_ahead(repository, server)) return;
-    add("branch", HealthLevel::critical,
+    findings_.add(
+        "branch", HealthLevel::critical,
         format("{} is archived, and the server has only reached {}: it went back to an earlier "
                "state, or another one archives here; see \"pgcairn check\"",
                repository.wal_last, to_string(server.current_after)));
@@ -172,15 +161,17 @@ class Evaluation {
     if (!server.error.empty() || (!server.archives && !server.in_recovery)) return;
     const auto lag = wal_lag_bytes(repository, server);
     if (!lag) {
-      add("wal-lag", HealthLevel::unknown,
+      findings_.add(
+          "wal-lag", HealthLevel::unknown,
           repository.wal_last.empty()
               ? "no WAL of this cluster is archived here"
               : format("{} is archived, which the server has not written", repository.wal_last));
       return;
     }
-    add_measured("wal-lag", static_cast<double>(*lag), "B", limits_.wal_lag_bytes, Worse::above,
-                 format("{} of WAL are not archived yet; the newest segment is {}",
-                        format_size(*lag), repository.wal_last));
+    findings_.measure("wal-lag", static_cast<double>(*lag), "B", limits_.wal_lag_bytes,
+                      Worse::above,
+                      format("{} of WAL are not archived yet; the newest segment is {}",
+                             format_size(*lag), repository.wal_last));
   }
 
   void look_at_lease(const RepositoryFacts& repository) {
@@ -189,30 +180,29 @@ class Evaluation {
     const std::string who = format("{} by process {} on {} since {}", lease.operation,
                                    lease.process.pid, lease.host, format_local(lease.since));
     if (lease.alive(facts_.when)) {
-      add("lease", HealthLevel::ok, who + " is running");
+      findings_.add("lease", HealthLevel::ok, who + " is running");
     } else {
-      add("lease", HealthLevel::warning, who + " has ended without releasing its lease");
+      findings_.add("lease", HealthLevel::warning, who + " has ended without releasing its lease");
     }
   }
 
   void add_space(std::string check, std::string_view what, const std::optional<Space>& space) {
     if (!is_set(limits_.free_space_percent)) return;
     if (!space || space->size_bytes == 0) {
-      add(std::move(check), HealthLevel::unknown,
-          format("the free space of {} is not known", what));
+      findings_.add(std::move(check), HealthLevel::unknown,
+                    format("the free space of {} is not known", what));
       return;
     }
     const double percent =
         100 * static_cast<double>(space->free_bytes) / static_cast<double>(space->size_bytes);
-    add_measured(std::move(check), percent, "%", limits_.free_space_percent, Worse::below,
-                 format("{} of {} are free ({:.0f}%)", format_size(space->free_bytes),
-                        format_size(space->size_bytes), percent));
+    findings_.measure(std::move(check), percent, "%", limits_.free_space_percent, Worse::below,
+                      format("{} of {} are free ({:.0f}%)", format_size(space->free_bytes),
+                             format_size(space->size_bytes), percent));
   }
 
   const HealthFacts& facts_;
   const HealthLimits& limits_;
-  std::string repository_;
-  std::vector<HealthFinding> findings_;
+  Findings findings_;
 };
 
 }  // namespace

@@ -1,18 +1,17 @@
 #include "status/outlook.hpp"
 #include "status/restorable_windows.hpp"
+#include "status/read_markers.hpp"
 #include "status/sizes.hpp"
 #include "wal/branch_ends.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/first_error.hpp>
-#include <pgcairn/common/parallel.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
-#include <mutex>
 
 namespace pgcairn::engine {
 
@@ -91,23 +90,9 @@ class InfoReader {
   }
 
   void read_backups() {
-    const std::vector<std::string> labels = labels_ = repository_.backup_labels(stanza_);
-    std::mutex mutex;
-    for_each_index(labels.size(), kRequestsAtOnce, stop_, [&](std::size_t i) {
-      try {
-        auto backup = repository_.find_backup(stanza_, labels[i]);
-        if (!backup) return;  // removed since it was listed
-        std::lock_guard lock(mutex);
-        info_.backups.push_back(std::move(*backup));
-      } catch (const DamagedError& error) {
-        std::lock_guard lock(mutex);
-        unreadable_.push_back(error.message());
-        info_.unreadable[labels[i]] = error.message();
-      }
-    });
-    std::sort(info_.backups.begin(), info_.backups.end(), [](const auto& a, const auto& b) {
-      return std::tie(a.stop_time, a.label) < std::tie(b.stop_time, b.label);
-    });
+    labels_ = repository_.backup_labels(stanza_);
+    read_markers(repository_, stanza_, labels_, stop_, info_.backups, info_.unreadable);
+    for (const auto& [label, why] : info_.unreadable) unreadable_.push_back(why);
   }
 
   void read_wal(const repo::Cluster& cluster) {

@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
@@ -23,7 +24,7 @@ void read_histories(const repo::StanzaView& view, const repo::Cluster& cluster,
   std::size_t read = 0;
   for (const Timeline timeline : all) {
     if (timeline == 1 || ++read > kMostHistories) return;
-    const std::string name = format("{:08X}.history", timeline);
+    const std::string name = postgres::history_file_name(timeline);
     try {
       if (const auto content = view.read_wal(cluster, name))
         recent.wal.timelines.add(timeline, *content, name);

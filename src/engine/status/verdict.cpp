@@ -19,71 +19,64 @@ constexpr std::chrono::minutes kClocksDiffer{10};
 class Judgement {
  public:
   Judgement(const RepositoryState& state, const HealthLimits& limits)
-      : state_(state), limits_(limits) {}
+      : state_(state), limits_(limits) {
+    findings_.about(state.repository);
+  }
 
   std::vector<HealthFinding> run() {
     for (const std::string& unreadable : state_.unreadable)
-      add("repository", HealthLevel::critical, unreadable);
+      findings_.add("repository", HealthLevel::critical, unreadable);
     if (state_.labels.empty() && state_.kept_elsewhere) {
-      add("restorable", HealthLevel::ok, "no backup is kept here, but in another repository");
-      return std::move(findings_);
+      findings_.add("restorable", HealthLevel::ok,
+                    "no backup is kept here, but in another repository");
+      return findings_.take();
     }
     look_at_outlook();
     look_at_backups();
     look_at_proofs();
-    return std::move(findings_);
+    return findings_.take();
   }
 
  private:
-  HealthFinding& add(std::string check, HealthLevel level, std::string message) {
-    findings_.push_back(
-        {std::move(check), state_.repository, level, std::move(message), {}, {}, {}});
-    return findings_.back();
-  }
-
-  void add_measured(std::string check, double value, std::string unit, const HealthLimit& limit,
-                    Worse worse, std::string message) {
-    HealthFinding& finding =
-        add(std::move(check), level_of(value, limit, worse), std::move(message));
-    finding.value = value;
-    finding.unit = std::move(unit);
-    finding.limit = limit;
-  }
-
   /// Can the newest moment be restored, and from which backup?
   void look_at_outlook() {
     if (state_.outlook == nullptr) {
       if (state_.labels.empty()) {
-        add("restorable", HealthLevel::critical, "nothing can be restored: there is no backup");
+        findings_.add("restorable", HealthLevel::critical,
+                      "nothing can be restored: there is no backup");
       } else {
-        add("restorable", HealthLevel::unknown, "it is not known what can be restored");
+        findings_.add("restorable", HealthLevel::unknown, "it is not known what can be restored");
       }
       return;
     }
     const Outlook& outlook = *state_.outlook;
     if (outlook.beyond) {
-      add("restorable", HealthLevel::unknown,
+      findings_.add(
+          "restorable", HealthLevel::unknown,
           format("it was not checked whether the newest moment can be restored: WAL was checked "
                  "from {} on, and the newest whole backup needs it from {} on; \"pgcairn info\" "
                  "checks all of it",
                  outlook.looked_from, outlook.first));
     } else if (outlook.backup.empty()) {
-      add("restorable", HealthLevel::critical,
-          "the newest moment cannot be restored: " + outlook.unreachable_reason);
+      findings_.add("restorable", HealthLevel::critical,
+                    "the newest moment cannot be restored: " + outlook.unreachable_reason);
     } else if (outlook.minimal_at) {
-      add("restorable", HealthLevel::critical,
+      findings_.add(
+          "restorable", HealthLevel::critical,
           format("the newest moment cannot be restored: from backup {}, no recovery goes past {}, "
                  "where the server began to run with wal_level=minimal; a new backup gets past it",
                  outlook.backup, to_string(*outlook.minimal_at)));
     } else if (outlook.ends_at) {
-      add("restorable", HealthLevel::critical,
+      findings_.add(
+          "restorable", HealthLevel::critical,
           format("the newest moment cannot be restored: from backup {}, recovery ends at {} on the "
                  "way to timeline {}, since WAL segment {} is missing while {} is there; a new "
                  "backup gets past it",
                  outlook.backup, to_string(outlook.to), outlook.timeline, outlook.ends_at->missing,
                  outlook.ends_at->after_gap));
     } else {
-      add("restorable", HealthLevel::ok,
+      findings_.add(
+          "restorable", HealthLevel::ok,
           format(
               "to {} on timeline {}{}, from backup {}{}", to_string(outlook.to), outlook.timeline,
               outlook.to_time ? format(" (archived {})", format_local(seconds_of(*outlook.to_time)))
@@ -96,7 +89,8 @@ class Judgement {
     look_at_pages(outlook);
     if (!outlook.holes.empty() && !outlook.backup.empty()) {
       const Outlook::Hole& first = outlook.holes.front();
-      add("wal-holes", HealthLevel::warning,
+      findings_.add(
+          "wal-holes", HealthLevel::warning,
           format("{} of the archived WAL before backup {}, whose moments cannot be restored: {} is "
                  "missing while {} is there{}",
                  outlook.holes.size() == 1 ? "there is a gap"
@@ -110,9 +104,11 @@ class Judgement {
 
   void look_at_pages(const Outlook& outlook) {
     for (const std::string& one : outlook.passed_over)
-      add("backup-choice", HealthLevel::warning, "a restore begins with an older one: " + one);
+      findings_.add("backup-choice", HealthLevel::warning,
+                    "a restore begins with an older one: " + one);
     if (outlook.damaged_pages > 0 && !outlook.backup.empty()) {
-      add("page-errors", HealthLevel::critical,
+      findings_.add(
+          "page-errors", HealthLevel::critical,
           format("backup {}, from which the newest moment is restored, holds {} damaged page{} of "
                  "the cluster, and no whole one reaches it",
                  outlook.backup, outlook.damaged_pages, outlook.damaged_pages == 1 ? "" : "s"));
@@ -120,12 +116,13 @@ class Judgement {
   }
 
   void look_at_backups() {
-    add_measured("backup-count", static_cast<double>(state_.labels.size()), "",
-                 limits_.backup_count, Worse::below,
-                 format("{} backup{}", state_.labels.size(), state_.labels.size() == 1 ? "" : "s"));
+    findings_.measure(
+        "backup-count", static_cast<double>(state_.labels.size()), "", limits_.backup_count,
+        Worse::below,
+        format("{} backup{}", state_.labels.size(), state_.labels.size() == 1 ? "" : "s"));
     if (state_.newest == nullptr) {
-      add("backup-age", HealthLevel::critical,
-          state_.labels.empty() ? "there is no backup" : "no backup can be read");
+      findings_.add("backup-age", HealthLevel::critical,
+                    state_.labels.empty() ? "there is no backup" : "no backup can be read");
       return;
     }
     // One on a branch that was left saves nothing of what the cluster does now.
@@ -134,29 +131,33 @@ class Judgement {
     const std::string label = left ? on_way : state_.newest->label;
     const Timestamp stop = left ? state_.outlook->newest_stop : state_.newest->stop_time;
     if (stop > state_.when + kClocksDiffer) {
-      add("backup-age", HealthLevel::unknown,
+      findings_.add(
+          "backup-age", HealthLevel::unknown,
           format("the newest backup, {}, ended at {}, which is later than now: a clock is wrong",
                  label, format_local(stop)));
       return;
     }
     const double age = seconds_between(stop, state_.when);
-    add_measured("backup-age", age, "s", limits_.backup_age_seconds, Worse::above,
-                 format("the newest backup{}, {}, ended {} ago{}",
-                        left ? " of the newest timeline" : "", label, words_of_age(age),
-                        left ? format("; {} is on a branch that was left", state_.newest->label)
-                             : std::string()));
+    findings_.measure(
+        "backup-age", age, "s", limits_.backup_age_seconds, Worse::above,
+        format("the newest backup{}, {}, ended {} ago{}", left ? " of the newest timeline" : "",
+               label, words_of_age(age),
+               left ? format("; {} is on a branch that was left", state_.newest->label)
+                    : std::string()));
   }
 
   void look_at_proofs() {
     if (state_.labels.empty()) return;
     if (state_.record_state == nullptr) {
-      add("verify", HealthLevel::unknown, "the records of verify and drill could not be read");
+      findings_.add("verify", HealthLevel::unknown,
+                    "the records of verify and drill could not be read");
       return;
     }
     look_at_damage(*state_.record_state);
     const repo::Record* const drill = last_drill(*state_.record_state);
     if (drill != nullptr && !std::get<repo::DrillRecord>(drill->content).good) {
-      add("drill", HealthLevel::critical,
+      findings_.add(
+          "drill", HealthLevel::critical,
           format("the drill of backup {} failed at {}; a drill that succeeds clears this",
                  std::get<repo::DrillRecord>(drill->content).backup, format_local(drill->time)));
       return;
@@ -168,12 +169,13 @@ class Judgement {
     bool damaged = false;
     for (const std::string& label : damaged_of(record_state, state_.labels)) {
       damaged = true;
-      add("verify", HealthLevel::critical, format("backup {} is damaged", label));
+      findings_.add("verify", HealthLevel::critical, format("backup {} is damaged", label));
     }
     if (const repo::Record* const record = damage_of_archive(record_state)) {
       const auto& run = std::get<repo::VerifyRecord>(record->content);
       damaged = true;
-      add("verify", is_behind(run) ? HealthLevel::warning : HealthLevel::critical,
+      findings_.add(
+          "verify", is_behind(run) ? HealthLevel::warning : HealthLevel::critical,
           format("verify found {} damaged or missing at {}{}", run.damage_count,
                  format_local(record->time),
                  run.damages.empty() ? "" : ", the first: " + escape_bytes(run.damages.front())));
@@ -200,9 +202,10 @@ class Judgement {
     if (!is_set(limit)) return;
     const Timestamp since = last ? *last : state_.oldest_backup.value_or(state_.when);
     const double age = seconds_between(since, state_.when);
-    add_measured(std::move(check), age, "s", limit, Worse::above,
-                 last ? format("last {} {} ago", done, words_of_age(age))
-                      : format("never {}; the oldest backup is {} old", done, words_of_age(age)));
+    findings_.measure(
+        std::move(check), age, "s", limit, Worse::above,
+        last ? format("last {} {} ago", done, words_of_age(age))
+             : format("never {}; the oldest backup is {} old", done, words_of_age(age)));
   }
 
   static const repo::Record* last_drill(const repo::RecordState& record_state) {
@@ -214,7 +217,7 @@ class Judgement {
 
   const RepositoryState& state_;
   const HealthLimits& limits_;
-  std::vector<HealthFinding> findings_;
+  Findings findings_;
 };
 
 template <class Content>

@@ -5,8 +5,10 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
 #include <pgcairn/postgres/wal_file.hpp>
+#include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/stanza_view.hpp>
@@ -299,7 +301,7 @@ void Verification::read_history(const repo::Cluster& cluster, const std::string&
 void Verification::check_timeline(const repo::BackupMarker& backup, const Timelines& timelines) {
   const auto own = timelines.path(backup.timeline, backup.timeline);
   if (own.front().begin <= backup.start_lsn) return;
-  const std::string file = format("{:08X}.history", backup.timeline);
+  const std::string file = postgres::history_file_name(backup.timeline);
   damaged(
       repo::wal_key(stanza_, backup.cluster, file),
       format("it lets timeline {} begin at {}, and backup {} began on it at {}", backup.timeline,
@@ -545,8 +547,8 @@ void Verification::add_record() {
 
 VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repositories,
                     const VerifyOptions& options, Progress& progress, std::stop_token stop) {
-  std::exception_ptr locked;
-  std::exception_ptr missing;
+  FirstError locked;
+  FirstError missing;
   std::size_t missing_in = 0;
   std::vector<std::unique_ptr<Verification>> runs;  // null where it could not be looked at
   VerifyResult result;
@@ -558,13 +560,13 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
       runs.push_back(std::move(run));
       continue;
     } catch (const MissingError& error) {
-      missing = std::current_exception();
+      missing.keep();
       ++missing_in;
       // A backup is where it was made.
       if (!options.set.empty()) result.repositories.back().notes.push_back(error.message());
       if (options.set.empty()) result.repositories.back().error = error.render();
     } catch (const repo::KeyError& error) {
-      if (!locked) locked = std::current_exception();
+      locked.keep();
       result.repositories.back().error = error.render();
     } catch (const Error& error) {
       result.repositories.back().error = error.render();
@@ -573,8 +575,8 @@ VerifyResult verify(const std::string& stanza, std::span<repo::Repository> repos
   }
   const bool none =
       std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run == nullptr; });
-  if (locked && none) std::rethrow_exception(locked);
-  if (missing && missing_in == repositories.size()) std::rethrow_exception(missing);
+  if (none) locked.throw_if_any();
+  if (missing_in == repositories.size()) missing.throw_if_any();
   const bool nothing = std::all_of(
       runs.begin(), runs.end(), [](const auto& run) { return run == nullptr || run->is_empty(); });
   if (nothing && !none) {

@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/timeline.hpp>
 
 namespace pgcairn::engine {
 
@@ -26,7 +27,7 @@ Timelines read_histories(const repo::StanzaView& view, const repo::Cluster& clus
                          const std::function<void(Timeline, const DamagedError&)>& unreadable) {
   Timelines all;
   for (const Timeline timeline : timelines) {
-    const std::string name = format("{:08X}.history", timeline);
+    const std::string name = postgres::history_file_name(timeline);
     try {
       if (const auto content = view.read_wal(cluster, name)) all.add(timeline, *content, name);
     } catch (const DamagedError& error) {

@@ -3,6 +3,7 @@
 #include "wal/timelines.hpp"
 
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/timeline.hpp>
 #include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
@@ -55,7 +56,7 @@ std::string wal_after(std::span<repo::Repository> repositories, const std::strin
   const Timeline newest = newest_timeline(repositories, stanza, cluster);
   for (unsigned read = 1; read <= kMostHistories; ++read) {
     const Timeline timeline = place.timeline + read;
-    const std::string name = format("{:08X}.history", timeline);
+    const std::string name = postgres::history_file_name(timeline);
     const Buffer content = history(repositories, stanza, cluster, name);
     if (content.empty() && timeline > newest) break;
     if (content.empty()) continue;

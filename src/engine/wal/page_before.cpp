@@ -62,7 +62,7 @@ Buffer PageBefore::read(const std::string& segment, const postgres::WalHeader& h
 /// ancestors, as for the server (readTimeLineHistory, timeline.c).
 Timeline PageBefore::owner_of(Lsn position, Timeline timeline, FirstError& failure) const {
   if (timeline == 1) return timeline;
-  const std::string name = format("{:08X}.history", timeline);
+  const std::string name = postgres::history_file_name(timeline);
   const Buffer content = history(name, failure);
   if (content.size() == 0) return timeline;
   Timeline owner = timeline;

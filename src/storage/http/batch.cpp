@@ -1,5 +1,6 @@
 #include "http/batch.hpp"
 
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -25,10 +26,7 @@ Headers cut_headers(std::string_view& text) {
   while (!text.empty()) {
     std::string_view line = cut(text, "\r\n");
     if (line.empty()) break;
-    std::string name(cut(line, ":"));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    });
+    const std::string name = lower_case(cut(line, ":"));
     headers[name] = trim(line);
   }
   return headers;

@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/library.hpp>
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -87,12 +88,8 @@ std::size_t take_header(char* data, std::size_t size, std::size_t count, void* t
   if (line.starts_with("HTTP/")) headers.clear();  // those before were of a 100 or of a proxy
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    });
     // A header that comes twice is a list (RFC 9110, 5.3).
-    std::string& value = headers[name];
+    std::string& value = headers[lower_case(line.substr(0, colon))];
     value += format("{}{}", value.empty() ? "" : ", ", trim(line.substr(colon + 1)));
   }
   return size * count;

@@ -3,6 +3,7 @@
 #include "key.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -55,15 +56,10 @@ std::vector<std::string> folders_of_pages(const FetchPage& fetch, std::string_vi
 
 void remove_in_batches(std::span<const std::string> keys, std::size_t most,
                        const std::function<void(std::span<const std::string>)>& remove) {
-  std::exception_ptr first;
-  for (std::size_t at = 0; at < keys.size(); at += most) {
-    try {
-      remove(keys.subspan(at, std::min(most, keys.size() - at)));
-    } catch (const Error&) {
-      if (!first) first = std::current_exception();
-    }
-  }
-  if (first) std::rethrow_exception(first);
+  FirstError failure;
+  for (std::size_t at = 0; at < keys.size(); at += most)
+    failure.attempt([&] { remove(keys.subspan(at, std::min(most, keys.size() - at))); });
+  failure.throw_if_any();
 }
 
 }  // namespace pgcairn::storage

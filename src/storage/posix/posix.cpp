@@ -2,6 +2,7 @@
 #include "posix/reserve.hpp"
 
 #include <pgcairn/common/account.hpp>
+#include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/storage/drivers.hpp>
 
@@ -417,13 +418,13 @@ void Posix::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) check_key(key);
   if (!at_border([&] { return hold_root(); })) return;
   std::set<fs::path> touched;
-  std::exception_ptr first;
+  FirstError failure;
   std::size_t failures = 0;
   const auto attempt = [&](auto&& action) {
     try {
       at_border(action);
     } catch (const Error&) {
-      if (!first) first = std::current_exception();
+      failure.keep();
       ++failures;
     }
   };
@@ -439,10 +440,10 @@ void Posix::remove(std::span<const std::string> keys) {
   }
   forget_ready();
   attempt([&] { root_.require_in_place(); });
-  if (!first) return;
-  if (keys.size() == 1) std::rethrow_exception(first);
+  if (keys.size() == 1) failure.throw_if_any();
+  if (!failure) return;
   doing([&] { return format("removing {} objects, of which {} failed", keys.size(), failures); },
-        [&] { std::rethrow_exception(first); });
+        [&] { failure.throw_if_any(); });
 }
 
 }  // namespace
