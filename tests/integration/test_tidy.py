@@ -80,3 +80,20 @@ def test_the_name_of_a_page_is_the_summary_of_its_verb(tmp_path):
     })
     assert status == 1
     assert "man/pgcairn-hold.1: its NAME is not the summary of the verb" in output
+
+
+@pytest.mark.parametrize("section, version, said", [
+    ("0.2.0 (unreleased)", "0.2.0", None),
+    ("0.2.0 (2026-11-27)", "0.2.0", None),
+    ("0.2.0", "0.2.0", None),
+    ("0.2.0 (unreleased)", "0.2.1", "newest section is 0.2.0, and CMakeLists.txt has version 0.2.1"),
+    ("0.2.0 (soon)", "0.2.0", "not named like"),
+    ("Unreleased", "0.2.0", "not named like"),
+])
+def test_the_newest_section_of_the_changelog_is_the_version(tmp_path, section, version, said):
+    status, output = tidy(tmp_path, {
+        "CHANGELOG.md": f"# Changelog\n\n## {section}\n\n- Words.\n\n## 0.1.0\n",
+        "CMakeLists.txt": f"cmake_minimum_required(VERSION 3.25)\nproject(pgcairn VERSION {version} LANGUAGES CXX)\n",
+    })
+    assert status == (0 if said is None else 1)
+    assert said is None or said in output

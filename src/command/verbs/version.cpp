@@ -2,6 +2,8 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/text.hpp>
+#include <pgcairn/common/version.hpp>
 
 namespace pgcairn::command {
 
@@ -10,10 +12,10 @@ namespace {
 ExitCode run(const Session& session) {
   if (session.settings.output == Form::json) {
     JsonWriter json;
-    json.begin_object().member("name", "pgcairn").member("version", PGCAIRN_VERSION).end_object();
+    json.begin_object().member("name", "pgcairn").member("version", program_version()).end_object();
     print(json.take() + "\n");
   } else {
-    print("pgcairn " PGCAIRN_VERSION "\n");
+    print(format("pgcairn {}\n", program_version()));
   }
   return ExitCode::done;
 }

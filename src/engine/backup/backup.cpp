@@ -27,6 +27,7 @@
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/process.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/version.hpp>
 #include <pgcairn/crypto/hash.hpp>
 #include <pgcairn/engine/backup/backup.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
@@ -166,7 +167,7 @@ void BackupRun::open() {
   describe_cluster(info_, cluster_, server_, control_);
   info_.limits_configured = postgres::limits_are_configured(*connection_);
   info_.codec = compress::name_of(options_.codec);
-  info_.program_version = PGCAIRN_VERSION;
+  info_.program_version = program_version();
   info_.host = host_name();
 }
 

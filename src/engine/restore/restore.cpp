@@ -11,6 +11,7 @@
 #include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/common/version.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/postgres/control.hpp>
 #include <pgcairn/postgres/recovery.hpp>
@@ -276,7 +277,7 @@ void RestoreRun::write_auto_conf() {
   const auto existing = place.root.read_if_exists(place.path);
   const std::string_view old = existing ? as_text(*existing) : std::string_view{};
   const std::string comment = format("written by pgcairn {} when it restored backup {}",
-                                     PGCAIRN_VERSION, plan_.backup.label);
+                                     program_version(), plan_.backup.label);
   const std::string text =
       plan_.options.target.type() == RestoreType::preserve
           ? postgres::added_to_auto_conf(old, recovery_settings(plan_), comment)
