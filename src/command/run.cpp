@@ -4,6 +4,7 @@
 #include "render/health.hpp"
 #include "settings/arguments.hpp"
 #include "settings/settings.hpp"
+#include "settings/zone.hpp"
 #include "signals.hpp"
 #include "stop_file.hpp"
 #include "verbs.hpp"
@@ -139,6 +140,16 @@ class Run {
       console->line(level, line);
     });
     for (const std::string& warning : settings_.warnings) log_warn(warning);
+    if (settings_.verb->needs_configuration && !settings_.verb->run_by_postgres) warn_of_zone();
+  }
+
+  /// What only shows times does so in UTC, as the C library does; what reads one is refused.
+  static void warn_of_zone() {
+    try {
+      static_cast<void>(local_zone());
+    } catch (const Error& error) {
+      log_warn(format("{}; times are shown in UTC; {}", error.message(), error.hint()));
+    }
   }
 
   void watch_signals() {

@@ -26,7 +26,7 @@ RestoreGoal restore_goal(const TargetSettings& settings, unsigned workers) {
   if (settings.recovery_target) {
     options.target = *settings.recovery_target;
   } else {
-    goal.target = parse_target_time(settings.target, now(), local_zone());
+    goal.target = parse_target_time(settings.target, now(), local_zone);
     options.target = engine::TimeTarget{goal.target->when, settings.exclusive};
   }
   options.timeline = timeline_choice(settings.timeline);

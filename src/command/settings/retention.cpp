@@ -47,7 +47,7 @@ repo::RetentionPolicy retention_of(const RepositorySettings& repository) {
   if (!zone) {
     throw UsageError(format("retention-timezone of repository \"{}\": there is no time zone \"{}\"",
                             repository.name, name),
-                     "name it like Europe/Berlin; the system's zones stand in /usr/share/zoneinfo");
+                     zone_hint(name));
   }
   policy.offset_at = [zone = *zone](Timestamp when) {
     return zone.offset_at(std::chrono::floor<std::chrono::seconds>(when));

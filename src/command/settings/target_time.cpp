@@ -1,6 +1,7 @@
 #include "settings/target_time.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <array>
@@ -20,14 +21,6 @@ constexpr const char* kForms =
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return result;
 }
 
 /// Takes pieces from the front of a text.
@@ -119,29 +112,45 @@ std::optional<Zone> parse_offset(std::string_view text) {
 }
 
 Zone parse_zone(std::string_view text, std::string_view whole) {
-  const std::string name = lower(text);
+  const std::string name = lower_case(text);
   if (name == "z" || name == "utc" || name == "gmt") return fixed_zone(Seconds(0));
   if (const auto zone = parse_offset(text)) return *zone;
   // "CET" and its like mean different offsets to different people, and to PostgreSQL.
-  if (text.find('/') != std::string_view::npos) {
+  const bool is_name = text.find('/') != std::string_view::npos;
+  if (is_name) {
     if (auto zone = named_zone(std::string(text))) return *zone;
   }
   throw UsageError(format("unknown time zone \"{}\" in the target \"{}\"", text, whole),
-                   "use an offset such as +01, UTC, or a name such as Europe/Berlin");
+                   is_name ? zone_hint(std::string(text))
+                           : "use an offset such as +01, UTC, or a name such as Europe/Berlin");
+}
+
+/// "2026-10-25 02:30:00+01"
+std::string with_offset(Timestamp shown, Seconds offset) {
+  std::string text = format_utc(shown);
+  text.pop_back();
+  text[text.find('T')] = ' ';
+  return text + offset_text(offset);
 }
 
 Timestamp resolve(const Zone& zone, Timestamp shown, std::string_view whole) {
   const std::vector<Timestamp> instants = instants_of(zone, shown);
   if (instants.size() == 1) return instants.front();
+  const auto [before, after] = offsets_around(zone, shown);
+  const std::string earlier = with_offset(shown, std::max(before, after));
+  const std::string later = with_offset(shown, std::min(before, after));
   if (instants.empty()) {
-    throw UsageError(
-        format("there is no \"{}\" in {}: the clocks were set forward over it", whole, zone.name),
-        "name the time with an offset, such as +00");
+    throw UsageError(format("there is no \"{}\" in {}: the clocks were set forward over it, from "
+                            "{} to {}",
+                            whole, zone.name, offset_text(before), offset_text(after)),
+                     format("write \"{}\" for {}, or \"{}\" for {}", earlier,
+                            format_utc(shown - std::max(before, after)), later,
+                            format_utc(shown - std::min(before, after))));
   }
   throw UsageError(format("\"{}\" happened twice in {}, when the clocks were set back: at {} and "
                           "at {}",
                           whole, zone.name, format_utc(instants[0]), format_utc(instants[1])),
-                   "name the one you mean with its offset, or in UTC");
+                   format("write \"{}\" for the first, or \"{}\" for the second", earlier, later));
 }
 
 /// Of an amount in "90 minutes ago".
@@ -192,9 +201,10 @@ sys_days day_in(const Zone& zone, Timestamp now, days back) {
 
 }  // namespace
 
-TargetTime parse_target_time(std::string_view whole, Timestamp now, const Zone& local) {
+TargetTime parse_target_time(std::string_view whole, Timestamp now,
+                             const std::function<Zone()>& local) {
   const std::string_view text = trim(whole);
-  const std::string lowered = lower(text);
+  const std::string lowered = lower_case(text);
   if (lowered == "now") return {now, "UTC", false};
   if (const auto when = parse_ago(lowered, now)) return {*when, "UTC", false};
 
@@ -222,7 +232,7 @@ TargetTime parse_target_time(std::string_view whole, Timestamp now, const Zone& 
   }
   scanner.skip_spaces();
   const bool zone_assumed = scanner.at_end();
-  const Zone zone = zone_assumed ? local : parse_zone(scanner.rest(), whole);
+  const Zone zone = zone_assumed ? local() : parse_zone(scanner.rest(), whole);
   if (back) date = day_in(zone, now, *back);
   return {resolve(zone, Timestamp(*date) + clock, whole), zone.name, zone_assumed};
 }

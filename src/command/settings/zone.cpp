@@ -1,12 +1,16 @@
+// Why not libcctz: it takes no POSIX TZ strings, calls the local zone UTC when TZ names none, does
+// not tell a zone with leap seconds from none, and opens any file that a name leads to.
 #include "settings/zone.hpp"
 
 #include <pgcairn/common/bytes.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
 
@@ -32,6 +36,7 @@ class TzFile {
     const Counts old_part = header();
     reader_.take(old_part.bytes(4));
     const Counts counts = header();
+    counts_leap_seconds_ = counts.leaps != 0;
     for (std::uint32_t i = 0; i < counts.transitions; ++i) {
       transitions_.push_back(static_cast<std::int64_t>(big_endian<std::uint64_t>(reader_.take(8))));
     }
@@ -52,6 +57,8 @@ class TzFile {
     const std::string_view footer = as_text(bytes.subspan(reader_.position()));
     rule_ = posix_rule(trim(footer));
   }
+
+  bool counts_leap_seconds() const { return counts_leap_seconds_; }
 
   Seconds offset_at(sys_seconds when) const {
     const std::int64_t at = when.time_since_epoch().count();
@@ -89,11 +96,16 @@ class TzFile {
 
   ByteReader reader_;
   std::string object_;
+  bool counts_leap_seconds_ = false;
   std::vector<std::int64_t> transitions_;
   std::vector<std::uint8_t> kinds_;
   std::vector<std::int32_t> offsets_;
   std::optional<std::function<Seconds(sys_seconds)>> rule_;
 };
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /// Reads the pieces of a POSIX TZ string from the front; every function says whether it could.
 class RuleText {
@@ -109,11 +121,11 @@ class RuleText {
   /// "CET" or "<+0330>".
   bool name() {
     const bool quoted = skip('<');
-    const std::size_t end = quoted ? rest_.find('>') : rest_.find_first_of("+-0123456789,");
-    if (end == std::string_view::npos && quoted) return false;
-    const std::size_t length = std::min(end, rest_.size());
+    const auto ends = std::find_if(rest_.begin(), rest_.end(),
+                                   [quoted](char c) { return quoted ? c == '>' : !is_letter(c); });
+    const auto length = static_cast<std::size_t>(ends - rest_.begin());
     rest_.remove_prefix(length);
-    return length != 0 && (!quoted || skip('>'));
+    return length >= 3 && (!quoted || skip('>'));
   }
   bool number(int& value) {
     const std::size_t digits = std::min(rest_.find_first_not_of("0123456789"), rest_.size());
@@ -142,32 +154,80 @@ class RuleText {
   std::string_view rest_;
 };
 
-/// "M3.5.0/2": the last (5) Sunday (0) of March at 02:00 on the clocks before the change. The other
-/// forms of day (Jn, n) do not occur in the system's database.
+/// "M3.5.0/2": the last (5) Sunday (0) of March at 02:00 on the clocks before the change. "J60" is
+/// the first of March in every year, "59" the 60th day of the year.
 struct ChangeDay {
+  enum class Form { weekday, day_without_leap, day };
+  Form form = Form::weekday;
+  int day = 0;
   int month = 0;
   int week = 0;
   int weekday = 0;
   Seconds time{7200};
 
   bool parse(RuleText& text) {
-    if (!text.skip(',') || !text.skip('M') || !text.number(month) || !text.skip('.') ||
-        !text.number(week) || !text.skip('.') || !text.number(weekday)) {
-      return false;
-    }
-    if (month < 1 || month > 12 || week < 1 || week > 5 || weekday > 6) return false;
-    return !text.skip('/') || text.clock(time);
+    if (!text.skip(',')) return false;
+    const bool known = text.skip('M') ? parse_weekday(text) : parse_day(text);
+    return known && (!text.skip('/') || text.clock(time));
+  }
+  bool parse_weekday(RuleText& text) {
+    return text.number(month) && text.skip('.') && text.number(week) && text.skip('.') &&
+           text.number(weekday) && month >= 1 && month <= 12 && week >= 1 && week <= 5 &&
+           weekday <= 6;
+  }
+  bool parse_day(RuleText& text) {
+    form = text.skip('J') ? Form::day_without_leap : Form::day;
+    return text.number(day) && day <= 365 && (form == Form::day || day >= 1);
   }
 
   Seconds in_year(std::chrono::year year) const {
     using namespace std::chrono;
+    if (form != Form::weekday) {
+      const bool skips_leap_day = form == Form::day_without_leap && (!year.is_leap() || day < 60);
+      const sys_days first = year / January / 1;
+      return (first + days(day - (skips_leap_day ? 1 : 0))).time_since_epoch() + time;
+    }
     const year_month in = year / static_cast<unsigned>(month);
-    const std::chrono::weekday day(static_cast<unsigned>(weekday));
+    const std::chrono::weekday on(static_cast<unsigned>(weekday));
     const sys_days when =
-        week == 5 ? sys_days(in / day[last]) : sys_days(in / day[static_cast<unsigned>(week)]);
+        week == 5 ? sys_days(in / on[last]) : sys_days(in / on[static_cast<unsigned>(week)]);
     return when.time_since_epoch() + time;
   }
 };
+
+std::optional<Zone> zone_in_file(const std::string& name, const std::filesystem::path& path) {
+  const auto status = stat_if_exists(path);
+  if (!status || S_ISDIR(status->st_mode)) return std::nullopt;
+  const auto file = std::make_shared<TzFile>(read_file(path, kMiB), path.string());
+  if (file->counts_leap_seconds()) {
+    throw UsageError(
+        format("time zone \"{}\" counts leap seconds, which PostgreSQL does not", name),
+        name.starts_with("right/") ? format("did you mean {}?", name.substr(6))
+                                   : "use one that is not in the directory right");
+  }
+  return Zone{name, [file](sys_seconds when) { return file->offset_at(when); }};
+}
+
+/// Names of the zones in the database, sorted; none when it cannot be read.
+std::vector<std::string> zone_names(const std::filesystem::path& database) {
+  std::vector<std::string> names;
+  std::error_code ended;
+  std::filesystem::recursive_directory_iterator entry(database, ended);
+  for (; !ended && entry != std::filesystem::recursive_directory_iterator();
+       entry.increment(ended)) {
+    // Beside the zones are their other forms ("right", "posix") and tables ("zone.tab").
+    const std::string name = entry->path().filename();
+    const bool is_zone = name.front() >= 'A' && name.front() <= 'Z';
+    std::error_code unknown;
+    if (!entry->is_directory(unknown)) {
+      if (is_zone) names.push_back(entry->path().lexically_relative(database));
+    } else if (!is_zone) {
+      entry.disable_recursion_pending();
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 }  // namespace
 
@@ -197,7 +257,13 @@ std::optional<std::function<Seconds(sys_seconds)>> posix_rule(std::string_view r
   };
 }
 
+std::filesystem::path zone_database() {
+  const char* const named = std::getenv("TZDIR");
+  return named == nullptr || *named == '\0' ? "/usr/share/zoneinfo" : named;
+}
+
 Zone local_zone() {
+  if (const char* const value = std::getenv("TZ")) check_tz(value);
   return {"local time", [](sys_seconds when) {
             const std::time_t seconds = when.time_since_epoch().count();
             std::tm parts{};
@@ -214,23 +280,45 @@ Zone fixed_zone(Seconds offset) {
 std::optional<Zone> named_zone(const std::string& name, const std::filesystem::path& database) {
   // The name becomes a path: only what zone names consist of.
   const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-           c == '_' || c == '-' || c == '+';
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' || c == '+';
   });
   if (!plain || name.empty() || name.front() == '/') return std::nullopt;
-  const auto path = database / name;
-  const auto status = stat_if_exists(path);
-  if (!status || S_ISDIR(status->st_mode)) return std::nullopt;
-  const auto file = std::make_shared<TzFile>(read_file(path, kMiB), path.string());
-  return Zone{name, [file](sys_seconds when) { return file->offset_at(when); }};
+  return zone_in_file(name, database / name);
+}
+
+void check_tz(std::string_view value, const std::filesystem::path& database) {
+  const std::string name(value.substr(value.starts_with(':') ? 1 : 0));
+  if (name.empty() || name == "UTC") return;
+  const bool is_path = name.front() == '/';
+  const auto zone = is_path ? zone_in_file(name, name) : named_zone(name, database);
+  if (zone || posix_rule(name)) return;
+  throw UsageError(format("TZ: there is no time zone \"{}\"", name),
+                   is_path ? "name it like Europe/Berlin" : zone_hint(name, database));
+}
+
+std::string zone_hint(const std::string& name, const std::filesystem::path& database) {
+  const std::vector<std::string> known = zone_names(database);
+  if (known.empty()) return format("{} has no zones: install tzdata", database.string());
+  // A city alone is a frequent slip, and too far from the whole name.
+  const auto city = std::find_if(known.begin(), known.end(), [&](const std::string& zone) {
+    return lower_case(zone).ends_with("/" + lower_case(name));
+  });
+  const auto near = city != known.end() ? std::optional(*city) : nearest(name, known);
+  if (near) return format("did you mean {}?", *near);
+  return format("name it like Europe/Berlin; {} has the zones of this machine", database.string());
+}
+
+std::pair<Seconds, Seconds> offsets_around(const Zone& zone, Timestamp shown) {
+  const auto near = std::chrono::floor<Seconds>(shown);
+  return {zone.offset_at(near - std::chrono::days(1)), zone.offset_at(near + std::chrono::days(1))};
 }
 
 std::vector<Timestamp> instants_of(const Zone& zone, Timestamp shown) {
   // Zones change at most once within a day either side, so one of these two offsets holds.
   std::vector<Timestamp> instants;
-  for (const int days : {-1, 1}) {
-    const auto near = std::chrono::floor<Seconds>(shown) + std::chrono::days(days);
-    const Timestamp candidate = shown - zone.offset_at(near);
+  const auto [before, after] = offsets_around(zone, shown);
+  for (const Seconds offset : {before, after}) {
+    const Timestamp candidate = shown - offset;
     const bool shows = candidate + zone.offset_at(std::chrono::floor<Seconds>(candidate)) == shown;
     if (shows && std::find(instants.begin(), instants.end(), candidate) == instants.end()) {
       instants.push_back(candidate);

@@ -45,7 +45,7 @@ std::optional<Timestamp> read_until(const std::string& text) {
   }
   const Timestamp until =
       span ? after(now(), *span, [](Timestamp) { return std::chrono::seconds(0); })
-           : parse_target_time(text, now(), local_zone()).when;
+           : parse_target_time(text, now(), local_zone).when;
   if (until > now()) return until;
   throw UsageError(format("the hold would have ended already: --until is {}", format_utc(until)),
                    "give a time to come, or a span such as 90d");

@@ -21,7 +21,7 @@ Zone berlin() {
 }
 
 std::string read(const std::string& text) {
-  return format_utc(parse_target_time(text, kNow, berlin()).when);
+  return format_utc(parse_target_time(text, kNow, berlin).when);
 }
 
 std::string refusal(const std::string& text) {
@@ -114,30 +114,88 @@ TEST_CASE("what is no time is refused") {
 }
 
 TEST_CASE("local times in a gap or an overlap of the clocks are refused, with both readings") {
-  CHECK(refusal("2026-03-29 02:30").find("set forward") != std::string::npos);
+  const std::string never = refusal("2026-03-29 02:30");
+  CHECK(never.find("set forward over it, from +01 to +02") != std::string::npos);
+  CHECK(never.find("\"2026-03-29 02:30:00+02\" for 2026-03-29T00:30:00Z") != std::string::npos);
+  CHECK(never.find("\"2026-03-29 02:30:00+01\" for 2026-03-29T01:30:00Z") != std::string::npos);
   const std::string twice = refusal("2026-10-25 02:30");
   CHECK(twice.find("2026-10-25T00:30:00Z") != std::string::npos);
   CHECK(twice.find("2026-10-25T01:30:00Z") != std::string::npos);
+  CHECK(twice.find("\"2026-10-25 02:30:00+02\" for the first") != std::string::npos);
+  CHECK(twice.find("\"2026-10-25 02:30:00+01\" for the second") != std::string::npos);
+  // What the hint offers is taken.
+  CHECK(read("2026-10-25 02:30:00+02") == "2026-10-25T00:30:00Z");
   // The other half of the year, the other direction.
   CHECK(refusal("2026-10-04 02:15 Australia/Lord_Howe").find("set forward") != std::string::npos);
   CHECK(refusal("2026-04-05 01:45 Australia/Lord_Howe").find("twice") != std::string::npos);
 }
 
+TEST_CASE("a zone that does not exist is refused with the one that was meant") {
+  const auto refused = [](const char* tz) -> std::string {
+    try {
+      check_tz(tz);
+      return "taken";
+    } catch (const UsageError& error) {
+      return error.render();
+    }
+  };
+  for (const char* const right :
+       {"", "UTC", ":UTC", "Europe/Berlin", ":Europe/Berlin", "Etc/GMT-3", "CET", "EST5EDT",
+        "/usr/share/zoneinfo/Asia/Kolkata", ":/usr/share/zoneinfo/Asia/Kolkata", "IST-5:30",
+        "<+0330>-3:30", "CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,J60,J300/1", "AAA3BBB,0,365"}) {
+    INFO(right);
+    CHECK(refused(right) == "taken");
+  }
+  const auto says = [&](const char* tz, const char* words) {
+    INFO(tz);
+    CHECK(refused(tz).find(words) != std::string::npos);
+  };
+  says("Europe/Berln", "TZ: there is no time zone \"Europe/Berln\"");
+  says("Europe/Berln", "did you mean Europe/Berlin?");
+  says(":europe/berlin", "did you mean Europe/Berlin?");
+  says("berlin", "did you mean Europe/Berlin?");
+  says("Europe", "there is no time zone \"Europe\"");
+  says("/usr/share/zoneinfo/Europe/Berln", "there is no time zone");
+  says("Nowhere/Atall", "name it like Europe/Berlin");
+  // It would follow the changes of the United States.
+  says("CEST-1XYZT", "there is no time zone");
+  says("EU5", "there is no time zone");
+  says("right/Europe/Berlin", "counts leap seconds");
+  says("right/Europe/Berlin", "did you mean Europe/Berlin?");
+  CHECK(refusal("2026-11-21 02:41 Europe/Berln").find("did you mean Europe/Berlin?") !=
+        std::string::npos);
+  CHECK(refusal("2026-11-21 02:41 right/Europe/Berlin").find("leap seconds") != std::string::npos);
+  CHECK(zone_hint("Europe/Berlin", "/nonexistent").find("install tzdata") != std::string::npos);
+}
+
+TEST_CASE("a wrong TZ stops only times that are read in it") {
+  const auto wrong = []() -> Zone { throw UsageError("TZ is wrong"); };
+  CHECK(parse_target_time("2026-11-21 02:41+01", kNow, wrong).zone == "UTC+01");
+  CHECK(parse_target_time("today 08:30 UTC", kNow, wrong).zone == "UTC");
+  CHECK(parse_target_time("1 hour ago", kNow, wrong).zone == "UTC");
+  CHECK_THROWS_AS(parse_target_time("2026-11-21 02:41", kNow, wrong), UsageError);
+}
+
 TEST_CASE("a time without a zone says so") {
-  CHECK(parse_target_time("2026-11-21 02:41", kNow, berlin()).zone_assumed);
-  CHECK_FALSE(parse_target_time("2026-11-21 02:41Z", kNow, berlin()).zone_assumed);
-  CHECK_FALSE(parse_target_time("1 hour ago", kNow, berlin()).zone_assumed);
+  CHECK(parse_target_time("2026-11-21 02:41", kNow, berlin).zone_assumed);
+  CHECK_FALSE(parse_target_time("2026-11-21 02:41Z", kNow, berlin).zone_assumed);
+  CHECK_FALSE(parse_target_time("1 hour ago", kNow, berlin).zone_assumed);
 }
 
 TEST_CASE("zones agree with the C library at every change and far beyond the file's last one") {
   const char* const before = std::getenv("TZ");
   const std::string saved = before == nullptr ? "" : before;
-  for (const char* const name : {"Europe/Berlin", "America/New_York", "America/St_Johns",
-                                 "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Auckland",
-                                 "Africa/Casablanca", "America/Santiago", "Europe/Dublin"}) {
+  for (const char* const name :
+       {"Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe",
+        "Asia/Kolkata", "Pacific/Auckland", "Africa/Casablanca", "America/Santiago",
+        "Europe/Dublin", "EST5EDT,J60,J300/1", "AAA3BBB,59,300", "AAA-3BBB,M10.1.6,J61"}) {
     INFO(name);
-    const auto zone = named_zone(name);
-    REQUIRE(zone);
+    auto zone = named_zone(name);
+    if (!zone) {
+      const auto rule = posix_rule(name);
+      REQUIRE(rule);
+      zone = Zone{name, *rule};
+    }
     setenv("TZ", name, 1);
     tzset();
     const Zone local = local_zone();
@@ -167,8 +225,10 @@ TEST_CASE("rules of POSIX TZ strings") {
   CHECK((*rule)(at("2026-01-01T00:00:00Z")) == Seconds(-3 * 3600));
   CHECK((*rule)(at("2026-07-01T00:00:00Z")) == Seconds(-2 * 3600));
   CHECK((*posix_rule("IST-5:30"))(at("2026-07-01T00:00:00Z")) == Seconds(19800));
-  for (const char* const wrong : {"", "CET", "CET-1CEST", "CET-1CEST,M13.1.0,M10.5.0", "<CET-1",
-                                  "CET-1CEST,M3.5.0,M10.5.0x", "CET-1CEST,M3.6.0,M10.5.0"}) {
+  for (const char* const wrong :
+       {"", "CET", "CET-1CEST", "CET-1CEST,M13.1.0,M10.5.0", "<CET-1", "CET-1CEST,M3.5.0,M10.5.0x",
+        "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,J0,J300", "CET-1CEST,J60,366",
+        "CT-1CEST,M3.5.0,M10.5.0"}) {
     INFO(wrong);
     CHECK_FALSE(posix_rule(wrong));
   }
