@@ -194,3 +194,29 @@ def test_a_stanza_that_is_in_no_configuration_any_more(backed_up):
     stanza.cairn.save()
     assert stanza.cairn.run("--stanza=mian", "stanza-delete", "--force").code == 10
     stanza.cairn.ok("--stanza=main", "stanza-delete", "--force")
+
+
+# --- misspelt ----------------------------------------------------------------------------------------------------------
+
+def test_a_misspelt_stanza_is_named_with_the_right_one(backed_up):
+    """By all verbs: those that need it in the configuration, and those that look into the repository."""
+    stanza = backed_up
+    meant = 'did you mean "main"?'
+    for verb in (["health"], ["metrics"], ["expire"], ["check"], ["restore", "--dry-run"], ["verify"],
+                 ["hold", stanza.label, "--reason=x"], ["drill"], ["stop", "--all-hosts"], ["stanza-upgrade"]):
+        result = stanza.cairn.run("--stanza=mian", *verb)
+        assert result.code in (2, 10) and meant in result.err, (verb, result)
+    shown = stanza.cairn.run("--stanza=mian", "info")
+    assert shown.code == 10 and meant in shown.err, shown
+    assert meant in stanza.cairn.run("--stanza=mian", "info", "--output=json").out.replace('\\"', '"')
+    deleted = stanza.cairn.run("--stanza=mian", "stanza-delete", "--force")
+    assert deleted.code == 10 and meant in deleted.err, deleted
+    # This host does not know the stanza: it is in the repository alone.
+    stanza.cairn.tables["stanza.other"] = stanza.cairn.tables.pop("stanza.main")
+    stanza.cairn.save()
+    shown = stanza.cairn.run("--stanza=mian", "info")
+    assert shown.code == 10 and meant in shown.err, shown
+    # One that is configured and not made yet is not misspelt.
+    stanza.cairn.tables["stanza.mian"] = stanza.cairn.tables.pop("stanza.other")
+    stanza.cairn.save()
+    assert "did you mean" not in stanza.cairn.run("--stanza=mian", "info").err

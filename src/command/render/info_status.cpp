@@ -29,7 +29,11 @@ Status status_of(const engine::RepositoryInfo& repository) {
     return {repository.missing ? kMissing : kUnreadable,
             "cannot be read: " + repository.error.substr(0, repository.error.find('\n'))};
   }
-  if (!has_stanza(repository)) return {kMissing, "the stanza is not in this repository"};
+  if (!has_stanza(repository)) {
+    const std::string& meant = repository.meant_stanza;
+    return {kMissing, "the stanza is not in this repository" +
+                          (meant.empty() ? "" : format("; did you mean \"{}\"?", meant))};
+  }
   StatusCode code = repository.backups.empty() ? kNoBackup : kOk;
   if (!repository.unreadable.empty()) code = kUnreadable;
   return judged(repository.findings, code);

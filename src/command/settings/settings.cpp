@@ -210,11 +210,7 @@ class Loader {
       if (!own) own = options_.from_environment("pg-path");
       if (own) settings_.configured_pg_path = options_.path_of(*own);
     } else if (!configured) {
-      const auto near = nearest(settings_.stanza, options_.file.stanzas);
-      throw UsageError(
-          format("stanza \"{}\" is not in {}", settings_.stanza, settings_.config.string()),
-          near ? format("did you mean \"{}\"?", *near)
-               : format("add a section [stanza.{}] with the key pg-path", settings_.stanza));
+      throw stanza_not_configured(settings_.stanza, options_.file.stanzas, settings_.config);
     } else if (verb_.cluster == ClusterUse::directory) {
       throw UsageError(
           format("{} needs the data directory of stanza \"{}\"", verb_.name, settings_.stanza),
@@ -286,6 +282,14 @@ class Loader {
 
 LoadedSettings load_settings(const Arguments& arguments, const SettingsSources& sources) {
   return Loader(arguments, sources).load();
+UsageError stanza_not_configured(const std::string& stanza, std::span<const std::string> configured,
+                                 const std::filesystem::path& config) {
+  const auto near = nearest(stanza, configured);
+  return UsageError(format("stanza \"{}\" is not in {}", stanza, config.string()),
+                    near ? format("did you mean \"{}\"?", *near)
+                         : format("add a section [stanza.{}] with the key pg-path", stanza));
+}
+
 }
 
 postgres::ConnectionSettings load_connection(const OptionSources& options) {

@@ -5,6 +5,7 @@
 #include "settings/option_sources.hpp"
 #include "verb.hpp"
 
+#include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/compress/codec.hpp>
@@ -110,6 +111,11 @@ struct LoadedSettings {
 /// [stanza.NAME] before [global]. Throws UsageError naming where the wrong value came from. Pure
 /// but for `read_file`. The result refers to `arguments` and to the environment of `sources`.
 LoadedSettings load_settings(const Arguments& arguments, const SettingsSources& sources);
+
+/// What to throw for a stanza that the configuration must have and has not. The hint names the one
+/// that was probably meant.
+UsageError stanza_not_configured(const std::string& stanza, std::span<const std::string> configured,
+                                 const std::filesystem::path& config);
 
 /// How the server of a stanza is reached. Throws UsageError.
 postgres::ConnectionSettings load_connection(const OptionSources& options);

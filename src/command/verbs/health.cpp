@@ -10,6 +10,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/stat.h>
@@ -110,10 +111,13 @@ Watched load_watched(OptionSources options, const Settings& settings) {
                      "add a section [stanza.NAME] with the key pg-path");
   }
   Watched watched;
+  const std::vector<std::string>& known = settings.configured_stanzas;
   for (const std::string& name : names) {
     options.stanza = name;
     const fs::path directory = options.path_of("pg-path");
     if (directory.empty()) {
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        throw stanza_not_configured(name, known, settings.config);
       throw UsageError(
           format("{} needs the data directory of stanza \"{}\"", settings.verb->name, name),
           format("set pg-path in [stanza.{}]", name));

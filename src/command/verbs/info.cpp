@@ -43,6 +43,14 @@ bool has_backup(std::span<const engine::StanzaInfo> stanzas) {
   });
 }
 
+std::string meant_stanza(std::span<const engine::StanzaInfo> stanzas) {
+  for (const engine::StanzaInfo& stanza : stanzas) {
+    for (const engine::RepositoryInfo& repository : stanza.repositories)
+      if (!repository.meant_stanza.empty()) return repository.meant_stanza;
+  }
+  return {};
+}
+
 ExitCode run(const Session& session, const InfoSettings& own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
@@ -62,8 +70,10 @@ ExitCode run(const Session& session, const InfoSettings& own) {
   if (status == InfoStatus::unreadable) return unreadable_code(stanzas);
   if (status == InfoStatus::absent) throw_absent(stanzas);
   if (status == InfoStatus::missing) {
+    const std::string meant = meant_stanza(stanzas);
     throw MissingError(format("stanza \"{}\" is in no repository", settings.stanza),
-                       "check the name, or make it with pgcairn stanza-create");
+                       meant.empty() ? "check the name, or make it with pgcairn stanza-create"
+                                     : format("did you mean \"{}\"?", meant));
   }
   if (no_such_backup) {
     throw MissingError(format("backup \"{}\" is in no repository", own.set),

@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/error.hpp>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace pgcairn::command {
@@ -35,6 +36,8 @@ std::vector<engine::StanzaInfo> read_stanzas(const Settings& settings, const std
     options.stanzas = {settings.configured_stanzas.begin(), settings.configured_stanzas.end()};
   } else {
     options.stanzas = {settings.stanza};
+    const auto& known = settings.configured_stanzas;
+    options.may_be_misspelt = std::find(known.begin(), known.end(), settings.stanza) == known.end();
   }
   std::vector<engine::StanzaInfo> stanzas = engine::read_info(options, repositories, stop);
   for (engine::StanzaInfo& stanza : stanzas)

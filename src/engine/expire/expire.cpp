@@ -3,6 +3,7 @@
 #include "expire/catalog.hpp"
 #include "expire/records.hpp"
 #include "expire/wal.hpp"
+#include "stanza/missing_stanza.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -180,9 +181,8 @@ void ExpireRun::open() {
   repository_.open();
   clusters_ = repository_.clusters(stanza_);
   if (clusters_.empty()) {
-    throw MissingError(
-        format("there is no stanza \"{}\" in repository \"{}\"", stanza_, repository_.name()),
-        "check the name, or create it with pgcairn stanza-create");
+    throw missing_stanza(repository_, stanza_,
+                         "check the name, or create it with pgcairn stanza-create");
   }
 }
 

@@ -1,5 +1,6 @@
 #include "restore/candidates.hpp"
 
+#include "stanza/missing_stanza.hpp"
 #include "stanza/recorded_damage.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -19,9 +20,7 @@ namespace {
 /// restore (the stanza's identity) is not looked at while there is something to restore.
 void require_stanza(repo::Repository& repository, const std::string& stanza) {
   if (!repository.clusters(stanza).empty()) return;
-  throw MissingError(
-      format("there is no stanza \"{}\" in repository \"{}\"", stanza, repository.name()),
-      "check --stanza; \"pgcairn info\" lists the stanzas");
+  throw missing_stanza(repository, stanza, "check --stanza; \"pgcairn info\" lists the stanzas");
 }
 
 std::vector<repo::BackupMarker> named(repo::Repository& repository, const std::string& stanza,

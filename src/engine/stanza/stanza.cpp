@@ -1,4 +1,5 @@
 #include "stanza/cluster_identity.hpp"
+#include "stanza/missing_stanza.hpp"
 #include "stanza/places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -158,8 +159,12 @@ std::vector<StanzaContent> read_stanza_content(const std::string& stanza,
     if (content.objects > 0) contents.push_back(std::move(content));
   }
   if (contents.empty()) {
-    throw MissingError(format("there is no stanza \"{}\" in any repository", stanza),
-                       "\"pgcairn info\" lists the stanzas");
+    std::optional<std::string> near;
+    for (repo::Repository& repository : repositories)
+      if (!near) near = nearest_stanza(repository, stanza);
+    throw MissingError(
+        format("there is no stanza \"{}\" in any repository", stanza),
+        near ? format("did you mean \"{}\"?", *near) : "\"pgcairn info\" lists the stanzas");
   }
   return contents;
 }

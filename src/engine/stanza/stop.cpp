@@ -1,3 +1,5 @@
+#include "stanza/missing_stanza.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
@@ -34,9 +36,7 @@ Stops read_stops(repo::Repository& repository, const std::string& stanza) {
 
 void require_stanza(repo::Repository& repository, const std::string& stanza) {
   if (!repository.clusters(stanza).empty()) return;
-  throw MissingError(
-      format("there is no stanza \"{}\" in repository \"{}\"", stanza, repository.name()),
-      "\"pgcairn info\" lists the stanzas");
+  throw missing_stanza(repository, stanza, "\"pgcairn info\" lists the stanzas");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
+#include "stanza/missing_stanza.hpp"
 #include "status/outlook.hpp"
-#include "status/restorable_windows.hpp"
 #include "status/read_markers.hpp"
+#include "status/restorable_windows.hpp"
 #include "status/sizes.hpp"
 #include "wal/branch_ends.hpp"
 
@@ -27,7 +28,7 @@ class InfoReader {
     info_.name = repository.name();
   }
 
-  void read() {
+  void read(bool may_be_misspelt) {
     try {
       repository_.open();
     } catch (const MissingError& error) {
@@ -48,6 +49,8 @@ class InfoReader {
       read_records();
       for (const repo::Cluster& cluster : info_.clusters) read_wal(cluster);
       read_lease();
+      if (may_be_misspelt && info_.clusters.empty())
+        info_.meant_stanza = nearest_stanza(repository_, stanza_).value_or("");
     } catch (const Error& error) {
       why_unread_ = error.message();
       note_error(error);
@@ -272,7 +275,7 @@ std::vector<StanzaInfo> read_info(const InfoOptions& options,
     StanzaInfo info{name, {}, now()};
     std::vector<InfoReader> readers;
     for (repo::Repository& repository : repositories)
-      readers.emplace_back(name, repository, options.set, stop).read();
+      readers.emplace_back(name, repository, options.set, stop).read(options.may_be_misspelt);
     const auto limits = options.limits.find(name);
     for (InfoReader& reader : readers) {
       const bool elsewhere = std::any_of(readers.begin(), readers.end(), [&](const auto& other) {

@@ -1,4 +1,5 @@
 #include "stanza/manifest_paths.hpp"
+#include "stanza/missing_stanza.hpp"
 #include "verify/objects.hpp"
 #include "wal/archive_reader.hpp"
 #include "wal/gap.hpp"
@@ -161,9 +162,7 @@ void Verification::require_stanza() {
                               [&](const storage::Object&) { found = true; });
   }
   if (found) return;
-  throw MissingError(
-      format("there is no stanza \"{}\" in repository \"{}\"", stanza_, repository_.name()),
-      "check --stanza; \"pgcairn info\" lists the stanzas");
+  throw missing_stanza(repository_, stanza_, "check --stanza; \"pgcairn info\" lists the stanzas");
 }
 
 void Verification::read_markers() {

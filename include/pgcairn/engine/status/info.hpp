@@ -68,6 +68,7 @@ struct RepositoryInfo {
   bool locked = false;  // `error` says that its key is missing or wrong
   // Nothing is there, be it not made yet, removed, or not mounted: `error` says the same.
   std::optional<MissingError> missing;
+  std::string meant_stanza;        // near to the name of one that is not here; empty: none is
   std::vector<std::string> notes;  // what could not be read of it, and is neither backup nor WAL
   std::vector<repo::Cluster> clusters;
   std::vector<repo::BackupMarker> backups;  // oldest first
@@ -100,8 +101,9 @@ struct StanzaInfo {
 
 struct InfoOptions {
   std::set<std::string> stanzas;
-  bool and_found = false;                      // and all stanzas that the repositories hold
-  std::string set;                             // only this backup; its sizes are exact
+  bool may_be_misspelt = false;  // look for a stanza with a name near to one that is not there
+  bool and_found = false;        // and all stanzas that the repositories hold
+  std::string set;               // only this backup; its sizes are exact
   std::map<std::string, HealthLimits> limits;  // by stanza
   HealthLimits default_limits;                 // of stanzas that have none of their own
 };

@@ -116,9 +116,12 @@ TEST_CASE("an unknown stanza is told from a backup that is not there") {
   CHECK_THAT(places.error(named(kOlder)), Says({"there is no backup \"" + kOlder +
                                                 "\" of stanza \"main\" in repository \"a\""}));
   places.stanza = "mian";
-  const auto unknown = Says({"there is no stanza \"mian\" in repository \"a\"", "check --stanza"});
+  const auto unknown =
+      Says({"there is no stanza \"mian\" in repository \"a\"", "did you mean \"main\"?"});
   CHECK_THAT(places.error(), unknown);
   CHECK_THAT(places.error(named(kOlder)), unknown);
+  places.stanza = "elsewhere";
+  CHECK_THAT(places.error(), Says({"there is no stanza \"elsewhere\"", "check --stanza"}));
 }
 
 TEST_CASE("backups of all repositories are in the order in which they ended, each once") {
