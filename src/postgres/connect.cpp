@@ -1,5 +1,6 @@
 #include "connect.hpp"
 
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
@@ -23,17 +24,34 @@ void pass_notice(void*, const char* message) {
   log_debug("postgres: " + one_line(message));
 }
 
-std::string connect_hint(PGconn* connection) {
+std::string text_of(const char* text) {
+  return text == nullptr ? "" : text;
+}
+
+/// Without a user's name, libpq takes that of the operating system, of which PostgreSQL often knows
+/// nothing. Empty: that is not what happened.
+std::string default_user_hint(PGconn* connection, const ConnectParameters& parameters) {
+  const bool is_named = std::any_of(parameters.begin(), parameters.end(), [](const auto& one) {
+    return one.first == "user" && !one.second.empty();
+  });
+  if (is_named) return {};
+  const Account self = account_of(::geteuid(), ::getegid());
+  if (self.name.empty()) return format("{} has no name: set pg-user; ", self.describe());
+  if (text_of(pq().PQuser(connection)) != self.name || self.name == "postgres") return {};
+  return format(
+      "pgcairn runs as {} and connects as {}: run it as the owner of the data directory, "
+      "or set pg-user; ",
+      self.name, self.name);
+}
+
+std::string connect_hint(PGconn* connection, const ConnectParameters& parameters) {
   if (pq().PQconnectionNeedsPassword(connection) != 0)
     return "give the password in ~/.pgpass, a service file or PGPASSWORD";
   if (pq().PQconnectionUsedPassword(connection) != 0)
     return "check pg-user, the password (~/.pgpass, service file, PGPASSWORD) and pg_hba.conf";
-  return "check that PostgreSQL runs and that pg-host, pg-port, pg-socket-path, pg-user and "
+  return default_user_hint(connection, parameters) +
+         "check that PostgreSQL runs and that pg-host, pg-port, pg-socket-path, pg-user and "
          "pg-database (or PGHOST, PGPORT, ...) name it";
-}
-
-std::string text_of(const char* text) {
-  return text == nullptr ? "" : text;
 }
 
 /// What libpq is at now.
@@ -204,7 +222,7 @@ OpenConnection connect(const ConnectParameters& parameters, milliseconds timeout
       if (pq().PQstatus(connection.get()) == CONNECTION_OK) return connection;
       throw PostgresError(format("cannot connect to PostgreSQL: {}{}", silent,
                                  one_line(pq().PQerrorMessage(connection.get()))),
-                          connect_hint(connection.get()));
+                          connect_hint(connection.get(), parameters));
     }
     const ConnectHost host = current_host(connection.get());
     silent += format("{}{}, port {}, did not answer within {}", silent.empty() ? "" : "; ",
@@ -216,7 +234,7 @@ OpenConnection connect(const ConnectParameters& parameters, milliseconds timeout
         without(all_hosts(connection.get()), host, other_addresses(host.host, host.address));
     if (rest.empty()) {
       throw PostgresError("cannot connect to PostgreSQL: " + silent,
-                          connect_hint(connection.get()));
+                          connect_hint(connection.get(), parameters));
     }
     all = parameters;
     all.emplace_back("host", joined(rest, &ConnectHost::host));

@@ -12,7 +12,7 @@ namespace pgcairn::postgres {
   X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) X(PQhostaddr) X(PQisBusy)   \
   X(PQnfields) X(PQntuples) X(PQport) X(PQresultErrorField) X(PQresultStatus)                      \
   X(PQsendQueryParams) X(PQserverVersion) X(PQsetNoticeProcessor) X(PQsetnonblocking) X(PQsocket)  \
-  X(PQstatus)
+  X(PQstatus) X(PQuser)
 // clang-format on
 
 /// The functions of libpq, which brings twenty libraries with it: loaded with the first connection.

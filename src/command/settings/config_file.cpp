@@ -1,6 +1,8 @@
 // The only file that includes toml++, which is slow to compile.
 #include "settings/config_file.hpp"
 
+#include "settings/toml_hint.hpp"
+
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -207,8 +209,11 @@ ConfigFile parse_config(std::string_view text, const std::filesystem::path& path
     return Reader(path, bears).read(root);
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
+    const std::vector<std::string> lines = split(text, '\n');
+    const std::size_t line = std::clamp<std::size_t>(at.line, 1, lines.size());
     throw UsageError(format("{}:{}:{}: not valid TOML: {}", path.string(), at.line, at.column,
-                            error.description()));
+                            error.description()),
+                     toml_hint(lines[line - 1]));
   }
 }
 

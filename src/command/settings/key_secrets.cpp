@@ -1,5 +1,7 @@
 #include "settings/key_secrets.hpp"
 
+#include "settings/file_hint.hpp"
+
 #include <pgcairn/common/account.hpp>
 #include <pgcairn/common/command_output.hpp>
 #include <pgcairn/common/error.hpp>
@@ -31,19 +33,6 @@ void cut_to_line(crypto::SecretBytes& secret) {
   secret.shrink(std::min(text.find_first_of("\r\n"), text.size()));
 }
 
-/// Whose a file is that we may not read, and who we are: after root has given itself up, these are
-/// often root's.
-std::string owner_hint(const SystemError& error, const fs::path& path) {
-  if (error.error_number() != EACCES) return error.hint();
-  const std::string self = account_of(::geteuid(), ::getegid()).describe();
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0)
-    return format("pgcairn runs as {}, who may not enter its directory", self);
-  return format("the file belongs to {} (mode {:04o}), and pgcairn runs as {}: chown {} {}",
-                account_of(status.st_uid, status.st_gid).describe(), status.st_mode & 07777, self,
-                ::geteuid(), shell_quote(path.native()));
-}
-
 crypto::SecretBytes read_secret_file(std::string_view setting, const fs::path& path) try {
   const Fd file = open_file(path, O_RDONLY);
   if ((stat_of(file, path).st_mode & (S_IROTH | S_IWOTH)) != 0) {
@@ -56,7 +45,7 @@ crypto::SecretBytes read_secret_file(std::string_view setting, const fs::path& p
     throw UsageError(format("{}: \"{}\" is too long for a secret", setting, path.native()));
   return secret;
 } catch (const SystemError& error) {
-  throw UsageError(format("{}: {}", setting, error.message()), owner_hint(error, path));
+  throw UsageError(format("{}: {}", setting, error.message()), file_hint(error, path, "key"));
 }
 
 /// 32 bytes as they are, or 64 hexadecimal digits.

@@ -1,6 +1,7 @@
 #include "settings/settings.hpp"
 
 #include "settings/config_file.hpp"
+#include "settings/file_hint.hpp"
 #include "settings/options.hpp"
 #include "settings/repository_settings.hpp"
 #include "settings/retention.hpp"
@@ -53,7 +54,8 @@ class Loader {
     try {
       text = sources_.read_file(path);
     } catch (const SystemError& error) {
-      throw UsageError(format("cannot use the configuration: {}", error.message()), error.hint());
+      throw UsageError(format("cannot use the configuration: {}", error.message()),
+                       file_hint(error, path, "configuration"));
     }
     if (text) {
       settings_.config = path.lexically_normal();
@@ -280,8 +282,6 @@ class Loader {
 
 }  // namespace
 
-LoadedSettings load_settings(const Arguments& arguments, const SettingsSources& sources) {
-  return Loader(arguments, sources).load();
 UsageError stanza_not_configured(const std::string& stanza, std::span<const std::string> configured,
                                  const std::filesystem::path& config) {
   const auto near = nearest(stanza, configured);
@@ -290,6 +290,8 @@ UsageError stanza_not_configured(const std::string& stanza, std::span<const std:
                          : format("add a section [stanza.{}] with the key pg-path", stanza));
 }
 
+LoadedSettings load_settings(const Arguments& arguments, const SettingsSources& sources) {
+  return Loader(arguments, sources).load();
 }
 
 postgres::ConnectionSettings load_connection(const OptionSources& options) {

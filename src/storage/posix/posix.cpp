@@ -129,7 +129,8 @@ bool Posix::hold_root() {
     return root_.hold();
   } catch (const SystemError& error) {
     if (error.error_number() != ENOTDIR) throw;
-    throw Error(format("cannot use \"{}\": it is not a directory", root_.path().native()));
+    throw Error(format("cannot use \"{}\": it is not a directory", root_.path().native()),
+                "the path of a repository names its directory");
   }
 }
 

@@ -3,6 +3,7 @@
 #include "support/says.hpp"
 #include "support/temp_dir.hpp"
 
+#include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
@@ -203,6 +204,23 @@ TEST_CASE("a host that does not answer is passed by, each in its own time") {
                            "port " + also_silent.port() + ", did not answer within",
                            "Connection refused", "hint: check that PostgreSQL runs"}));
   }
+}
+
+TEST_CASE("a user that nobody named is named in the hint") {
+  ConnectParameters unnamed = parameters("127.0.0.1", "1");
+  std::erase_if(unnamed, [](const auto& one) { return one.first == "user"; });
+  const auto hint = [](const ConnectParameters& all) -> std::string {
+    try {
+      connect(all, milliseconds(10'000), {});
+      return "connected";
+    } catch (const PostgresError& error) {
+      return error.hint();
+    }
+  };
+  const std::string self = account_of(::geteuid(), ::getegid()).name;
+  const bool said = hint(unnamed).find("or set pg-user") != std::string::npos;
+  CHECK(said == (self != "postgres"));
+  CHECK(hint(parameters("127.0.0.1", "1")).find("or set pg-user") == std::string::npos);
 }
 
 TEST_CASE("waiting for a server can be stopped") {

@@ -109,6 +109,39 @@ TEST_CASE("unknown keys and sections are refused with file, line and column") {
   check_says(refused_config("[stanza.lease]\n"), {"reserves this name"});
 }
 
+TEST_CASE("what is not TOML is explained by its line, of which the value is not shown") {
+  struct Row {
+    const char* text;
+    const char* hint;
+  };
+  const Row rows[] = {
+      {"[global]\nprocess-max =\n", "in the line \"process-max = ...\": its value is missing"},
+      {"[global]\nprocess-max = # 2\n", "its value is missing"},
+      {"[stanza.main]\npg-path = /var/lib\n", "text is in quotes: pg-path = \"TEXT\""},
+      {"[global]\narchive-timeout = 10s\n",
+       "a value with a unit is in quotes, like archive-timeout"},
+      {"[global\nprocess-max = 2\n", "[global], [repo.NAME] or [stanza.NAME]"},
+      {"[stanza.main]\npg-path = \"/x\n", "the text is not closed: put \" at its end"},
+      {"[stanza.main]\npg-path = '/x\n", "the text is not closed: put ' at its end"},
+      {"[stanza.main]\npg-path = \"C:\\x\"\n", "a backslash is written twice"},
+      {"[stanza.main]\npg-path = \"/x\" y\n", "nothing but a comment may follow"},
+      {"[stanza.main]\npg-path \"/x\"\n", "write pg-path = VALUE"},
+      {"[stanza.main]\npg-path: \"/x\"\n", "write pg-path = VALUE"},
+      {"[global]\nstart-fast = yes\n", "true or false"},
+      {"[global]\nstart-fast = True\n", "true or false"},
+      {"[stanza.main]\n[stanza.main]\n", "each section is once in the file"},
+      {"[global]\nprocess-max = 1\nprocess-max = 2\n", "each key is once in its section"},
+      {"[stanza.main]\npg-path = \"/x\"\npg-path = \"/y\"\n", "each key is once in its section"},
+      {"[global]\nstart-fast", "write start-fast = VALUE"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    check_says(refused_config(row.text), {"not valid TOML", row.hint});
+  }
+  CHECK(refused_config("[repo.a]\nkey-passphrase = hunter2\n").find("hunter2") ==
+        std::string::npos);
+}
+
 TEST_CASE("wrong values say what would be right and where they came from") {
   check_says(refused_config("[global]\nprocess-max = 0\n"),
              {"pgcairn.toml:2:1: key \"process-max\"", "from 1 to 999", "\"0\""});
