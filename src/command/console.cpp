@@ -1,6 +1,7 @@
 #include "console.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <cerrno>
@@ -110,19 +111,28 @@ void Console::progress(std::string text) {
   if (!terminal_) return;
   std::lock_guard lock(mutex_);
   if (text.empty() && progress_.empty()) return;
-  progress_ = fitted(std::move(text));
+  progress_ = fitted(printable_in_line(text));
   write_fully(STDERR_FILENO, std::string(kClearLine) + progress_);
 }
 
 void Console::write(std::string text) {
-  text += '\n';
+  text = printable(text) + '\n';
   // There is nobody left to tell when standard error itself fails.
   if (terminal_) text = std::string(kClearLine) + text + progress_;
   write_fully(STDERR_FILENO, text);
 }
 
 void print(std::string_view text) {
-  if (!write_fully(STDOUT_FILENO, text)) {
+  try {
+    print_bytes(printable(text));
+  } catch (const ReaderGone&) {
+    // Nobody is left to print for.
+  }
+}
+
+void print_bytes(std::string_view bytes) {
+  if (!write_fully(STDOUT_FILENO, bytes)) {
+    if (errno == EPIPE) throw ReaderGone();
     throw SystemError("cannot write the result to standard output", errno);
   }
 }

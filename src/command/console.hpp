@@ -44,9 +44,16 @@ class Console {
   std::string progress_;
 };
 
-/// Writes to standard output, all of it, or throws SystemError: a result that is lost in a full
-/// disk or a closed pipe is a failure.
+/// Writes text or JSON to standard output, all of it, or throws SystemError: a result that is lost
+/// in a full disk is a failure. No control character leaves the program: see printable(). A reader
+/// that went away, as `| head` does, has read what it wanted; the work goes on.
 void print(std::string_view text);
+
+/// The reader of standard output went away. Not an Error: it has what it wanted.
+class ReaderGone {};
+/// The same for bytes that are to arrive as they are, and that are the only work. Throws
+/// ReaderGone.
+void print_bytes(std::string_view bytes);
 
 /// `text` with what is not UTF-8 written as %XX, for JSON.
 std::string as_utf8(std::string_view text);

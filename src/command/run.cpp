@@ -98,6 +98,8 @@ class Run {
     bool certain = true;
     try {
       code = execute_verb();
+    } catch (const ReaderGone&) {
+      code = ExitCode::done;
     } catch (...) {
       certain = false;
       code = exit_code_of(std::current_exception());

@@ -1,5 +1,6 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <bit>
@@ -50,15 +51,18 @@ JsonWriter& JsonWriter::key(std::string_view name) {
 JsonWriter& JsonWriter::value(std::string_view text) {
   separate();
   text_ += '"';
-  for (const char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto code = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       text_ += '\\';
       text_ += c;
     } else if (c == '\n') {
       text_ += "\\n";
-    } else if (code < 0x20) {
+    } else if (code < 0x20 || code == 0x7f) {
       text_ += format("\\u{:04x}", code);
+    } else if (is_c1_control(text.substr(i))) {
+      text_ += format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
     } else {
       text_ += c;
     }
@@ -200,33 +204,6 @@ void JsonValue::each_member(const std::function<void(std::string_view, JsonValue
     visit(name, JsonValue(document_, packed(item)));
   }
 }
-
-namespace {
-
-/// Length of the valid UTF-8 sequence at the front of `text`; 0 when there is none (Unicode 15,
-/// table 3-7).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return tail(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const unsigned least = lead == 0xe0 ? 0xa0 : 0x80;
-    const unsigned most = lead == 0xed ? 0x9f : 0xbf;
-    return byte(1) >= least && byte(1) <= most && tail(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const unsigned least = lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned most = lead == 0xf4 ? 0x8f : 0xbf;
-    return byte(1) >= least && byte(1) <= most && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace
 
 std::string escape_bytes(std::string_view raw) {
   std::string escaped;

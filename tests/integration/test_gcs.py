@@ -161,7 +161,7 @@ def test_objects_that_the_store_keeps(away, gcs, bucket):
     assert len(packs) > 1
     packs[0].retained_until = time.time() + 3 * 86400
     result = away.cairn.ok("expire", f"--set={first}")
-    assert "1 objects are kept by the store until " in every_output(result), result
+    assert "1 object is kept by the store until " in every_output(result), result
     assert [name for name in gcs.buckets[bucket] if f"/{first}/" in name] == [packs[0].name]
     assert away.labels() == [second]
     packs[0].retained_until, packs[0].held = 0, True

@@ -178,3 +178,48 @@ def test_the_bar_is_as_wide_as_the_terminal(backed_up):
     assert (len(bar(120)), len(bar(60))) == (120, 60)
     piped = next(line for line in backed_up.cairn.ok("info").out.splitlines() if line.startswith("    timeline 1  "))
     assert len(piped) == 80
+
+
+def test_names_with_control_characters_reach_no_terminal(stanza15):
+    """In names of databases, tablespaces and files, in notes, in errors and in the log: shown as \\x1b and so on."""
+    evil, cluster = "a\x1b[31m\x07b\x9bc", stanza15.cluster
+    cluster.sql(f'CREATE DATABASE "{evil}"')
+    cluster.create_tablespace(f'"{evil}"', stanza15.home / f"space{evil}")
+    system.write(cluster.data / f"file{evil}", "x", mode=0o600)
+    label = stanza15.backup()["label"]
+    stanza15.cairn.run("annotate", label, f"ticket={evil}")
+    shown = [stanza15.cairn.run(*words, "--log-level=debug") for words in (
+        ["info"], ["info", f"--set={label}"], ["info", "--output=json"], ["health"], ["verify"], ["backup", "--type=incr"],
+        ["restore", "--dry-run", f"--pg-path={stanza15.home / f'copy{evil}'}"], ["info", f"--set={evil}"],
+        ["restore", "--dry-run", f"--pg-path={stanza15.home / 'copy'}", f"--db-include={evil}"])]
+    for result in shown:
+        odd = [c for c in result.out + result.err if (ord(c) < 32 and c not in "\n\t") or 0x7f <= ord(c) < 0xa0]
+        assert odd == [], result
+    assert "a\\x1b[31m\\x07b\\xc2\\x9bc" in shown[1].out, shown[1]
+
+
+def test_each_backup_has_its_own_damage(stanza15):
+    """One run of verify finds all of it."""
+    first = stanza15.backup()
+    second = stanza15.backup()
+    wal = stanza15.wal_object(first["wal-start"])
+    pack = stanza15.packs(second["label"])[0]
+    damage.remove(wal)
+    damage.remove(pack)
+    assert stanza15.cairn.run("verify").code == 4
+    text = stanza15.cairn.run("info").out
+    of_first, of_second = text.split("label (UTC)")[1].split(f"\n    {second['label']}")
+    assert wal.name in of_first and "/pack/" not in of_first, text
+    assert f"/{second['label']}/pack/{pack.name}" in of_second and wal.name not in of_second, text
+
+
+def test_a_reader_that_goes_away_is_not_an_error(backed_up):
+    """As with "| head -1": nothing is said, and the status is as without it."""
+    pack = f"main/data/{backed_up.label}/pack/00000000"
+    for words in (["info"], ["info", "--output=json"], ["repo-ls", "main/"], ["repo-get", pack], ["verify"], ["expire", "--dry-run",
+                  "--keep-last=1"]):
+        with subprocess.Popen(backed_up.cairn.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, cwd="/", env=system.clean_environment(), **system.identity()) as process:
+            process.stdout.close()
+            said = process.stderr.read()
+        assert (process.returncode, said) == (0, b""), words

@@ -1,5 +1,6 @@
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/text.hpp>
 
 namespace pgcairn::command {
@@ -20,9 +21,10 @@ std::string end_text(const engine::DrillResult& result) {
 }
 
 std::string checks_text(const engine::DrillResult& result) {
-  std::string text = format("{} databases, {} relations", result.databases, result.relations);
+  std::string text = format("{}, {}", counted(result.databases, "database"),
+                            counted(result.relations, "relation"));
   text += result.amcheck ? "; pg_amcheck" : "; no pg_amcheck";
-  if (result.foreign_keys > 0) text += format("; {} foreign keys", result.foreign_keys);
+  if (result.foreign_keys > 0) text += "; " + counted(result.foreign_keys, "foreign key");
   if (result.questions > 0) text += format("; {} queries", result.questions);
   return text;
 }

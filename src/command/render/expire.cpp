@@ -1,5 +1,6 @@
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/text.hpp>
 
 namespace pgcairn::command {
@@ -15,19 +16,20 @@ std::string joined(const std::vector<std::string>& reasons) {
 std::string data_text(const engine::ExpiredData& data) {
   std::string text;
   if (data.packs_removed + data.manifest_parts_removed > 0) {
-    text += format("  remove  {} packs and {} manifest parts of {}, {}: {}\n", data.packs_removed,
-                   data.manifest_parts_removed, data.label, format_size(data.removed_bytes),
-                   data.reason);
+    text += format("  remove  {} and {} of {}, {}: {}\n", counted(data.packs_removed, "pack"),
+                   counted(data.manifest_parts_removed, "manifest part"), data.label,
+                   format_size(data.removed_bytes), data.reason);
   }
   if (data.packs_kept > 0)
-    text += format("  keep    {} packs of {}: {}\n", data.packs_kept, data.label, data.kept_reason);
+    text += format("  keep    {} of {}: {}\n", counted(data.packs_kept, "pack"), data.label,
+                   data.kept_reason);
   return text;
 }
 
 std::string wal_text(const engine::ExpiredWal& wal) {
-  return format("  {}  WAL {}{} of {}, {} files, {}: {}\n", wal.keep ? "keep  " : "remove",
-                wal.first, wal.first == wal.last ? "" : " to " + wal.last, wal.cluster, wal.files,
-                format_size(wal.bytes), wal.reason);
+  return format("  {}  WAL {}{} of {}, {}, {}: {}\n", wal.keep ? "keep  " : "remove", wal.first,
+                wal.first == wal.last ? "" : " to " + wal.last, wal.cluster,
+                counted(wal.files, "file"), format_size(wal.bytes), wal.reason);
 }
 
 std::string plan_text(const engine::ExpirePlan& plan) {
@@ -39,7 +41,7 @@ std::string plan_text(const engine::ExpirePlan& plan) {
   for (const engine::ExpiredData& data : plan.data) text += data_text(data);
   for (const engine::ExpiredWal& wal : plan.wal) text += wal_text(wal);
   if (!plan.records.empty())
-    text += format("  remove  {} records of removed backups\n", plan.records.size());
+    text += format("  remove  {} of removed backups\n", counted(plan.records.size(), "record"));
   for (const std::string& note : plan.notes) text += format("  note: {}\n", note);
   return text;
 }
@@ -97,12 +99,15 @@ std::string expire_summary(const engine::ExpireResult& result) {
   for (const engine::ExpiredData& data : result.plan.data) packs += data.packs_removed;
   std::uint64_t wal = 0;
   for (const engine::ExpiredWal& range : result.plan.wal) wal += range.keep ? 0 : range.files;
-  std::string text = format("{} backups, {} packs, {} files of WAL", backups, packs, wal);
+  std::string text = format("{}, {}, {} of WAL", counted(backups, "backup"), counted(packs, "pack"),
+                            counted(wal, "file"));
   if (result.done)
-    text += format(", {} in {} objects", format_size(result.removed_bytes), result.removed_objects);
+    text += format(", {} in {}", format_size(result.removed_bytes),
+                   counted(result.removed_objects, "object"));
   if (result.kept_by_store.objects > 0) {
-    text += format("; {} objects are kept by the store{}", result.kept_by_store.objects,
-                   until_text(result.kept_by_store));
+    text +=
+        format("; {} {} kept by the store{}", counted(result.kept_by_store.objects, "object"),
+               result.kept_by_store.objects == 1 ? "is" : "are", until_text(result.kept_by_store));
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include "console.hpp"
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <array>
@@ -55,8 +56,8 @@ std::string path_text(const std::vector<engine::TimelineSpan>& path) {
 
 std::string range_text(const engine::WalRange& range) {
   std::string text = range.first == range.last ? range.first
-                                               : format("{} to {} ({} segments)", range.first,
-                                                        range.last, range.segments);
+                                               : format("{} to {} ({})", range.first, range.last,
+                                                        counted(range.segments, "segment"));
   for (std::size_t i = 0; i < range.repositories.size(); ++i)
     text += format("{}{}", i == 0 ? " in " : ", ", range.repositories[i]);
   return text;
@@ -109,8 +110,9 @@ bool pauses(const engine::RestoreOptions& options) {
 std::string config_text(const engine::RestorePlan& plan) {
   std::string text;
   if (plan.outside_files > 0) {
-    text += row("config", format("{} files from outside of the data directory to {}",
-                                 plan.outside_files, plan.options.config_to.string()));
+    text +=
+        row("config", format("{} from outside of the data directory to {}",
+                             counted(plan.outside_files, "file"), plan.options.config_to.string()));
   }
   for (const engine::ExternalConfigFile& file : plan.outside) {
     text +=
@@ -205,8 +207,8 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
                                   format_size(plan.compare_bytes)));
   }
   text += row("fetch", at_most + format_size(plan.fetch_bytes));
-  text +=
-      row("write", format("{}{} in {} files", at_most, format_size(plan.write_bytes), plan.files));
+  text += row("write", format("{}{} in {}", at_most, format_size(plan.write_bytes),
+                              counted(plan.files, "file")));
   for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
     text += row("tablespace", format("{} ({}) in {}", tablespace.name, tablespace.oid,
                                      tablespace.location.string()));

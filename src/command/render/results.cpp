@@ -1,6 +1,8 @@
 #include "console.hpp"
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
+#include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -90,7 +92,7 @@ std::string page_errors_text(const repo::BackupMarker& backup, std::string_view 
   std::string text;
   for (const repo::PageErrors& file : backup.page_errors) {
     const std::size_t named = std::min(file.blocks.size(), most_named);
-    text += format("{}PAGES DAMAGED: {} block ", indent, escape_bytes(file.path));
+    text += format("{}PAGES DAMAGED: {} block ", indent, printable_in_line(file.path));
     for (std::size_t i = 0; i < named; ++i)
       text += format("{}{}", i == 0 ? "" : ", ", file.blocks[i]);
     if (file.count > named) text += format(" and {} more", file.count - named);
@@ -102,7 +104,8 @@ std::string page_errors_text(const repo::BackupMarker& backup, std::string_view 
 std::string unreadable_text(const repo::BackupMarker& backup, std::string_view indent) {
   std::string text;
   for (const repo::UnreadableFile& file : backup.outside.unreadable)
-    text += format("{}NOT IN THE BACKUP: {} ({})\n", indent, escape_bytes(file.path), file.cause);
+    text +=
+        format("{}NOT IN THE BACKUP: {} ({})\n", indent, printable_in_line(file.path), file.cause);
   return text;
 }
 
@@ -115,10 +118,11 @@ std::string backup_text(const engine::TakenBackup& taken) {
   for (const engine::FailedRepository& one : taken.failed)
     text += format("  NOT IN REPOSITORY {}\n", one.name);
   text += row("took", format_duration(duration_of(backup)));
-  text += row("cluster", format("{} in {} files", format_size(backup.cluster_bytes), backup.files));
+  text += row("cluster",
+              format("{} in {}", format_size(backup.cluster_bytes), counted(backup.files, "file")));
   if (backup.outside.files > 0) {
-    text +=
-        row("outside", format("{} files that are not in the data directory", backup.outside.files));
+    text += row("outside",
+                format("{} outside of the data directory", counted(backup.outside.files, "file")));
   }
   if (!backup.prior.empty()) {
     text += row("builds on", backup.prior);
@@ -129,9 +133,8 @@ std::string backup_text(const engine::TakenBackup& taken) {
   text += row("read", format_size(backup.read_bytes));
   text += row("stored", format_size(backup.stored_bytes));
   for (const repo::Resumed& one : backup.resumed) {
-    text += row("resumed",
-                format("{} in {} pack{} of interrupted backup {} used again",
-                       format_size(one.bytes), one.packs, one.packs == 1 ? "" : "s", one.backup));
+    text += row("resumed", format("{} in {} of interrupted backup {} used again",
+                                  format_size(one.bytes), counted(one.packs, "pack"), one.backup));
   }
   text += row("wal", backup.wal_start == backup.wal_stop
                          ? backup.wal_start

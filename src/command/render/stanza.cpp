@@ -1,5 +1,6 @@
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/text.hpp>
 
 namespace pgcairn::command {
@@ -62,8 +63,9 @@ std::string stanza_content_text(std::string_view stanza,
     text += format("repository {}: stanza {}\n", one.repository, stanza);
     text += row("backups", format("{}", one.backups.size()));
     for (const std::string& label : one.held) text += row("held", label);
-    text += row("wal", format("{} files", one.wal_files));
-    text += row("in all", format("{} in {} objects", format_size(one.bytes), one.objects));
+    text += row("wal", counted(one.wal_files, "file"));
+    text +=
+        row("in all", format("{} in {}", format_size(one.bytes), counted(one.objects, "object")));
   }
   return text;
 }

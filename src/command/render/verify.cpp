@@ -1,5 +1,7 @@
 #include "render/render.hpp"
 
+#include <pgcairn/common/counted.hpp>
+#include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
 
 namespace pgcairn::command {
@@ -20,7 +22,8 @@ std::string recorded_text(const engine::RecordedFinding& finding) {
   std::string text =
       format("DAMAGED as verify --level={} found at {}, and not read successfully since:\n",
              finding.level, format_local(finding.time));
-  for (const std::string& damage : finding.damages) text += format("  {}\n", escape_bytes(damage));
+  for (const std::string& damage : finding.damages)
+    text += format("  {}\n", printable_in_line(damage));
   if (finding.count > finding.damages.size())
     text += format("  and {} more\n", finding.count - finding.damages.size());
   for (const std::string& label : finding.backups)
@@ -74,11 +77,12 @@ std::string verify_text(const engine::VerifyResult& result, const engine::Verify
                                     ? "DAMAGED as recorded, nothing found by this run"
                                 : !one.warnings.empty() ? "good, but not all could be checked"
                                                         : "good";
-    text += format("repository {}: {}: {} backups, {} packs, {} WAL segments", one.name, verdict,
-                   one.backups, one.packs, one.wal_segments);
+    text +=
+        format("repository {}: {}: {}, {}, {}", one.name, verdict, counted(one.backups, "backup"),
+               counted(one.packs, "pack"), counted(one.wal_segments, "WAL segment"));
     if (full) {
-      text += format("; opened {} packs and {} WAL segments, {}", one.packs_opened, one.wal_opened,
-                     format_size(one.bytes_read));
+      text += format("; opened {} and {}, {}", counted(one.packs_opened, "pack"),
+                     counted(one.wal_opened, "WAL segment"), format_size(one.bytes_read));
     } else {
       text += "; checked names, sizes and manifests, opened none (--level=full opens them)";
     }

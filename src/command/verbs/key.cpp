@@ -4,9 +4,11 @@
 #include "settings/values.hpp"
 #include "verbs.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/repo/key_cache.hpp>
 #include <pgcairn/repo/keyring.hpp>
@@ -126,11 +128,11 @@ void write_slots(JsonWriter& json, std::span<const repo::KeySlot> slots) {
 
 std::string slots_text(const std::string& name, bool sealed, std::span<const repo::KeySlot> slots) {
   if (!sealed) return format("repository {}: not encrypted\n", name);
-  std::string text = format("repository {}: encrypted, {} key slot{}\n", name, slots.size(),
-                            slots.size() == 1 ? "" : "s");
+  std::string text =
+      format("repository {}: encrypted, {}\n", name, counted(slots.size(), "key slot"));
   for (const repo::KeySlot& slot : slots) {
     text += format("  {:>4}  {:<10}  {}  {}\n", slot.number, name_of(slot.kind),
-                   format_local(slot.added), escape_bytes(slot.label));
+                   format_local(slot.added), printable_in_line(slot.label));
   }
   return text;
 }

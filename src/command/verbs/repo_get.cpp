@@ -101,7 +101,7 @@ ExitCode run(const Session& session, const GetSettings& own) {
   repository.open();
   std::optional<AtomicFile> file;
   const Sink sink = [&](Bytes piece) {
-    if (own.file.empty()) return print(as_text(piece));
+    if (own.file.empty()) return print_bytes(as_text(piece));
     if (!file) file.emplace(own.file);
     file->write(piece);
   };

@@ -16,7 +16,8 @@ void describe(engine::RepositoryInfo& repository, const Settings& settings) {
     repository.type = known.type;
     std::error_code error;
     const auto space = std::filesystem::space(known.path, error);
-    if (!error && !repository.missing)
+    // A file system that reports nothing of itself reports zeros.
+    if (!error && !repository.missing && space.capacity > 0)
       repository.space = engine::Space{space.capacity, space.available};
   }
 }

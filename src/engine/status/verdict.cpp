@@ -1,5 +1,6 @@
 #include "status/health_measure.hpp"
 
+#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/json.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/status/verdict.hpp>
@@ -14,6 +15,11 @@ namespace {
 
 // The server's clock against ours; more is not a matter of clocks that nobody set.
 constexpr std::chrono::minutes kClocksDiffer{10};
+
+/// Of an error: what follows it is context and hint.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 /// What one repository's state comes to; the findings come in the order of the page.
 class Judgement {
@@ -116,10 +122,9 @@ class Judgement {
   }
 
   void look_at_backups() {
-    findings_.measure(
-        "backup-count", static_cast<double>(state_.labels.size()), "", limits_.backup_count,
-        Worse::below,
-        format("{} backup{}", state_.labels.size(), state_.labels.size() == 1 ? "" : "s"));
+    findings_.measure("backup-count", static_cast<double>(state_.labels.size()), "",
+                      limits_.backup_count, Worse::below,
+                      counted(state_.labels.size(), "backup"));
     if (state_.newest == nullptr) {
       findings_.add("backup-age", HealthLevel::critical,
                     state_.labels.empty() ? "there is no backup" : "no backup can be read");
@@ -178,7 +183,7 @@ class Judgement {
           "verify", is_behind(run) ? HealthLevel::warning : HealthLevel::critical,
           format("verify found {} damaged or missing at {}{}", run.damage_count,
                  format_local(record->time),
-                 run.damages.empty() ? "" : ", the first: " + escape_bytes(run.damages.front())));
+                 run.damages.empty() ? "" : ", the first: " + first_line(run.damages.front())));
     }
     if (!damaged)
       add_proof("verify", "verified", last_verify_time(record_state), limits_.verify_age_seconds);

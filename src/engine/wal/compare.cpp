@@ -1,10 +1,26 @@
 #include "wal/compare.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/postgres/wal_records.hpp>
 
 #include <algorithm>
 
 namespace pgcairn::engine {
+
+namespace {
+
+constexpr std::uint64_t kPageHeaderBytes = 24;
+constexpr std::uint64_t kSegmentHeaderBytes = 40;  // of the first page of a segment
+
+/// Where the log parted: what differs in the header of a page differs because of what precedes it.
+Lsn parted_at(Lsn differ_at, Lsn segment_start) {
+  const std::uint64_t in_page = differ_at.value % postgres::kWalPageBytes;
+  const Lsn page{differ_at.value - in_page};
+  const std::uint64_t header = page == segment_start ? kSegmentHeaderBytes : kPageHeaderBytes;
+  return in_page < header ? page : differ_at;
+}
+
+}  // namespace
 
 void WalComparer::add(Bytes ours, Bytes archived) {
   PGCAIRN_ASSERT(ours.size() == archived.size());
@@ -20,7 +36,7 @@ void WalComparer::add(Bytes ours, Bytes archived) {
 
 WalComparison WalComparer::finish() {
   WalComparison result;
-  result.differ_at = differ_ ? differ_at_ : at_;
+  result.differ_at = differ_ ? parted_at(differ_at_, start_) : at_;
   if (!differ_) return result;
   const postgres::WalEnd ours = ours_.finish();
   const postgres::WalEnd archived = archived_.finish();

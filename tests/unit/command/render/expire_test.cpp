@@ -37,20 +37,19 @@ std::vector<ExpiredRepository> two_repositories() {
 
 TEST_CASE("expire tells what went and why, what the store keeps, and what could not be done") {
   const auto repositories = two_repositories();
-  CHECK_THAT(
-      expire_text(repositories, false),
-      Says({"repository local: removed 1 backups, 3 packs, 3 files of WAL, 6.0 KiB in 8 "
-            "objects; 2 objects are kept by the store until 20",
-            "  remove  backup 20261101-000000F (DAMAGED): no rule keeps it\n",
-            "  keep    backup 20261102-000000F: keep-last 1, the newest backup\n",
-            "  remove  3 packs and 1 manifest parts of 20261101-000000F, 2.0 KiB: the backup "
-            "is removed\n",
-            "  keep    2 packs of 20261101-000000F: named by 20261102-000000F\n",
-            "  remove  WAL 000000010000000000000001 to 000000010000000000000003 of 15-7, 3 "
-            "files, 4.0 KiB: no kept backup needs it\n",
-            "  remove  1 records of removed backups\n", "  note: a note\n",
-            "repository away: NOT FINISHED: cannot be reached\n"}));
-  CHECK_THAT(expire_text(repositories, true), Says({"repository local: would remove 1 backups"}));
+  CHECK_THAT(expire_text(repositories, false),
+             Says({"repository local: removed 1 backup, 3 packs, 3 files of WAL, 6.0 KiB in 8 "
+                   "objects; 2 objects are kept by the store until 20",
+                   "  remove  backup 20261101-000000F (DAMAGED): no rule keeps it\n",
+                   "  keep    backup 20261102-000000F: keep-last 1, the newest backup\n",
+                   "  remove  3 packs and 1 manifest part of 20261101-000000F, 2.0 KiB: the backup "
+                   "is removed\n",
+                   "  keep    2 packs of 20261101-000000F: named by 20261102-000000F\n",
+                   "  remove  WAL 000000010000000000000001 to 000000010000000000000003 of 15-7, 3 "
+                   "files, 4.0 KiB: no kept backup needs it\n",
+                   "  remove  1 record of removed backups\n", "  note: a note\n",
+                   "repository away: NOT FINISHED: cannot be reached\n"}));
+  CHECK_THAT(expire_text(repositories, true), Says({"repository local: would remove 1 backup"}));
 }
 
 TEST_CASE("the JSON of expire has what pgcairn-expire(1) tells, and nothing else") {

@@ -6,6 +6,7 @@
 #include "command/verbs/stanzas.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/text.hpp>
 
 #include <cstdlib>
 #include <ctime>
@@ -122,27 +123,56 @@ TEST_CASE("info as text") {
   const InUtc utc;
   engine::RepositoryInfo repository = made_up_repository();
   const engine::StanzaInfo stanza{"main", {repository}, kWhen};
-  CHECK(
-      info_text(std::vector{stanza}, 80) ==
-      "stanza main: ok\n"
-      "\n"
-      "  repository local (posix): ok\n"
-      "    cluster: PostgreSQL 15, system identifier 7412345678901234567\n"
-      "    wal: 000000010000000000000001 to 0000000100000000000000A3 (163 segments, 954 MiB), "
-      "the newest 10m00s ago\n"
-      "    newest backup: 20261121-010203F, 2h04m ago\n"
-      "    restorable: timeline 1 from 2026-11-21 01:05:08+00 (0/5000100) to about 2026-11-21 "
-      "03:00:00+00 (0/A4000000)\n"
-      "\n"
-      "                2026-11-21 01:05                                2026-11-21 03:00\n"
-      "    timeline 1  F===============================================================\n"
-      "                = restorable, . not, | gap, F D I backup, x backup that is not\n"
-      "\n"
-      "    label             type  started                    took   cluster    stored     frees  "
-      "wal\n"
-      "    20261121-010203F  full  2026-11-21 01:02:03+00    3m05s   2.2 GiB   410 MiB   381 MiB  "
-      "000000010000000000000003-05\n");
+  CHECK(info_text(std::vector{stanza}, 80) ==
+        "stanza main: ok\n"
+        "\n"
+        "  repository local (posix): ok\n"
+        "    cluster: PostgreSQL 15, system identifier 7412345678901234567\n"
+        "    space: not known\n"
+        "    wal: 000000010000000000000001 to 0000000100000000000000A3\n"
+        "         163 segments, 954 MiB, the newest 10m00s ago\n"
+        "    newest backup: 20261121-010203F, 2h04m ago\n"
+        "    restorable: timeline 1 from 2026-11-21 01:05:08+00 (0/5000100)\n"
+        "                to about 2026-11-21 03:00:00+00 (0/A4000000)\n"
+        "\n"
+        "                2026-11-21 01:05                                2026-11-21 03:00\n"
+        "    timeline 1  F===============================================================\n"
+        "                = restorable, . not, | gap, F D I backup, x backup that is not\n"
+        "\n"
+        "    label (UTC)          took   cluster    stored     frees\n"
+        "    20261121-010203F    3m05s   2.2 GiB   410 MiB   381 MiB\n");
   CHECK(info_text({}, 80).find("no stanza") != std::string::npos);
+}
+
+TEST_CASE(
+    "info fits into 80 columns, says how much space is left, and begins long lists with the "
+    "newest") {
+  const InUtc utc;
+  engine::RepositoryInfo repository = made_up_repository();
+  const repo::BackupMarker one = repository.backups.front();
+  repository.space = engine::Space{100 * kGiB, 25 * kGiB};
+  repository.growth = engine::Growth{30, -3'000'000, 400'000'000, 100'000'000};
+  const auto shown = [&] {
+    return info_text(std::vector{engine::StanzaInfo{"main", {repository}, kWhen}}, 80);
+  };
+  CHECK(shown().find("    space: 25 GiB of 100 GiB free\n") != std::string::npos);
+  std::string labels;
+  for (int day = 2; day < 25; ++day) {
+    repo::BackupMarker next = one;
+    next.label = format("20261121-010203F_202612{:02}-010203I", day);
+    next.start_time += std::chrono::hours(24 * day);
+    next.stop_time += std::chrono::hours(24 * day);
+    repository.backups.push_back(next);
+  }
+  const std::string text = shown();
+  CHECK(text.find(" free, full in about ") != std::string::npos);
+  CHECK(text.find("    24 backups, newest first:\n") != std::string::npos);
+  CHECK(text.rfind("20261121-010203F_20261224") < text.rfind("20261121-010203F_20261223"));
+  CHECK(text.find("growth a day: cluster -2.9 MiB, backups 381 MiB") != std::string::npos);
+  for (const std::string& line : split(text, '\n')) {
+    CAPTURE(line);
+    CHECK(line.size() <= 80);
+  }
 }
 
 TEST_CASE("damaged pages are flagged in every text about a backup") {

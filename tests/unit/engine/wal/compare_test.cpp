@@ -145,3 +145,22 @@ TEST_CASE("what is not understood is never taken for a tail") {
   CHECK(compare(zeros, noise, random).relation == WalRelation::parted);
   CHECK(compare(whole, zeros, random).relation == WalRelation::parted);
 }
+
+TEST_CASE(
+    "lives that parted at the end of a page are not said to differ in the next page's header") {
+  Random random(seed());
+  const std::string ours =
+      first_segment(sealed_wal(some_records(random, kSegment * 3 / 4, 'a'), kStart));
+  struct Example {
+    std::size_t at;
+    std::uint64_t parted;
+  };
+  for (const Example& example :
+       {Example{2, 0}, Example{39, 0}, Example{40, 40}, Example{kPage + 2, kPage},
+        Example{kPage + 23, kPage}, Example{kPage + 24, kPage + 24}}) {
+    std::string other = ours;
+    other[example.at] = static_cast<char>(other[example.at] ^ 1);
+    CAPTURE(example.at);
+    CHECK(compare(ours, other, random).differ_at == Lsn{kStart + example.parted});
+  }
+}
