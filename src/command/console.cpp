@@ -5,7 +5,6 @@
 #include <pgcairn/common/text.hpp>
 
 #include <cerrno>
-#include <ctime>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -27,14 +26,12 @@ bool write_fully(int fd, std::string_view text) {
   return true;
 }
 
+/// "2026-11-21 02:03:03.250+01".
 std::string local_milliseconds(Timestamp when) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(when);
-  const std::time_t time = seconds.time_since_epoch().count();
-  std::tm parts{};
-  localtime_r(&time, &parts);
   const auto fraction = std::chrono::floor<milliseconds>(when - seconds).count();
-  return format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", parts.tm_year + 1900, parts.tm_mon + 1,
-                parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, fraction);
+  constexpr std::size_t zone_at = std::string_view("2026-11-21 02:03:03").size();
+  return format_local(when).insert(zone_at, format(".{:03}", fraction));
 }
 
 std::string_view label_of(LogLevel level) {

@@ -158,7 +158,7 @@ def test_a_stray_history_and_a_number_in_hexadecimal(stanza15):
     plan = stanza.try_restore(stanza.home / "dry", "--dry-run")
     assert plan.code == 0 and "timeline 18 (0x12) has a history in the archive" in plan.out, plan
     for written in ("18", "0x12", "00000012"):
-        said = refused(stanza, stanza.home / "dry", "--dry-run", f"--target-timeline={written}", codes=[2])
+        said = refused(stanza, stanza.home / "dry", "--dry-run", f"--target-timeline={written}", codes=[10])
         assert "timeline 18 (0x12)" in said.err, said
     said = refused(stanza, stanza.home / "dry", "--dry-run", "--target-timeline=012", codes=[2])
     assert "00000012 as in the names of its WAL files" in said.err, said
@@ -185,5 +185,5 @@ def test_a_time_is_reached_though_a_long_load_commits_nothing(make_stanza):
     restored = stanza.restore("at", "--type=time", f"--target={target}", "--target-action=promote")
     restored.must_start().wait_ready()
     assert restored.sql("SELECT string_agg(x::text, ',') FROM t") == "1"
-    refused(stanza, stanza.home / "dry", "--dry-run", "--type=time", "--target=2090-01-01 00:00:00+00", codes=[2],
-            saying=["the archive ends at", "not after the target time"])
+    refused(stanza, stanza.home / "dry", "--dry-run", "--type=time", "--target=2090-01-01 00:00:00+00", codes=[10],
+            saying=["is in the future", "the newest time that can be restored"])

@@ -52,10 +52,10 @@ def test_databases_that_are_left_out_start_and_can_be_dropped(stanza):
 def test_names_that_cannot_be_left_out_are_refused(stanza15):
     stanza15.cluster.rows("CREATE DATABASE one")
     stanza15.backup()
-    assert "did you mean \"one\"" in refusal(stanza15, "--db-exclude=onne")
+    assert "did you mean \"one\"" in refusal(stanza15, "--db-exclude=onne", code=2)
     for name in ("postgres", "template0", "template1"):
-        assert "always come back" in refusal(stanza15, f"--db-exclude={name}")
-    assert "by --db-include and by --db-exclude" in refusal(stanza15, "--db-include=one", "--db-exclude=one")
+        assert "always come back" in refusal(stanza15, f"--db-exclude={name}", code=2)
+    assert "by --db-include and by --db-exclude" in refusal(stanza15, "--db-include=one", "--db-exclude=one", code=2)
 
 
 @pytest.mark.slow

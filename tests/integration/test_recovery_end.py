@@ -191,9 +191,9 @@ def test_a_hole_stops_recovery_until_it_is_accepted(some_stanza, rng):
     assert "selected new timeline" not in log and (restored.data / "recovery.signal").exists()
 
     refusal = stanza.try_restore(stanza.home / "again", "--dry-run")
-    assert refusal.code == 2 and f"--accept-gap={names[hole]}" in refusal.err
+    assert refusal.code == 10 and f"--accept-gap={names[hole]}" in refusal.err
     other = names[hole][:-1] + ("0" if names[hole][-1] != "0" else "1")
-    assert stanza.try_restore(stanza.home / "again", "--dry-run", f"--accept-gap={other}").code == 2
+    assert stanza.try_restore(stanza.home / "again", "--dry-run", f"--accept-gap={other}").code == 10
     accepted = stanza.restore("again", f"--accept-gap={names[hole]}")
     assert accepted.must_start().wait_ready().sql(ROWS) == numbers(1, hole)
 

@@ -144,20 +144,20 @@ def test_the_wal_that_the_backup_itself_needs(backed_up, target):
 
 
 def test_a_time_after_which_nothing_was_committed(backed_up, target):
-    refused(backed_up, target, "--type=time", "--target=now", codes=[2],
+    refused(backed_up, target, "--type=time", "--target=now", codes=[10],
             saying=["no transaction ended in the archived WAL after backup", "--type=default"])
 
 
 def test_a_timeline_that_nobody_archived(backed_up, target):
-    refused(backed_up, target, "--target-timeline=7", codes=[2], saying=["no backup is on the way to timeline 7"])
-    refused(backed_up, target, "--target-timeline=7", f"--set={backed_up.label}", codes=[2], saying=["timeline 7"])
+    refused(backed_up, target, "--target-timeline=7", codes=[10], saying=["no backup is on the way to timeline 7"])
+    refused(backed_up, target, "--target-timeline=7", f"--set={backed_up.label}", codes=[10], saying=["timeline 7"])
 
 
 def test_a_point_that_nobody_made(backed_up, target):
     backed_up.cluster.wait_for_archived()
     for args in (["--type=name", "--target=never"], ["--type=xid", "--target=4000000000"]):
-        refused(backed_up, target, *args, codes=[2], saying=["is not in the archived WAL after any backup"])
-        refused(backed_up, target, *args, f"--set={backed_up.label}", codes=[2],
+        refused(backed_up, target, *args, codes=[10], saying=["is not in the archived WAL after any backup"])
+        refused(backed_up, target, *args, f"--set={backed_up.label}", codes=[10],
                 saying=["is not in the archived WAL after backup", "without --set"])
 
 

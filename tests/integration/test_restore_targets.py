@@ -1,4 +1,7 @@
 """Restores to every kind of target: what comes back is what was true there, or the plan refuses and touches nothing."""
+import calendar
+import time
+
 import pytest
 
 from support import compare, system
@@ -120,7 +123,7 @@ def test_a_standby_follows_its_primary(stanza, streams):
     assert standby.sql("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") == ("1" if streams else "0")
 
 
-def refusal(stanza, *args, code=2):
+def refusal(stanza, *args, code=10):
     """Let a restore be refused into a directory that is not empty; it must be left as it was."""
     target = system.make_dir(stanza.home / "target")
     before = compare.tree_state(target)
@@ -150,6 +153,48 @@ def test_what_lies_beyond_the_archive_is_refused_with_the_nearest_that_does_not(
     assert "timeline 7 has no history in the archive" in err
     err = refusal(stanza, "--type=lsn", "--target=0/1", f"--set={history15.second}")
     assert "without --set" in err
+
+
+def test_every_target_that_nothing_reaches_is_exit_10_for_restore_and_drill(history15):
+    stanza = history15.stanza
+    set_second = f"--set={history15.second}"
+    for args in (["--type=time", "--target=now"],  # after the end of the archived WAL
+                 ["--type=time", "--target=tomorrow 10:00"],
+                 ["--type=time", "--target=2020-01-01 00:00+00"],  # before the first backup
+                 ["--type=time", "--target=2020-01-01 00:00+00", set_second],
+                 ["--type=lsn", "--target=F/0"], ["--type=lsn", "--target=0/1"], ["--type=lsn", "--target=0/1", set_second],
+                 ["--type=xid", "--target=4000000000"], ["--type=xid", "--target=4000000000", set_second],
+                 ["--type=name", "--target=never"], ["--type=name", "--target=never", set_second],
+                 ["--target-timeline=7"], ["--target-timeline=7", set_second],
+                 ["--set=20200101-000000F"]):
+        refusal(stanza, *args, code=10)
+        drill = stanza.cairn.run("drill", f"--drill-path={stanza.home / 'drill'}", *args)
+        assert drill.code == 10, (args, drill)
+
+
+def test_a_target_in_the_future_is_refused_with_the_newest_time_that_can_be_restored(history15):
+    stanza = history15.stanza
+    plan = stanza.try_restore(stanza.home / "target", "--dry-run", "--output=json").json["restore"]
+    for words in ("tomorrow 10:00", "2090-01-01 00:00+00"):
+        err = refusal(stanza, "--type=time", f"--target={words}")
+        assert "is in the future" in err and f"the newest time that can be restored is just before {plan['wal']['last-time']}" in err
+        assert "pg_switch_wal" not in err  # no WAL can help
+
+
+def test_what_is_understood_of_a_time_is_printed_as_an_absolute_one(history15):
+    """Of words that depend on the hour, the plan (or the refusal) shows what they came to, in UTC."""
+    stanza = history15.stanza
+    for words, ago in (("1h ago", 3600), ("-1 hour", 3600), ("1h30min ago", 5400)):
+        before = time.time() - ago
+        err = refusal(stanza, "--type=time", f"--target={words}")
+        shown = err.split("the target time ")[1].split("Z ")[0].split(".")[0]
+        meant = calendar.timegm(time.strptime(shown, "%Y-%m-%dT%H:%M:%S"))
+        assert int(before) <= meant <= time.time() - ago, (words, err)
+    days = [time.gmtime()]
+    midnight = refusal(stanza, "--type=time", "--target=00:00 UTC")
+    days.append(time.gmtime())
+    assert any(time.strftime("the target time %Y-%m-%dT00:00:00Z", day) in midnight for day in days), midnight
+    assert "did you mean \"1 hour ago\"?" in refusal(stanza, "--type=time", "--target=1 hour", code=2)
 
 
 def test_the_last_transaction_of_the_plan_is_the_last_that_can_be_reached(history15):

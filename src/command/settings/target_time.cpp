@@ -17,7 +17,11 @@ using std::chrono::sys_days;
 
 constexpr const char* kForms =
     "write it like \"2026-11-21 02:41:07+00\", \"2026-11-21 02:41:07 Europe/Berlin\", "
-    "\"yesterday 14:00\" or \"90 minutes ago\"";
+    "\"02:41\" (today), \"yesterday 14:00\" or \"90 minutes ago\"";
+
+UsageError not_a_time(std::string_view whole, std::string hint = kForms) {
+  return UsageError(format("\"{}\" is not a time to recover to", whole), std::move(hint));
+}
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -45,6 +49,11 @@ class Scanner {
     rest_.remove_prefix(count);
     return value;
   }
+  /// As many as there are.
+  std::string_view digits() { return take_while(is_digit); }
+  std::string_view letters() {
+    return take_while([](char c) { return c >= 'a' && c <= 'z'; });
+  }
   std::string_view word() {
     const std::size_t end = std::min(rest_.find(' '), rest_.size());
     const std::string_view taken = rest_.substr(0, end);
@@ -54,6 +63,15 @@ class Scanner {
   }
 
  private:
+  template <class Wanted>
+  std::string_view take_while(Wanted wanted) {
+    std::size_t end = 0;
+    while (end < rest_.size() && wanted(rest_[end])) ++end;
+    const std::string_view taken = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    return taken;
+  }
+
   std::string_view rest_;
 };
 
@@ -153,6 +171,14 @@ Timestamp resolve(const Zone& zone, Timestamp shown, std::string_view whole) {
                    format("write \"{}\" for the first, or \"{}\" for the second", earlier, later));
 }
 
+/// A unit that a nearest right word replaces; thrown as the refusal of the whole text.
+void refuse_unit(std::string_view word, std::string_view whole) {
+  if (word == "m")
+    throw not_a_time(whole, "\"m\" may be a month: write \"min\", as in \"90 min ago\"");
+  if (word == "month" || word == "months" || word == "year" || word == "years")
+    throw not_a_time(whole, "months and years differ in length: count days, as in \"30 days ago\"");
+}
+
 /// Of an amount in "90 minutes ago".
 std::optional<Seconds> unit_of(std::string_view word) {
   struct Unit {
@@ -175,28 +201,81 @@ std::optional<Seconds> unit_of(std::string_view word) {
   return std::nullopt;
 }
 
-/// "1 hour 30 minutes ago"; nothing when it is no such text.
-std::optional<Timestamp> parse_ago(const std::string& text, Timestamp now) {
-  if (!text.ends_with(" ago")) return std::nullopt;
-  Scanner scanner(std::string_view(text).substr(0, text.size() - 4));
-  Timestamp when = now;
+/// A century and more is a slip of the finger, and must not overflow.
+constexpr Seconds kLongestAgo{4'000'000'000};
+
+/// "90 minutes", "1 hour 30 minutes", "1h30min"; nothing when it is no such text.
+std::optional<Seconds> parse_amount(std::string_view text, std::string_view whole) {
+  Scanner scanner(text);
+  Seconds total{};
   do {
-    const std::string_view amount_word = scanner.word();
-    const auto amount = amount_word == "an" || amount_word == "a" ? 1 : parse_u64(amount_word);
-    const auto unit = unit_of(scanner.word());
-    // A century and more is a slip of the finger, and must not overflow.
-    if (!amount || !unit || *amount > 4'000'000'000U / static_cast<unsigned>(unit->count())) {
+    const std::string_view digits = scanner.digits();
+    const std::string_view article = digits.empty() ? scanner.letters() : "";
+    const auto amount = article == "an" || article == "a" ? 1 : parse_u64(digits);
+    scanner.skip_spaces();
+    const std::string_view word = scanner.letters();
+    const auto unit = unit_of(word);
+    if (amount && !unit) refuse_unit(word, whole);
+    if (!amount || !unit || *amount > static_cast<std::uint64_t>(kLongestAgo / *unit))
       return std::nullopt;
-    }
-    when -= *unit * static_cast<std::int64_t>(*amount);
+    total += *unit * static_cast<std::int64_t>(*amount);
+    if (total > kLongestAgo) return std::nullopt;
+    scanner.skip_spaces();
   } while (!scanner.at_end());
-  return when;
+  return total;
 }
 
-/// The day of "today" and "yesterday" in a zone.
-sys_days day_in(const Zone& zone, Timestamp now, days back) {
-  const Timestamp shown = now + zone.offset_at(std::chrono::floor<Seconds>(now));
-  return std::chrono::floor<days>(shown) - back;
+/// "1 hour ago", "-1 hour": how long before now; nothing when it is no such text.
+std::optional<Seconds> parse_ago(std::string_view text, std::string_view whole) {
+  const bool ago = text.ends_with(" ago");
+  const bool minus = text.starts_with('-');
+  if (ago && minus) throw not_a_time(whole, "write it without the minus sign");
+  if (ago) return parse_amount(text.substr(0, text.size() - 4), whole);
+  if (minus) return parse_amount(trim(text.substr(1)), whole);
+  if (!text.empty() && parse_amount(text, whole))
+    throw not_a_time(whole, format("did you mean \"{} ago\"?", text));
+  return std::nullopt;
+}
+
+/// "yesterday": how many days after today.
+std::optional<days> named_day(std::string_view word) {
+  if (word == "today") return days(0);
+  if (word == "yesterday") return days(-1);
+  if (word == "tomorrow") return days(1);
+  return std::nullopt;
+}
+
+/// The day that a zone's clocks show.
+sys_days today_in(const Zone& zone, Timestamp now) {
+  return std::chrono::floor<days>(now + zone.offset_at(std::chrono::floor<Seconds>(now)));
+}
+
+/// The day that a text begins with, and what was taken for it.
+struct Day {
+  std::optional<sys_days> date;
+  std::optional<days> after_today;
+  bool is_named = false;
+};
+
+Day parse_day(Scanner& scanner, std::string_view lowered, std::string_view whole) {
+  Day day;
+  if (const auto after = named_day(lowered.substr(0, lowered.find(' ')))) {
+    scanner.word();
+    return {{}, after, true};
+  }
+  if (Scanner clock = scanner; parse_clock(clock)) return {{}, days(0), false};
+  day.date = parse_date(scanner);
+  if (!day.date) throw not_a_time(whole);
+  if (!scanner.skip('T') && !scanner.skip('t')) scanner.skip_spaces();
+  day.is_named = true;
+  return day;
+}
+
+/// A clock alone is today's; where today's has not come yet, yesterday's was meant, perhaps.
+void require_past(Timestamp when, Timestamp now, std::string_view whole) {
+  if (when <= now) return;
+  throw UsageError(format("\"{}\" has not come yet today: it is {}", whole, format_local(now)),
+                   format("for the day before, write \"yesterday {}\"", trim(whole)));
 }
 
 }  // namespace
@@ -206,35 +285,27 @@ TargetTime parse_target_time(std::string_view whole, Timestamp now,
   const std::string_view text = trim(whole);
   const std::string lowered = lower_case(text);
   if (lowered == "now") return {now, "UTC", false};
-  if (const auto when = parse_ago(lowered, now)) return {*when, "UTC", false};
+  if (const auto ago = parse_ago(lowered, whole)) return {now - *ago, "UTC", false};
 
-  const auto refuse = [&]() -> UsageError {
-    return UsageError(format("\"{}\" is not a time to recover to", whole), kForms);
-  };
   Scanner scanner(text);
-  std::optional<sys_days> date;
-  std::optional<days> back;
-  const std::string first_word = lowered.substr(0, lowered.find(' '));
-  if (first_word == "today") back = days(0);
-  if (first_word == "yesterday") back = days(1);
-  if (back) {
-    scanner.word();
-  } else {
-    date = parse_date(scanner);
-    if (!date) throw refuse();
-    if (!scanner.skip('T') && !scanner.skip('t')) scanner.skip_spaces();
-  }
+  const Day day = parse_day(scanner, lowered, whole);
   microseconds clock{};
   if (!scanner.at_end() && is_digit(scanner.rest().front())) {
     const auto parsed = parse_clock(scanner);
-    if (!parsed) throw refuse();
+    if (!parsed) throw not_a_time(whole);
     clock = *parsed;
   }
   scanner.skip_spaces();
+  if (named_day(lower_case(scanner.rest()))) {
+    const std::string_view before = text.substr(0, text.size() - scanner.rest().size());
+    throw not_a_time(whole, format("write \"{} {}\"", scanner.rest(), trim(before)));
+  }
   const bool zone_assumed = scanner.at_end();
   const Zone zone = zone_assumed ? local() : parse_zone(scanner.rest(), whole);
-  if (back) date = day_in(zone, now, *back);
-  return {resolve(zone, Timestamp(*date) + clock, whole), zone.name, zone_assumed};
+  const sys_days date = day.date ? *day.date : today_in(zone, now) + *day.after_today;
+  const Timestamp when = resolve(zone, Timestamp(date) + clock, whole);
+  if (!day.is_named) require_past(when, now, whole);
+  return {when, zone.name, zone_assumed};
 }
 
 }  // namespace pgcairn::command

@@ -21,11 +21,13 @@ struct TargetTime {
 /// - 2026-11-21 02:41:07.123+01, also with T, without seconds, or the date alone (midnight);
 ///   the zone is Z, UTC, GMT, +01, +0130, +01:30, or a name such as Europe/Berlin; without one the
 ///   time is read in `local()`, asked only then
-/// - now, today 08:30, yesterday 14:00, each with a zone too
-/// - 90 minutes ago, 1 hour 30 minutes ago (seconds, minutes, hours, days of 24 hours, weeks)
+/// - 23:13: today's, with a zone too
+/// - now, today 08:30, yesterday 14:00, tomorrow, each with a zone too
+/// - 90 minutes ago, -90 minutes, 1h30min ago (seconds, minutes, hours, days of 24 hours, weeks)
 ///
-/// Throws UsageError for anything else, for a time that the zone's clocks jumped over, and for one
-/// they showed twice, naming both readings.
+/// Throws UsageError for anything else, with the nearest right words; for a time that the zone's
+/// clocks jumped over, for one they showed twice, naming both readings, and for a clock without a
+/// day that is still to come. Whether a time is in the future otherwise is not looked at.
 TargetTime parse_target_time(std::string_view text, Timestamp now,
                              const std::function<Zone()>& local);
 

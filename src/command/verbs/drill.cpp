@@ -113,9 +113,9 @@ pgcairn drill --type=time --target="1 hour ago" --foreign-keys
 pgcairn drill --keep --drill-sql="shop: SELECT count(*) > 0 FROM orders"
 )"),
     .exit_status = lines(R"(
-    2  wrong usage or configuration, or no backup reaches the target; nothing was touched
+    2  wrong usage or configuration; nothing was touched
     4  the backup could not be restored or recovered, or the restored cluster is not good
-   10  no such backup
+   10  no such backup, or nothing in the archive reaches the target
    11  another drill is running in the directory
    13  the programs of the backup's version of PostgreSQL were not found
 )"),

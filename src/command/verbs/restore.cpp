@@ -205,9 +205,9 @@ pgcairn restore --type=standby --recovery-option=primary_conninfo="host=primary 
 pgcairn restore --set=20261121-010203F --pg-path=/srv/copy --tablespace-map=fast=/srv/fast
 )"),
     .exit_status = lines(R"(
-    2  wrong usage or configuration, or no backup reaches the target; nothing was touched
+    2  wrong usage or configuration; nothing was touched
     4  an object in the repository is damaged; it is named
-   10  no such backup
+   10  no such backup, or nothing in the archive reaches the target; nothing was touched
 )"),
     .options = kOptions,
     .takes =

@@ -9,10 +9,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-std::string both_zones(Timestamp when) {
-  return format("{} ({})", format_utc(when), format_local(when));
-}
-
 bool must_be_searched(const RecoveryTarget& target) {
   return target.xid() != nullptr || target.name() != nullptr;
 }
@@ -136,24 +132,27 @@ Choice choose_named(std::span<const repo::BackupMarker> backups, const RestoreOp
     way = way_to(*found, branches, newest_from(*found, branches), options);
   }
   if (way.leads != Leads::yes) {
-    throw UsageError(format("backup {} is on timeline {}, and {}", found->label,
-                            timeline_text(found->timeline), way.unreachable_reason),
-                     "without --set, a backup on the way to that timeline is chosen; or leave "
-                     "--target-timeline out");
+    throw UnreachableTargetError(
+        format("backup {} is on timeline {}, and {}", found->label, timeline_text(found->timeline),
+               way.unreachable_reason),
+        "without --set, a backup on the way to that timeline is chosen; or leave "
+        "--target-timeline out");
   }
   if (!reaches(*found, options.target)) {
-    throw UsageError(format("backup {} ended at {}, after {}", found->label,
-                            end_words(*found, options.target), target_words(options.target)),
-                     "without --set, an older backup is chosen; or restore this one with "
-                     "--type=immediate");
+    throw UnreachableTargetError(
+        format("backup {} ended at {}, after {}", found->label, end_words(*found, options.target),
+               target_words(options.target)),
+        "without --set, an older backup is chosen; or restore this one with "
+        "--type=immediate");
   }
   if (must_be_searched(options.target)) {
     const Found there = sources.search(*found, way.path);
     if (there == Found::no) {
-      throw UsageError(format("{} is not in the archived WAL after backup {}",
-                              target_words(options.target), found->label),
-                       "without --set, older backups are searched too; or check the target: it may "
-                       "be on another timeline (--target-timeline)");
+      throw UnreachableTargetError(
+          format("{} is not in the archived WAL after backup {}", target_words(options.target),
+                 found->label),
+          "without --set, older backups are searched too; or check the target: it may "
+          "be on another timeline (--target-timeline)");
     }
     if (there == Found::unknown)
       notes.push_back(
@@ -216,10 +215,10 @@ std::string searched_elsewhere(std::span<const repo::BackupMarker> backups,
                                        number ? "" : ", the newest branch", looked.off_way);
     const std::string hint = other_branches_hint(backups, branches, wanted, options);
     if (looked.unknown && !number) throw Error(message, hint);
-    throw UsageError(message, hint);
+    throw UnreachableTargetError(message, hint);
   }
   if (must_be_searched(options.target)) {
-    throw UsageError(
+    throw UnreachableTargetError(
         format("{} is not in the archived WAL after any backup{}", target_words(options.target),
                looked.off_way.empty() ? "" : " on the way to the branch"),
         format("{}check the target; \"pg_waldump\" shows what WAL holds, and --target-timeline "
@@ -227,7 +226,7 @@ std::string searched_elsewhere(std::span<const repo::BackupMarker> backups,
                searched_elsewhere(backups, options, sources)));
   }
   const bool lsn = options.target.lsn() != nullptr;
-  throw UsageError(
+  throw UnreachableTargetError(
       format("{} is before the end of the oldest backup{}, {}", target_words(options.target),
              looked.off_way.empty() ? "" : " on the way to it", looked.oldest->label),
       format("the earliest {} that can be restored is {}", lsn ? "LSN" : "time",
@@ -235,6 +234,10 @@ std::string searched_elsewhere(std::span<const repo::BackupMarker> backups,
 }
 
 }  // namespace
+
+std::string both_zones(Timestamp when) {
+  return format("{} ({})", format_utc(when), format_local(when));
+}
 
 Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources) {

@@ -27,11 +27,15 @@ struct ChoiceSources {
   std::function<Found(const repo::BackupMarker&, const std::vector<TimelineSpan>&)> search;
 };
 
+/// "2026-11-21T01:02:03Z (2026-11-21 02:02:03+01)": for people.
+std::string both_zones(Timestamp when);
+
 /// Which of `backups` (oldest first) a restore begins with, and by which timelines it goes on:
 /// first the branch, the newest one unless another was named, then a backup on the way to it. Pure
-/// but for its sources. Throws UsageError when none can reach the target, naming the nearest that
-/// can be reached, or the option that follows the branch that reaches it; MissingError when there
-/// is none at all or none named options.set; Error when it is not known what leads to the branch.
+/// but for its sources. Throws UnreachableTargetError when none can reach the target, naming the
+/// nearest that can be reached, or the option that follows the branch that reaches it; MissingError
+/// when there is none at all or none named options.set; Error when it is not known what leads to
+/// the branch.
 Choice choose_backup(std::span<const repo::BackupMarker> backups, const RestoreOptions& options,
                      const ChoiceSources& sources);
 

@@ -26,10 +26,8 @@ std::optional<Choice> choose_among(std::span<const repo::BackupMarker> backups, 
     choice.backup = &*std::find_if(backups.begin(), backups.end(),
                                    [&](const auto& one) { return one.label == label; });
     return choice;
-  } catch (const UsageError&) {
-    return std::nullopt;  // none of them reaches the target
   } catch (const MissingError&) {
-    return std::nullopt;
+    return std::nullopt;  // none of them reaches the target
   }
 }
 

@@ -224,10 +224,25 @@ std::string other_branch(const RestorePlan& plan, const Point& target, Archives&
   return {};
 }
 
+/// No other branch and no more WAL reaches a time that has not come yet. The clock is this host's:
+/// a server whose clock is ahead may have archived what is later.
+void refuse_future(const WalReach& wal, const TimeTarget& target) {
+  if (target.when <= now()) return;
+  const std::string message =
+      format("the target time {} is in the future{}", both_zones(target.when), gap_words(wal));
+  throw UnreachableTargetError(
+      message, wal.last_commit
+                   ? format("the newest time that can be restored is just before {}; to restore "
+                            "all that is archived, use --type=default",
+                            both_zones(*wal.last_commit))
+                   : "to restore all that is archived, use --type=default");
+}
+
 void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
                 std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, target)) return;
+  refuse_future(wal, target);
   if (!wal.end_is_known) {
     plan.notes.push_back(
         format("IT IS NOT KNOWN WHETHER THE TARGET TIME IS REACHED: no transaction was found at "
@@ -237,29 +252,30 @@ void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
     return;
   }
   if (!wal.last_commit) {
-    throw UsageError(
+    throw UnreachableTargetError(
         format("no transaction ended in the archived WAL after backup {}, so recovery cannot find "
                "the target time {}; the archive ends with {}{}",
                plan.backup.label, format_utc(target.when), wal.last, gap_words(wal)),
         format("{}{}to restore all that is archived, use --type=default",
                other_branch(plan, target, archives, backups), more_wal_hint(wal)));
   }
-  throw UsageError(format("the archive ends at {} ({}), not after the target time {} ({}){}",
-                          format_utc(*wal.last_commit), format_local(*wal.last_commit),
-                          format_utc(target.when), format_local(target.when), gap_words(wal)),
-                   format("{}{}restore to that with --type=default",
-                          other_branch(plan, target, archives, backups), more_wal_hint(wal)));
+  throw UnreachableTargetError(
+      format("the archive ends at {}, not after the target time {}{}", both_zones(*wal.last_commit),
+             both_zones(target.when), gap_words(wal)),
+      format("{}{}restore to that with --type=default",
+             other_branch(plan, target, archives, backups), more_wal_hint(wal)));
 }
 
 void check_lsn(const RestorePlan& plan, const LsnTarget& target, Archives& archives,
                std::span<const repo::BackupMarker> backups) {
   const WalReach& wal = plan.wal;
   if (is_reached(wal, target)) return;
-  throw UsageError(format("the archive ends at {}, before the target LSN {}{}",
-                          to_string(wal.last_record), to_string(target.at), gap_words(wal)),
-                   format("{}{}restore to that with --type=lsn --target={}",
-                          other_branch(plan, target, archives, backups), more_wal_hint(wal),
-                          to_string(wal.last_record)));
+  throw UnreachableTargetError(
+      format("the archive ends at {}, before the target LSN {}{}", to_string(wal.last_record),
+             to_string(target.at), gap_words(wal)),
+      format("{}{}restore to that with --type=lsn --target={}",
+             other_branch(plan, target, archives, backups), more_wal_hint(wal),
+             to_string(wal.last_record)));
 }
 
 /// Tells the branches from each other where there are several, by the last transaction of each.
@@ -318,7 +334,7 @@ void check_gap(RestorePlan& plan) {
     plan.options.accept_gap = wal.missing;
     return;
   }
-  throw UsageError(
+  throw UnreachableTargetError(
       format("the archive has a gap: {} is missing while {} is there, so recovery from backup {} "
              "cannot go to the end",
              wal.missing, wal.after_gap, plan.backup.label),
@@ -335,7 +351,7 @@ void settle_immediate(RestorePlan& plan, ArchiveReader& archive) {
   const EndOfBackup end = archive.look_at_backup_end(plan.wal, backup);
   if (end.is_followed) return;
   if (end.last_record <= backup.start_lsn) {
-    throw UsageError(
+    throw UnreachableTargetError(
         format("the archive ends with backup {}, and no record follows at which recovery with "
                "--type=immediate could end",
                backup.label),

@@ -123,8 +123,7 @@ class Judgement {
 
   void look_at_backups() {
     findings_.measure("backup-count", static_cast<double>(state_.labels.size()), "",
-                      limits_.backup_count, Worse::below,
-                      counted(state_.labels.size(), "backup"));
+                      limits_.backup_count, Worse::below, counted(state_.labels.size(), "backup"));
     if (state_.newest == nullptr) {
       findings_.add("backup-age", HealthLevel::critical,
                     state_.labels.empty() ? "there is no backup" : "no backup can be read");

@@ -5,11 +5,11 @@
 #include "wal/gap.hpp"
 
 #include <pgcairn/common/error.hpp>
-#include <pgcairn/common/text.hpp>
 #include <pgcairn/common/first_error.hpp>
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
-#include <pgcairn/postgres/wal_file.hpp>
 #include <pgcairn/postgres/timeline.hpp>
+#include <pgcairn/postgres/wal_file.hpp>
 #include <pgcairn/repo/document.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/stanza_view.hpp>

@@ -174,6 +174,12 @@ struct RestorePlan {
   std::vector<std::string> notes;    // what the operator should read before going on
 };
 
+/// No backup leads to the target, or archived WAL does not: it is not the words that are wrong, but
+/// what they name is not there (exit 10).
+class UnreachableTargetError : public MissingError {
+  using MissingError::MissingError;
+};
+
 /// The backup that was chosen lacks WAL that it needs: it cannot be restored.
 class WalMissingError : public Error {
   using Error::Error;

@@ -369,7 +369,7 @@ TEST_CASE("log lines and errors") {
   const InUtc utc;
   const Timestamp when = *parse_utc("2026-11-21T02:41:07.123456Z");
   CHECK(log_line(Form::text, false, when, LogLevel::info, "a line") ==
-        "2026-11-21 02:41:07.123 INFO   a line");
+        "2026-11-21 02:41:07.123+00 INFO   a line");
   CHECK(log_line(Form::text, true, when, LogLevel::info, "a line") == "a line");
   CHECK(log_line(Form::text, true, when, LogLevel::warn, "a line") == "warning: a line");
   CHECK(log_line(Form::json, false, when, LogLevel::warn, "50% \"x\" \xff") ==

@@ -70,6 +70,17 @@ TEST_CASE("target times in every form that is documented") {
       {"2 days ago", "2026-11-19T12:30:00Z"},
       {"1 week ago", "2026-11-14T12:30:00Z"},
       {"45 seconds ago", "2026-11-21T12:29:15Z"},
+      {"1h ago", "2026-11-21T11:30:00Z"},
+      {"1h30min ago", "2026-11-21T11:00:00Z"},
+      {"-1 hour", "2026-11-21T11:30:00Z"},
+      {"-1h", "2026-11-21T11:30:00Z"},
+      {"- 90 minutes", "2026-11-21T11:00:00Z"},
+      {"08:30", "2026-11-21T07:30:00Z"},
+      {"08:30:15", "2026-11-21T07:30:15Z"},
+      {"08:30 UTC", "2026-11-21T08:30:00Z"},
+      {"08:30-03", "2026-11-21T11:30:00Z"},
+      {"tomorrow", "2026-11-21T23:00:00Z"},
+      {"tomorrow 08:30", "2026-11-22T07:30:00Z"},
       // The hours about the changes of 2026 that are not in doubt.
       {"2026-03-29 01:59:59", "2026-03-29T00:59:59Z"},
       {"2026-03-29 03:00:00", "2026-03-29T01:00:00Z"},
@@ -102,6 +113,14 @@ TEST_CASE("what is no time is refused") {
                                  "1 fortnight ago",
                                  "hour ago",
                                  "-1 hours ago",
+                                 "-",
+                                 "- hour",
+                                 "1 hour",
+                                 "5m ago",
+                                 "23:13",
+                                 "9:15",
+                                 "08:30 yesterday",
+                                 "4000000000 s 1 s ago",
                                  "99999999999999999999 days ago",
                                  "1000000000 weeks ago",
                                  "todayish",
@@ -110,6 +129,27 @@ TEST_CASE("what is no time is refused") {
     const std::string said = refusal(text);
     CHECK(said.find("taken") == std::string::npos);
     CHECK(said.find("hint:") != std::string::npos);
+  }
+}
+
+TEST_CASE("a refused time is told with the nearest right words") {
+  struct Row {
+    const char* text;
+    const char* words;
+  };
+  const Row rows[] = {
+      {"1 hour", "did you mean \"1 hour ago\"?"},
+      {"-1 hour ago", "without the minus sign"},
+      {"5m ago", "write \"min\""},
+      {"1 month ago", "\"30 days ago\""},
+      {"08:30 yesterday", "write \"yesterday 08:30\""},
+      {"23:13", "write \"yesterday 23:13\""},
+      {"23:13 UTC", "write \"yesterday 23:13 UTC\""},
+      {"soon", "\"yesterday 14:00\""},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    CHECK(refusal(row.text).find(row.words) != std::string::npos);
   }
 }
 
@@ -178,6 +218,7 @@ TEST_CASE("a wrong TZ stops only times that are read in it") {
 
 TEST_CASE("a time without a zone says so") {
   CHECK(parse_target_time("2026-11-21 02:41", kNow, berlin).zone_assumed);
+  CHECK(parse_target_time("02:41", kNow, berlin).zone_assumed);
   CHECK_FALSE(parse_target_time("2026-11-21 02:41Z", kNow, berlin).zone_assumed);
   CHECK_FALSE(parse_target_time("1 hour ago", kNow, berlin).zone_assumed);
 }
