@@ -27,8 +27,7 @@ def strace():
 
 
 def backends_of_pgcairn(cluster):
-    return int(cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-                           " AND pid <> pg_backend_pid()"))
+    return int(cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgcairn'"))
 
 
 # --- backup ---------------------------------------------------------------------------------------------------------

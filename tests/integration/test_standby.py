@@ -51,7 +51,7 @@ def test_a_lost_connection(stanza):
     stanza.cluster.pgbench_init(scale=4)
     process = stanza.start_held_backup()
     terminated = stanza.cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+                                    " WHERE application_name = 'pgcairn'")
     assert terminated != "0"
     process.send_signal(signal.SIGCONT)
     result = result_of(process)

@@ -1,7 +1,5 @@
 """A PostgreSQL cluster that belongs to the tests: on a socket only, below the temporary root."""
-import csv
 import hashlib
-import io
 import itertools
 import os
 import pathlib
@@ -13,7 +11,7 @@ import time
 
 import crcmod.predefined
 
-from . import system
+from . import sql, system
 
 crc32c = crcmod.predefined.mkPredefinedCrcFun("crc-32c")
 
@@ -180,9 +178,7 @@ class PgCluster:
 
     def rows(self, statement, database="postgres", *more):
         """All rows of a statement, and of more that follow, as lists of strings (NULL is an empty one)."""
-        done = system.run([CLIENTS / "psql", "-X", "-q", "-t", "--csv", "-v", "ON_ERROR_STOP=1", *self.connection(database),
-                           *(word for one in (statement, *more) for word in ("-c", one))])
-        return list(csv.reader(io.StringIO(done.stdout)))
+        return sql.rows((statement, *more), host=self.sockets, port=self.port, user="postgres", dbname=database)
 
     def sql(self, statement, database="postgres"):
         """The first column of the first row, or None."""
@@ -294,7 +290,7 @@ class PgCluster:
     # --- WAL --------------------------------------------------------------------------------------------------------
 
     def current_segment(self, *then):
-        """The segment being written, made sure to hold something. What is to be done `then` costs no process of its own."""
+        """The segment being written, made sure to hold something. What is to be done `then` is done in the same session."""
         rows = self.rows("SELECT pg_logical_emit_message(true, 'pgcairn-test', 'something')", "postgres",
                          "SELECT pg_walfile_name(pg_current_wal_insert_lsn())", *then)
         return rows[1][0]
