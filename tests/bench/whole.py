@@ -39,6 +39,8 @@ class Whole:
         return self.server.wait_for_archived()
 
     def run(self, repeat):
+        self.server.wait_for_archived()
+        self.first = self.server.current_segment()  # that the tools archive
         for tool in self.tools:
             tool.archive_here()
             tool.prepare()
@@ -51,6 +53,7 @@ class Whole:
             tool.archive_here()
             measure = self.note(tool, "full backup", tool.full(), big=True)
             measure["stored"] = tool.stored(measure)
+        self.fill_archives()
         for tool in self.tools:
             if tool.verify:
                 self.note(tool, "verify", tool.verify(), big=True)
@@ -70,6 +73,15 @@ class Whole:
         for tool in self.tools:
             for _ in range(5 if tool.version else 0):
                 self.note(tool, "version", tool.version())
+
+    def fill_archives(self):
+        """Each tool archives in its turn only, and what came in the turns of others would be a gap in its archive, which `verify`
+        names."""
+        self.server.wait_for_archived()
+        names = (path.stem for path in (self.server.data / "pg_wal/archive_status").glob("*.done"))
+        segments = sorted(name for name in names if len(name) == 24 and name >= self.first)
+        for tool in self.tools:
+            tool.archive(self.server.data / "pg_wal" / name for name in segments)
 
     def must_be_a_restore(self, tool):
         """A fast restore of less than everything would win."""
