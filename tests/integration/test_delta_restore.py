@@ -183,7 +183,8 @@ def test_another_directory_is_refused_untouched(source):
     assert "--delta" not in refused(stanza, target, *arguments[:1], *TARGET).err
     assert "--delta" in refused(stanza, source.target, *arguments[:1], *TARGET).err
     # A server that runs.
-    refused(stanza, stanza.cluster.data, "--delta", *TARGET, saying=["is running"])
+    with stanza.cluster.standing_still():
+        refused(stanza, stanza.cluster.data, "--delta", *TARGET, saying=["is running"])
     # A tablespace's place that nothing of the directory leads to.
     place = system.make_dir(stanza.home / "taken")
     inside = system.make_dir(place / next(source.space.iterdir()).name)

@@ -50,10 +50,11 @@ def test_links_come_back_in_place_or_mapped_or_as_they_were(stanza):
     mapped.stop()
 
     # On the same machine the places of the source are taken; after it is lost they are not.
-    before = compare.tree_state(elsewhere)
-    err = refusal(stanza, "--link-all", code=2)
-    assert "of the original" in err
-    assert compare.tree_state(elsewhere) == before
+    with cluster.standing_still():
+        before = compare.tree_state(elsewhere)
+        err = refusal(stanza, "--link-all", code=2)
+        assert "of the original" in err
+        assert compare.tree_state(elsewhere) == before
     cluster.stop()
     shutil.rmtree(cluster.data)
     shutil.rmtree(elsewhere)

@@ -167,7 +167,7 @@ class Watched:
                                    stderr=subprocess.PIPE, text=True, cwd="/", env=system.clean_environment(), **identity)
         return process, trace
 
-    def end(self, started, places, timeout=300):
+    def end(self, started, places, timeout=900):
         process, trace = started
         result = result_of(process, timeout)
         written = writes_outside(trace, places[0], (*HARMLESS, *map(str, places))) if self.traces else []
@@ -238,12 +238,13 @@ def test_a_storm_of_tablespaces(live, version):
     late(stanza)
     stanza.cluster.wait_for_archived()
     before = sums(stanza.home / "live")
-    stopped = threading.Event()
+    stopped, turns = threading.Event(), threading.Semaphore(0)
 
     def work():
-        # Recovery under strace is slow: a drill to the end of the archive would run after it for ever.
-        while not stopped.wait(0.2 if watched.traces else 0):
-            busy.step()
+        # So much for each drill: recovery under strace is slow, and one to the end of the archive would run after it for ever.
+        while not stopped.is_set():
+            if turns.acquire(timeout=0.1):
+                busy.step()
     worker = threading.Thread(target=work)
     worker.start()
     sandboxed, started, drills, copies = True, 0, 0, 0
@@ -251,6 +252,7 @@ def test_a_storm_of_tablespaces(live, version):
         end = time.monotonic() + SECONDS
         while time.monotonic() < end or drills < 4:
             drills += 1
+            turns.release(20)
             choice = rng.random()
             if choice < 0.3 and drills > 1:
                 copies += start_a_copy(stanza, drills, watched)

@@ -62,7 +62,7 @@ def stormed(stanza, storm, chance, happened):
             full, _ = taken(stanza)
         admin.knows(full)
         for _ in range(BACKUPS):
-            enough = storm.done + chance.randrange(10, 80)
+            enough = storm.done + chance.randrange(10, 50)
             system.wait_until(lambda: storm.done >= enough, what="the storm to go on")
             happened.append(admin.act())
             more = ["--delta"] if chance.random() < 0.1 else []

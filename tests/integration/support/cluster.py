@@ -1,4 +1,5 @@
 """A PostgreSQL cluster that belongs to the tests: on a socket only, below the temporary root."""
+import contextlib
 import hashlib
 import itertools
 import os
@@ -163,6 +164,16 @@ class PgCluster:
         system.run([self.install.bin / "pg_ctl", "reload", "-D", self.data])
         # A new session begins with what the postmaster knows.
         system.wait_until(lambda: self.sql("SELECT pg_conf_load_time()") != before, what="the settings to be read")
+
+    @contextlib.contextmanager
+    def standing_still(self):
+        """Nothing in the data directory changes by itself: the background writer, which writes a record every 15 s, is held."""
+        writer = int(self.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'"))
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(writer, signal.SIGCONT)
 
     def restart(self):
         self.stop()
