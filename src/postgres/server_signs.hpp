@@ -39,7 +39,7 @@ MemorySign look_at_memory(const PostmasterFile& file);
 /// Does a server that wrote this very file listen at its socket?
 bool answers_at_socket(const PostmasterFile& file);
 
-/// A file of the cluster that some process of this machine, in whatever container, has open for
+/// A file of the cluster that some process of this machine, also in a container, has open for
 /// writing; empty when none is found, which proves nothing.
 std::string open_for_writing(const std::filesystem::path& data_directory);
 

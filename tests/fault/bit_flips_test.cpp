@@ -20,7 +20,7 @@ namespace {
 // Every byte where headers, footers and JSON stand; payloads at this distance.
 constexpr std::size_t kClosely = 128;
 constexpr std::size_t kStride = 149;
-// Of the flips, every so many are restored from: the flips of an object are all alike to it.
+// Of the flips, one in this number is restored from: the flips of an object are all alike to it.
 constexpr std::size_t kRestoreEach = 23;
 
 std::vector<std::size_t> places(std::size_t size) {

@@ -1,4 +1,4 @@
-"""A restore passes over backups with a flaw, by name, while a better one leads to the same place."""
+"""A restore passes over backups with a flaw, by name, while a better one reaches the same end."""
 import os
 import random
 

@@ -45,7 +45,7 @@ class FileChange {
 };
 
 /// The blocks of main forks that may differ from an earlier backup: what all WAL summaries since
-/// its start say, in whatever order they are merged. Marks are never taken back, the least limit
+/// its start say, merged in any order. Marks are never taken back, the least limit
 /// counts, and every block at or above it counts as changed. (PostgreSQL's own merge drops marks
 /// above a limit even when they were made after it: basebackup_incremental.c.) Saying too much is
 /// harmless. Other forks are not kept: they are to be copied whole.
@@ -141,7 +141,7 @@ struct SummaryResult {
 
 /// What changed from the prior backup's start to this one's, from the server's WAL summaries
 /// (pg_wal/summaries, PostgreSQL 17 on), on any path of timelines that leads from one to the other.
-/// Whatever prevents it (an older server, summarize_wal off, summaries missing, damaged or late,
+/// What prevents it (an older server, summarize_wal off, summaries missing, damaged or late,
 /// not an ancestor) is a reason, not an error: the caller compares contents instead. Throws
 /// PostgresError when the session is lost, Interrupted.
 SummaryResult collect_changed_blocks(Connection& connection, const SummaryRequest& request,

@@ -23,8 +23,8 @@ struct UsedPlace {
 std::vector<UsedPlace> places_of_other_servers(const std::filesystem::path& own);
 
 /// A file in a tablespace's directory of one version that some process of this machine has open
-/// for writing; empty when none is found, which proves nothing. Of each database so many files are
-/// looked at.
+/// for writing; empty when none is found, which proves nothing. Of each database a limited number
+/// of files is looked at.
 std::string open_in_tablespace(const std::filesystem::path& directory);
 
 }  // namespace pgcairn::postgres

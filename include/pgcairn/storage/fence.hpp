@@ -12,8 +12,8 @@ using BootTime = std::chrono::nanoseconds;
 BootTime time_since_boot();
 
 /// What has to hold at the moment when a request is sent that cannot be taken back. Shared by a
-/// driver and whoever knows what has to hold: from set() to clear() `check` is asked, and what it
-/// throws is the operation's failure.
+/// driver and the code that knows what has to hold: from set() to clear() `check` is asked, and
+/// what it throws is the operation's failure.
 class Fence {
  public:
   using Check = std::function<void()>;

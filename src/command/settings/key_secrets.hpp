@@ -16,7 +16,7 @@ repo::KeySettings key_settings(const Settings& settings, const RepositorySetting
 /// The secret that the settings of a repository tell. Throws UsageError when a file cannot be used.
 repo::KeySecret key_secret(const KeyChoice& key);
 
-/// The secret of a new slot, from what --new-key-file and its like say, or from whoever sits at the
+/// The secret of a new slot, from what --new-key-file and its like say, or from the user at the
 /// terminal.
 repo::KeySecret new_key_secret(const KeyChoice& key, const std::stop_token& stop);
 

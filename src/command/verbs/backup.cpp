@@ -51,7 +51,7 @@ engine::BackupOptions backup_options(const Settings& settings, const BackupSetti
   return options;
 }
 
-/// Afterwards: the backup stands whatever comes of it, and what went wrong is a warning.
+/// After the backup, which is not affected: an error is a warning.
 ExitCode expire_after(const Session& session, repo::Repository& repository,
                       const repo::RetentionPolicy& policy, engine::Progress& progress) {
   if (policy.empty()) return ExitCode::done;

@@ -108,8 +108,8 @@ engine::RestorePlan make_plan(const Session& session, const engine::RestoreOptio
                               session.stop);
 }
 
-/// The plan without the backup that `damage` was met in; throws that damage where no other leads to
-/// the same place.
+/// The plan without the backup that `damage` was met in; throws that damage where no other
+/// reaches the same end.
 engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& options,
                               const engine::RestorePlan& plan,
                               std::span<repo::Repository> repositories,
@@ -121,7 +121,7 @@ engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& op
                     plan.backup.label, damage.render()));
     return next;
   } catch (const Error& error) {
-    log_warn(format("no other backup leads to the same place: {}", error.message()));
+    log_warn(format("no other backup reaches the same end: {}", error.message()));
     throw damage;
   }
 }

@@ -7,7 +7,7 @@
 
 namespace pgcairn::engine {
 
-/// A file on its way. Threads write each their own part; whoever finishes the last one marks it
+/// A file on its way. Each thread writes its own part; the one that finishes last marks it
 /// done.
 struct Copier::Job {
   postgres::SourceFile source;

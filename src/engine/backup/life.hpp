@@ -27,8 +27,8 @@ struct PriorLife {
 ///    writing the same: so a transaction's end or a restore point must be among them, whose time
 ///    has microseconds. Other bytes there refute.
 /// 2. By the witness. When a backup has ended it leaves its label and a random number in the data
-///    directory. Whatever takes the directory back to before that takes the witness away, and
-///    whatever copies it with the witness copies a directory that has the backup's end in its past,
+///    directory. A rollback of the directory to before that takes the witness away, and
+///    a copy of it with the witness is of a directory that has the backup's end in its past,
 ///    or must replay to it.
 ///
 /// Archived WAL is not a proof: records are linked by their places, not by their content, so that

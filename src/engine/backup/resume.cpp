@@ -68,7 +68,7 @@ std::vector<std::string> resumable_for(std::string_view label, std::span<const s
     return is_full(label) ? is_full(other)
                           : !is_full(other) && full_part(other) == full_part(label);
   };
-  // Whatever names packs of a leftover is later than it. A full backup that does may be gone while
+  // What names packs of a leftover is later than it. A full backup that does may be gone while
   // others that were built on it remain: they tell when it was by their first part.
   std::string_view completed;
   for (const std::string& other : listed) {

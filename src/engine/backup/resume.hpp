@@ -40,8 +40,8 @@ class StoredPages {
   std::vector<StoredPage> pages_;  // by number; one may be there several times
 };
 
-/// What an interrupted backup has stored is of use to the next ones, and not for ever: so old a
-/// label is no longer taken over from. An expire removes what is a day older, so that one that was
+/// What an interrupted backup has stored is of use to the next ones for a time: a label
+/// that is older is not resumed. An expire removes what is a day older, so that one that was
 /// suspended in the middle of a request takes nothing away from a backup that began meanwhile.
 inline constexpr std::chrono::days kLongestResume(6);
 inline constexpr std::chrono::days kLongestKept = kLongestResume + std::chrono::days(1);

@@ -71,8 +71,8 @@ class NamedPacks {
   std::map<std::string, Owner, std::less<>> owners_;
 };
 
-/// Of the labels below which something is stored, those of interrupted backups that a later one may
-/// go on from, whatever its kind: what `resumable_for` gives it. Pure.
+/// Of the labels below which something is stored, those of interrupted backups that a later one,
+/// of any kind, may resume: what `resumable_for` gives it. Pure.
 std::vector<std::string> resumable(std::span<const std::string> listed,
                                    std::span<const std::string> stored);
 

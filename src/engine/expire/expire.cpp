@@ -362,8 +362,8 @@ bool ExpireRun::goes(const storage::Object& object, const std::string& label) co
   return key && key->kind == repo::ObjectKind::pack && !named_->has(label, key->number);
 }
 
-/// What is below labels without a marker: whatever is not named by a kept backup goes, but for
-/// what the next backup may go on from. The lease says that none is running.
+/// What is below labels without a marker: what no kept backup names is removed, except for
+/// what the next backup may resume. The lease says that none is running.
 void ExpireRun::plan_data() {
   named_.emplace(catalog_);
   const std::set<std::string> kept = kept_labels();

@@ -39,7 +39,7 @@ struct Group {
   std::string prefix;
   CopyPart CopyResult::*part;
   std::function<bool(const std::string& key)> wanted;
-  std::uint64_t objects = 0;  // that have to be there; 0: whatever is
+  std::uint64_t objects = 0;  // that have to be there; 0: any number
 };
 
 /// What is damaged in which of two repositories.

@@ -20,8 +20,8 @@ std::set<std::uint32_t> left_out_databases(const repo::BackupMarker& backup,
 /// The database whose directory a path of the manifest is in.
 std::optional<std::uint32_t> database_of(std::string_view path);
 
-/// Does this file become a hole of its size? Relations do, and pg_filenode.map: without it whoever
-/// connects (autovacuum, too) is turned away in words, while with it the empty catalogs would crash
+/// Does this file become a hole of its size? Relations do, and pg_filenode.map: without it a
+/// connection (autovacuum, too) is refused with an error, while with it the empty catalogs crash
 /// the whole server (measured on 15 and 18). PG_VERSION stays.
 bool is_left_out(const repo::ManifestEntry& entry, const std::set<std::uint32_t>& databases);
 

@@ -90,7 +90,7 @@ std::vector<fs::path> own_places(const RestorePlan& plan) {
   std::vector<fs::path> places;
   const bool copy = plan.options.copy;
   const fs::path& own_folder = plan.options.own_folder;
-  // By whatever OID: a tablespace that was dropped and made again in its directory has another one.
+  // By any OID: a tablespace that was dropped and made again in its directory has another one.
   const std::vector<fs::path> targets = targets_in(plan.data_directory / "pg_tblspc");
   for (const TablespacePlan& space : plan.tablespaces) {
     if (copy && space.location == original_location(plan.backup, space.oid)) continue;

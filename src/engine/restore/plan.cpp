@@ -170,7 +170,7 @@ bool is_of_backup(const DamagedError& error) {
 }
 
 /// Chooses, and counts what the backup needs. One of which something is missing is skipped: for
-/// the same one in another repository, then for another one that leads to the same place.
+/// the same one in another repository, then for another one that reaches the same end.
 void choose_and_count(RestorePlan& plan, const StanzaSettings& stanza,
                       std::span<repo::Repository> repositories, DeviceRoom& freed,
                       Progress& progress, const std::stop_token& stop) {

@@ -39,7 +39,7 @@ using ReachOf =
     std::function<WalReach(const repo::BackupMarker&, const std::vector<TimelineSpan>&)>;
 
 /// choose_backup(), and then a better one: where the chosen one has a flaw, the newest one with a
-/// lesser flaw is taken that leads to the same place on the same timeline. One that was named
+/// lesser flaw is taken that reaches the same end on the same timeline. One that was named
 /// stays, and so does one whose own end is the target: no other backup has it. Pure but for what it
 /// asks.
 Preferred prefer_whole(std::span<const repo::BackupMarker> backups, const Flaws& flaws,

@@ -71,7 +71,7 @@ std::size_t ObjectOpener::open(const std::vector<ObjectToOpen>& objects, unsigne
   std::mutex mutex;
   std::size_t next = 0;
   bool over = false;
-  // Whatever comes before the object that was handed out last is opened, too.
+  // All that comes before the object that was handed out last is opened, too.
   const auto take = [&]() -> const ObjectToOpen* {
     std::lock_guard lock(mutex);
     over = over || next == objects.size() || time_is_up();

@@ -20,7 +20,7 @@ constexpr milliseconds kLongestPause{500};
 constexpr std::chrono::minutes kDoubtful{10};
 
 /// When another repository was made in the place of one that hosts remember, what they stored at
-/// first belongs to the old one, and is listed anyway. So whatever is not much younger than
+/// first belongs to the old one, and is listed anyway. So all that is not much younger than
 /// the repository, by the store's own clock, is read back.
 void prove_readable(repo::Repository& repository, const std::string& stanza,
                     const repo::Cluster& cluster, const std::vector<std::string>& segments,

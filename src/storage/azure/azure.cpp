@@ -168,7 +168,7 @@ bool Azure::is_absent(const StoreRequest& /*request*/, const HttpResponse& respo
   return response.status == 404 && says_absent(404, error_of(response).code);
 }
 
-/// Whatever else answers 200 on the way does not say what kind of blob it sends.
+/// Another server that answers 200 on the way does not say what kind of blob it sends.
 std::string Azure::flaw_of(const HttpResponse& response, Bytes /*content*/) const {
   return response.header("x-ms-blob-type").empty() ? "is incomplete" : "";
 }

@@ -58,7 +58,7 @@ struct RestoreOptions {
   bool replaces = false;             // a copy that takes the original's place, and its places
   bool isolated = false;             // it is a copy that must not reach out, or to the original
   bool sandboxed = false;            // something else keeps replay off other places: do not look
-  std::filesystem::path own_folder;  // whatever is in it is a drill's, by no link; empty: none
+  std::filesystem::path own_folder;  // all that is in it is a drill's, by no link; empty: none
   std::filesystem::path original;    // the stanza's own data directory on this host; empty: unknown
   std::vector<std::string> remove_tablespaces;  // not in the backup, and may be emptied
   std::vector<std::string> allow_tablespaces;   // locations that replay may create one in
