@@ -145,12 +145,13 @@ class Run {
     if (settings_.verb->needs_configuration && !settings_.verb->run_by_postgres) warn_of_zone();
   }
 
-  /// What only shows times does so in UTC, as the C library does; what reads one is refused.
+  /// What only shows times does so as the C library takes such a zone, in UTC or by the days of the
+  /// United States; what reads one is refused.
   static void warn_of_zone() {
     try {
       static_cast<void>(local_zone());
     } catch (const Error& error) {
-      log_warn(format("{}; times are shown in UTC; {}", error.message(), error.hint()));
+      log_warn(format("{}; times may be shown in another zone; {}", error.message(), error.hint()));
     }
   }
 

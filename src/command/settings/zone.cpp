@@ -292,6 +292,11 @@ void check_tz(std::string_view value, const std::filesystem::path& database) {
   const bool is_path = name.front() == '/';
   const auto zone = is_path ? zone_in_file(name, name) : named_zone(name, database);
   if (zone || posix_rule(name)) return;
+  const std::string with_days = name + ",M3.5.0,M10.5.0/3";
+  if (posix_rule(with_days)) {
+    throw UsageError(format("TZ: \"{}\" does not say when summer time begins and ends", name),
+                     format("name the zone, like Europe/Berlin, or its days, like {}", with_days));
+  }
   throw UsageError(format("TZ: there is no time zone \"{}\"", name),
                    is_path ? "name it like Europe/Berlin" : zone_hint(name, database));
 }
