@@ -6,6 +6,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
+#include <pgcairn/postgres/excluded.hpp>
 #include <pgcairn/postgres/files.hpp>
 
 #include <algorithm>
@@ -31,15 +32,21 @@ constexpr std::string_view kEmptyDirectories[] = {
 
 // Left out wherever they stand (basebackup.c excludeFiles).
 constexpr std::string_view kExcludedFiles[] = {
-    "postgresql.auto.conf.tmp", "current_logfiles.tmp", "backup_label",    "tablespace_map",
-    "backup_manifest",          "postmaster.pid",       "postmaster.opts", ".DS_Store",
+    "postgresql.auto.conf.tmp",
+    "current_logfiles.tmp",
+    "backup_label",
+    "tablespace_map",
+    "backup_manifest",
+    "postmaster.pid",
+    "postmaster.opts",
+    ".DS_Store",
+    "lost+found",  // root's, at the top of each file system
 };
 constexpr std::string_view kExcludedPrefixes[] = {"pgsql_tmp", "pg_internal.init"};
 
 // Left out at the top: they say what one start of one server was to do, not what the cluster is.
-// lost+found is root's, and there where the directory is a file system of its own.
 constexpr std::string_view kExcludedAtTop[] = {"recovery.signal", "standby.signal", kRestoreMark,
-                                               kWitnessFile, "lost+found"};
+                                               kWitnessFile};
 
 template <class List, class Value>
 bool contains(const List& list, const Value& value) {
@@ -212,19 +219,22 @@ std::string read_link(const fs::path& path) {
 class Scan {
  public:
   Scan(const fs::path& root, int major, std::uint32_t catalog_version,
-       const std::function<void(SourceFile&&)>& visit)
+       const std::function<void(SourceFile&&)>& visit, std::span<const std::string> exclude)
       : root_(root),
         version_directory_(format("PG_{}_{}", major, catalog_version)),
         major_(major),
-        visit_(visit) {}
+        visit_(visit),
+        exclude_(exclude) {}
 
-  void run() {
+  /// What of `exclude` was met.
+  std::vector<std::string> run() {
     const auto status = look(root_, true);
     if (!status)
       throw SystemError(format("cannot examine \"{}\"", root_.native()), ENOENT,
                         "check pg-path in the configuration");
     find_tablespaces();
     walk("", Place::top);
+    return std::move(left_out_);
   }
 
  private:
@@ -256,6 +266,14 @@ class Scan {
     visit_(std::move(file));
   }
 
+  std::optional<Directory> open_directory(const std::string& path) const {
+    try {
+      return Directory::open(source(path));
+    } catch (SystemError& error) {
+      if (error.error_number() == EACCES) error.set_hint(unreadable_hint(root_, path));
+      throw;
+    }
+  }
   void find_tablespaces();
   void walk(const std::string& path, Place place);
   void enter(const std::string& path, std::string_view name, Place place, const Status& status);
@@ -268,6 +286,8 @@ class Scan {
   const std::string version_directory_;
   const int major_;
   const std::function<void(SourceFile&&)>& visit_;
+  const std::span<const std::string> exclude_;
+  std::vector<std::string> left_out_;
   std::vector<Identity> tablespaces_;  // the directories that links in pg_tblspc lead to
   std::vector<Identity> open_;         // those that the walk is in
   std::string link_;                   // where the entry in hand leads, when it is a link
@@ -301,7 +321,7 @@ std::vector<std::uint32_t> unlogged_relations(const Names& names) {
 void Scan::walk(const std::string& path, Place place) {
   std::optional<Names> names;
   {
-    const auto directory = Directory::open(source(path));
+    const auto directory = open_directory(path);
     if (!directory) return;
     const Identity identity = identity_of(directory->status(source(path)));
     if (contains(open_, identity)) {
@@ -325,6 +345,10 @@ void Scan::visit_entry(const std::string& path, std::string_view name, Place pla
                        const std::vector<std::uint32_t>& unlogged) {
   if (is_excluded(name, place == Place::top)) {
     log_debug(format("left out \"{}\"", path));
+    return;
+  }
+  if (contains(exclude_, path)) {
+    left_out_.push_back(path);
     return;
   }
   if (place == Place::tablespaces && positive_u32(name)) {
@@ -426,9 +450,11 @@ void Scan::visit_tablespace(const std::string& path) {
 
 }  // namespace
 
-void scan_cluster(const std::filesystem::path& data_directory, int major,
-                  std::uint32_t catalog_version, const std::function<void(SourceFile&&)>& visit) {
-  Scan(data_directory, major, catalog_version, visit).run();
+std::vector<std::string> scan_cluster(const std::filesystem::path& data_directory, int major,
+                                      std::uint32_t catalog_version,
+                                      const std::function<void(SourceFile&&)>& visit,
+                                      std::span<const std::string> exclude) {
+  return Scan(data_directory, major, catalog_version, visit, exclude).run();
 }
 
 namespace {

@@ -54,6 +54,13 @@ void write_outside(JsonWriter& json, const ExternalConfigInfo& outside) {
   json.end_array().end_object();
 }
 
+void write_excluded(JsonWriter& json, const std::vector<std::string>& excluded) {
+  if (excluded.empty()) return;
+  json.key("excluded").begin_array();
+  for (const std::string& path : excluded) json.value(escape_bytes(path));
+  json.end_array();
+}
+
 /// What replay of the backup's WAL needs.
 void write_replay(JsonWriter& json, const BackupMarker& info) {
   if (!info.unlogged.empty()) {
@@ -124,6 +131,7 @@ std::string write_backup_marker(const BackupMarker& info) {
   }
   json.end_array();
   if (info.outside != ExternalConfigInfo{}) write_outside(json, info.outside);
+  write_excluded(json, info.excluded);
   write_replay(json, info);
   json.member("backup-label", escape_bytes(info.backup_label));
   json.member("tablespace-map", escape_bytes(info.tablespace_map));
@@ -211,6 +219,15 @@ ExternalConfigInfo read_outside(const JsonValue& value) {
         {unescape_bytes(item["path"].string()), std::string(item["cause"].string())});
   }
   return outside;
+}
+
+/// What the backup has from outside the data directory, and what it leaves out of that.
+void read_scope(const JsonValue& json, BackupMarker& info) {
+  if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
+  if (const auto excluded = json.find("excluded")) {
+    for (const JsonValue path : excluded->array())
+      info.excluded.push_back(unescape_bytes(path.string()));
+  }
 }
 
 std::vector<DatabaseInfo> read_databases(const JsonValue& value) {
@@ -315,7 +332,7 @@ BackupMarker read_backup_marker(std::string_view text, const std::string& object
   info.tablespaces = read_tablespaces(json["tablespaces"]);
   // Backups of the first days do not tell them.
   if (const auto databases = json.find("databases")) info.databases = read_databases(*databases);
-  if (const auto outside = json.find("outside")) info.outside = read_outside(*outside);
+  read_scope(json, info);
   read_replay(json, info);
   info.backup_label = unescape_bytes(json["backup-label"].string());
   info.tablespace_map = unescape_bytes(json["tablespace-map"].string());

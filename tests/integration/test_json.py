@@ -22,7 +22,7 @@ BACKUP = {
     "duration-seconds": "number", "start-lsn": "string", "stop-lsn": "string", "timeline": "integer",
     "wal-start": "string", "wal-stop": "string", "cluster-bytes": "integer", "read-bytes": "integer",
     "stored-bytes": "integer", "files": "integer", "resumed": [], "wal-copied": "boolean", "method": "string", "method-reason": "null", "page-errors": [], "page-error-count": "integer",
-    "outside": {"config-file": "null", "hba-file": "null", "ident-file": "null", "files": "integer", "unreadable": []},
+    "outside": {"config-file": "null", "hba-file": "null", "ident-file": "null", "files": "integer", "unreadable": []}, "excluded": [],
     "pg-version": "integer", "system-id": "string",
 }
 # What only info says of a backup.

@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -56,20 +58,24 @@ bool path_before(std::string_view a, std::string_view b);
 /// not (basebackup.c excludeFiles, excludeDirContents; unlogged relations are their init fork;
 /// temporary relations are nothing). Left out besides: pg_control (read last, by its own rule),
 /// backup_label, tablespace_map, signal files, core files, lost+found at the top, what pgcairn left
-/// unfinished. Excluded directories are visited as empty directories; pg_wal/archive_status (and
-/// pg_wal/summaries from 17 on) always are. Symbolic links other than those in pg_tblspc are
-/// followed: what they point to is kept as if it was in the data directory (pg_wal stays a
-/// directory), and link_target tells where the link led. `major` and `catalog_version` name the
-/// tablespaces' sub-directory; of a tablespace nothing else is visited. A tablespace's link has the
-/// mode and owner of the directory it points to. Files that vanish while looking are skipped;
-/// sockets, dangling links, links in a circle and the like are left out with a warning
-/// in the log. A tablespace that lies inside the data directory is kept once, below pg_tblspc. The
-/// data directory itself is not visited. Throws SystemError when something cannot be looked at,
-/// Error when the directory that a tablespace's link points to is not there (not mounted, say).
+/// unfinished; and `exclude`, paths with all that is below them (excluded.hpp): those of them that
+/// are there are the result. Directories that PostgreSQL empties are visited as empty directories;
+/// pg_wal/archive_status (and pg_wal/summaries from 17 on) always are. Symbolic links other than
+/// those in pg_tblspc are followed: what they point to is kept as if it was in the data directory
+/// (pg_wal stays a directory), and link_target tells where the link led. `major` and
+/// `catalog_version` name the tablespaces' sub-directory; of a tablespace nothing else is visited.
+/// A tablespace's link has the mode and owner of the directory it points to. Files that vanish
+/// while looking are skipped; sockets, dangling links, links in a circle and the like are left out
+/// with a warning in the log. A tablespace that lies inside the data directory is kept once, below
+/// pg_tblspc. The data directory itself is not visited. Throws SystemError when something cannot be
+/// looked at, Error when the directory that a tablespace's link points to is not there (not
+/// mounted, say).
 ///
 /// Memory: the names of one directory per level.
-void scan_cluster(const std::filesystem::path& data_directory, int major,
-                  std::uint32_t catalog_version, const std::function<void(SourceFile&&)>& visit);
+std::vector<std::string> scan_cluster(const std::filesystem::path& data_directory, int major,
+                                      std::uint32_t catalog_version,
+                                      const std::function<void(SourceFile&&)>& visit,
+                                      std::span<const std::string> exclude = {});
 
 /// Visits the relations that have an init fork now, by their relation_path() and in no order: those
 /// are unlogged.

@@ -115,6 +115,7 @@ struct BackupMarker {
   std::vector<TablespaceInfo> tablespaces;
   std::vector<DatabaseInfo> databases;  // when the backup began
   ExternalConfigInfo outside;
+  std::vector<std::string> excluded;  // paths in the data directory that were left out by wish
   /// Relations, as "base/5/16399", of which main forks may have been copied before they got the
   /// init fork that makes them unlogged: a restore leaves out all of their forks but that.
   std::vector<std::string> unlogged;

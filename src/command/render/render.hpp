@@ -42,6 +42,8 @@ void write_branches(JsonWriter& json, std::span<const engine::Branch> branches);
 std::string page_errors_text(const repo::BackupMarker& backup, std::string_view indent);
 /// One line a file: "NOT IN THE BACKUP: /etc/pg_hba.conf (Permission denied)".
 std::string unreadable_text(const repo::BackupMarker& backup, std::string_view indent);
+/// "log, root.key"
+std::string excluded_names(const repo::BackupMarker& backup);
 
 enum class InfoStatus {
   ok,

@@ -82,6 +82,9 @@ void write_backup_members(JsonWriter& json, const repo::BackupMarker& backup) {
   }
   json.end_array().member("page-error-count", backup.page_error_count());
   write_outside(json, backup.outside);
+  json.key("excluded").begin_array();
+  for (const std::string& path : backup.excluded) json.value(escape_bytes(path));
+  json.end_array();
   json.member("pg-version", backup.pg_version);
   // A string: 64 bits are more than JavaScript and jq keep.
   json.member("system-id", std::to_string(backup.system_id));
@@ -109,6 +112,13 @@ std::string unreadable_text(const repo::BackupMarker& backup, std::string_view i
   return text;
 }
 
+std::string excluded_names(const repo::BackupMarker& backup) {
+  std::string text;
+  for (const std::string& path : backup.excluded)
+    text += format("{}{}", text.empty() ? "" : ", ", escape_bytes(path));
+  return text;
+}
+
 std::string backup_text(const engine::TakenBackup& taken) {
   const repo::BackupMarker& backup = taken.info;
   std::string names;
@@ -124,6 +134,7 @@ std::string backup_text(const engine::TakenBackup& taken) {
     text += row("outside",
                 format("{} outside of the data directory", counted(backup.outside.files, "file")));
   }
+  if (!backup.excluded.empty()) text += row("excluded", excluded_names(backup));
   if (!backup.prior.empty()) {
     text += row("builds on", backup.prior);
     text += row("changes", backup.method == "summaries"

@@ -11,6 +11,7 @@
 #include <pgcairn/engine/backup/backup.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
 #include <pgcairn/engine/wal/branch.hpp>
+#include <pgcairn/postgres/excluded.hpp>
 
 #include <algorithm>
 #include <span>
@@ -32,6 +33,8 @@ constexpr Option kOptions[] = {
      "copy: the backup stores the WAL that it needs itself, without an archive"},
     {"include-path", ValueKind::paths, on_command_line | in_stanza, "PATH", "", "", 0, 0,
      "also back up this file or directory outside the data directory; repeatable"},
+    {"exclude", ValueKind::list, on_command_line | in_stanza, "PATH", "", "", 0, 0,
+     "leave out this path of the data directory, and what is below it; repeatable"},
     {"expire-auto", ValueKind::flag, kTuning, "", "true", "", 0, 0,
      "run expire afterwards, if there are retention settings (the default)"},
 };
@@ -47,6 +50,7 @@ engine::BackupOptions backup_options(const Settings& settings, const BackupSetti
   options.codec = settings.compress_type;
   options.level = settings.compress_level;
   options.include_paths = own.include_paths;
+  options.exclude = own.exclude;
   options.archive_timeout = settings.archive_timeout;
   return options;
 }
@@ -134,6 +138,21 @@ ExitCode run(const Session& session, const BackupSettings& own) {
   return code;
 }
 
+std::string load_excluded(const Value& value) {
+  const auto path = postgres::excluded_path(value.text);
+  if (!path) {
+    throw UsageError(format("{} must be a path below the data directory and relative to it, not "
+                            "\"{}\"",
+                            value.origin, value.text),
+                     "write exclude = [\"log\"] for the directory \"log\" of the data directory");
+  }
+  if (const auto reason = postgres::why_needed(*path)) {
+    throw UsageError(format("{} cannot exclude \"{}\": {}", value.origin, *path, *reason),
+                     "a backup without it could not be restored");
+  }
+  return *path;
+}
+
 }  // namespace
 
 BackupSettings load_backup(const OptionSources& options, const Settings&) {
@@ -145,6 +164,7 @@ BackupSettings load_backup(const OptionSources& options, const Settings&) {
   own.copy_wal = options.text_of("wal") == "copy";
   for (const Value& path : options.all("include-path"))
     own.include_paths.push_back(options.path_of(path));
+  for (const Value& path : options.all("exclude")) own.exclude.push_back(load_excluded(path));
   own.expire_auto = options.is_set("expire-auto", true);
   return own;
 }

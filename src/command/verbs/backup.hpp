@@ -5,6 +5,7 @@
 #include <pgcairn/repo/backup_marker.hpp>
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace pgcairn::command {
@@ -16,6 +17,7 @@ struct BackupSettings {
   bool resume = true;
   bool copy_wal = false;
   std::vector<std::filesystem::path> include_paths;
+  std::vector<std::string> exclude;
   bool expire_auto = true;
 };
 

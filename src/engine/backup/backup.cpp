@@ -406,8 +406,10 @@ void BackupRun::copy_all() {
                   new_manifest_header(info_.label, references.refs(), stanza_.data_directory),
                   references, kPackBytes);
   PackWriter& store = writer_->packs();
-  Copier copier(store, rules, {options_.codec, options_.level, references.refs(), prior_.get()},
-                progress_);
+  Copier copier(
+      store, rules,
+      {options_.codec, options_.level, references.refs(), prior_.get(), stanza_.data_directory},
+      progress_);
   const auto emit = [&](CopiedFile&& file) { keep(std::move(file)); };
 
   Workers workers(stop_);
@@ -422,7 +424,8 @@ void BackupRun::copy_all() {
   try {
     for (postgres::SourceFile source : outside_)
       add(std::move(source));  // absolute paths are first
-    postgres::scan_cluster(stanza_.data_directory, server_.major, control_.catalog_version, add);
+    info_.excluded = postgres::scan_cluster(stanza_.data_directory, server_.major,
+                                            control_.catalog_version, add, options_.exclude);
     copier.finish(emit);
     copy_control_file();
     store.close();
@@ -431,6 +434,8 @@ void BackupRun::copy_all() {
   }
   workers.join();
 
+  for (const std::string& path : info_.excluded)
+    log_info(format("excluded from the backup: \"{}\"", path));
   writer_->finish(packs_of_others(), info_);
   info_.read_bytes += copier.read_bytes();
 }

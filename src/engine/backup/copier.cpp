@@ -4,8 +4,10 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/excluded.hpp>
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fcntl.h>
 
@@ -31,6 +33,16 @@ bool became_unlogged(const postgres::SourceFile& source) {
 }
 
 }  // namespace
+
+std::optional<Fd> open_source(const postgres::SourceFile& source, const fs::path& data_directory) {
+  try {
+    return open_if_exists(source.source, O_RDONLY);
+  } catch (SystemError& error) {
+    if (error.error_number() == EACCES)
+      error.set_hint(postgres::unreadable_hint(data_directory, source.path));
+    throw;
+  }
+}
 
 Copier::Copier(PackWriter& store, PageRules& rules, CopySettings settings, Progress& progress)
     : store_(store), rules_(rules), settings_(std::move(settings)), progress_(progress) {}
@@ -79,7 +91,7 @@ bool Copier::add_unchanged(Job& job) {
 }
 
 void Copier::add_large(const JobPointer& job) {
-  auto fd = open_if_exists(job->source.source, O_RDONLY);
+  auto fd = open_source(job->source, settings_.data_directory);
   if (!fd) {  // dropped since it was listed
     job->vanished = true;
     job->done = true;

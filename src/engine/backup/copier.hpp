@@ -27,6 +27,7 @@ struct CopySettings {
   int level = 3;
   std::vector<repo::ManifestRef> refs;  // of the manifest; the first is this backup
   PriorBackup* prior = nullptr;         // what plans refer to
+  std::filesystem::path data_directory{};
 };
 
 /// What became of one file: its line of the manifest, once every part of it is in a frame.

@@ -25,6 +25,9 @@ struct Copier::Job {
   std::uint32_t segment() const { return source.relation ? source.relation->segment : 0; }
 };
 
+/// Opens a file of the cluster; nothing when it was dropped since it was listed.
+std::optional<Fd> open_source(const postgres::SourceFile& source, const fs::path& data_directory);
+
 /// The part of a file that one thread copies at a time, and where its bytes went.
 struct Copier::Part {
   std::vector<repo::Extent> map;

@@ -30,7 +30,7 @@ void Copier::Thread::copy_range(Job& job, std::size_t range) {
 }
 
 void Copier::Thread::copy_small(Job& job) {
-  const auto fd = open_if_exists(job.source.source, O_RDONLY);
+  const auto fd = open_source(job.source, copier_.settings_.data_directory);
   if (!fd) {  // dropped since it was listed
     job.vanished = true;
     return;

@@ -16,6 +16,10 @@ void note_unreadable(RestorePlan& plan) {
   for (const repo::UnreadableFile& file : plan.backup.outside.unreadable) {
     plan.notes.push_back(format("not in the backup: {} ({})", file.path, file.cause));
   }
+  for (const std::string& path : plan.backup.excluded) {
+    plan.notes.push_back(format("not in the backup: {} (excluded{})", escape_bytes(path),
+                                plan.compares ? "; what is there stays as it is" : ""));
+  }
 }
 
 std::string settings_words(const RestorePlan& plan) {

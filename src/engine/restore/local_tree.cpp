@@ -57,6 +57,9 @@ void LocalTree::tell(const Level& level, const std::string& name) {
   if (name == kLostAndFound && is_mounted(level)) return;
   if (level.path.empty() && name == kRestoreMark) return;
   if (level.path == "global" && name == "pg_control") return;
+  const auto& excluded = plan_.backup.excluded;  // by wish: the backup has nothing to put there
+  const std::string path = level.path.empty() ? name : format("{}/{}", level.path, name);
+  if (std::find(excluded.begin(), excluded.end(), path) != excluded.end()) return;
   const Place place = level.directory / name;
   for (const fs::path& other : outside_places(plan_)) {
     if (is_inside(other, place.whole())) return;  // a tablespace inside the data directory

@@ -457,6 +457,28 @@ TEST_CASE("what cannot be kept is named in the log", "[postgres][files]") {
   CHECK(warnings.count() == 5);
 }
 
+TEST_CASE("excluded paths are left out with what is below them, and named", "[postgres][files]") {
+  test::TempDir data(kMemory);
+  make_cluster(data.path());
+  put(data / "log/old/1");
+  put(data / "logs");
+  put(data / "conf.d/key");
+  put(data / "conf.d/key.pub");
+  fs::create_symlink("/nowhere", data / "dangling");
+  const std::vector<std::string> exclude = {"log", "conf.d/key", "dangling", "absent"};
+  Warnings warnings;
+  std::vector<std::string> found;
+  const auto left_out = scan_cluster(
+      data.path(), 15, kCatalog, [&](SourceFile&& file) { found.push_back(file.path); }, exclude);
+  auto expected = kCluster;
+  const auto place = std::find(expected.begin(), expected.end(), "global");
+  expected.insert(place, {"conf.d", "conf.d/key.pub"});
+  expected.insert(std::find(expected.begin(), expected.end(), "pg_tblspc"), "logs");
+  CHECK(found == expected);
+  CHECK(left_out == std::vector<std::string>{"conf.d/key", "dangling", "log"});
+  CHECK(warnings.count() == 0);
+}
+
 TEST_CASE("files that vanish while looking are passed over", "[postgres][files]") {
   test::TempDir data(kMemory);
   make_cluster(data.path());

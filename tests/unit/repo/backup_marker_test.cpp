@@ -57,6 +57,7 @@ TEST_CASE("a marker comes back as it was written") {
     CHECK(a.stored_bytes == b.stored_bytes);
     CHECK(a.files == b.files);
     CHECK(a.outside == b.outside);
+    CHECK(a.excluded == b.excluded);
     CHECK(a.unlogged == b.unlogged);
     CHECK(a.unsettled_before == b.unsettled_before);
     CHECK(a.limits == b.limits);
@@ -95,6 +96,7 @@ TEST_CASE("a marker comes back as it was written") {
   info.limits_configured = false;
   info.packs = {{std::string(kLabel), 3, 9}, {info.label, 0, UINT32_MAX}};
   info.wal_stop_hash = "00112233445566778899aabbccddeeff";
+  info.excluded = {"log", "a\xff"};
   info.witness = "ffeeddccbbaa99887766554433221100";
   info.wal_copied = true;
   info.resumed = {{"20261122-000000F", 7, UINT64_MAX}, {"20261121-230000F", 1, 8192}};

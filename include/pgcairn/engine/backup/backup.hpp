@@ -26,6 +26,7 @@ struct BackupOptions {
   bool copy_wal = false;  // the backup stores the WAL that it needs itself
   milliseconds archive_timeout{60'000};
   std::vector<std::filesystem::path> include_paths;  // outside of the data directory, absolute
+  std::vector<std::string> exclude;  // in the data directory, and relative to it (excluded.hpp)
 };
 
 struct FailedRepository {
