@@ -1,5 +1,6 @@
 """No space left: a clear error, nothing listed that is not whole, and the next run works."""
 import contextlib
+import filecmp
 import os
 
 import pytest
@@ -122,3 +123,32 @@ def test_archive_get_into_a_full_data_directory(make_stanza):
         result = stanza.cairn.run("archive-get", path.name, "RECOVERYXLOG", cwd=full)
         assert result.code == 200 and NO_SPACE in result.err, result
         assert os.listdir(full) == ["ballast"]
+
+
+def test_holes_come_back_as_holes_and_need_no_space(stanza15):
+    """Sparse files, as an extension or a failed load leaves them, fit where their size does not."""
+    cluster = stanza15.cluster
+    mib = 1 << 20
+    sizes = {"sparse": 128 * mib, "tail": 64 * mib + 100, "ends": 64 * mib}
+    for name, size in sizes.items():
+        system.write(cluster.data / name, b"start" * 1000)
+        os.truncate(cluster.data / name, size)
+    with open(cluster.data / "ends", "r+b") as file:
+        file.seek(-10, os.SEEK_END)
+        file.write(b"x" * 10)
+    stanza15.backup()
+    with system.small_filesystem(stanza15.home / "target", 128) as target:
+        result = stanza15.try_restore(target)
+        assert result.code == 1 and "and the restore needs" in result.err and "--no-space-check" in result.err, result
+        result = stanza15.try_restore(target, "--no-space-check")
+        assert result.code == 0 and "--no-space-check restores anyway" in result.out, result
+        for name, size in sizes.items():
+            assert filecmp.cmp(cluster.data / name, target / name, shallow=False), name
+            status = os.stat(target / name)
+            assert status.st_size == size and status.st_blocks * 512 <= mib, name
+        # What is where a hole belongs is overwritten.
+        with open(target / "sparse", "r+b") as file:
+            file.seek(4 * mib)
+            file.write(b"x" * mib)
+        assert stanza15.try_restore(target, "--no-space-check", "--delta").code == 0
+        assert filecmp.cmp(cluster.data / "sparse", target / "sparse", shallow=False)

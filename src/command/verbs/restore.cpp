@@ -45,6 +45,8 @@ constexpr Option kOptions[] = {
      "put PATH of the data directory (such as pg_wal) at DEST, with a symbolic link; repeatable"},
     {"link-all", ValueKind::flag, kShell, "", "false", "", 0, 0,
      "restore the symbolic links of the data directory as links"},
+    {"space-check", ValueKind::flag, kTuning, "", "true", "", 0, 0,
+     "refuse a restore whose files are larger than the free space (the default)"},
     {"remove-tablespace", ValueKind::list, on_command_line, "DIR", "", "", 0, 0,
      "with --delta: empty DIR, a tablespace of this cluster that is newer than the backup; "
      "repeatable"},
@@ -87,6 +89,7 @@ engine::RestoreOptions restore_options(const Settings& settings, const RestoreSe
   options.delta = own.delta;
   options.remove_tablespaces = own.remove_tablespaces;
   options.link_all = own.link_all;
+  options.space_check = own.space_check;
   options.server_is_stopped = own.server_is_stopped;
   options.config_to = own.config_to;
   options.original = settings.configured_pg_path;
@@ -182,6 +185,7 @@ RestoreSettings load_restore(const OptionSources& options, const Settings& setti
   load_delta(own, options);
   own.config_to = options.path_of("config-to");
   own.link_all = options.is_set("link-all");
+  own.space_check = options.is_set("space-check", true);
   for (const auto& [path, place] : options.maps_of("link-map"))
     own.link_map.emplace(path, options.path_of({place, "", {}}).string());
   for (const auto& [old_place, new_place] : options.maps_of("tablespace-map"))

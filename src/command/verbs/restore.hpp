@@ -29,6 +29,7 @@ struct RestoreSettings {
   std::vector<std::string> db_exclude;
   std::map<std::string, std::string> link_map;
   bool link_all = false;
+  bool space_check = true;
   std::filesystem::path config_to;  // empty: nowhere
   std::filesystem::path pg_bin;
 };

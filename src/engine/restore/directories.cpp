@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace pgcairn::engine {
@@ -145,22 +146,44 @@ fs::path nearest_existing(fs::path path) {
   return path;
 }
 
-void require_room(const SpacePlan& space, const Room& freed, std::uint64_t free_files,
-                  bool counts_files) {
+/// What one file system has.
+struct Device {
+  dev_t number = 0;
+  std::uint64_t free_files = 0;
+  bool counts_files = false;  // btrfs and others have as many as they have space
+  bool may_compress = false;
+};
+
+/// What does not fit; nothing: all does.
+std::optional<std::string> shortage(const SpacePlan& space, const Room& freed,
+                                    const Device& device) {
   const std::string directory = space.directories.front().native();
-  const std::string hint =
-      "free space there, or restore elsewhere with --pg-path and --tablespace-map; nothing was "
-      "touched";
   if (space.needed_bytes > space.free_bytes + freed.bytes) {
-    throw Error(format("the file system of \"{}\" has {} free, and the restore needs {}", directory,
-                       format_size(space.free_bytes), format_size(space.needed_bytes)),
-                hint);
+    return format("the file system of \"{}\" has {} free, and the restore needs {}", directory,
+                  format_size(space.free_bytes), format_size(space.needed_bytes));
   }
-  if (counts_files && space.needed_files > free_files + freed.files) {
-    throw Error(format("the file system of \"{}\" has room for {} more files (inodes), and the "
-                       "restore needs {}",
-                       directory, free_files, space.needed_files),
-                hint);
+  if (device.counts_files && space.needed_files > device.free_files + freed.files) {
+    return format(
+        "the file system of \"{}\" has room for {} more files (inodes), and the restore needs {}",
+        directory, device.free_files, space.needed_files);
+  }
+  return std::nullopt;
+}
+
+/// Throws what does not fit, or notes it where that is no proof.
+void require_room(RestorePlan& plan, const SpacePlan& space, const Room& freed,
+                  const Device& device) {
+  const auto lack = shortage(space, freed, device);
+  if (!lack) return;
+  if (!plan.options.space_check) {
+    plan.notes.push_back(*lack + "; --no-space-check restores anyway");
+  } else if (device.may_compress) {
+    plan.notes.push_back(*lack + " if it does not compress them; the restore goes on");
+  } else {
+    throw Error(
+        *lack,
+        "free space there, or restore elsewhere with --pg-path and --tablespace-map; where "
+        "the files have large holes, --no-space-check restores anyway; nothing was touched");
   }
 }
 
@@ -293,19 +316,23 @@ void require_removable(const fs::path& path) {
   if (error == EPERM || error == EROFS) refuse(path, error);
 }
 
+bool may_compress(std::uint32_t magic) {
+  constexpr std::uint32_t btrfs = 0x9123683e;
+  constexpr std::uint32_t zfs = 0x2fc12fc1;
+  constexpr std::uint32_t bcachefs = 0xca451a4e;
+  return magic == btrfs || magic == zfs || magic == bcachefs;
+}
+
 void check_space(RestorePlan& plan, DeviceRoom& freed) {
-  struct Device {
-    dev_t number;
-    std::uint64_t free_files;
-    bool counts_files;  // btrfs and others have as many as they have space
-  };
   std::vector<Device> devices;
   std::vector<SpacePlan> by_device;
   for (const SpacePlan& one : plan.space) {
     const fs::path existing = nearest_existing(one.directories.front());
     struct statvfs fs_status {};
     struct stat status {};
-    if (::statvfs(existing.c_str(), &fs_status) != 0 || ::stat(existing.c_str(), &status) != 0) {
+    struct statfs type {};
+    if (::statvfs(existing.c_str(), &fs_status) != 0 || ::statfs(existing.c_str(), &type) != 0 ||
+        ::stat(existing.c_str(), &status) != 0) {
       throw SystemError(format("cannot examine \"{}\"", existing.native()), errno);
     }
     const auto known = std::find_if(devices.begin(), devices.end(), [&](const Device& device) {
@@ -313,7 +340,9 @@ void check_space(RestorePlan& plan, DeviceRoom& freed) {
     });
     const auto at = static_cast<std::size_t>(known - devices.begin());
     if (known == devices.end()) {
-      devices.push_back({status.st_dev, fs_status.f_favail, fs_status.f_files > 0});
+      const bool compresses = may_compress(static_cast<std::uint32_t>(type.f_type));
+      devices.push_back(
+          {status.st_dev, fs_status.f_favail, fs_status.f_files > 0 && !compresses, compresses});
       by_device.push_back({{}, 0, std::uint64_t{fs_status.f_bavail} * fs_status.f_frsize, 0});
     }
     by_device[at].directories.push_back(one.directories.front());
@@ -325,8 +354,7 @@ void check_space(RestorePlan& plan, DeviceRoom& freed) {
   // refusal on a guess.
   if (plan.resumes && !plan.compares) return;
   for (std::size_t i = 0; i < devices.size(); ++i) {
-    require_room(plan.space[i], freed[devices[i].number], devices[i].free_files,
-                 devices[i].counts_files);
+    require_room(plan, plan.space[i], freed[devices[i].number], devices[i]);
   }
 }
 

@@ -40,8 +40,13 @@ void require_changeable(const std::filesystem::path& path, const struct stat& st
 /// Can what stands at `path` be removed?
 void require_removable(const std::filesystem::path& path);
 
+/// Does this kind of file system, by its magic number (statfs), store less than is written to it?
+/// Then its free space does not tell what fits.
+bool may_compress(std::uint32_t magic);
+
 /// Makes plan.space one row for each file system, in place of one for each directory, and refuses
-/// what does not fit into what is free there or will be `freed`.
+/// what does not fit into what is free there or will be `freed`, or notes it where that may be
+/// wrong.
 void check_space(RestorePlan& plan, DeviceRoom& freed);
 
 }  // namespace pgcairn::engine

@@ -3,6 +3,7 @@
 #include "restore/databases.hpp"
 #include "restore/local_files.hpp"
 #include "restore/pack_reader.hpp"
+#include "restore/zero_runs.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
@@ -38,16 +39,20 @@ class RestoreWriter::OpenFiles {
 
   void write(std::uint32_t file, Bytes bytes, std::uint64_t offset_bytes) {
     Entry& entry = get(file);
-    write_at(entry.fd, bytes, offset_bytes, writer_.batch_.files[file].path);
-    if (entry.end_bytes != offset_bytes) entry.start_bytes = offset_bytes;
-    entry.end_bytes = offset_bytes + bytes.size();
-    if (entry.end_bytes - entry.start_bytes < kWritebackBytes) return;
-    // Only a wish: what matters for durability is the syncfs at the end, which then finds less to
-    // do.
-    ::sync_file_range(entry.fd.get(), static_cast<off_t>(entry.start_bytes),
-                      static_cast<off_t>(entry.end_bytes - entry.start_bytes),
-                      SYNC_FILE_RANGE_WRITE);
-    entry.start_bytes = entry.end_bytes;
+    // Only a new file has zeros wherever nothing is written.
+    if (writer_.batch_.files[file].local != File::Local::unknown)
+      return write_all_of(entry, bytes, offset_bytes);
+    while (!bytes.empty()) {
+      const ZeroRun run = first_run(bytes, offset_bytes);
+      const std::uint64_t end_bytes = offset_bytes + run.length_bytes;
+      if (!run.hole) {
+        write_all_of(entry, bytes.first(run.length_bytes), offset_bytes);
+      } else if (end_bytes == writer_.batch_.files[file].size_bytes) {
+        set_size(entry, end_bytes);
+      }
+      bytes = bytes.subspan(run.length_bytes);
+      offset_bytes = end_bytes;
+    }
   }
 
  private:
@@ -58,6 +63,27 @@ class RestoreWriter::OpenFiles {
     std::uint64_t start_bytes = 0;
     std::uint64_t end_bytes = 0;
   };
+
+  /// Of a file that ends with a hole.
+  void set_size(const Entry& entry, std::uint64_t size_bytes) {
+    if (::ftruncate(entry.fd.get(), static_cast<off_t>(size_bytes)) == 0) return;
+    throw SystemError(format("cannot set the size of \"{}\"",
+                             writer_.place_of(writer_.batch_.files[entry.file]).whole().native()),
+                      errno);
+  }
+
+  void write_all_of(Entry& entry, Bytes bytes, std::uint64_t offset_bytes) {
+    write_at(entry.fd, bytes, offset_bytes, writer_.batch_.files[entry.file].path);
+    if (entry.end_bytes != offset_bytes) entry.start_bytes = offset_bytes;
+    entry.end_bytes = offset_bytes + bytes.size();
+    if (entry.end_bytes - entry.start_bytes < kWritebackBytes) return;
+    // Only a wish: what matters for durability is the syncfs at the end, which then finds less to
+    // do.
+    ::sync_file_range(entry.fd.get(), static_cast<off_t>(entry.start_bytes),
+                      static_cast<off_t>(entry.end_bytes - entry.start_bytes),
+                      SYNC_FILE_RANGE_WRITE);
+    entry.start_bytes = entry.end_bytes;
+  }
 
   Entry& get(std::uint32_t file) {
     const auto found = std::find_if(open_.begin(), open_.end(),
