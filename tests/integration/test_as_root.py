@@ -208,6 +208,32 @@ def test_owners_that_differ_are_refused_with_commands_that_work(backed_up):
         assert owners(stanza.repo) == server()
 
 
+def test_a_cluster_whose_owner_has_no_name_is_restored_for_the_number(make_stanza):
+    stanza = make_stanza(15)
+    cluster, home = stanza.cluster, stanza.home
+    cluster.stop()
+    stanza.cairn.tables["stanza.main"]["pg-socket-path"] = home
+    stanza.cairn.tables["global"]["start-fast"] = True
+    stanza.cairn.save()
+    chown_all(home, NAMELESS, NAMELESS)
+
+    def as_nameless(*command):
+        done = subprocess.run(["setpriv", f"--reuid={NAMELESS}", f"--regid={NAMELESS}", "--clear-groups", *map(str, command)],
+                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd="/")
+        assert done.returncode == 0, done
+    pg_ctl = (cluster.install.bin / "pg_ctl", "-D", cluster.data, "-w")
+    as_nameless(*pg_ctl, "-l", home / "nameless.log", "-o", f"-p {cluster.port} -k {home}", "start")
+    try:
+        as_nameless(*stanza.cairn.command("stanza-create"))
+        as_nameless(*stanza.cairn.command("backup"))
+    finally:
+        as_nameless(*pg_ctl, "-m", "fast", "stop")
+    done = as_root(stanza, "restore", f"--pg-path={home / 'copy'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"had no name: the restored files belong to the number {NAMELESS}") == 1
+    assert owners(home / "copy") == {(NAMELESS, NAMELESS)}
+
+
 def test_a_cluster_of_a_number_without_a_name_is_named_with_chown_alone(backed_up):
     stanza = backed_up
     stanza.cluster.stop()

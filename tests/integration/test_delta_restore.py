@@ -217,8 +217,10 @@ def test_links_and_pg_wal_elsewhere(source):
     source.delta(linked, *TARGET)
     assert os.readlink(target / "pg_wal") == str(wal_disk)
     assert sorted(path.name for path in wal_disk.iterdir()) == ["archive_status"]
-    # Without the map it becomes a directory again, and what the link led to is left alone.
+    # In a copy, only the operator knows whose the place is; without the link, a directory is what is wanted.
     system.write(wal_disk / "kept", "x")
+    refused(stanza, target, "--delta", *source.base[2:-2], f"--set={source.label}", *TARGET, saying=["--link-map=pg_wal=DIR", str(wal_disk)])
+    os.unlink(target / "pg_wal")
     source.delta()
     source.assert_like_new()
     assert (wal_disk / "kept").exists()
@@ -228,6 +230,36 @@ def test_links_and_pg_wal_elsewhere(source):
     source.delta(linked, *TARGET)
     assert os.readlink(target / "pg_wal") == str(wal_disk)
     source.assert_starts()
+
+
+def test_pg_wal_stays_on_its_own_disk(backed_up):
+    cluster = backed_up.cluster
+    cluster.wait_for_archived()
+    cluster.stop()
+    wal_disk = backed_up.home / "wal-disk"
+    shutil.move(cluster.data / "pg_wal", wal_disk)
+    os.symlink(wal_disk, cluster.data / "pg_wal")
+    plan = backed_up.cairn.ok("restore", "--delta", "--dry-run").out
+    assert f'pg_wal stays a link to "{wal_disk}"' in plan
+    backed_up.cairn.ok("restore", "--delta")
+    assert os.readlink(cluster.data / "pg_wal") == str(wal_disk)
+    assert sorted(path.name for path in wal_disk.iterdir()) == ["archive_status"]
+    cluster.must_start().wait_ready()
+    assert cluster.sql("SELECT x FROM t") == "1" and any(path.is_file() for path in wal_disk.iterdir())
+    cluster.stop()
+
+    # Its disk is lost: nobody but the operator knows where WAL may go.
+    shutil.rmtree(wal_disk)
+    for args in ((), ("--dry-run",)):
+        lost = backed_up.cairn.run("restore", "--delta", *args)
+        assert lost.code == 2 and "is its disk mounted?" in lost.err and "--link-map=pg_wal=DIR" in lost.err, lost
+    assert (cluster.data / "global/pg_control").exists()
+    backed_up.cairn.ok("restore", "--delta", f"--link-map=pg_wal={backed_up.home / 'other-disk'}")
+    assert os.readlink(cluster.data / "pg_wal") == str(backed_up.home / "other-disk")
+    os.unlink(cluster.data / "pg_wal")
+    backed_up.cairn.ok("restore", "--delta")
+    assert not (cluster.data / "pg_wal").is_symlink()
+    cluster.must_start().wait_ready()
 
 
 def test_an_older_backup_over_a_newer_cluster_in_place(make_stanza):

@@ -134,3 +134,30 @@ def test_an_interrupted_restore_wipes_only_its_own_places(stanza15):
     restored = stanza15.restore("target", *places)
     assert restored.must_start().wait_ready().sql("SELECT x FROM t") == "1"
     assert not pathlib.Path(target, "pgcairn.restore").exists()
+
+
+def test_a_data_directory_that_is_a_link_is_one_to_every_verb(backed_up):
+    """As administrators put it on another disk; pg-path and the server's own data_directory are the link."""
+    cluster, cairn = backed_up.cluster, backed_up.cairn
+    cluster.stop()
+    real = backed_up.home / "disk"
+    shutil.move(cluster.data, real)
+    os.symlink(real, cluster.data)
+    cluster.must_start()
+    cluster.rows("INSERT INTO t VALUES (2)")
+    cairn.ok("check")
+    backed_up.backup(type="incr")
+    cluster.wait_for_archived()
+    drill = cairn.run("drill", f"--drill-path={backed_up.home / 'drill'}")
+    assert drill.code == 0 and ": GOOD" in drill.out, drill
+    copy = backed_up.restore("copy").must_start().wait_ready()
+    assert copy.sql("SELECT count(*) FROM t") == "2"
+    copy.stop()
+    running = cairn.run("restore", "--delta")
+    assert running.code != 0 and cluster.sql("SELECT count(*) FROM t") == "2", running
+    cluster.rows("DROP TABLE t")
+    cluster.stop("immediate")
+    cairn.ok("restore", "--delta", "--type=immediate", "--target-action=promote")
+    assert cluster.data.is_symlink() and real.stat().st_mode & 0o777 == 0o700
+    cluster.must_start().wait_ready()
+    assert cluster.sql("SELECT count(*) FROM t") == "2"

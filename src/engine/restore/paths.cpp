@@ -91,6 +91,11 @@ void decide_owner(RestorePlan& plan, const repo::ManifestHeader& header) {
   } else if (known) {
     owner.uid = *user;
     owner.gid = find_group(header.group).value_or(group_of(*user, 0));
+    if (is_digits(header.user)) {
+      plan.notes.push_back(
+          format("the owner of the cluster had no name: the restored files belong to the number {}",
+                 header.user));
+    }
   } else {
     throw UsageError(
         format("cannot determine who is to own the restored cluster: in backup {} it is user "

@@ -49,6 +49,31 @@ fs::path place_of(const RestorePlan& plan, const repo::TablespaceInfo& space,
   return place.lexically_normal();
 }
 
+constexpr std::string_view kWalPath = "pg_wal";
+
+/// Where pg_wal leads in the directory that is restored over. It stays so: as a directory it would
+/// fill the disk of the data. Empty: it is no link, or one to a place in the data directory.
+fs::path wal_link_to_keep(RestorePlan& plan) {
+  const fs::path link = plan.data_directory / kWalPath;
+  const auto status = stat_if_exists(link);
+  if (!status || !S_ISLNK(status->st_mode)) return {};
+  const fs::path target = (plan.data_directory / fs::read_symlink(link)).lexically_normal();
+  if (is_within(target, plan.data_directory)) return {};
+  const auto refuse = [&](std::string_view why) {
+    throw UsageError(format("\"{}\" is a link to \"{}\", {}", link.native(), target.native(), why),
+                     "say where WAL is to be with --link-map=pg_wal=DIR, or remove the link: then "
+                     "pg_wal becomes "
+                     "a directory on the disk of the data; nothing was touched");
+  };
+  std::error_code ignored;
+  if (!fs::is_directory(target, ignored)) refuse("which is not there: is its disk mounted?");
+  if (plan.options.copy) {
+    refuse("and this is not the stanza's own pg-path, so what is there may be another cluster's");
+  }
+  plan.notes.push_back(format("pg_wal stays a link to \"{}\"", target.native()));
+  return target;
+}
+
 }  // namespace
 
 void place_tablespaces(RestorePlan& plan) {
@@ -78,7 +103,6 @@ LinkPlacer::LinkPlacer(RestorePlan& plan, Places& places) : plan_(plan), places_
 void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
   const auto mapped = plan_.options.link_map.find(entry.path);
   const bool was_link = entry.type != repo::EntryType::link && !entry.target.empty();
-  if (mapped == plan_.options.link_map.end() && !was_link) return;
   LinkPlan link{entry.path, was_link ? entry.target : "", {}, entry.type == repo::EntryType::file};
   const fs::path& data = plan_.data_directory;
   if (mapped != plan_.options.link_map.end()) {
@@ -88,11 +112,14 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
                        "tablespaces are placed with --tablespace-map");
     }
     link.location = fs::path(mapped->second).lexically_normal();
-  } else if (plan_.options.link_all) {
+  } else if (was_link && plan_.options.link_all) {
     link.location = (data / fs::path(entry.path).parent_path() / entry.target).lexically_normal();
     // A link within the data directory leads to what is restored there anyway.
     if (is_within(link.location, data)) link.location.clear();
+  } else if (entry.path == kWalPath && plan_.compares) {
+    link.location = wal_link_to_keep(plan_);
   }
+  if (link.location.empty() && !was_link) return;
   if (!link.location.empty()) {
     if (!link.location.has_filename()) link.location = link.location.parent_path();
     places_.add_link(link);
