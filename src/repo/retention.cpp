@@ -305,17 +305,15 @@ std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> ba
   return std::nullopt;
 }
 
-std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now) {
-  std::optional<std::size_t> left;
-  std::optional<std::size_t> future;
-  for (std::size_t i = backups.size(); i-- > 0;) {
-    if (backups[i].damaged) continue;
-    const bool is_future = backups[i].stop_time > now;
-    if (!is_future && !backups[i].left) return i;
-    if (!is_future && !left) left = i;
-    if (!future) future = i;
+bool is_last_good(std::span<const RetentionBackup> backups, std::size_t which) {
+  const RetentionBackup& one = backups[which];
+  if (one.damaged) return false;
+  for (std::size_t i = 0; i < backups.size(); ++i) {
+    const RetentionBackup& other = backups[i];
+    if (i == which || other.damaged || (other.left && !one.left)) continue;
+    if (other.cluster == one.cluster || i > which) return false;
   }
-  return left ? left : future;
+  return true;
 }
 
 }  // namespace pgcairn::repo

@@ -97,6 +97,39 @@ def test_the_archive_in_between_goes_and_each_backup_is_restored(history):
     assert latest.sql("SELECT count(*) FROM later") == "1"
 
 
+def test_one_backup_goes_with_what_it_alone_needs(history):
+    """Neither the rules nor other leftovers have a say in it."""
+    cairn, made = history.cairn, history.made
+    cairn.tables["repo.local"].update({"retention-archive": 1, "keep-last": 1})
+    cairn.save()
+    leftover = system.make_dir(history.repo / "main/data/20200101-000000F", 0o750)
+    system.make_dir(leftover / "pack", 0o750)
+    system.write(leftover / "pack/00000001", b"x" * 100)
+    starts = [b["wal-start"] for b in history.backups()]
+    wal = {path.name for path in history.wal_objects()}
+    before_all = {name for name in wal if name < starts[0]}
+    assert before_all, "the archive begins with the first backup"
+
+    first = expire(history, f"--set={made[0]}")
+    assert [b["label"] for b in first["backups"] if not b["keep"]] == [made[0]] and [d["backup"] for d in first["data"]] == [made[0]]
+    assert history.labels() == made[1:] and (leftover / "pack/00000001").exists()
+    gone = {name for name in wal if starts[0] <= name < starts[1]}
+    assert {path.name for path in history.wal_objects()} == wal - gone and gone
+    packs_of_first = history.packs(made[0])
+    assert packs_of_first, "the incremental backup names none of its full one's packs"
+    history.cluster.stop()
+    assert restored_rows(history, "r2", f"--set={made[1]}") == "2"
+
+    expire(history, f"--set={made[1]}")
+    assert not any(path.exists() for path in packs_of_first) and (leftover / "pack/00000001").exists()
+    # One in between: the WAL beside it leads on from the one before.
+    wal = {path.name for path in history.wal_objects()}
+    expire(history, f"--set={made[3]}")
+    assert {path.name for path in history.wal_objects()} == wal and history.labels() == [made[2]]
+    assert restored_rows(history, "r3") == "3"
+    assert history.cairn.run("verify", "--level=full").code == 0
+
+
 def test_holds_and_notes(history):
     cairn, label = history.cairn, history.made[0]
     assert cairn.ok("hold", label, "--reason=audit 2026", "--output=json").json["hold"] == {
@@ -175,7 +208,8 @@ def test_a_backup_with_a_damaged_marker_stays_until_it_is_given_up(history):
     assert [(b["label"], b["type"]) for b in given_up["backups"] if not b["keep"]] == [(history.made[1], None)]
     assert expire(history, "--keep-last=2")["done"]
     assert history.cairn.run("verify", "--level=full").code == 0
-    last = history.cairn.run("expire", f"--set={history.made[3]}")
+    history.cairn.ok("expire", f"--set={history.made[3]}")  # the newest, and not the last
+    last = history.cairn.run("expire", f"--set={history.made[2]}")
     assert last.code == 2 and "the last good one" in last.err
 
 

@@ -104,9 +104,9 @@ struct MassRemoval {
 std::optional<MassRemoval> find_mass_removal(std::span<const RetentionBackup> backups,
                                              const RetentionPolicy& policy, Timestamp now);
 
-/// The newest that is not damaged, on the way to the newest branch unless none is, and not from the
-/// future unless all are: what not even the operator's own word removes. Nothing when all are
-/// damaged.
-std::optional<std::size_t> last_good(std::span<const RetentionBackup> backups, Timestamp now);
+/// Is this the last backup that a restore can use? Then not even the operator's own word removes
+/// it. It is good itself, and no other good one of its cluster or of a later one is left: on the
+/// way to the newest branch, if it is on that. A clock that was wrong makes no backup less good.
+bool is_last_good(std::span<const RetentionBackup> backups, std::size_t which);
 
 }  // namespace pgcairn::repo

@@ -64,9 +64,9 @@ Catalog read_catalog(repo::Repository& repository, const std::string& stanza,
   return catalog;
 }
 
-NamedPacks::NamedPacks(const Catalog& catalog) {
+NamedPacks::NamedPacks(const Catalog& catalog, bool kept) {
   for (const CatalogBackup& backup : catalog.backups) {
-    if (!backup.keep) continue;
+    if (backup.keep != kept) continue;
     for (const CatalogBackup::Packs& packs : backup.packs) {
       Owner& owner = owners_[catalog.owners[packs.owner]];
       if (owner.newest_namer != backup.judged.label) ++owner.namers;

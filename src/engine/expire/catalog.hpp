@@ -51,10 +51,10 @@ struct Catalog {
 Catalog read_catalog(repo::Repository& repository, const std::string& stanza,
                      const std::stop_token& stop);
 
-/// The packs that kept backups name.
+/// The packs that backups name: those that are kept, or those that are not.
 class NamedPacks {
  public:
-  explicit NamedPacks(const Catalog& catalog);
+  NamedPacks(const Catalog& catalog, bool kept);
 
   bool has(std::string_view owner, std::uint64_t pack) const;
   /// Which backups name packs of `owner`: "20261121-010203F and 3 more". Empty: none.

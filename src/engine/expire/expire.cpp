@@ -88,9 +88,14 @@ struct WalRule {
   std::string all;                // why everything stays
   std::optional<WalNeeds> needs;  // neither: nothing does
   std::string removed_because;
+  bool only_asked = false;        // nothing goes but what one backup needs:
+  std::optional<WalNeeds> asked;  // this
 
   const std::string& keep_reason(std::string_view file) {
-    return needs && all.empty() ? needs->keep_reason(file) : all;
+    static const std::string not_asked = "only what one backup alone needs was asked for";
+    const std::string& reason = needs && all.empty() ? needs->keep_reason(file) : all;
+    if (!reason.empty() || !only_asked) return reason;
+    return asked && !asked->keep_reason(file).empty() ? reason : not_asked;
   }
 };
 
@@ -145,6 +150,7 @@ class ExpireRun {
   void plan_wal();
   void plan_records();
   WalRule wal_rule(const repo::Cluster& cluster);
+  WalClaim wal_claim(const CatalogBackup& backup) const;
   void add_to_plan(const std::string& cluster, const std::string& file, std::uint64_t bytes,
                    const std::string& keep_reason, const std::string& removed_because);
   void act(repo::Lease& lease);
@@ -171,6 +177,7 @@ class ExpireRun {
   std::optional<repo::RecordState> record_state_;
   std::set<std::string> doubtful_;  // backups that stay, and whose markers cannot be read
   std::optional<NamedPacks> named_;
+  std::optional<NamedPacks> asked_;           // by the backup of options_.set, if it goes
   std::set<std::string> swept_;               // labels whose unnamed objects go
   std::map<std::string, WalRule> wal_rules_;  // by cluster
   ExpireResult result_;
@@ -230,8 +237,6 @@ void ExpireRun::judge() {
   } else {
     judge_one();
     policy = {};
-    policy.archive = options_.policy.archive;
-    policy.archive_unit = options_.policy.archive_unit;
   }
   judge_by_rules(policy);
   for (const UnreadableMarker& marker : catalog_.unreadable) {
@@ -264,8 +269,7 @@ void ExpireRun::judge_one() {
         format("\"pgcairn unhold {}\" releases it", label));
   }
   if (found == catalog_.backups.end()) return;
-  const auto last = repo::last_good(judged(), options_.when);
-  if (last && &catalog_.backups[*last] == &*found) {
+  if (repo::is_last_good(judged(), static_cast<std::size_t>(found - catalog_.backups.begin()))) {
     throw UsageError(format("backup {} is the last good one of stanza \"{}\"", label, stanza_),
                      "take another one first");
   }
@@ -356,16 +360,20 @@ void ExpireRun::plan_objects() {
 }
 
 bool ExpireRun::goes(const storage::Object& object, const std::string& label) const {
+  const bool others = !options_.set.empty() && label != options_.set;
   const std::string packs = repo::pack_prefix(stanza_, label);
-  if (!object.key.starts_with(packs)) return true;  // a part of a manifest that no marker speaks of
+  // A part of a manifest that no marker speaks of.
+  if (!object.key.starts_with(packs)) return !others;
   const auto key = repo::parse_key(object.key);
-  return key && key->kind == repo::ObjectKind::pack && !named_->has(label, key->number);
+  if (!key || key->kind != repo::ObjectKind::pack || named_->has(label, key->number)) return false;
+  return !others || asked_->has(label, key->number);
 }
 
 /// What is below labels without a marker: what no kept backup names is removed, except for
 /// what the next backup may resume. The lease says that none is running.
 void ExpireRun::plan_data() {
-  named_.emplace(catalog_);
+  named_.emplace(catalog_, true);
+  asked_.emplace(catalog_, false);
   const std::set<std::string> kept = kept_labels();
   std::set<std::string> removed;
   std::set<std::string> all = kept;
@@ -395,8 +403,10 @@ void ExpireRun::plan_data() {
   }
   for_each_index(plan_.data.size(), kRequestsAtOnce, stop_,
                  [&](std::size_t i) { count(plan_.data[i]); });
-  std::erase_if(plan_.data, [](const ExpiredData& data) {
-    return data.packs_kept + data.packs_removed + data.manifest_parts_removed == 0;
+  std::erase_if(plan_.data, [&](const ExpiredData& data) {
+    const std::uint64_t removed = data.packs_removed + data.manifest_parts_removed;
+    const bool concerned = options_.set.empty() || data.label == options_.set;
+    return removed == 0 && (data.packs_kept == 0 || !concerned);
   });
 }
 
@@ -417,13 +427,30 @@ void ExpireRun::count(ExpiredData& data) const {
   data.kept_reason = swept && !namers.empty() ? format("named by {}", namers) : data.reason;
 }
 
+WalClaim ExpireRun::wal_claim(const CatalogBackup& backup) const {
+  const auto first = parse_wal_segment_name(backup.wal_start, backup.wal_segment_bytes);
+  const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
+  if (!first || !last) {
+    throw DamagedError(repo::marker_key(stanza_, backup.judged.label), 0,
+                       "the names of its WAL segments have an unknown format");
+  }
+  return {backup.judged.label, backup.timeline,       first->number, last->number,
+          backup.stop_lsn,     backup.continuous_wal, backup.way_to};
+}
+
 WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
   const std::string id = repo::cluster_id(cluster);
+  WalRule rule;
+  rule.only_asked = !options_.set.empty();
   std::vector<WalClaim> claims;
   std::set<std::uint64_t> sizes;
   bool later_one_has_backups = false;
   for (const CatalogBackup& backup : catalog_.backups) {
     const repo::RetentionBackup& one = backup.judged;
+    if (!backup.keep && one.label == options_.set && one.cluster == id) {
+      rule.asked.emplace(std::vector{wal_claim(backup)}, branches_->timelines(id),
+                         backup.wal_segment_bytes);
+    }
     if (!backup.keep) continue;
     if (one.cluster != id) {
       const auto other = std::find_if(
@@ -433,17 +460,9 @@ WalRule ExpireRun::wal_rule(const repo::Cluster& cluster) {
           other != clusters_.end() && !one.damaged && other->pg_version > cluster.pg_version;
       continue;
     }
-    const auto first = parse_wal_segment_name(backup.wal_start, backup.wal_segment_bytes);
-    const auto last = parse_wal_segment_name(backup.wal_stop, backup.wal_segment_bytes);
-    if (!first || !last) {
-      throw DamagedError(repo::marker_key(stanza_, one.label), 0,
-                         "the names of its WAL segments have an unknown format");
-    }
     sizes.insert(backup.wal_segment_bytes);
-    claims.push_back({one.label, backup.timeline, first->number, last->number, backup.stop_lsn,
-                      backup.continuous_wal, backup.way_to});
+    claims.push_back(wal_claim(backup));
   }
-  WalRule rule;
   rule.removed_because = "no kept backup needs it";
   if (is_idle()) {
     rule.all = "no retention is set";

@@ -315,7 +315,6 @@ TEST_CASE("a damaged backup counts for no rule") {
   CHECK(kept(backups, days) == "--K-K");
   for (RetentionBackup& backup : backups) backup.damaged = true;
   CHECK(kept(backups, days) == "----K");
-  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == std::nullopt);
 }
 
 TEST_CASE("held backups, the newest, and the last good one of each cluster stay") {
@@ -329,9 +328,6 @@ TEST_CASE("held backups, the newest, and the last good one of each cluster stay"
   CHECK(reasons(verdicts[1]) == "the last good backup of its cluster");
   CHECK(reasons(verdicts[3]) == "hold 'audit', hold 'court'");
   CHECK(reasons(verdicts[5]) == "the newest backup");
-  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 4U);
-  CHECK(last_good(backups, at("2000-01-01T00:00:00")) == 4U);
-  CHECK(last_good(backups, at("2026-11-19T13:00:00")) == 3U);
 }
 
 TEST_CASE("the floor is of backups and of days") {
@@ -416,12 +412,43 @@ TEST_CASE("backups on a branch that was left count for no rule, and one stays as
   CHECK(reasons(verdicts[4]) == "the last one on the way to timeline 1");
   CHECK(verdicts[4].way_to == std::vector<Timeline>{1});
   CHECK(verdicts[6].way_to == std::vector<Timeline>{2});
-  // A damaged one is no way while there is a good one; not even the operator's word removes the
-  // last good one that leads to the newest branch.
+  // A damaged one is no way while there is a good one.
   backups[4].damaged = true;
   CHECK(kept(backups, last) == "---k-KK");
-  backups = made_of(0);
-  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 1U);
-  backups[0].damaged = backups[1].damaged = true;
-  CHECK(last_good(backups, at("2026-11-21T13:00:00")) == 4U);
+}
+
+TEST_CASE("the operator's word removes any backup but the last that a restore can use") {
+  struct Row {
+    const char* what;
+    std::string
+        backups;       // a letter each: good, damaged, left on another branch, of the old cluster
+    std::string last;  // L where it is the last good one
+  };
+  const Row rows[] = {
+      {"the only one", "g", "L"},
+      {"the newest of several is not the last", "ggg", "---"},
+      {"a damaged one goes, whatever is left", "gd", "L-"},
+      {"also if none is good", "dd", "--"},
+      {"good ones before and after damaged ones", "gdg", "---"},
+      {"one on a branch that was left does not stand in for one on the newest", "lg", "-L"},
+      {"and goes itself", "gl", "L-"},
+      {"only such ones", "ll", "--"},
+      {"only one of them", "l", "L"},
+      {"a later cluster has backups", "og", "-L"},
+      {"a later cluster has two", "ogg", "---"},
+      {"the later cluster's is damaged", "od", "L-"},
+      {"two of the old cluster", "oo", "--"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    auto backups = daily(static_cast<int>(row.backups.size()));
+    std::string found;
+    for (std::size_t i = 0; i < backups.size(); ++i) {
+      backups[i].damaged = row.backups[i] == 'd';
+      backups[i].left = row.backups[i] == 'l';
+      if (row.backups[i] == 'o') backups[i].cluster = "13-7";
+    }
+    for (std::size_t i = 0; i < backups.size(); ++i) found += is_last_good(backups, i) ? 'L' : '-';
+    CHECK(found == row.last);
+  }
 }
