@@ -5,6 +5,8 @@
 #include <pgcairn/common/text.hpp>
 
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -119,7 +121,24 @@ void Console::write(std::string text) {
   write_fully(STDERR_FILENO, text);
 }
 
+namespace {
+std::optional<std::string> held;  // of the one thread that prints
+}
+
+void hold_output() {
+  held.emplace();
+}
+
+void release_output(bool wanted) {
+  const std::string text = std::exchange(held, std::nullopt).value_or("");
+  if (wanted) print(text);
+}
+
 void print(std::string_view text) {
+  if (held) {
+    held->append(text);
+    return;
+  }
   try {
     print_bytes(printable(text));
   } catch (const ReaderGone&) {

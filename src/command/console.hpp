@@ -48,6 +48,10 @@ class Console {
 /// in a full disk is a failure. No control character leaves the program: see printable(). A reader
 /// that went away, as `| head` does, has read what it wanted; the work goes on.
 void print(std::string_view text);
+/// From here on, print() keeps its text until release_output().
+void hold_output();
+/// Writes what was kept, if it is `wanted`, and ends that.
+void release_output(bool wanted);
 
 /// The reader of standard output went away. Not an Error: it has what it wanted.
 class ReaderGone {};

@@ -98,11 +98,13 @@ class Run {
     bool certain = true;
     try {
       code = execute_verb();
+      release_output(code != ExitCode::done);
     } catch (const ReaderGone&) {
       code = ExitCode::done;
     } catch (...) {
       certain = false;
       code = exit_code_of(std::current_exception());
+      release_output_of_failure();
       report(std::current_exception());
     }
     const int signal = watch_ ? watch_->received() : 0;
@@ -123,6 +125,7 @@ class Run {
     const Verb& verb = *settings_.verb;
     const Work work = verb.load(loaded.options, settings_);
     start_log();
+    if (settings_.quiet) hold_output();
     acting_as_ = act_as_owner(verb, settings_, words_, environment_);
     if (verb.needs_configuration) watch_signals();
     if (verb.refused_when_stopped) refuse_when_stopped_here(settings_);
@@ -172,6 +175,14 @@ class Run {
         format("started by root, pgcairn runs as {}, the owner of the repository or the "
                "data directory, who needs to have access to it",
                acting_as_->describe()));
+  }
+
+  /// What failed itself is told next.
+  static void release_output_of_failure() {
+    try {
+      release_output(true);
+    } catch (const SystemError&) {
+    }
   }
 
   /// Monitoring reads standard output only.

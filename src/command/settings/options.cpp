@@ -64,6 +64,8 @@ constexpr Option kShared[] = {
      "connect to this database (default: libpq's, or postgres)"},
     {"file", ValueKind::path, on_command_line, "FILE", "", "", 0, 0,
      "write to FILE, as a whole or not at all (default: standard output)"},
+    {"quiet", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "print nothing if all is well, as for cron; else warnings, errors and the result"},
     {"output", ValueKind::choice, kShell, "FORMAT", "text", "text|json", 0, 0,
      "format of the result on standard output"},
 };

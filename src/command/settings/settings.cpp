@@ -122,8 +122,9 @@ class Loader {
   }
 
   void load_output() {
-    settings_.log_level =
-        log_level_of(options_.text_of("log-level", verb_.run_by_postgres ? "warn" : "info"));
+    settings_.quiet = options_.is_set("quiet");
+    const bool warn = verb_.run_by_postgres || settings_.quiet;
+    settings_.log_level = log_level_of(options_.text_of("log-level", warn ? "warn" : "info"));
     settings_.log_format = options_.text_of("log-format") == "json" ? Form::json : Form::text;
     static const std::map<std::string, Form> forms = {{"text", Form::text},
                                                       {"json", Form::json},

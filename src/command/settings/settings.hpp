@@ -67,6 +67,7 @@ struct Settings {
 
   std::filesystem::path config;  // absolute; empty when none was read
   LogLevel log_level = LogLevel::info;
+  bool quiet = false;  // print a result only if something is wrong
   Form log_format = Form::text;
   Form output = Form::text;
   std::vector<std::string> warnings;  // about the settings themselves

@@ -187,7 +187,7 @@ pgcairn --stanza=main --repo=local --start-fast --process-max=4 backup
     .options = kOptions,
     .takes =
         "stanza repo process-max limit-rate compress-type compress-level archive-timeout resume "
-        "pg-path pg-host pg-socket-path pg-port pg-user pg-database output",
+        "pg-path pg-host pg-socket-path pg-port pg-user pg-database quiet output",
     .load = with_settings<load_backup, run>,
     .cluster = ClusterUse::directory,
     .runs_often = true,

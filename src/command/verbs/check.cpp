@@ -78,7 +78,7 @@ pgcairn --stanza=main --archive-timeout=10s --output=json check
 )"),
     .takes =
         "stanza repo archive-timeout pg-path pg-host pg-socket-path pg-port pg-user pg-database "
-        "output",
+        "quiet output",
     .load = without_settings<run>,
     .cluster = ClusterUse::directory,
     .refused_when_stopped = true,

@@ -122,7 +122,7 @@ pgcairn drill --keep --drill-sql="shop: SELECT count(*) > 0 FROM orders"
     .options = kOptions,
     .takes =
         "stanza repo process-max limit-rate set pg-bin record accept-damage target "
-        "target-exclusive target-timeline pg-path pg-user output",
+        "target-exclusive target-timeline pg-path pg-user quiet output",
     .load = with_settings<load_drill, run>,
     .cluster = ClusterUse::configured,
 };

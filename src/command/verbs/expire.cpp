@@ -142,7 +142,7 @@ pgcairn --stanza=main --set=20261121-010203F expire
    11  a backup is running: the error says where and since when
 )"),
     .options = kOptions,
-    .takes = "stanza repo resume dry-run output",
+    .takes = "stanza repo resume dry-run quiet output",
     .load = with_settings<load, run>,
     .cluster = ClusterUse::configured,
     .refused_when_stopped = true,

@@ -114,7 +114,7 @@ pgcairn --stanza=main --from=local --to=away --set=20261121-010203F repo-copy
    13  the stanza of the target belongs to another cluster
 )"),
     .options = kOptions,
-    .takes = "stanza process-max limit-rate dry-run output",
+    .takes = "stanza process-max limit-rate dry-run quiet output",
     .load = with_settings<load, run>,
     .refused_when_stopped = true,
 };

@@ -88,7 +88,7 @@ pgcairn verify --level=full --max-duration=1h
     4  something is damaged or missing; it is named
 )"),
     .options = kOptions,
-    .takes = "stanza repo process-max limit-rate record output",
+    .takes = "stanza repo process-max limit-rate record quiet output",
     .load = with_settings<load_verify, run>,
     .cluster = ClusterUse::configured,
 };
