@@ -76,21 +76,29 @@ std::string take_value(std::string_view& text) {
   return value;
 }
 
-std::vector<Inclusion> in_settings(std::string_view text) {
-  std::vector<Inclusion> found;
+/// Visits each line of a postgresql.conf: the name, and what follows it.
+template <class Visit>
+void for_each_setting(std::string_view text, Visit visit) {
   while (!text.empty()) {
     std::string_view line = take_line(text);
     skip_blanks(line);
     const std::size_t end = std::min(line.find_first_of(" \t='#"), line.size());
-    const auto form = form_of(std::string(line.substr(0, end)));
-    if (!form) continue;
+    const std::string name(line.substr(0, end));
     line.remove_prefix(end);
     skip_blanks(line);
     if (line.starts_with('=')) line.remove_prefix(1);
     skip_blanks(line);
-    std::string path = take_value(line);
-    if (!path.empty()) found.push_back({std::move(path), *form});
+    if (!name.empty()) visit(name, line);
   }
+}
+
+std::vector<Inclusion> in_settings(std::string_view text) {
+  std::vector<Inclusion> found;
+  for_each_setting(text, [&](const std::string& name, std::string_view rest) {
+    const auto form = form_of(name);
+    std::string path = form ? take_value(rest) : std::string();
+    if (!path.empty()) found.push_back({std::move(path), *form});
+  });
   return found;
 }
 
@@ -153,6 +161,14 @@ std::vector<Inclusion> in_rules(std::string_view text) {
 
 std::vector<Inclusion> inclusions(ConfigSyntax syntax, std::string_view text) {
   return syntax == ConfigSyntax::settings ? in_settings(text) : in_rules(text);
+}
+
+std::optional<std::string> setting_in(std::string_view text, std::string_view name) {
+  std::optional<std::string> value;
+  for_each_setting(text, [&](const std::string& found, std::string_view rest) {
+    if (lower_case(found) == name) value = take_value(rest);
+  });
+  return value;
 }
 
 }  // namespace pgcairn::postgres

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,5 +27,8 @@ struct Inclusion {
 
 /// What `text` includes, in order. Pure. Words that the server would refuse are skipped.
 std::vector<Inclusion> inclusions(ConfigSyntax syntax, std::string_view text);
+
+/// The value that a postgresql.conf itself gives to a setting: the last one counts. Pure.
+std::optional<std::string> setting_in(std::string_view text, std::string_view name);
 
 }  // namespace pgcairn::postgres

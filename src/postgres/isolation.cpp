@@ -19,7 +19,7 @@ bool listens(std::uint16_t port) {
   if (!fd) return false;  // no network, so nobody is on it
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr.s_addr = htonl(INADDR_ANY);  // whichever address it listens on
   address.sin_port = htons(port);
   return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0;
 }
@@ -56,16 +56,18 @@ Settings isolation_settings(int major, const std::string& name) {
 }
 
 std::uint16_t free_port_after(std::uint16_t taken,
-                              const std::vector<std::filesystem::path>& directories) {
+                              const std::vector<std::filesystem::path>& directories,
+                              const std::set<std::uint16_t>& reserved) {
   int port = taken;
   for (int tried = 0; tried < kMostTried; ++tried) {
     port = port == kMostPort ? kLeastPort : port + 1;
-    bool used = listens(static_cast<std::uint16_t>(port));
+    const auto number = static_cast<std::uint16_t>(port);
+    bool used = reserved.contains(number) || listens(number);
     for (const auto& directory : directories) {
       std::error_code unknown;  // what cannot be looked at stops the server, and nothing else
       used |= std::filesystem::exists(directory / format(".s.PGSQL.{}", port), unknown);
     }
-    if (!used) return static_cast<std::uint16_t>(port);
+    if (!used) return number;
   }
   return taken;
 }

@@ -42,7 +42,7 @@ void write_strings(JsonWriter& json, std::string_view name, const std::vector<st
 
 }  // namespace
 
-std::string drill_text(const engine::DrillResult& result) {
+std::string drill_text(const engine::DrillResult& result, const std::filesystem::path& programs) {
   std::string text = format("drill of backup {} in repository {}: {}\n", result.backup,
                             result.repository, verdict(result));
   for (const std::string& finding : result.findings) text += format("FOUND {}\n", finding);
@@ -58,7 +58,10 @@ std::string drill_text(const engine::DrillResult& result) {
   if (result.started) text += row("checked", checks_text(result));
   if (!result.kept.empty()) text += row("kept in", result.kept.native());
   for (const std::string& note : result.notes) text += format("note: {}\n", note);
-  return text;
+  if (result.kept.empty() || result.kept_settings.empty()) return text;
+  return text + format("start a server on what was kept, isolated from the original, with\n  {}\n",
+                       start_command(postgres::pg_ctl_path(programs, result.pg_version),
+                                     engine::data_directory_of(result.kept), result.kept_settings));
 }
 
 std::string drill_json(const engine::DrillResult& result, std::string_view stanza) {

@@ -6,11 +6,13 @@
 #include <pgcairn/engine/backup/backup.hpp>
 #include <pgcairn/engine/drill/drill.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/restore/estimate.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/engine/stanza/stanza.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
 #include <pgcairn/engine/status/info.hpp>
 #include <pgcairn/engine/verify/verify.hpp>
+#include <pgcairn/postgres/host_clusters.hpp>
 #include <pgcairn/repo/backup_marker.hpp>
 
 #include <optional>
@@ -62,11 +64,20 @@ std::string info_json(std::span<const engine::StanzaInfo> stanzas);
 std::string row(std::string_view name, std::string_view value);
 
 std::string restore_plan_text(const engine::RestorePlan& plan,
-                              const std::optional<TargetTime>& target);
+                              const std::optional<TargetTime>& target,
+                              const std::optional<engine::RestoreEstimate>& estimate = {});
+/// How the restored server is started and stopped on this machine.
+struct ServerWords {
+  std::string pg_ctl = "pg_ctl";
+  std::optional<postgres::ServerCommands> service = {};  // it is run by this, rather than by pg_ctl
+};
 /// What was done, and what to do next; without a result it was a dry run.
 std::string restore_end_text(const engine::RestorePlan& plan,
                              const std::optional<engine::RestoreResult>& result,
-                             const std::string& pg_ctl = "pg_ctl");
+                             const ServerWords& server = {});
+/// pg_ctl's way to start a server with these settings: a line for a shell.
+std::string start_command(const std::string& pg_ctl, const std::filesystem::path& data_directory,
+                          const postgres::Settings& settings);
 std::string restore_json(const engine::RestorePlan& plan,
                          const std::optional<engine::RestoreResult>& result);
 
@@ -85,7 +96,9 @@ std::string expire_summary(const engine::ExpireResult& result);
 std::string expire_text(std::span<const ExpiredRepository> repositories, bool dry_run);
 std::string expire_json(std::span<const ExpiredRepository> repositories, std::string_view stanza,
                         bool dry_run);
-std::string drill_text(const engine::DrillResult& result);
+/// `programs`: where the operator has PostgreSQL's programs; empty: the usual places.
+std::string drill_text(const engine::DrillResult& result,
+                       const std::filesystem::path& programs = {});
 std::string drill_json(const engine::DrillResult& result, std::string_view stanza);
 
 std::string stanza_created_text(std::string_view stanza,

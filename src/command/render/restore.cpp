@@ -171,27 +171,63 @@ std::string isolation_text(const engine::RestorePlan& plan) {
          row("sets", names);
 }
 
-/// pg_ctl's way to start a server whose configuration is not where it would look for it.
-std::string start_command(const engine::RestorePlan& plan, const std::string& pg_ctl) {
-  const std::string directory = shell_quote(plan.data_directory.string());
-  std::string options;
+/// A server whose configuration is not where it would look for it is told where it is.
+postgres::Settings start_settings(const engine::RestorePlan& plan) {
+  postgres::Settings settings;
   for (const engine::ExternalConfigFile& file : plan.outside) {
-    const std::string place = file.location.empty() ? file.was : file.location.string();
-    options += format("{}-c {}={}", options.empty() ? "" : " ", file.setting, shell_quote(place));
+    settings.emplace_back(file.setting, file.location.empty() ? file.was : file.location.string());
     // What it says itself would win over -D, and may be the cluster that this is a copy of.
-    if (file.setting == "config_file") options += format(" -c data_directory={}", directory);
+    if (file.setting == "config_file")
+      settings.emplace_back("data_directory", plan.data_directory.string());
   }
-  const std::string log = shell_quote((plan.data_directory / "start.log").string());
-  if (!options.empty()) options = format(" -o {}", shell_quote(options));
-  return format("{} -D {}{} -l {} start", shell_quote(pg_ctl), directory, options, log);
+  return settings;
+}
+
+std::string stop_command(const engine::RestorePlan& plan, const ServerWords& server) {
+  if (server.service) return server.service->stop;
+  return format("{} -D {} -m fast stop", shell_quote(server.pg_ctl),
+                shell_quote(plan.data_directory.string()));
+}
+
+std::string estimate_text(const engine::RestorePlan& plan,
+                          const std::optional<engine::RestoreEstimate>& estimate) {
+  if (!estimate) return row("takes", "not known: no drill has measured it");
+  std::string text = format("{}about {} to restore", plan.compares ? "at most " : "",
+                            format_duration(estimate->restore));
+  if (estimate->recovery) {
+    text += format(", then {}about {} to replay {} of WAL",
+                   plan.options.target.lsn() == nullptr ? "at most " : "",
+                   format_duration(*estimate->recovery), format_size(estimate->wal_bytes));
+  }
+  return row("takes", format("{}, by the drill of {}", text, format_local(estimate->drill_time)));
+}
+
+std::string notes_text(const engine::RestorePlan& plan, bool deciding) {
+  std::string text;
+  for (std::size_t i = 0; i < plan.notes.size(); ++i) {
+    if ((i < plan.deciding_notes) == deciding) text += row("note", plan.notes[i]);
+  }
+  return text;
 }
 
 }  // namespace
 
+std::string start_command(const std::string& pg_ctl, const std::filesystem::path& data_directory,
+                          const postgres::Settings& settings) {
+  std::string options;
+  for (const auto& [name, value] : settings)
+    options += format("{}-c {}", options.empty() ? "" : " ", shell_quote(name + "=" + value));
+  if (!options.empty()) options = format(" -o {}", shell_quote(options));
+  return format("{} -D {}{} -l {} start", shell_quote(pg_ctl), shell_quote(data_directory.string()),
+                options, shell_quote((data_directory / "start.log").string()));
+}
+
 std::string restore_plan_text(const engine::RestorePlan& plan,
-                              const std::optional<TargetTime>& target) {
+                              const std::optional<TargetTime>& target,
+                              const std::optional<engine::RestoreEstimate>& estimate) {
   std::string text =
       format("restore of stanza {} to {}\n", plan.stanza, plan.data_directory.string());
+  text += notes_text(plan, true) + page_errors_text(plan.backup, "  ");
   text += row(
       "backup",
       format("{}, begun {}{}", plan.backup.label, format_local(plan.backup.start_time),
@@ -209,6 +245,7 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
   text += row("fetch", at_most + format_size(plan.fetch_bytes));
   text += row("write", format("{}{} in {}", at_most, format_size(plan.write_bytes),
                               counted(plan.files, "file")));
+  text += estimate_text(plan, estimate);
   for (const engine::TablespacePlan& tablespace : plan.tablespaces) {
     text += row("tablespace", format("{} ({}) in {}", tablespace.name, tablespace.oid,
                                      tablespace.location.string()));
@@ -225,14 +262,17 @@ std::string restore_plan_text(const engine::RestorePlan& plan,
   }
   text += late_tablespaces_text(plan) + isolation_text(plan);
   text += config_text(plan) + space_text(plan) + removes_text(plan);
-  for (const std::string& note : plan.notes) text += row("note", note);
-  return text + page_errors_text(plan.backup, "  ");
+  return text + notes_text(plan, false);
 }
 
 std::string restore_end_text(const engine::RestorePlan& plan,
                              const std::optional<engine::RestoreResult>& result,
-                             const std::string& pg_ctl) {
-  if (!result) return "dry run: nothing was touched\n";
+                             const ServerWords& server) {
+  if (!result) {
+    std::string text = "dry run: nothing was touched\n";
+    if (plan.server_runs) text += format("stop the server first: {}\n", stop_command(plan, server));
+    return text;
+  }
   const std::string directory = shell_quote(plan.data_directory.string());
   std::string text;
   if (plan.compares) {
@@ -249,10 +289,16 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   } else {
     text += "restored; now start";
   }
-  text += format(" the server as its own user, with\n  {}\n", start_command(plan, pg_ctl));
-  text += plan.isolation.empty()
-              ? "or with the service manager of this machine. "
-              : format("It is an isolated copy; its port is {}.\n", port_of(plan));
+  if (server.service) {
+    text += format(" the server{} with\n  {}\n", server.service->needs_root ? ", as root," : "",
+                   server.service->start);
+  } else {
+    text += format(" the server as its own user, with\n  {}\n",
+                   start_command(server.pg_ctl, plan.data_directory, start_settings(plan)));
+    text += plan.isolation.empty()
+                ? "or with the service manager of this machine. "
+                : format("It is an isolated copy; its port is {}.\n", port_of(plan));
+  }
   text += plan.options.target.stops_early() ? "It replays WAL up to the target.\n"
                                             : "It replays all archived WAL.\n";
   if (const auto end = engine::guarded_end(plan))
@@ -401,7 +447,7 @@ std::string restore_json(const engine::RestorePlan& plan,
   for (const std::string& path : plan.removes) json.value(escape_bytes(path));
   json.end_array().key("notes").begin_array();
   for (const std::string& note : plan.notes) json.value(as_utf8(note));
-  json.end_array().key("result");
+  json.end_array().member("server-runs", plan.server_runs).key("result");
   write_result(json, result);
   json.end_object().end_object();
   return json.take() + "\n";

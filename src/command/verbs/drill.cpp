@@ -66,11 +66,13 @@ ExitCode run(const Session& session, const DrillSettings& own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   ProgressLine progress(session.console);
-  const engine::DrillResult result = engine::drill(
-      {settings.stanza, settings.pg_path, {}, other_places(settings), own_files(settings)},
-      repositories, drill_options(settings, own), progress, session.stop);
+  const engine::DrillResult result =
+      engine::drill({settings.stanza, settings.pg_path, settings.connection, other_places(settings),
+                     own_files(settings)},
+                    repositories, drill_options(settings, own), progress, session.stop);
   session.console.progress("");
-  print(settings.output == Form::json ? drill_json(result, settings.stanza) : drill_text(result));
+  print(settings.output == Form::json ? drill_json(result, settings.stanza)
+                                      : drill_text(result, own.pg_bin));
   if (!result.findings.empty()) return ExitCode::damaged;
   return result.good() ? ExitCode::done : ExitCode::failed;
 }

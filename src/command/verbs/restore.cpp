@@ -10,7 +10,11 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/restore/estimate.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
+#include <pgcairn/postgres/host_clusters.hpp>
+
+#include <algorithm>
 
 namespace pgcairn::command {
 
@@ -62,16 +66,15 @@ bool is_same_place(const std::filesystem::path& one, const std::filesystem::path
                                 std::filesystem::weakly_canonical(other, unknown));
 }
 
-/// With its directory where that is known: on Debian it is in no PATH.
-std::string pg_ctl(const std::filesystem::path& programs, int major) {
-  for (const std::filesystem::path& place :
-       {programs, std::filesystem::path(format("/usr/lib/postgresql/{}/bin", major)),
-        std::filesystem::path(format("/usr/pgsql-{}/bin", major))}) {
-    std::error_code unknown;
-    if (!place.empty() && std::filesystem::exists(place / "pg_ctl", unknown))
-      return (place / "pg_ctl").string();
-  }
-  return "pg_ctl";
+/// A copy is nobody's service, and neither is a cluster whose configuration is elsewhere now.
+ServerWords server_words(const engine::RestorePlan& plan, const std::filesystem::path& programs) {
+  ServerWords words{postgres::pg_ctl_path(programs, plan.backup.pg_version), {}};
+  const bool moved = std::any_of(plan.outside.begin(), plan.outside.end(), [](const auto& file) {
+    return !file.location.empty() && file.location != file.was;
+  });
+  if (!plan.options.isolated && !moved)
+    words.service = postgres::service_of(plan.data_directory, plan.backup.pg_version);
+  return words;
 }
 
 engine::RestoreOptions restore_options(const Settings& settings, const RestoreSettings& own,
@@ -93,6 +96,8 @@ engine::RestoreOptions restore_options(const Settings& settings, const RestoreSe
   options.server_is_stopped = own.server_is_stopped;
   options.config_to = own.config_to;
   options.original = settings.configured_pg_path;
+  options.original_port = settings.connection.port;
+  options.dry_run = own.dry_run;
   // Where none is configured, the cluster has no other place.
   options.copy = !settings.configured_pg_path.empty() &&
                  !is_same_place(settings.pg_path, settings.configured_pg_path);
@@ -138,7 +143,7 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
   const bool json = settings.output == Form::json;
   std::optional<engine::RestoreResult> result;
   while (!result) {
-    if (!json) print(restore_plan_text(plan, goal.target));
+    if (!json) print(restore_plan_text(plan, goal.target, engine::estimate_restore(plan)));
     if (own.dry_run) break;
     try {
       ProgressLine progress(session.console);
@@ -149,7 +154,7 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
     }
   }
   print(json ? restore_json(plan, result)
-             : restore_end_text(plan, result, pg_ctl(own.pg_bin, plan.backup.pg_version)));
+             : restore_end_text(plan, result, server_words(plan, own.pg_bin)));
   // Damaged pages come back as they were copied: nobody should find that out from a query.
   return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }

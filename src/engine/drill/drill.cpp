@@ -3,6 +3,7 @@
 #include "drill/directory.hpp"
 #include "drill/time_limit.hpp"
 #include "drill/wal.hpp"
+#include "restore/isolation.hpp"
 #include "stanza/places_apart.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -10,6 +11,7 @@
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/drill/drill.hpp>
+#include <pgcairn/postgres/isolation.hpp>
 #include <pgcairn/postgres/private_server.hpp>
 #include <pgcairn/postgres/server_sandbox.hpp>
 #include <pgcairn/repo/records.hpp>
@@ -54,6 +56,7 @@ class DrillRun {
     result_.repository = plan.repository->name();
     result_.backup = plan.backup.label;
     result_.reason = plan.reason;
+    result_.pg_version = plan.backup.pg_version;
     result_.notes = plan.notes;
     // What concerns restore's own options does not concern the user who runs a drill.
     std::erase_if(result_.notes, [](const std::string& note) {
@@ -63,6 +66,7 @@ class DrillRun {
     if (options_.keep) {
       directory.keep();
       result_.kept = options_.directory;
+      result_.kept_settings = kept_settings(plan);
     }
     record(*plan.repository);
     return std::move(result_);
@@ -83,6 +87,7 @@ class DrillRun {
   bool start(postgres::PrivateServer& server, const DrillWal& wal);
   void show_config(const DrillDirectory& directory, const Sandbox& sandbox);
   fs::path config_of(const RestorePlan& plan) const;
+  postgres::Settings kept_settings(const RestorePlan& plan) const;
   void compare_limits(const postgres::PrivateServer& server, const RestorePlan& plan,
                       const DrillWal& wal);
   void record(repo::Repository& repository);
@@ -203,6 +208,21 @@ fs::path DrillRun::config_of(const RestorePlan& plan) const {
     if (file.setting == "config_file") return file.location;
   }
   return {};
+}
+
+/// With these, a server on what is kept reaches neither archive nor original.
+postgres::Settings DrillRun::kept_settings(const RestorePlan& plan) const {
+  postgres::Settings settings =
+      postgres::isolation_settings(plan.backup.pg_version, format("drill of {}", plan.stanza));
+  RestoreOptions beside;
+  beside.original = stanza_.data_directory;
+  beside.original_port = stanza_.connection.port;
+  settings.emplace_back("port", std::to_string(port_of_copy(beside)));
+  if (!plan.outside.empty()) settings.emplace_back("data_directory", plan.data_directory.native());
+  for (const ExternalConfigFile& file : plan.outside) {
+    if (!file.location.empty()) settings.emplace_back(file.setting, file.location.native());
+  }
+  return settings;
 }
 
 /// What the configuration includes by absolute paths is in the sandbox where it names it, as it was

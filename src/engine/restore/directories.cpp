@@ -56,9 +56,16 @@ bool is_empty_or_absent(const fs::path& directory) {
 }
 
 /// A directory that is not empty is restored into only when asked for, and never another's.
-void require_own_cluster(const RestorePlan& plan) {
+void require_own_cluster(RestorePlan& plan, bool server_runs) {
   const fs::path& data = plan.data_directory;
   const Ownership found = ownership(data, plan.backup);
+  if (server_runs && found.own && !plan.options.delta) {
+    plan.options.delta = true;
+    plan.note_first(
+        format("\"{}\" is not empty: this is the plan with --delta, without which the restore is "
+               "refused",
+               data.native()));
+  }
   if (plan.options.delta && !found.own) {
     throw Error(format("\"{}\" is not a data directory of the cluster that was backed up: {}",
                        data.native(), found.foreign_reason),
@@ -219,13 +226,16 @@ void look_at_directory(RestorePlan& plan) {
   const fs::path& data = plan.data_directory;
   const bool empty = is_empty_or_absent(data);
   const postgres::ServerSigns signs = postgres::look_for_server(data);
-  if (signs.life == postgres::ServerLife::running) {
+  const bool runs = signs.life == postgres::ServerLife::running;
+  // A dry run shows what could be done once the server is stopped.
+  if (runs && (!plan.options.dry_run || plan.options.server_is_stopped)) {
     throw Error(format("PostgreSQL is running in \"{}\": {}", data.native(), signs.words),
                 "stop the server first; nothing was touched");
   }
   plan.resumes = is_unfinished_restore(data);
-  if (!plan.resumes && !empty) require_own_cluster(plan);
-  require_no_server(plan, signs);
+  if (!plan.resumes && !empty) require_own_cluster(plan, runs);
+  if (!runs) require_no_server(plan, signs);
+  plan.server_runs = runs;
   plan.compares = plan.options.delta && !empty;
 }
 

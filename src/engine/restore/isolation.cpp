@@ -6,10 +6,13 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/postgres/host_clusters.hpp>
 #include <pgcairn/postgres/isolation.hpp>
 #include <pgcairn/postgres/postmaster.hpp>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 namespace pgcairn::engine {
 
@@ -27,28 +30,6 @@ bool is_recovery_setting(const std::string& name) {
          name == "recovery_end_command" || name == "archive_cleanup_command";
 }
 
-/// One that neither the original nor another server on this host has.
-std::uint16_t port_of_copy(const fs::path& original) {
-  // Lines 4 and 5 of postmaster.pid: port, directory of the socket (miscadmin.h).
-  constexpr std::size_t port_line = 3;
-  constexpr std::size_t socket_line = 4;
-  std::vector<fs::path> sockets = {"/var/run/postgresql", "/tmp"};
-  std::uint16_t taken = kUsualPort;
-  std::optional<Buffer> content;
-  try {
-    if (!original.empty()) content = read_file_if_exists(original / "postmaster.pid", 64 * kKiB);
-  } catch (const Error&) {
-    // Another user's: the usual port will do to begin at.
-  }
-  const auto lines = content ? split(as_text(*content), '\n') : std::vector<std::string>();
-  if (lines.size() > socket_line) {
-    const auto port = parse_u64(trim(lines[port_line]));
-    if (port && *port > 0 && *port <= UINT16_MAX) taken = static_cast<std::uint16_t>(*port);
-    if (lines[socket_line].starts_with('/')) sockets.emplace_back(lines[socket_line]);
-  }
-  return postgres::free_port_after(taken, sockets);
-}
-
 postgres::Settings settings_of_copy(const RestorePlan& plan) {
   postgres::Settings settings =
       postgres::isolation_settings(plan.backup.pg_version, format("copy of {}", plan.stanza));
@@ -56,7 +37,7 @@ postgres::Settings settings_of_copy(const RestorePlan& plan) {
     return (plan.options.archive_kept && is_archive_setting(one.first)) ||
            (plan.options.target.type() == RestoreType::preserve && is_recovery_setting(one.first));
   });
-  settings.emplace_back("port", std::to_string(port_of_copy(plan.options.original)));
+  settings.emplace_back("port", std::to_string(port_of_copy(plan.options)));
   return settings;
 }
 
@@ -161,6 +142,33 @@ void note_what_is_left(RestorePlan& plan) {
 }
 
 }  // namespace
+
+std::uint16_t port_of_copy(const RestoreOptions& options) {
+  const fs::path& original = options.original;
+  // Lines 4 and 5 of postmaster.pid: port, directory of the socket (miscadmin.h).
+  constexpr std::size_t port_line = 3;
+  constexpr std::size_t socket_line = 4;
+  std::vector<fs::path> sockets = {"/var/run/postgresql", "/tmp"};
+  std::set<std::uint16_t> reserved = postgres::ports_of_services();
+  std::optional<std::uint16_t> configured;
+  if (!original.empty()) configured = postgres::configured_port(original);
+  if (!configured && options.original_port != 0) configured = options.original_port;
+  std::uint16_t taken = configured.value_or(kUsualPort);
+  reserved.insert(options.original_port);
+  std::optional<Buffer> content;
+  try {
+    if (!original.empty()) content = read_file_if_exists(original / "postmaster.pid", 64 * kKiB);
+  } catch (const Error&) {
+    // Another user's: the usual port will do to begin at.
+  }
+  const auto lines = content ? split(as_text(*content), '\n') : std::vector<std::string>();
+  if (lines.size() > socket_line) {
+    const auto port = parse_u64(trim(lines[port_line]));
+    if (port && *port > 0 && *port <= UINT16_MAX) taken = static_cast<std::uint16_t>(*port);
+    if (lines[socket_line].starts_with('/')) sockets.emplace_back(lines[socket_line]);
+  }
+  return postgres::free_port_after(taken, sockets, reserved);
+}
 
 std::vector<std::string> allowed_places(const RestorePlan& plan) {
   std::vector<std::string> places = plan.options.allow_tablespaces;

@@ -2,6 +2,8 @@
 
 #include <pgcairn/engine/restore/restore.hpp>
 
+#include <cstdint>
+
 namespace pgcairn::engine {
 
 /// What the restored server could reach that the plan does not name: fills late_tablespaces and, of
@@ -11,5 +13,9 @@ void plan_isolation(RestorePlan& plan);
 
 /// Where replay may create a tablespace in an isolated copy.
 std::vector<std::string> allowed_places(const RestorePlan& plan);
+
+/// A port for a copy that neither the original nor another server on this host has, whether these
+/// run or not. Of the options, `original` and `original_port` count.
+std::uint16_t port_of_copy(const RestoreOptions& options);
 
 }  // namespace pgcairn::engine

@@ -136,10 +136,10 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
   for (const auto* const more : {&best.passed_over, &found.worse[plan.backup.label], &found.notes})
     plan.notes.insert(plan.notes.end(), more->begin(), more->end());
   if (best.flaw.kind == Flaw::Kind::pages) {
-    plan.notes.push_back(format("THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
-                                plan.options.set.empty() ? "and no whole one reaches the same end"
-                                                         : "and it was named with --set",
-                                best.flaw.reason));
+    plan.note_first(format("THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
+                           plan.options.set.empty() ? "and no whole one reaches the same end"
+                                                    : "and it was named with --set",
+                           best.flaw.reason));
   }
   return found;
 }
@@ -244,7 +244,7 @@ void check_time(RestorePlan& plan, const TimeTarget& target, Archives& archives,
   if (is_reached(wal, target)) return;
   refuse_future(wal, target);
   if (!wal.end_is_known) {
-    plan.notes.push_back(
+    plan.note_first(
         format("IT IS NOT KNOWN WHETHER THE TARGET TIME IS REACHED: no transaction was found at "
                "the end of the archived WAL within {} s; if none ended after the target time, the "
                "server reports that at the end of the WAL, and stops",
@@ -297,7 +297,7 @@ void compare_branches(RestorePlan& plan, const Branches& branches, ArchiveReader
   for (const Branch& other : plan.branches) {
     if (!other.last_commit || !chosen->last_commit || *other.last_commit <= *chosen->last_commit)
       continue;
-    plan.notes.push_back(
+    plan.note_first(
         format("TIMELINE {} HAS A LATER LAST TRANSACTION ({}) than timeline {} ({}), which this "
                "restore follows because it is the newest: is that the one you want? {}",
                timeline_text(other.timeline), format_utc(*other.last_commit), timeline_text(to),
@@ -365,14 +365,21 @@ void add_notes(RestorePlan& plan, const ArchiveReader& archive) {
   plan.notes.insert(plan.notes.end(), archive.notes().begin(), archive.notes().end());
   const bool waits = plan.options.target.type() == RestoreType::standby;
   if ((waits || plan.options.target.type() == RestoreType::latest) && !wal.after_gap.empty()) {
-    plan.notes.push_back(
-        plan.has_gap
-            ? format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}", wal.missing,
-                     wal.after_gap,
-                     waits ? "the standby waits before it until it gets the segment, or streams"
-                           : "recovery ends before it, and later WAL cannot be replayed")
-            : format("no WAL is kept from {} to before {}: recovery ends before it", wal.missing,
-                     wal.after_gap));
+    const char* const then =
+        waits ? "the standby waits before it until it gets the segment, or streams"
+              : "recovery ends before it, and later WAL cannot be replayed";
+    if (plan.has_gap) {
+      plan.note_first(format("THE ARCHIVE HAS A GAP: {} is missing while {} is there; {}",
+                             wal.missing, wal.after_gap, then));
+    } else {
+      plan.notes.push_back(format("no WAL is kept from {} to before {}: recovery ends before it",
+                                  wal.missing, wal.after_gap));
+    }
+  }
+  if (plan.options.archive_off && !plan.options.isolated && !plan.options.sandboxed) {
+    plan.note_first(
+        "archive_mode is off here, by --archive-mode=off: what the restored server writes is in no "
+        "backup until it archives again");
   }
   if (plan.options.target.type() == RestoreType::none && !plan.options.isolated) {
     plan.notes.push_back(

@@ -57,9 +57,11 @@ struct DrillResult {
   bool amcheck = false;            // pg_amcheck looked at all of it
   std::uint64_t foreign_keys = 0;  // that were looked at
   std::uint64_t questions = 0;
-  bool started = false;        // recovery came to its end
-  bool sandboxed = false;      // the server saw nothing of the host but programs
-  std::filesystem::path kept;  // the directory, when it was kept
+  bool started = false;              // recovery came to its end
+  bool sandboxed = false;            // the server saw nothing of the host but programs
+  std::filesystem::path kept;        // the directory, when it was kept
+  postgres::Settings kept_settings;  // with which a server can be started on it beside others
+  int pg_version = 0;                // of the restored cluster
   /// Everything was looked at, and all of it was good.
   bool good() const { return findings.empty() && unproved.empty(); }
 };

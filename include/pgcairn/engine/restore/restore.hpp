@@ -12,6 +12,7 @@
 #include <pgcairn/repo/manifest.hpp>
 #include <pgcairn/repo/repository.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -20,6 +21,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
@@ -61,6 +63,8 @@ struct RestoreOptions {
   bool sandboxed = false;            // something else keeps replay off other places: do not look
   std::filesystem::path own_folder;  // all that is in it is a drill's, by no link; empty: none
   std::filesystem::path original;    // the stanza's own data directory on this host; empty: unknown
+  std::uint16_t original_port = 0;   // of its server, as configured; 0: unknown
+  bool dry_run = false;              // it is only planned: a server may run in the directory
   std::vector<std::string> remove_tablespaces;  // not in the backup, and may be emptied
   std::vector<std::string> allow_tablespaces;   // locations that replay may create one in
   std::string restore_command;                  // for the restored server; %f and %p in it
@@ -173,6 +177,13 @@ struct RestorePlan {
   std::uint64_t remove_bytes = 0;
   std::vector<std::string> removes;  // the first of them; of a tree the topmost only
   std::vector<std::string> notes;    // what the operator should read before going on
+  std::size_t deciding_notes = 0;    // the first of them: they may decide not to go on
+  bool server_runs = false;          // in the data directory; only in a dry run
+
+  /// Adds a note that may decide not to go on, before all that do not.
+  void note_first(std::string note) {
+    notes.insert(notes.begin() + static_cast<std::ptrdiff_t>(deciding_notes++), std::move(note));
+  }
 };
 
 /// No backup leads to the target, or archived WAL does not: it is not the words that are wrong, but

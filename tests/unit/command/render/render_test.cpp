@@ -341,7 +341,7 @@ TEST_CASE("restore's plan shows all that will be done") {
   CHECK(restore_plan_text(copy, target).find("archive_mode=off, port=5433") != std::string::npos);
   CHECK(restore_plan_text(copy, target).find("16400 in /srv/late") != std::string::npos);
   CHECK(
-      restore_end_text(copy, engine::RestoreResult{}, "/usr/bin/pg_ctl")
+      restore_end_text(copy, engine::RestoreResult{}, {"/usr/bin/pg_ctl", {}})
           .find("/usr/bin/pg_ctl -D /pg/main -l /pg/main/start.log start\nIt is an isolated copy; "
                 "its port is 5433.\n") != std::string::npos);
   CHECK(restore_json(copy, {}).find(
@@ -350,6 +350,64 @@ TEST_CASE("restore's plan shows all that will be done") {
   CHECK(restore_json(made_up_plan(), engine::RestoreResult{5, 7, 9, 3, 4})
             .find(R"("result":{"compared-bytes":5,"fetched-bytes":7,"written-bytes":9,)"
                   R"("removed-files":3,"removed-bytes":4})") != std::string::npos);
+}
+
+TEST_CASE("what decides whether to go on stands first in a restore's plan") {
+  engine::RestorePlan plan = made_up_plan();
+  plan.note_first("THE ARCHIVE HAS A GAP");
+  plan.note_first("it was never drilled");
+  plan.notes.emplace_back("read this last");
+  plan.backup.page_errors = {{"base/5/1259", {7}, 1}};
+  const std::string text = restore_plan_text(plan, {});
+  std::size_t at = 0;
+  for (const char* const part :
+       {"stanza main to", "THE ARCHIVE HAS A GAP", "it was never drilled", "PAGES DAMAGED",
+        "backup ", "fetch ", "takes       not known", "read this\n", "read this last"}) {
+    INFO(part << "\n" << text);
+    const std::size_t found = text.find(part, at);
+    REQUIRE(found != std::string::npos);
+    at = found;
+  }
+}
+
+TEST_CASE("a restore's plan says how long it takes, by the drill that measured it") {
+  const InUtc utc;
+  engine::RestoreEstimate estimate;
+  estimate.restore = milliseconds(185'000);
+  estimate.drill_time = *parse_utc("2026-11-20T04:00:00Z");
+  CHECK(restore_plan_text(made_up_plan(), {}, estimate)
+            .find("takes       about 3m05s to restore, by the drill of 2026-11-20 04:00:00+00\n") !=
+        std::string::npos);
+  estimate.recovery = milliseconds(60'000);
+  estimate.wal_bytes = 160 * kMiB;
+  engine::RestorePlan delta = made_up_plan();
+  delta.compares = true;
+  CHECK(restore_plan_text(delta, {}, estimate)
+            .find("at most about 3m05s to restore, then at most about 1m00s to replay 160 MiB of "
+                  "WAL, by the drill") != std::string::npos);
+}
+
+TEST_CASE("a dry run beside a running server ends with the command that stops it") {
+  engine::RestorePlan plan = made_up_plan();
+  plan.server_runs = true;
+  CHECK(restore_end_text(plan, {}, {"/usr/bin/pg_ctl", {}}) ==
+        "dry run: nothing was touched\nstop the server first: /usr/bin/pg_ctl -D /pg/main -m fast "
+        "stop\n");
+  const ServerWords service{
+      "pg_ctl", postgres::ServerCommands{"systemctl start x", "systemctl stop x", true}};
+  CHECK(
+      restore_end_text(plan, {}, service).ends_with("\nstop the server first: systemctl stop x\n"));
+  CHECK(restore_end_text(plan, engine::RestoreResult{}, service)
+            .find("now start the server, as root, with\n  systemctl start x\n") !=
+        std::string::npos);
+  CHECK(restore_json(plan, {}).find(R"("server-runs":true,"result":null)") != std::string::npos);
+}
+
+TEST_CASE("settings survive the two shells between a printed start command and the server") {
+  CHECK(
+      start_command("/opt/my pg/pg_ctl", "/pg/it's", {{"port", "5433"}, {"cluster_name", "a b"}}) ==
+      "'/opt/my pg/pg_ctl' -D '/pg/it'\\''s' -o '-c port=5433 -c '\\''cluster_name=a b'\\''' -l "
+      "'/pg/it'\\''s/start.log' start");
 }
 
 TEST_CASE("restore_command survives the shell and PostgreSQL's percent signs") {
