@@ -8,6 +8,7 @@
 #include "signals.hpp"
 #include "stop_file.hpp"
 #include "verbs.hpp"
+#include "whole_commands.hpp"
 
 #include <pgcairn/command/run.hpp>
 #include <pgcairn/common/error.hpp>
@@ -117,6 +118,7 @@ class Run {
     if (arguments.version) arguments = {"version", {}, {}, false, false};
     if (arguments.help) arguments = help_about(arguments.verb);
     verb_ = arguments.verb;
+    given_ = arguments;
     std::error_code gone;  // paths that are not absolute then lead nowhere
     const std::filesystem::path here = std::filesystem::current_path(gone);
     const SettingsSources sources{environment_, read_config_file, here};
@@ -141,9 +143,10 @@ class Run {
 
   void start_log() {
     console_ = std::make_unique<Console>(settings_.log_format);
-    set_log(settings_.log_level, [console = console_.get()](LogLevel level, std::string_view line) {
-      console->line(level, line);
-    });
+    set_log(settings_.log_level,
+            [this, console = console_.get()](LogLevel level, std::string_view line) {
+              console->line(level, whole_commands(line, given_));
+            });
     for (const std::string& warning : settings_.warnings) log_warn(warning);
     if (settings_.verb->needs_configuration && !settings_.verb->run_by_postgres) warn_of_zone();
   }
@@ -202,9 +205,11 @@ class Run {
       std::rethrow_exception(thrown);
     } catch (SystemError& error) {
       explain_denied(error);
+      error.set_hint(whole_commands(error.hint(), given_));
       console_->error(error);
       if (nagios_) print_unknown(error);
-    } catch (const Error& error) {
+    } catch (Error& error) {
+      error.set_hint(whole_commands(error.hint(), given_));
       console_->error(error);
       if (nagios_) print_unknown(error);
     } catch (const Interrupted&) {
@@ -228,6 +233,7 @@ class Run {
   std::map<std::string, std::string> environment_;
   bool nagios_;
   std::string verb_;
+  Arguments given_;                 // empty while they are not known
   bool unknown_is_absent_ = false;  // of archive-get, see process_exit_code()
   Settings settings_;
   std::optional<Account> acting_as_;  // when root started this and is root no more

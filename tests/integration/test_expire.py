@@ -140,7 +140,7 @@ def test_holds_and_notes(history):
     assert cairn.run("annotate", "20200101-000000F", "ticket=OPS-1").code == 10
 
     refused = cairn.run("expire", f"--set={label}")
-    assert refused.code == 2 and "is held: audit 2026" in refused.err and f"pgcairn unhold {label}" in refused.err
+    assert refused.code == 2 and "is held: audit 2026" in refused.err and f"pgcairn --config={cairn.config} unhold {label}" in refused.err
     kept = expire(history, "--keep-last=1")["backups"]
     assert [(b["label"], b["reasons"]) for b in kept if b["keep"]][0] == (label, ["hold 'audit 2026'", "hold 'more'"])
     assert history.labels() == [label, history.made[3]]
@@ -192,7 +192,7 @@ def test_rules_that_became_narrow_do_not_cost_the_backups(stanza15):
     assert stanza15.labels() == [*made, backup["label"]]
     plan = expire(stanza15, "--dry-run")
     assert [b["keep"] for b in plan["backups"]] == [False] * 4 + [True] and "removes nothing" in plan["notes"][0]
-    command = next(line for line in said.splitlines() if "hint:" in line).rpartition("pgcairn ")[2]
+    command = next(line for line in said.splitlines() if "hint:" in line).rpartition(f"pgcairn --config={cairn.config} ")[2]
     assert cairn.ok(*command.split())
     assert stanza15.labels() == [backup["label"]]
 

@@ -1,5 +1,6 @@
 """What is printed can be typed: commands after a restore and in hints, and the plan beside a running server."""
 import re
+import shlex
 
 import pytest
 
@@ -105,3 +106,15 @@ def test_what_a_drill_keeps_is_started_by_the_command_that_it_prints(backed_up):
     typed(start)
     assert sql_of(kept, folder / "data", "SELECT x FROM t") == "1" and kept.port != backed_up.cluster.port
     assert (kept.sql("SHOW archive_mode"), kept.sql("SHOW listen_addresses") or "") == ("off", "")
+
+
+# --- commands in hints --------------------------------------------------------------------------------------------------
+
+def test_a_command_in_a_hint_has_the_options_of_this_run(backed_up):
+    cairn = backed_up.cairn
+    target = backed_up.home / "target"
+    refused = cairn.run("restore", "--stanza=main", "--repo=local", "--set=20200101-000000F", f"--pg-path={target}")
+    assert refused.code == 10
+    command = re.search(r'"pgcairn ([^"]*)"', refused.err)[1]
+    assert shlex.split(command) == [f"--config={cairn.config}", "--stanza=main", "--repo=local", "info"]
+    assert backed_up.labels()[0] in typed(f"{cairn.binary} {command}").stdout
