@@ -5,6 +5,7 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/recovery.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -126,8 +127,7 @@ std::vector<engine::NamedPlace> other_places(const Settings& settings) {
 }
 
 engine::StanzaSettings cluster_of(const Settings& settings) {
-  const auto directory =
-      settings.pg_path.empty() ? std::filesystem::current_path() : settings.pg_path;
+  const auto directory = settings.pg_path.empty() ? working_directory() : settings.pg_path;
   return {settings.stanza, directory, settings.connection, other_places(settings),
           own_files(settings)};
 }

@@ -1,4 +1,5 @@
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/sandbox.hpp>
 #include <pgcairn/common/text.hpp>
 
@@ -105,20 +106,20 @@ void Sandbox::show(const fs::path& path, Access access) {
   const auto status = stat_if_exists(path);
   if (!status || (access == Access::read && is_shown(path))) return;
   const bool link = S_ISLNK(status->st_mode) && access == Access::read;
-  if (!make_place(link ? path.parent_path() : path, link || fs::is_directory(path)))
+  if (!make_place(link ? path.parent_path() : path, link || path_is_directory(path)))
     throw Error(format("cannot bind \"{}\" into \"{}\"", path.native(), root_.native()));
   if (link) {
     std::error_code ignored;  // it is there already
-    fs::create_symlink(fs::read_symlink(path), inside(path), ignored);
+    fs::create_symlink(link_target(path), inside(path), ignored);
     return;
   }
-  if (fs::is_directory(path)) shown_.push_back(path);
+  if (path_is_directory(path)) shown_.push_back(path);
   if (access == Access::write) {
     writable_.push_back(path);
     return;
   }
   steps_.push_back({Step::Kind::bind, path, inside(path), format("mounting {}", path.native())});
-  if (!fs::is_directory(path) && !fs::is_regular_file(path)) return;  // a device has to be written
+  if (!path_is_directory(path) && !path_is_file(path)) return;  // a device has to be written
   steps_.push_back(
       {Step::Kind::protect, {}, inside(path), format("making {} read-only", path.native())});
 }

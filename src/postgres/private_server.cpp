@@ -81,12 +81,16 @@ int major_of(const fs::path& programs, const fs::path& scratch, const Sandbox* s
 }
 
 bool has_library(const fs::path& programs, const std::string& name) {
-  if (name.starts_with('/')) return fs::exists(name) || fs::exists(name + ".so");
+  // One that this user cannot reach is as good as absent: the server could not load it, either.
+  const auto is_there = [](const fs::path& file) {
+    std::error_code unknown;
+    return fs::exists(file, unknown) || fs::exists(file.native() + ".so", unknown);
+  };
+  if (name.starts_with('/')) return is_there(name);
   const std::string plain =
       name.starts_with("$libdir/") ? name.substr(std::string_view("$libdir/").size()) : name;
   for (const char* const folder : {"lib", "lib64", "lib/postgresql", "lib64/postgresql"}) {
-    const fs::path place = programs.parent_path() / folder;
-    if (fs::exists(place / plain) || fs::exists(place / (plain + ".so"))) return true;
+    if (is_there(programs.parent_path() / folder / plain)) return true;
   }
   return false;
 }

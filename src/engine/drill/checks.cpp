@@ -4,6 +4,7 @@
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/text.hpp>
 
 #include <algorithm>
@@ -123,7 +124,7 @@ void count_relations(postgres::PrivateServer& server, DrillResult& result, std::
 
 void run_amcheck(postgres::PrivateServer& server, const std::filesystem::path& programs,
                  unsigned jobs, DrillResult& result, std::stop_token stop) {
-  if (!fs::exists(programs / "pg_amcheck")) {
+  if (!path_exists(programs / "pg_amcheck")) {
     const bool has_none = server.major() < kFirstWithAmcheck;
     (has_none ? result.notes : result.unproved)
         .push_back(format("tables and indexes were not checked: there is no pg_amcheck in "

@@ -2,6 +2,7 @@
 
 #include <pgcairn/common/beneath.hpp>
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/common/time.hpp>
 
@@ -89,7 +90,7 @@ void DrillDirectory::require_ours(const std::string& stanza) const {
 
 void DrillDirectory::require_no_links() const {
   for (const char* const name : kNames) {
-    if (!fs::is_symlink(directory_ / name)) continue;
+    if (!path_is_link(directory_ / name)) continue;
     throw UsageError(format("\"{}\" is a symbolic link", (directory_ / name).native()),
                      "a drill writes only to its own directory: remove the link, and name a "
                      "directory with room for the cluster with --drill-path; nothing was touched");
@@ -116,8 +117,8 @@ void DrillDirectory::for_each_foreign_link(Visit visit) const {
   if (!is_real_directory(directory_ / "data") || !is_real_directory(links)) return;
   for (const std::string& name : list_directory(links)) {
     const fs::path link = links / name;
-    if (!fs::is_symlink(link)) continue;
-    const fs::path target = fs::read_symlink(link);
+    if (!path_is_link(link)) continue;
+    const fs::path target = link_target(link);
     if (!is_inside(target.lexically_normal(), directory_ / "tablespaces")) visit(link, target);
   }
 }

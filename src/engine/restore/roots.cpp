@@ -4,6 +4,7 @@
 #include "stanza/manifest_paths.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/files.hpp>
 #include <pgcairn/repo/layout.hpp>
@@ -147,7 +148,7 @@ void resolve_roots(RestorePlan& plan) {
     for (const fs::path& place : *places) {
       add(place.parent_path());
       // What is removed there is what is there: never what a link leads to.
-      if (!fs::is_symlink(fs::symlink_status(place))) add(place);
+      if (!path_is_link(place)) add(place);
     }
   }
   plan.real = std::move(real);

@@ -10,6 +10,7 @@
 #include <pgcairn/common/file.hpp>
 #include <pgcairn/common/first_error.hpp>
 #include <pgcairn/common/log.hpp>
+#include <pgcairn/common/path_status.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/stanza/stop.hpp>
 #include <pgcairn/engine/wal/archive.hpp>
@@ -33,7 +34,7 @@ void require_wal_name(const std::string& name) {
 }
 
 fs::path in_data_directory(const StanzaSettings& stanza, const fs::path& path) {
-  if (path.is_absolute() || fs::exists(path) || stanza.data_directory.empty()) return path;
+  if (path.is_absolute() || path_exists(path) || stanza.data_directory.empty()) return path;
   return stanza.data_directory / path;
 }
 
