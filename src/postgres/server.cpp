@@ -91,6 +91,11 @@ ServerInfo read_server_info(Connection& connection) {
   return server;
 }
 
+std::string checkpoint_timeout(Connection& connection) {
+  const auto rows = connection.query("SELECT current_setting('checkpoint_timeout')");
+  return text_of(rows, 0, "checkpoint_timeout");
+}
+
 bool has_archive_command(const ServerInfo& server) {
   return !server.archive_command.empty() && server.archive_command != "(disabled)";
 }

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from support import damage, system, wal
+from support import damage, system, terminal, wal
 
 COULD_NOT_FIND_OUT = 200
 
@@ -283,3 +283,11 @@ def test_a_standby_waits_while_the_archive_is_unreachable(stanza15):
     obstacle.chmod(0o640)
     system.wait_until(lambda: standby.answers("SELECT count(*) FROM t") == "3", what="the rows behind it")
     assert standby.sql("SELECT pg_is_in_recovery()") == "t"
+
+
+def test_what_an_absent_file_means_is_said_at_a_terminal_only(idle):
+    command = idle.cairn.command("archive-get", "0000000100000000000000FF", idle.home / "fetched")
+    code, shown = terminal.run(command, cwd=idle.home)
+    assert code == 1 and "the archived WAL ends before it" in shown, shown
+    result = idle.cairn.run("archive-get", "0000000100000000000000FF", idle.home / "fetched", cwd=idle.home)
+    assert (result.code, result.err) == (1, ""), result

@@ -293,3 +293,12 @@ def test_a_restored_cluster_can_be_backed_up_and_restored_again(stanza15):
     again.wait_for_archived()
     third = stanza15.restore("third").must_start().wait_ready()
     assert third.sql("SELECT count(*) FROM t") == "2"
+
+
+def test_a_backup_that_waits_for_a_checkpoint_says_so(stanza15):
+    """Also in a log; and not when it need not wait."""
+    stanza15.cluster.configure(checkpoint_timeout="30s", checkpoint_completion_target=0)
+    stanza15.cluster.reload()
+    waiting = stanza15.cairn.ok("backup")
+    assert "takes at most about 30s (checkpoint_timeout); --start-fast asks for one at once" in waiting.err, waiting
+    assert "checkpoint" not in stanza15.cairn.ok("backup", "--start-fast").err

@@ -64,6 +64,9 @@ std::optional<std::uint32_t> making_files_before(Connection& connection);
 /// Do configuration files say what the server runs with, of the settings named kLimitNames?
 bool limits_are_configured(Connection& connection);
 
+/// "5min": how far checkpoints are apart at most, and how long one may take.
+std::string checkpoint_timeout(Connection& connection);
+
 /// Where the server reads its configuration: the settings of these names, absolute.
 struct ConfigPlaces {
   std::filesystem::path config_file;

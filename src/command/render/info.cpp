@@ -115,8 +115,7 @@ std::string backup_line(const engine::RepositoryInfo& repository, const repo::Ba
                 format_size(backup.stored_bytes), frees) +
          (backup.wal_copied ? "      wal: stored by the backup itself\n" : "") +
          page_errors_text(backup, "      ") + unreadable_text(backup, "      ") +
-         (backup.excluded.empty() ? ""
-                                  : format("      excluded: {}\n", excluded_names(backup))) +
+         (backup.excluded.empty() ? "" : format("      excluded: {}\n", excluded_names(backup))) +
          standing_text(repository, backup, "      ");
 }
 

@@ -4,8 +4,11 @@
 #include "verbs.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/wal/archive.hpp>
+
+#include <unistd.h>
 
 namespace pgcairn::command {
 
@@ -58,8 +61,13 @@ ExitCode run(const Session& session, const GetSettings& own) {
   if (!request.directory.empty()) stanza.data_directory = request.directory;
   const engine::Fetched fetched = engine::archive_get(stanza, repositories, request, conditions);
   if (fetched == engine::Fetched::yes) return ExitCode::done;
-  // Recovery asks for files that do not exist yet as a matter of course: no warning.
-  log_info(format("\"{}\" is in no repository", settings.operands[0]));
+  // Recovery asks for files that do not exist yet as a matter of course: no warning. A person who
+  // types this at a terminal would see nothing.
+  const bool by_hand = session.console.terminal() && ::isatty(STDIN_FILENO) == 1;
+  log(by_hand ? LogLevel::warn : LogLevel::info,
+      format("\"{}\" is in no repository: to a server that recovers, the archived WAL ends before "
+             "it (exit status 1); \"pgcairn info\" shows what is archived",
+             settings.operands[0]));
   return kAbsent;
 }
 

@@ -280,6 +280,12 @@ void BackupRun::find_outside() {
 void BackupRun::start() {
   progress_.phase(
       options_.start_fast ? "waiting for a checkpoint" : "waiting for the next checkpoint", 0);
+  if (!options_.start_fast) {
+    log_info(
+        format("waiting for the server's checkpoint, which takes at most about {} "
+               "(checkpoint_timeout); --start-fast asks for one at once",
+               postgres::checkpoint_timeout(*connection_)));
+  }
   if (info_.wal_copied) hold_wal(*connection_, info_.label);
   mode_.emplace(*connection_, server_);
   databases_ = postgres::read_databases(*connection_);
