@@ -117,7 +117,7 @@ def test_lives_that_share_their_names_never_mix(make_stanza, postgres, seed):
     stanza.backup("--wal=copy")
     life.save()
     taken = 0
-    for _ in range(7):
+    for _ in range(5):
         life.write()
         step = life.chance.random()
         if step < 0.15:

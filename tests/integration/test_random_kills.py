@@ -1,6 +1,6 @@
 """Kill -9 at random moments of a restore: what is left never starts half done, and the same command finishes it.
 
-PGCAIRN_RANDOM_KILLS says how many (12), PGCAIRN_RANDOM_SEED repeats a run's moments as far as a clock can.
+PGCAIRN_RANDOM_KILLS says how many (8), PGCAIRN_RANDOM_SEED repeats a run's moments as far as a clock can.
 """
 import os
 import random
@@ -13,9 +13,10 @@ from support import report, system
 from support.moments import Moments
 from support.pgcairn import result_of
 
-COUNT = int(os.environ.get("PGCAIRN_RANDOM_KILLS", "12"))
+COUNT = int(os.environ.get("PGCAIRN_RANDOM_KILLS", "8"))
 SEED = os.environ.get("PGCAIRN_RANDOM_SEED") or str(random.SystemRandom().randrange(10**6))
-ARGUMENTS = ("--type=name", "--target=here", "--target-action=promote", "--process-max=2")
+ARGUMENTS = ("--type=name", "--target=here", "--target-action=promote", "--process-max=2",
+             "--limit-rate=2MiB")  # most of the time goes into the restore's own work, not into beginning and ending
 
 
 @pytest.fixture
@@ -66,7 +67,9 @@ def test_kill_9_at_random_moments_of_a_restore(source):
 
     def count(what):
         counts[what] = counts.get(what, 0) + 1
-    for _ in range(COUNT):
+    for number in range(10 * COUNT):
+        if number >= COUNT and counts.get("killed halfway"):
+            break
         clear()
         process = stanza.cairn.start(*arguments)
         moments.wait()
@@ -99,6 +102,6 @@ def test_kill_9_at_random_moments_of_a_restore(source):
             stanza.cairn.ok(*arguments)
         assert_whole(stanza, places[0])
     told = ", ".join(f"{times} {what}" for what, times in sorted(counts.items()))
-    report.line(f"pg15: kill -9 at {COUNT} random moments of a restore, seed {SEED}, in "
+    report.line(f"pg15: kill -9 at {number} random moments of a restore, seed {SEED}, in "
                         f"{time.monotonic() - began:.0f} s: {told}")
-    assert counts.get("killed halfway") or COUNT < 5, f"no kill hit the restore: {told}"
+    assert counts.get("killed halfway"), f"no kill hit the restore: {told}"

@@ -1,7 +1,7 @@
 """Random targets on one long history with two promotions: each recovery ends at the very record where PostgreSQL's
 rules say, or the plan refuses it for the right reason.
 
-PGCAIRN_RANDOM_TARGETS says how many (40 without it), PGCAIRN_RANDOM_SEED repeats a run.
+PGCAIRN_RANDOM_TARGETS says how many (25 without it), PGCAIRN_RANDOM_SEED repeats a run.
 """
 import concurrent.futures
 import datetime
@@ -16,7 +16,7 @@ from support import oracle, report, system
 from support.cluster import CLIENTS
 from support.stanza import Stanza
 
-COUNT = int(os.environ.get("PGCAIRN_RANDOM_TARGETS", "40"))
+COUNT = int(os.environ.get("PGCAIRN_RANDOM_TARGETS", "25"))
 SEED = os.environ.get("PGCAIRN_RANDOM_SEED") or str(random.SystemRandom().randrange(10**6))
 VERSION = 18
 MICROSECOND = datetime.timedelta(microseconds=1)

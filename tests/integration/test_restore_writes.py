@@ -20,7 +20,7 @@ from support import compare, manifests, system
 from support.pgcairn import Result, result_of
 
 SEED = os.environ.get("PGCAIRN_WRITES_SEED") or str(random.SystemRandom().randrange(10**6))
-ROUNDS = int(os.environ.get("PGCAIRN_WRITES_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("PGCAIRN_WRITES_ROUNDS", "5"))
 MARK = "pgcairn.restore"
 
 
