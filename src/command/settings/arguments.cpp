@@ -49,14 +49,25 @@ void register_option(CLI::App& app, const Option& option, Arguments& into) {
 }
 
 /// What the command line takes, each name once: the first row that has it.
-std::vector<const Option*> command_line_options() {
-  std::vector<const Option*> rows;
-  for (const Option& option : all_options()) {
-    const bool known = std::any_of(rows.begin(), rows.end(),
-                                   [&](const Option* row) { return row->name == option.name; });
-    if (!known && (option.places & on_command_line) != 0) rows.push_back(&option);
-  }
-  return rows;
+const std::vector<const Option*>& command_line_options() {
+  static const std::vector<const Option*> all = [] {
+    std::vector<const Option*> rows;
+    for (const Option& option : all_options()) {
+      if ((option.places & on_command_line) == 0) continue;
+      const bool known = std::any_of(rows.begin(), rows.end(),
+                                     [&](const Option* row) { return row->name == option.name; });
+      if (!known) rows.push_back(&option);
+    }
+    return rows;
+  }();
+  return all;
+}
+
+const Option* row_of(std::string_view name) {
+  const auto& rows = command_line_options();
+  const auto row =
+      std::find_if(rows.begin(), rows.end(), [&](const Option* one) { return one->name == name; });
+  return row == rows.end() ? nullptr : *row;
 }
 
 UsageError needs_value(std::string_view option) {
@@ -86,12 +97,9 @@ UsageError unknown_verb(const std::string& word) {
 }
 
 bool is_flag_name(std::string_view name) {
-  for (const Option* const option : command_line_options()) {
-    if (!is_flag(*option)) continue;
-    if (name == option->name || (has_negation(*option) && name == format("no-{}", option->name)))
-      return true;
-  }
-  return false;
+  if (const Option* const row = row_of(name)) return is_flag(*row);
+  const Option* const negated = name.starts_with("no-") ? row_of(name.substr(3)) : nullptr;
+  return negated != nullptr && is_flag(*negated) && has_negation(*negated);
 }
 
 /// What follows "=" is judged before CLI11 sees it: "--option=" would take the next word, perhaps
@@ -110,12 +118,13 @@ void check_values(std::span<const std::string> words) {
 }
 
 void require_once(const Arguments& arguments) {
-  for (const Option* const option : command_line_options()) {
-    if (is_flag(*option) || is_repeatable(option->kind)) continue;
-    const auto given =
-        std::count_if(arguments.options.begin(), arguments.options.end(),
-                      [&](const auto& entry) { return entry.first == option->name; });
-    if (given > 1) throw UsageError(format("option --{} is given more than once", option->name));
+  std::vector<std::string_view> seen;
+  for (const auto& [name, value] : arguments.options) {
+    const Option& row = *row_of(name);
+    if (is_flag(row) || is_repeatable(row.kind)) continue;
+    if (std::find(seen.begin(), seen.end(), name) != seen.end())
+      throw UsageError(format("option --{} is given more than once", name));
+    seen.push_back(name);
   }
 }
 
