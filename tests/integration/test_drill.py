@@ -312,3 +312,11 @@ def test_an_interrupted_drill_leaves_no_server(stanza15, how):
     # What is left does not keep the next drill from its work.
     assert drill(stanza15, "--no-record")["good"]
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_drill_without_amcheck_says_so(stanza15):
+    """It takes as long as the recovery, and is still good."""
+    stanza15.backup()
+    checked = drill(stanza15, "--no-amcheck")
+    assert not checked["amcheck"] and checked["good"], checked
+    assert "tables and indexes were not checked: --no-amcheck" in checked["notes"], checked

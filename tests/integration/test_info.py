@@ -223,3 +223,21 @@ def test_a_reader_that_goes_away_is_not_an_error(backed_up):
             process.stdout.close()
             said = process.stderr.read()
         assert (process.returncode, said) == (0, b""), words
+
+
+def test_a_backup_is_born_with_its_notes_and_its_hold(stanza15):
+    first = stanza15.backup("--annotation=ticket=DB-7", "--annotation=why=before the = migration", "--hold=audit")
+    second = stanza15.backup("--annotation=ticket=DB-8")
+    assert stanza15.cairn.ok("expire", "--keep-last=1").code == 0
+    shown = {one["label"]: one for one in stanza15.backups()}
+    assert [hold["reason"] for hold in shown[first["label"]]["holds"]] == ["audit"]
+    assert shown[first["label"]]["annotations"] == [{"name": "ticket", "text": "DB-7"},
+                                                    {"name": "why", "text": "before the = migration"}]
+    assert shown[second["label"]]["holds"] == [] and "ticket: DB-8" in stanza15.cairn.ok("info").out
+    stanza15.cairn.ok("unhold", first["label"])
+    stanza15.cairn.ok("expire", "--keep-last=1")
+    assert stanza15.labels() == [second["label"]]
+    for wrong in ("ticket", "=x", "k" * 65 + "=x", "k=" + "x" * 1025):
+        for words in (["backup", f"--annotation={wrong}"], ["annotate", second["label"], wrong]):
+            assert stanza15.cairn.run(*words).code == 2, words
+    assert stanza15.cairn.run("annotate", second["label"], "k=\x1b[2J").code == 2

@@ -15,15 +15,8 @@ ExitCode run(const Session& session) {
   const Settings& settings = session.settings;
   const std::string label = label_of(session);
   std::vector<repo::AnnotationRecord> notes;
-  for (std::size_t i = 1; i < settings.operands.size(); ++i) {
-    const std::string& word = settings.operands[i];
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      throw UsageError(format("\"{}\" is not KEY=TEXT", word),
-                       "write it like ticket=OPS-123; KEY= takes a note away");
-    }
-    notes.push_back({label, word.substr(0, equals), word.substr(equals + 1)});
-  }
+  for (std::size_t i = 1; i < settings.operands.size(); ++i)
+    notes.push_back(annotation_of(label, settings.operands[i]));
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const auto names = engine::annotate_backup(settings.stanza, repositories, label, notes);
   if (settings.output == Form::text) {

@@ -5,11 +5,13 @@
 #include "render/render.hpp"
 #include "settings/retention.hpp"
 #include "verbs.hpp"
+#include "verbs/labels.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/backup/backup.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/expire/hold.hpp>
 #include <pgcairn/engine/wal/branch.hpp>
 #include <pgcairn/postgres/excluded.hpp>
 
@@ -35,6 +37,10 @@ constexpr Option kOptions[] = {
      "also back up this file or directory outside the data directory; repeatable"},
     {"exclude", ValueKind::list, on_command_line | in_stanza, "PATH", "", "", 0, 0,
      "leave out this path of the data directory, and what is below it; repeatable"},
+    {"annotation", ValueKind::list, on_command_line, "KEY=TEXT", "", "", 0, 0,
+     "add this note to the backup, as annotate does; repeatable"},
+    {"hold", ValueKind::text, kShell, "REASON", "", "", 0, 0,
+     "protect the backup from expire, as hold does, until unhold"},
     {"expire-auto", ValueKind::flag, kTuning, "", "true", "", 0, 0,
      "run expire afterwards, if there are retention settings (the default)"},
 };
@@ -71,6 +77,21 @@ ExitCode expire_after(const Session& session, repo::Repository& repository,
     session.console.progress("");
     log_warn(format("the backup is complete, but the expire after it was not: {}", error.render()));
   }
+  return ExitCode::warnings;
+}
+
+/// Notes and a hold, in every repository that has the backup. It stands whatever comes of them.
+ExitCode remember(const Session& session, const BackupSettings& own,
+                  std::span<repo::Repository> targets, const std::string& label) try {
+  const std::string& stanza = session.settings.stanza;
+  if (!own.hold.empty()) engine::hold_backup(stanza, targets, {label, own.hold, std::nullopt});
+  std::vector<repo::AnnotationRecord> notes;
+  for (const std::string& word : own.annotations) notes.push_back(annotation_of(label, word));
+  if (!notes.empty()) engine::annotate_backup(stanza, targets, label, notes);
+  return ExitCode::done;
+} catch (const Error& error) {
+  log_warn(format("backup {} is complete, but its hold or its notes are not everywhere: {}", label,
+                  error.render()));
   return ExitCode::warnings;
 }
 
@@ -117,6 +138,8 @@ ExitCode run(const Session& session, const BackupSettings& own) {
   print(settings.output == Form::json ? backup_json(taken) : backup_text(taken));
   const bool is_well = taken.info.page_errors.empty() && !taken.archiver_stuck;
   ExitCode code = is_well ? ExitCode::done : ExitCode::warnings;
+  if (remember(session, own, targets, taken.info.label) != ExitCode::done)
+    code = ExitCode::warnings;
   if (!left.empty()) {
     log_warn(format(
         "backup {} is on a branch that was left, on timeline {}: {}. No restore uses it "
@@ -165,6 +188,11 @@ BackupSettings load_backup(const OptionSources& options, const Settings&) {
   for (const Value& path : options.all("include-path"))
     own.include_paths.push_back(options.path_of(path));
   for (const Value& path : options.all("exclude")) own.exclude.push_back(load_excluded(path));
+  for (const Value& word : options.all("annotation")) {
+    annotation_of({}, word.text);
+    own.annotations.push_back(word.text);
+  }
+  own.hold = options.text_of("hold");
   own.expire_auto = options.is_set("expire-auto", true);
   return own;
 }

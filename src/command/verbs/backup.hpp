@@ -19,6 +19,8 @@ struct BackupSettings {
   std::vector<std::filesystem::path> include_paths;
   std::vector<std::string> exclude;
   bool expire_auto = true;
+  std::vector<std::string> annotations;  // "KEY=TEXT", checked
+  std::string hold;                      // its reason; empty: none
 };
 
 BackupSettings load_backup(const OptionSources& options, const Settings& settings);

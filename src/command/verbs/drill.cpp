@@ -22,6 +22,8 @@ constexpr Option kOptions[] = {
      0, "where recovery ends"},
     {"keep", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
      "keep the restored cluster; the next drill fetches only what differs"},
+    {"amcheck", ValueKind::flag, kTuning, "", "true", "", 0, 0,
+     "check all tables and indexes with pg_amcheck (the default)"},
     {"foreign-keys", ValueKind::flag, kTuning, "", "false", "", 0, 0,
      "look for rows that violate a foreign key"},
     {"drill-sql", ValueKind::list, on_command_line | in_stanza, "QUERY", "", "", 0, 0,
@@ -56,6 +58,7 @@ engine::DrillOptions drill_options(const Settings& settings, const DrillSettings
   options.sandbox = sandbox_use(own.sandbox);
   for (const std::string& query : own.queries)
     options.questions.push_back(engine::parse_drill_question(query));
+  options.amcheck = own.amcheck;
   options.foreign_keys = own.foreign_keys;
   options.keep = own.keep;
   options.record = own.record;
@@ -93,6 +96,7 @@ DrillSettings load_drill(const OptionSources& options, const Settings& settings)
     own.timeout = *parse_duration(timeout->text);
   own.sandbox = options.text_of("drill-sandbox", "auto");
   own.pg_bin = options.path_of("pg-bin");
+  own.amcheck = options.is_set("amcheck", true);
   own.foreign_keys = options.is_set("foreign-keys");
   own.keep = options.is_set("keep");
   own.record = options.is_set("record", true);

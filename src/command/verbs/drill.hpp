@@ -18,6 +18,7 @@ struct DrillSettings {
   milliseconds timeout{86'400'000};
   std::string sandbox = "auto";  // auto | required | off
   std::filesystem::path pg_bin;
+  bool amcheck = true;
   bool foreign_keys = false;
   bool keep = false;
   bool record = true;

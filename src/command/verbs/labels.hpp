@@ -3,6 +3,7 @@
 #include "verb.hpp"
 
 #include <pgcairn/common/json.hpp>
+#include <pgcairn/repo/records.hpp>
 
 #include <string>
 #include <vector>
@@ -13,6 +14,10 @@ namespace pgcairn::command {
 
 /// The label that is the first operand. Throws UsageError.
 std::string label_of(const Session& session);
+
+/// "KEY=TEXT" as a note of this backup. Throws UsageError when it is none, is longer than 64 and
+/// 1024 bytes, or has control characters.
+repo::AnnotationRecord annotation_of(const std::string& label, const std::string& word);
 
 /// The member "repositories".
 void write_names(JsonWriter& json, const std::vector<std::string>& names);

@@ -336,7 +336,10 @@ void DrillRun::start_and_look(const RestorePlan& plan, const DrillDirectory& dir
     note_prepared(server, result_);
     progress_.phase("checking", 0);
     count_relations(server, result_, stop_);
-    run_amcheck(server, programs, options_.restore.workers, result_, stop_);
+    if (options_.amcheck)
+      run_amcheck(server, programs, options_.restore.workers, result_, stop_);
+    else
+      result_.notes.push_back("tables and indexes were not checked: --no-amcheck");
     if (options_.foreign_keys) check_foreign_keys(server, result_, stop_);
     ask(server, options_.questions, result_, stop_);
   } catch (const PostgresError& error) {

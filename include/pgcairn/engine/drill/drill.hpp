@@ -31,6 +31,7 @@ struct DrillOptions {
   milliseconds timeout{86'400'000};  // for all of it
   SandboxUse sandbox = SandboxUse::automatic;
   std::vector<DrillQuestion> questions;
+  bool amcheck = true;  // read all tables and indexes, where the server has pg_amcheck
   bool foreign_keys = false;
   bool keep = false;   // the restored cluster, for the next drill to begin with
   bool record = true;  // the outcome, in the repository
