@@ -190,12 +190,13 @@ def test_names_with_control_characters_reach_no_terminal(stanza15):
     stanza15.cairn.run("annotate", label, f"ticket={evil}")
     shown = [stanza15.cairn.run(*words, "--log-level=debug") for words in (
         ["info"], ["info", f"--set={label}"], ["info", "--output=json"], ["health"], ["verify"], ["backup", "--type=incr"],
-        ["restore", "--dry-run", f"--pg-path={stanza15.home / f'copy{evil}'}"], ["info", f"--set={evil}"],
+        ["restore", "--dry-run", f"--pg-path={stanza15.home / 'new'}", f"--tablespace-map-all={stanza15.home / 'spaces'}"], ["info", f"--set={evil}"],
         ["restore", "--dry-run", f"--pg-path={stanza15.home / 'copy'}", f"--db-include={evil}"])]
     for result in shown:
         odd = [c for c in result.out + result.err if (ord(c) < 32 and c not in "\n\t") or 0x7f <= ord(c) < 0xa0]
         assert odd == [], result
     assert "a\\x1b[31m\\x07b\\xc2\\x9bc" in shown[1].out, shown[1]
+    assert "tablespace  a\\x1b[31m" in shown[6].out, shown[6]
 
 
 def test_each_backup_has_its_own_damage(stanza15):
