@@ -31,8 +31,7 @@ if(NOT PGCAIRN_SANITIZE STREQUAL thread)
     unit/repo/manifest_test.cpp
     unit/repo/pack_table_test.cpp
     unit/repo/pack_test.cpp
-    unit/repo/records_test.cpp
-    unit/repo/reseal_test.cpp)
+    unit/repo/records_test.cpp)
 endif()
 
 add_executable(pgcairn-short-tests EXCLUDE_FROM_ALL support/main.cpp support/repository.cpp ${short_tests} ${short_code})
