@@ -404,9 +404,9 @@ void ExpireRun::plan_data() {
   for_each_index(plan_.data.size(), kRequestsAtOnce, stop_,
                  [&](std::size_t i) { count(plan_.data[i]); });
   std::erase_if(plan_.data, [&](const ExpiredData& data) {
-    const std::uint64_t removed = data.packs_removed + data.manifest_parts_removed;
+    const std::uint64_t objects = data.packs_removed + data.manifest_parts_removed;
     const bool concerned = options_.set.empty() || data.label == options_.set;
-    return removed == 0 && (data.packs_kept == 0 || !concerned);
+    return objects == 0 && (data.packs_kept == 0 || !concerned);
   });
 }
 
