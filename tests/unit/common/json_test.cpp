@@ -56,7 +56,8 @@ TEST_CASE("JsonWriter sets commas, quotes and escapes") {
       .member(std::string("\xc3\xa9"), std::string("\xe2\x82\xac"))
       .end_object();
   CHECK(writer.text() ==
-        "{\"text\":\"a \\\"b\\\" \\\\ /\\n\\u0009\\u0001\\u001f\x7f\",\"u64\":18446744073709551615,"
+        "{\"text\":\"a \\\"b\\\" \\\\ "
+        "/\\n\\u0009\\u0001\\u001f\\u007f\",\"u64\":18446744073709551615,"
         "\"i64\":-9223372036854775808,\"u32\":7,\"int\":-1,\"yes\":true,\"no\":false,\"half\":0.5,"
         "\"nothing\":null,\"raw\":[1, 2],\"empty\":[],\"list\":[1,{},[\"x\"],\"y\"],"
         "\"\xc3\xa9\":\"\xe2\x82\xac\"}");

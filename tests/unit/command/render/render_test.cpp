@@ -114,7 +114,7 @@ const std::string kBackupJson =
     R"("stop-lsn":"0/5000100","timeline":1,"wal-start":"000000010000000000000003",)"
     R"("wal-stop":"000000010000000000000005","wal-copied":false,"cluster-bytes":2400000000,"read-bytes":2400000000,)"
     R"("stored-bytes":430000000,"files":1234,"resumed":[],"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,)"
-    R"("outside":{"config-file":null,"hba-file":null,"ident-file":null,"files":0,"unreadable":[]},)"
+    R"("outside":{"config-file":null,"hba-file":null,"ident-file":null,"files":0,"unreadable":[]},"excluded":[],)"
     R"("pg-version":15,"system-id":"7412345678901234567"})";
 
 }  // namespace

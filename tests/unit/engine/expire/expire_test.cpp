@@ -234,10 +234,12 @@ TEST_CASE("a damaged marker keeps what its backup may need until it is given up"
   CHECK_THAT(result.plan.notes[0], Says({repo::marker_key("main", days.labels[1]),
                                          "pgcairn expire --set=" + days.labels[1]}));
 
-  // Given up, it goes with its packs.
+  // Given up, it goes with its packs; what it may have needed of others waits for the rules.
   days.expire(only(days.labels[1]));
   CHECK(days.listed() == std::vector<std::string>{days.labels[3]});
   CHECK(days.packs(days.labels[1]) == 0);
+  CHECK(days.packs(left) == 2);
+  days.expire(keep_last(1));
   CHECK(days.packs(left) == 0);
   CHECK_FALSE(days.has(days.stanza.wal_key(1, 1)));
 
@@ -346,20 +348,19 @@ TEST_CASE("--set removes one backup, unless it is held or the last good one") {
   repo::add_record(days.store.repository, "main", repo::HoldRecord{days.labels[0], "audit", {}});
   CHECK_THAT(error_of<UsageError>([&] { days.expire(only(days.labels[0])); }),
              Says({"is held: audit", "pgcairn unhold " + days.labels[0]}));
-  CHECK_THAT(error_of<UsageError>([&] { days.expire(only(days.labels[3])); }),
-             Says({"the last good one"}));
   CHECK_THROWS_AS(days.expire(only("20200101-000000F")), MissingError);
   days.expire(only(days.labels[1]));
   CHECK(days.listed() == std::vector<std::string>{days.labels[0], days.labels[2], days.labels[3]});
   // WAL that the oldest one may recover through stays.
   CHECK(days.has(days.stanza.wal_key(1, 5)));
 
-  // With the last one damaged, the one before is the last good one.
+  // With the others damaged, the one between them is the last good one.
   repo::VerifyRecord found;
   found.level = "full";
-  found.backups = found.damaged = {days.labels[3]};
+  found.backups = found.damaged = {days.labels[0], days.labels[3]};
   repo::add_record(days.store.repository, "main", found);
-  CHECK_THROWS_AS(days.expire(only(days.labels[2])), UsageError);
+  CHECK_THAT(error_of<UsageError>([&] { days.expire(only(days.labels[2])); }),
+             Says({"the last good one"}));
   days.expire(only(days.labels[3]));
   CHECK(days.listed() == std::vector<std::string>{days.labels[0], days.labels[2]});
 }
