@@ -19,14 +19,16 @@ bool is_of_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
 }
 
-/// The verb that `rest` begins with; null: none that is about a configuration.
+/// The verb that `rest` begins with, after its options; null: none that is about a configuration.
 const Verb* verb_at(std::string_view rest) {
+  while (rest.starts_with("--") && rest.find(' ') != std::string_view::npos)
+    rest.remove_prefix(rest.find(' ') + 1);
   const auto end = std::find_if_not(rest.begin(), rest.end(), is_of_word);
   const Verb* const verb = find_verb(rest.substr(0, static_cast<std::size_t>(end - rest.begin())));
   return verb != nullptr && verb->needs_configuration ? verb : nullptr;
 }
 
-/// The options that a command lacks, of those given; `command` begins with its verb.
+/// The options that a command lacks, of those given.
 std::string missing_options(const Verb& verb, std::string_view command, const Arguments& given) {
   std::string options;
   for (const std::string_view wanted : kPassedOn) {

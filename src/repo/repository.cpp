@@ -187,6 +187,7 @@ bool Repository::write_identity() {
                        "without it nothing there can be read: bring it back from a copy of the "
                        "repository, or create a new one at another place");
   }
+  prove_store();
   const std::string id = random_id();
   JsonWriter json;
   json.begin_object().member("format", kFormat).member("id", id);

@@ -90,10 +90,10 @@ def test_the_whole_story_sealed(sealed):
     assert sealed.labels() == [full, incremental["label"]]
     assert sealed.cairn.run("health").code in (0, 3)
 
-    # All but pgcairn.json and the slots is sealed, and nothing is readable; a stranger with the key reads all of it.
+    # All but pgcairn.json, pgcairn.proof and the slots is sealed, and nothing is readable; a stranger with the key reads all of it.
     for path in objects(sealed.repo):
         key = path.relative_to(sealed.repo)
-        if str(key) != "pgcairn.json" and key.parts[0] != "key":
+        if str(key) not in ("pgcairn.json", "pgcairn.proof") and key.parts[0] != "key":
             content = path.read_bytes()
             assert content[:16] == content[:4] + content[4:8] + b"PGCN\x01" + content[13:15] + b"\x01", key
             assert b"easily found" not in content and b'"label"' not in content

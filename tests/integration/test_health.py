@@ -177,7 +177,7 @@ def test_all_stanzas_of_the_configuration(make_stanza):
 def test_a_stop_on_this_host_is_told(watched):
     watched.backup()
     watched.cluster.wait_for_archived()
-    watched.cairn.tables["global"]["state-path"] = system.make_dir(watched.home / "state")
+    watched.cairn.tables["global"]["state-path"] = watched.home / "state"  # which stanza-create has made
     watched.cairn.save()
     watched.cairn.ok("stop", "--reason=moving <house>")
     result = watched.cairn.run("health")

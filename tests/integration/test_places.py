@@ -69,12 +69,12 @@ def test_links_that_cannot_be_are_refused(stanza15):
     taken = system.make_dir(stanza15.home / "taken")
     system.write(taken / "file", "x")
     target = stanza15.home / "target"
-    assert "not a file or directory of backup" in refusal(stanza15, "--link-map=pg_wall=/srv/x")
-    assert f'"pg_wal" ("{target}/wal") is in the data directory' in refusal(stanza15, f"--link-map=pg_wal={target}/wal")
-    assert f'"pg_wal" ("{stanza15.home}") holds the data directory' in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}")
+    assert "not a file or directory of backup" in refusal(stanza15, "--link-map=pg_wall=/srv/x", code=2)
+    assert f'"pg_wal" ("{target}/wal") is in the data directory' in refusal(stanza15, f"--link-map=pg_wal={target}/wal", code=2)
+    assert f'"pg_wal" ("{stanza15.home}") holds the data directory' in refusal(stanza15, f"--link-map=pg_wal={stanza15.home}", code=2)
     assert "is not empty" in refusal(stanza15, f"--link-map=pg_wal={taken}", code=1)
     assert "exists" in refusal(stanza15, f"--link-map=PG_VERSION={taken / 'file'}", code=1)
-    assert '"pg_wal" ("/srv/x/y") is in "base" ("/srv/x")' in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y")
+    assert '"pg_wal" ("/srv/x/y") is in "base" ("/srv/x")' in refusal(stanza15, "--link-map=base=/srv/x", "--link-map=pg_wal=/srv/x/y", code=2)
 
 
 @pytest.mark.slow

@@ -211,7 +211,7 @@ def try_target(history, number):
         if fitting:
             return "wrong", f"refused, though {fitting[-1]['label']} leads there: {planned.err}"
         reason = model.reason()
-        if planned.code != 2 or not re.search(REASONS[reason], planned.err):
+        if planned.code != 10 or not re.search(REASONS[reason], planned.err):
             return "wrong", f"refused for another reason than \"{reason}\": {planned}"
         return f"refused: {reason}", None if not folder.exists() else f"the refusal left {folder}"
     plan = planned.json["restore"]

@@ -142,7 +142,7 @@ def test_a_deleted_stanza_is_gone(backed_up):
     stanza.cluster.stop()
     assert stanza.cairn.ok("stanza-delete", "--force", "--output=json").json["removed"] is True
     left = [path.relative_to(stanza.repo) for path in stanza.repo.rglob("*") if path.is_file() and path.parent.name != ".reserve"]
-    assert sorted(str(path).rsplit("/", 1)[0] for path in left) == ["lease/main", "pgcairn.json"]
+    assert sorted(str(path).rsplit("/", 1)[0] for path in left) == ["lease/main", "pgcairn.json", "pgcairn.proof"]
     assert stanza.cairn.run("stanza-delete", "--force").code == 10
     assert stanza.cairn.run("backup").code == 10
     stanza.cluster.must_start()

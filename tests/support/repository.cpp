@@ -24,7 +24,10 @@ void replace(storage::Driver& driver, const std::string& key, std::string_view b
 
 std::vector<std::string> keys(storage::Driver& driver, const std::string& prefix) {
   std::vector<std::string> found;
-  driver.list(prefix, [&](const storage::Object& object) { found.push_back(object.key); });
+  // What the store was tried with belongs to no repository.
+  driver.list(prefix, [&](const storage::Object& object) {
+    if (object.key != repo::kProofKey) found.push_back(object.key);
+  });
   return found;
 }
 
@@ -40,7 +43,7 @@ class Shared final : public storage::Driver {
   bool put(std::string_view key, Bytes body, storage::IfExists if_exists) override {
     return around("put", key, [&] {
       const std::string name(key);
-      if (hooks_.overwrites) inner_.remove({&name, 1});
+      if (hooks_.overwrites && key != repo::kProofKey) inner_.remove({&name, 1});
       if (hooks_.puts_twice) inner_.put(key, body, storage::IfExists::keep);
       return inner_.put(key, body, if_exists);
     });

@@ -33,7 +33,7 @@ struct Hooks {
   storage::Fault before;
   storage::Fault after;
   bool puts_twice = false;  // something on the way repeats each, and passes on the second answer
-  bool overwrites = false;  // the store does not know conditions
+  bool overwrites = false;  // the store does not know conditions, and hid it when it was tried
 };
 std::unique_ptr<storage::Driver> shared(storage::Driver& driver, Hooks hooks = {});
 

@@ -72,8 +72,9 @@ class Repository {
   void open();
   /// Creates pgcairn.json, and the first key slot of a sealed one, unless they are there; true when
   /// pgcairn.json was made. It is open then. Nothing is written where something is already, even
-  /// when the store would overwrite it. Throws ConflictError when another run made another one at
-  /// the same time, DamagedError when there are parts of one and no pgcairn.json.
+  /// when the store would overwrite it, and a new one only in a store that passes prove_store().
+  /// Throws ConflictError when another run made another one at the same time, DamagedError when
+  /// there are parts of one and no pgcairn.json.
   bool create();
   /// Proves that the store does what the protocol relies on (storage/proof.hpp), or throws Error.
   void prove_store();

@@ -22,7 +22,9 @@ bool is_usable(const fs::path& directory) {
   fs::path place = directory;
   std::error_code unknown;
   while (!fs::exists(place, unknown) && place.has_relative_path()) place = place.parent_path();
-  return ::access(place.c_str(), W_OK | X_OK) == 0;
+  // A file system that is mounted read-only is not mended here, and where all is there, nothing is
+  // written.
+  return ::access(place.c_str(), W_OK | X_OK) == 0 || errno == EROFS;
 }
 
 /// What only root can prepare, as one line for a shell.

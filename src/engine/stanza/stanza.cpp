@@ -126,7 +126,6 @@ std::vector<CreatedStanza> create_stanza(const StanzaSettings& stanza,
         },
         [&] {
           CreatedStanza result{repository.name(), repo::cluster_id(cluster)};
-          repository.prove_store();
           result.created_repository = repository.create();
           // A stanza that exists is another cluster's until it is this one's: a later version of
           // the same cluster comes in by a command of its own.

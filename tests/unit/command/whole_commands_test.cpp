@@ -25,6 +25,8 @@ TEST_CASE("a command in a hint is what has to be typed here") {
       {"first \"pgcairn info --repo=x\", then \"pgcairn stanza-create\"",
        "first \"pgcairn '--config=/etc/my conf.toml' --stanza=main info --repo=x\", then \"pgcairn "
        "'--config=/etc/my conf.toml' --stanza=main --repo=local stanza-create\""},
+      {"run once: pgcairn --stanza=main --repo=away expire",
+       "run once: pgcairn '--config=/etc/my conf.toml' --stanza=main --repo=away expire"},
       // No commands, or none to which it matters.
       {"run \"pgcairn help\"", "run \"pgcairn help\""},
       {"pgcairn runs as postgres", "pgcairn runs as postgres"},
