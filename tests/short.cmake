@@ -34,6 +34,8 @@ if(NOT PGCAIRN_SANITIZE STREQUAL thread)
     unit/repo/records_test.cpp)
 endif()
 
+# A property of a source is only known in the directory that sets it.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/common/version.cpp PROPERTIES COMPILE_DEFINITIONS PROGRAM_VERSION="${PROJECT_VERSION}")
 add_executable(pgcairn-short-tests EXCLUDE_FROM_ALL support/main.cpp support/repository.cpp ${short_tests} ${short_code})
 target_include_directories(pgcairn-short-tests PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
   ${PROJECT_SOURCE_DIR}/src/storage ${PROJECT_SOURCE_DIR}/src/engine ${OPENSSL_INCLUDE_DIR})
