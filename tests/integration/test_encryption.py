@@ -445,13 +445,15 @@ def what_a_core_dump_has(pid):
 def test_no_core_dump_tells_a_secret(sealed_backup):
     stanza = sealed_backup
     key = reader_of(stanza).data_key
-    process = stanza.cairn.start("backup", "--type=full", "--start-fast", "--compress-type=none", "--limit-rate=256KiB")
+    stanza.cluster.rows("CREATE TABLE changed AS SELECT md5(i::text) FROM generate_series(1, 100000) i")
+    process = stanza.cairn.start("backup", "--type=incr", "--start-fast", "--compress-type=none", "--limit-rate=256KiB")
     contents = []
 
     def has_read_the_repository():
-        contents.append(what_a_core_dump_has(process.pid))
+        contents[:] = [what_a_core_dump_has(process.pid)]  # of some hundred MB each
         return stanza.label.encode() in contents[-1]
-    # What a sealed document says is in memory: so the key was, and what does not show it was really read.
+    # The label of the backup before, which only sealed documents say, is in memory to the end: so the key was, and what does not
+    # show it was really read.
     system.wait_until(has_read_the_repository, what="the label of the backup before in the backup's memory", pause=0.01)
     content = contents[-1]
     assert key not in content
