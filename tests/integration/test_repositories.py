@@ -1,5 +1,6 @@
 """Several stanzas in one repository, several repositories for one stanza, and repositories that can only be read."""
 import os
+import time
 
 import pytest
 
@@ -66,6 +67,8 @@ def test_wal_goes_to_both_and_a_backup_to_one(doubled):
     first = doubled.backup()["label"]
     assert labels_by_repository(doubled) == {"local": [first], "second": []}
     doubled.cluster.rows("INSERT INTO t VALUES (2)")
+    # In another repository a label of the same second would be free.
+    system.wait_until(lambda: time.strftime("%Y%m%d-%H%M%S", time.gmtime()) > first[:15], what="the next second")
     second = doubled.backup("--repo=second")["label"]
     assert labels_by_repository(doubled) == {"local": [first], "second": [second]}
     doubled.cluster.wait_for_archived()
