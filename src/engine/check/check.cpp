@@ -165,7 +165,6 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  require_stanza_apart(stanza);
                  for (repo::Repository& repository : repositories) {
                    repository.open();
-                   repository.prove_store();
                    require_cluster(repository, stanza, cluster);
                    refuse_when_stopped(repository, stanza.name);
                    result.repositories.push_back({repository.name(), "waiting", {}});
@@ -178,6 +177,10 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.pg_version = server.version_number;
                  result.system_id = server.system_id;
                  result.standby = server.in_recovery;
+                 // A standby's host may have credentials that only read.
+                 if (!server.in_recovery) {
+                   for (repo::Repository& repository : repositories) repository.prove_store();
+                 }
                  require_archiving(stanza, server);
                  if (server.in_recovery && server.archive_mode == "on")
                    result.warnings.push_back(kArchivesAfterPromotion);
