@@ -1,15 +1,10 @@
 """info: what can be restored is what it says, and what is known of a backup is shown with it. Every JSON result of any
 test is checked against its schema as well (support/schemas.py)."""
-import fcntl
 import json
-import os
-import pty
 import signal
-import struct
 import subprocess
-import termios
 
-from support import damage, records, system
+from support import damage, records, system, terminal
 from support.pgcairn import result_of
 
 
@@ -160,21 +155,9 @@ def test_the_bar_is_as_wide_as_the_terminal(backed_up):
     backed_up.cluster.wait_for_archived()
 
     def bar(columns):
-        main, other = pty.openpty()
-        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        with subprocess.Popen(backed_up.cairn.command("info"), stdin=subprocess.DEVNULL, stdout=other, stderr=other, cwd="/",
-                              env=system.clean_environment(), **system.identity()) as process:
-            os.close(other)
-            said = b""
-            while True:
-                try:
-                    piece = os.read(main, 1 << 16)
-                except OSError:  # the other end is closed
-                    break
-                said += piece
-        os.close(main)
-        assert process.returncode == 0, said
-        return next(line for line in said.decode().splitlines() if line.startswith("    timeline 1  "))
+        code, said = terminal.run(backed_up.cairn.command("info"), columns=columns)
+        assert code == 0, said
+        return next(line for line in said.splitlines() if line.startswith("    timeline 1  "))
     assert (len(bar(120)), len(bar(60))) == (120, 60)
     piped = next(line for line in backed_up.cairn.ok("info").out.splitlines() if line.startswith("    timeline 1  "))
     assert len(piped) == 80
