@@ -173,13 +173,11 @@ class GuardedFile {
     std::memset(buffer.data(), 0, count);
     return buffer;
   }
-  /// Does recovery end before the record, and need the segment nevertheless? It holds the end, or
-  /// is read ahead of it (wal_decode_buffer_size, half a megabyte, from 15 on). Any other would end
-  /// recovery short of its WAL, as if it were whole, where somebody has removed the target.
+  /// Does recovery end before the record? Then the server asks for the segment only because it
+  /// holds the end or is read ahead of it (from 15 on, by wal_decode_buffer_size of records, which
+  /// may be in many short segments), and would not start without it.
   bool is_read_ahead(const postgres::CreatedTablespace& found) const {
-    if (!guard_->until || found.start < *guard_->until) return false;
-    const std::uint64_t last = guard_->until->value / header_.segment_bytes + 1;
-    return header_.page_address.value / header_.segment_bytes <= last;
+    return guard_->until && found.start >= *guard_->until;
   }
   [[noreturn]] void refuse(const postgres::CreatedTablespace& found) const {
     throw ForbiddenPlace(
