@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace pgcairn::repo {
 
@@ -26,6 +27,11 @@ std::string year_name(const LocalTime& time) {
 std::string month_name(const LocalTime& time) {
   const std::chrono::year_month_day date(time.day());
   return format("{}-{:02}", year_name(time), static_cast<unsigned>(date.month()));
+}
+
+std::string quarter_name(const LocalTime& time) {
+  const std::chrono::year_month_day date(time.day());
+  return format("{}-Q{}", year_name(time), (static_cast<unsigned>(date.month()) + 2) / 3);
 }
 
 std::string day_name(const LocalTime& time) {
@@ -61,6 +67,7 @@ constexpr CalendarRule kCalendarRules[] = {
     {"keep-daily", &RetentionPolicy::keep_daily, day_name},
     {"keep-weekly", &RetentionPolicy::keep_weekly, week_name},
     {"keep-monthly", &RetentionPolicy::keep_monthly, month_name},
+    {"keep-quarterly", &RetentionPolicy::keep_quarterly, quarter_name},
     {"keep-yearly", &RetentionPolicy::keep_yearly, year_name},
 };
 
@@ -71,6 +78,7 @@ class Retention {
         policy_(policy),
         now_(now),
         verdicts_(backups.size()),
+        outweighed_(backups.size()),
         only_way_(backups.size()) {
     for (RetentionVerdict& verdict : verdicts_) verdict.keep = false;
     for (std::size_t i = 0; i < size(); ++i) {
@@ -83,14 +91,15 @@ class Retention {
       apply_full_and_diff();
       apply_last_and_within();
       for (const CalendarRule& rule : kCalendarRules) apply(rule);
+      apply_max_age();
       protect();
       apply_floor();
     } else {
       for (std::size_t i = 0; i < size(); ++i) keep(i, "no rule removes backups");
     }
     keep_ways();
-    for (RetentionVerdict& verdict : verdicts_) {
-      if (!verdict.keep) verdict.reasons = {"no rule keeps it"};
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (!verdicts_[i].keep) verdicts_[i].reasons = removal_reasons(i);
     }
     mark_continuous_wal();
     return std::move(verdicts_);
@@ -183,6 +192,28 @@ class Retention {
     }
   }
 
+  /// What is older goes, whatever the rules before have kept.
+  void apply_max_age() {
+    if (!policy_.max_age) return;
+    const Timestamp from = before(newest_, *policy_.max_age, policy_.offset_at);
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (backups_[i].stop_time < from) {
+        verdicts_[i].keep = false;
+        outweighed_[i] = std::exchange(verdicts_[i].reasons, {});
+      } else if (!policy_.keeps_backups()) {
+        keep(i, format("max-age {}", format_calendar_span(*policy_.max_age)));
+      }
+    }
+  }
+
+  std::vector<std::string> removal_reasons(std::size_t i) const {
+    if (!outweighed_[i]) return {"no rule keeps it"};
+    std::vector<std::string> reasons = {
+        format("older than max-age {}", format_calendar_span(*policy_.max_age))};
+    for (const std::string& rule : *outweighed_[i]) reasons.push_back("against " + rule);
+    return reasons;
+  }
+
   std::string branch_of(std::size_t i) const {
     const auto& ends = backups_[i].leads_to;
     return format("{} {} ", backups_[i].cluster, ends.empty() ? 0 : ends.front());
@@ -266,12 +297,14 @@ class Retention {
   Timestamp now_;
   Timestamp newest_{};  // of those that count
   std::vector<RetentionVerdict> verdicts_;
+  /// For what is older than max-age: the rules that would have kept it.
+  std::vector<std::optional<std::vector<std::string>>> outweighed_;
   std::vector<bool> only_way_;  // kept for nothing but the way to a branch
 };
 
 }  // namespace
 
-bool RetentionPolicy::chooses_backups() const {
+bool RetentionPolicy::keeps_backups() const {
   return full || diff || keep_last || keep_within ||
          std::any_of(std::begin(kCalendarRules), std::end(kCalendarRules),
                      [&](const CalendarRule& rule) { return (this->*rule.count).has_value(); });

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from support import compare, damage, system
+from support import compare, damage, records, system
 from support.pgcairn import Pgcairn, result_of
 
 
@@ -73,6 +73,33 @@ def test_what_stays_is_good_and_what_goes_is_gone(history):
 
     history.cluster.stop()
     assert restored_rows(history, "kept") == "4"
+
+
+def test_quarters_and_a_greatest_age(history):
+    """max-age wins over a count that keeps, but not over a minimum; a dry run tells what it wins over."""
+    ends = ("2026-02-01", "2026-03-31", "2026-04-01", "2026-11-01")
+    for label, day in zip(history.made, ends):
+        records.set_stop_time(history, label, f"{day}T12:00:00Z")
+    history.cairn.tables["global"]["keep-quarterly"] = 9
+    history.cairn.save()
+    plan = expire(history, "--dry-run")
+    assert [b["keep"] for b in plan["backups"]] == [False, True, True, True]
+    assert [b["reasons"][0] for b in plan["backups"][1:]] == [f"keep-quarterly 2026-{q}" for q in ("Q1", "Q2", "Q4")]
+
+    history.cairn.tables["global"]["max-age"] = "7mo"
+    history.cairn.save()
+    said = history.cairn.ok("expire", "--dry-run").out
+    assert f"remove  backup {history.made[1]}: older than max-age 7mo, against keep-quarterly 2026-Q1" in said
+    plan = expire(history, "--dry-run")
+    assert [b["keep"] for b in plan["backups"]] == [False, False, True, True]
+    # A slip in the unit is stopped; a minimum is kept.
+    refused = history.cairn.run("expire", "--max-age=12h")
+    assert refused.code == 2 and "3 of 4 good backups" in refused.err, refused
+    plan = expire(history, "--dry-run", "--keep-min=3")
+    assert [b["keep"] for b in plan["backups"]] == [False, True, True, True]
+    done = expire(history)
+    assert history.labels() == history.made[2:] and done["done"]
+    assert history.cairn.run("verify", "--level=full").code == 0
 
 
 def test_the_archive_in_between_goes_and_each_backup_is_restored(history):

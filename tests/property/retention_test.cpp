@@ -77,7 +77,9 @@ RetentionPolicy random_policy(Random& random) {
   count(policy.keep_daily, 20);
   count(policy.keep_weekly, 20);
   count(policy.keep_monthly, 20);
+  count(policy.keep_quarterly, 20);
   count(policy.keep_yearly, 20);
+  if (chance(random, 20)) policy.max_age = hours(below(random, 2000));
   count(policy.keep_min, 20);
   if (chance(random, 20)) policy.keep_min_age = hours(below(random, 500));
   const auto offset = std::chrono::minutes(30 * below(random, 48)) - hours(12);
@@ -97,11 +99,13 @@ class Model {
 
   std::vector<bool> kept() const {
     std::vector<bool> kept(all_.size(), true);
-    const bool any = policy_.full || policy_.diff || policy_.keep_last || policy_.keep_within ||
-                     policy_.keep_hourly || policy_.keep_daily || policy_.keep_weekly ||
-                     policy_.keep_monthly || policy_.keep_yearly;
+    const bool any = keeps_by_rule() || policy_.max_age;
     if (!any) return kept;
-    for (std::size_t i = 0; i < all_.size(); ++i) kept[i] = by_rule(i) || always(i);
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      const bool too_old =
+          policy_.max_age && reference_ - all_[i].stop_time > policy_.max_age->time;
+      kept[i] = (!too_old && (!keeps_by_rule() || by_rule(i))) || always(i);
+    }
     if (policy_.keep_min) {
       for (std::size_t i = all_.size(); i-- > 0;) {
         std::size_t left = 0;
@@ -119,6 +123,12 @@ class Model {
     return static_cast<std::size_t>(
         std::count_if(all_.begin() + static_cast<std::ptrdiff_t>(i) + 1, all_.end(),
                       [&](const auto& one) { return good(one) && wanted(one); }));
+  }
+
+  bool keeps_by_rule() const {
+    return policy_.full || policy_.diff || policy_.keep_last || policy_.keep_within ||
+           policy_.keep_hourly || policy_.keep_daily || policy_.keep_weekly ||
+           policy_.keep_monthly || policy_.keep_quarterly || policy_.keep_yearly;
   }
 
   bool by_rule(std::size_t i) const {
@@ -163,6 +173,9 @@ class Model {
             .count();
       case 3:
         return static_cast<int>(date.year()) * 12 + static_cast<int>(unsigned(date.month()));
+      case 4:
+        return static_cast<int>(date.year()) * 4 +
+               static_cast<int>((unsigned(date.month()) - 1) / 3);
       default:
         return static_cast<int>(date.year());
     }
@@ -170,10 +183,10 @@ class Model {
 
   bool by_calendar(std::size_t i) const {
     if (!good(all_[i])) return false;
-    const RetentionPolicy::Count counts[] = {policy_.keep_hourly, policy_.keep_daily,
-                                             policy_.keep_weekly, policy_.keep_monthly,
-                                             policy_.keep_yearly};
-    for (int rule = 0; rule < 5; ++rule) {
+    const RetentionPolicy::Count counts[] = {policy_.keep_hourly,    policy_.keep_daily,
+                                             policy_.keep_weekly,    policy_.keep_monthly,
+                                             policy_.keep_quarterly, policy_.keep_yearly};
+    for (int rule = 0; rule < 6; ++rule) {
       if (!counts[rule]) continue;
       std::set<std::int64_t> later;
       for (std::size_t j = i + 1; j < all_.size(); ++j) {

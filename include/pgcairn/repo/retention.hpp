@@ -33,7 +33,8 @@ struct RetentionBackup {
 /// What retention-archive counts.
 enum class ArchiveUnit { full, diff, incr, time };
 
-/// The operator's rules. What is not set has no say; a backup stays if any rule keeps it.
+/// The operator's rules. What is not set has no say; a backup stays if any rule keeps it and it is
+/// not older than max_age.
 struct RetentionPolicy {
   using Count = std::optional<std::uint32_t>;
 
@@ -49,7 +50,11 @@ struct RetentionPolicy {
   Count keep_daily;
   Count keep_weekly;
   Count keep_monthly;
+  Count keep_quarterly;
   Count keep_yearly;
+
+  // The ceiling: what is older goes, whatever the rules above keep.
+  std::optional<CalendarSpan> max_age;
 
   // The floor: when a rule removes backups, these stay anyway.
   Count keep_min;
@@ -58,8 +63,10 @@ struct RetentionPolicy {
   /// How far the clocks of the operator's time zone are ahead of UTC.
   OffsetAt offset_at = [](Timestamp) { return std::chrono::seconds(0); };
 
+  /// Is there a rule by which backups stay? Without one, all do that max_age leaves.
+  bool keeps_backups() const;
   /// Does any rule choose among backups? The floor alone does not.
-  bool chooses_backups() const;
+  bool chooses_backups() const { return keeps_backups() || max_age; }
   /// Is there anything that expire would do?
   bool empty() const { return !chooses_backups() && !archive; }
 };

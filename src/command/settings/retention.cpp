@@ -31,7 +31,9 @@ void load_retention(RepositorySettings& repository,
   policy.keep_daily = count("keep-daily");
   policy.keep_weekly = count("keep-weekly");
   policy.keep_monthly = count("keep-monthly");
+  policy.keep_quarterly = count("keep-quarterly");
   policy.keep_yearly = count("keep-yearly");
+  policy.max_age = parse_calendar_span(text("max-age"));
   policy.keep_min = count("keep-min");
   policy.keep_min_age = parse_calendar_span(text("keep-min-age"));
   const std::string zone = text("retention-timezone");

@@ -46,14 +46,18 @@ constexpr Option kOptions[] = {
      "keep the last backup of each of the last N weeks that have one; weeks begin on Monday"},
     {"keep-monthly", ValueKind::number, kPerRepository, "N", "", "", 1, kMostKept,
      "keep the last backup of each of the last N months that have one"},
+    {"keep-quarterly", ValueKind::number, kPerRepository, "N", "", "", 1, kMostKept,
+     "keep the last backup of each of the last N quarters of a year that have one"},
     {"keep-yearly", ValueKind::number, kPerRepository, "N", "", "", 1, kMostKept,
      "keep the last backup of each of the last N years that have one"},
+    {"max-age", ValueKind::span, kPerRepository, "SPAN", "", "", 1, 0,
+     "remove backups more than SPAN older than the newest, also if a rule above keeps them"},
     {"keep-min", ValueKind::number, kPerRepository, "N", "", "", 1, kMostKept,
      "keep at least N good backups, whatever the other rules say"},
     {"keep-min-age", ValueKind::span, kPerRepository, "SPAN", "", "", 0, 0,
      "never remove a backup less than SPAN older than the newest"},
     {"retention-timezone", ValueKind::text, kPerRepository, "ZONE", "UTC", "", 0, 0,
-     "the time zone in which hours, days, weeks, months and years begin, such as Europe/Berlin"},
+     "the time zone in which hours, days, weeks, months and so on begin, such as Europe/Berlin"},
 };
 
 struct ExpireSettings {

@@ -148,6 +148,8 @@ TEST_CASE("each calendar rule keeps the last backup of each period") {
   };
   CHECK(rule(&RetentionPolicy::keep_yearly, 9) == "K--K-K");
   CHECK(rule(&RetentionPolicy::keep_yearly, 2) == "---K-K");
+  CHECK(rule(&RetentionPolicy::keep_quarterly, 9) == "KK-K-K");
+  CHECK(rule(&RetentionPolicy::keep_quarterly, 2) == "---K-K");
   CHECK(rule(&RetentionPolicy::keep_monthly, 9) == "KK-K-K");
   // 2024-12-30 and 2025-01-01 are both in 2025-W01, 2025-12-31 and 2026-01-01 in 2026-W01.
   CHECK(rule(&RetentionPolicy::keep_weekly, 9) == "-KK--K");
@@ -157,6 +159,76 @@ TEST_CASE("each calendar rule keeps the last backup of each period") {
   const auto weekly = policy_with([](auto& policy) { policy.keep_weekly = 9; });
   CHECK(apply_retention(backups, weekly, at("2026-02-01T00:00:00"))[5].reasons.front() ==
         "keep-weekly 2026-W01");
+}
+
+TEST_CASE("quarters begin in January, April, July and October, by the operator's clocks") {
+  RetentionPolicy policy;
+  policy.keep_quarterly = 9;
+  const auto year = made({"F 2026-01-01T00:00:00", "F 2026-03-31T23:59:59", "F 2026-04-01T00:00:00",
+                          "F 2026-06-30T23:59:59", "F 2026-07-01T00:00:00", "F 2026-09-30T23:59:59",
+                          "F 2026-10-01T00:00:00", "F 2026-12-31T23:59:59"});
+  const Timestamp later = at("2027-01-01T00:00:00");
+  CHECK(kept(year, policy, later) == "-K-K-K-K");
+  const char* names[] = {"2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(apply_retention(year, policy, later)[2 * i + 1].reasons.front() ==
+          std::string("keep-quarterly ") + names[i]);
+  }
+  policy.keep_quarterly = 3;
+  CHECK(kept(year, policy, later) == "---K-K-K");
+  // One hour ahead of UTC, the last second of a quarter is in the next one.
+  policy.keep_quarterly = 9;
+  policy.offset_at = [](Timestamp) { return std::chrono::hours(1); };
+  CHECK(kept(year, policy, later) == "K-K-K-KK");
+}
+
+TEST_CASE("max-age outweighs the rules that keep, but no minimum and no last good backup") {
+  struct Row {
+    const char* what;
+    std::function<void(RetentionPolicy&)> rules;
+    const char* kept;  // of a backup a day: 2 days are the last three
+  };
+  const Row rows[] = {
+      {"alone it keeps what is not older", [](auto&) {}, "---KKK"},
+      {"a count of backups", [](auto& one) { one.keep_last = 5; }, "---KKK"},
+      {"a count of backups that it need not limit", [](auto& one) { one.keep_last = 2; }, "----KK"},
+      {"full backups", [](auto& one) { one.full = 5; }, "---KKK"},
+      {"a longer span", [](auto& one) { one.keep_within = 4 * kDay; }, "---KKK"},
+      {"a count of days", [](auto& one) { one.keep_daily = 6; }, "---KKK"},
+      {"a least number", [](auto& one) { one.keep_min = 4; }, "--KKKK"},
+      {"a least age", [](auto& one) { one.keep_min_age = 4 * kDay; }, "-KKKKK"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    const auto policy = policy_with([&](auto& one) {
+      one.max_age = 2 * kDay;
+      row.rules(one);
+    });
+    CHECK(policy.chooses_backups());
+    CHECK(kept(daily(6), policy) == row.kept);
+    // A clock that is a year ahead, and a year without backups, make nothing go.
+    CHECK(kept(daily(6), policy, at("2027-11-21T13:00:00")) == row.kept);
+  }
+  const auto policy = policy_with([](auto& one) {
+    one.max_age = 2 * kDay;
+    one.keep_last = 9;
+  });
+  auto backups = daily(6);
+  backups[0].cluster = "13-7";
+  backups[1].holds = {"audit"};
+  CHECK(kept(backups, policy) == "KK-KKK");
+  // The newest good one is what the age is measured by, and stays as old as it is.
+  for (std::size_t i = 2; i < 6; ++i) backups[i].damaged = true;
+  CHECK(kept(backups, policy) == "KKKKKK");
+  CHECK(kept(made({"F 2026-01-01T00:00:00", "F 2026-11-21T00:00:00"}), policy) == "-K");
+
+  const auto verdicts = apply_retention(daily(4), policy, at("2026-11-21T13:00:00"));
+  CHECK(reasons(verdicts[0]) == "older than max-age 2d, against keep-last 9");
+  CHECK(reasons(verdicts[1]) == "keep-last 9");
+  const auto alone = policy_with([](auto& one) { one.max_age = 2 * kDay; });
+  const auto by_age = apply_retention(daily(4), alone, at("2026-11-21T13:00:00"));
+  CHECK(reasons(by_age[0]) == "older than max-age 2d");
+  CHECK(reasons(by_age[1]) == "max-age 2d");
 }
 
 TEST_CASE("days are those of the operator's zone, and an hour that comes twice is two") {
@@ -233,6 +305,12 @@ TEST_CASE("mass removal: more than twice what the rules would ever have kept") {
   const auto within = [](CalendarSpan span) {
     return policy_with([&](auto& policy) { policy.keep_within = span; });
   };
+  const auto oldest = [](CalendarSpan span) {
+    return policy_with([&](auto& policy) {
+      policy.keep_last = 60;
+      policy.max_age = span;
+    });
+  };
   const Row rows[] = {
       {"a week goes when the next full backup is there", 2, 6, 0, full(1), false},
       {"an expire that comes a day late", 2, 6, 1, full(1), false},
@@ -248,6 +326,8 @@ TEST_CASE("mass removal: more than twice what the rules would ever have kept") {
       {"hours instead of days", 1, 13, 13, within(std::chrono::hours(14)), true},
       {"the days as they were meant", 1, 13, 13, within(14 * kDay), false},
       {"a first rule for what had none", 50, 0, 0, full(4), true},
+      {"thirty days, and a limit of thirteen", 1, 29, 29, oldest(13 * kDay), true},
+      {"thirty days, and a limit of fourteen", 1, 29, 29, oldest(14 * kDay), false},
       {"no rule", 50, 0, 0, RetentionPolicy(), false},
   };
   for (const Row& row : rows) {

@@ -180,6 +180,7 @@ TEST_CASE("a number without its unit is no duration, no size and no span of rete
   }
   check_says(refusal({"expire", "--keep-within=0"}), {"--keep-within", "newest backup only"});
   check_says(refusal({"expire", "--keep-within=6m"}), {"--keep-within", "6mo"});
+  check_says(refusal({"expire", "--max-age=0"}), {"--max-age", "newest backup only"});
   check_says(refusal({"backup", "--limit-rate=100"}), {"--limit-rate", "100KiB"});
   check_says(refusal({"backup"}, {{"PGCAIRN_ARCHIVE_TIMEOUT", "90"}}), {"90s, 90m or 90h"});
   check_says(refusal({"check", "--archive-timeout=0"}), {"--archive-timeout", "not wait at all"});
@@ -249,6 +250,8 @@ type = "posix"
 path = "/var/lib/pgcairn"
 retention-full = 9
 retention-full-type = "time"
+keep-quarterly = 8
+max-age = "13mo"
 retention-timezone = "Europe/Berlin"
 [repo.away]
 type = "posix"
@@ -273,6 +276,8 @@ expire-auto = false
   const repo::RetentionPolicy& away = both.repositories[1].retention;
   CHECK(away.full == 2U);
   CHECK_FALSE(away.full_in_days);
+  CHECK(local.keep_quarterly == 8U);
+  CHECK(local.max_age == parse_calendar_span("13mo"));
   CHECK(away.archive == 3U);
   CHECK(away.archive_unit == repo::ArchiveUnit::diff);
   CHECK(both.repositories[1].retention_timezone == "UTC");
