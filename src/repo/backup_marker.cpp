@@ -38,6 +38,18 @@ std::uint64_t BackupMarker::page_error_count() const {
 
 namespace {
 
+void write_page_errors(JsonWriter& json, const std::vector<PageErrors>& errors) {
+  json.key("page-errors").begin_array();
+  for (const PageErrors& file : errors) {
+    json.begin_object().member("path", escape_bytes(file.path)).key("blocks").begin_array();
+    for (const std::uint32_t block : file.blocks) json.value(block);
+    json.end_array().member("count", file.count);
+    if (file.relation) write_relation(json.key("relation"), *file.relation);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 void write_outside(JsonWriter& json, const ExternalConfigInfo& outside) {
   const auto place = [&](std::string_view name, const std::string& path) {
     if (!path.empty()) json.member(name, escape_bytes(path));
@@ -112,13 +124,8 @@ std::string write_backup_marker(const BackupMarker& info) {
     json.end_array();
   }
   json.member("method", info.method).member("method-reason", info.method_reason);
-  json.key("page-errors").begin_array();
-  for (const PageErrors& file : info.page_errors) {
-    json.begin_object().member("path", escape_bytes(file.path)).key("blocks").begin_array();
-    for (const std::uint32_t block : file.blocks) json.value(block);
-    json.end_array().member("count", file.count).end_object();
-  }
-  json.end_array().key("tablespaces").begin_array();
+  write_page_errors(json, info.page_errors);
+  json.key("tablespaces").begin_array();
   for (const TablespaceInfo& space : info.tablespaces) {
     json.begin_object().member("oid", space.oid).member("name", escape_bytes(space.name));
     json.member("location", escape_bytes(space.location)).end_object();
@@ -181,6 +188,7 @@ std::vector<PageErrors> read_page_errors(const JsonValue& value) {
     file.path = unescape_bytes(item["path"].string());
     for (const JsonValue block : item["blocks"].array()) file.blocks.push_back(block.u32());
     file.count = item["count"].u64();
+    if (const auto relation = item.find("relation")) file.relation = read_relation(*relation);
     errors.push_back(std::move(file));
   }
   return errors;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pgcairn/common/named_relation.hpp>
 #include <pgcairn/common/server_limits.hpp>
 #include <pgcairn/common/time.hpp>
 #include <pgcairn/common/wal.hpp>
@@ -25,6 +26,7 @@ struct PageErrors {
   std::string path;
   std::vector<std::uint32_t> blocks;  // counted from the start of the relation
   std::uint64_t count = 0;
+  std::optional<NamedRelation> relation{};  // none: the server could not tell
 };
 
 /// Packs [first, last] of a backup that a manifest names.

@@ -40,7 +40,8 @@ std::vector<std::string> branch_lines(std::span<const engine::Branch> branches, 
 /// "branches": an array of them.
 void write_branches(JsonWriter& json, std::span<const engine::Branch> branches);
 
-/// One line a damaged file: "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more".
+/// One line a damaged file: "PAGES DAMAGED: base/5/16384 block 7, 9 and 12 more"; another one where
+/// it is known what relation that is: "in table public.orders in database shop".
 std::string page_errors_text(const repo::BackupMarker& backup, std::string_view indent);
 /// One line a file: "NOT IN THE BACKUP: /etc/pg_hba.conf (Permission denied)".
 std::string unreadable_text(const repo::BackupMarker& backup, std::string_view indent);

@@ -78,7 +78,9 @@ void write_backup_members(JsonWriter& json, const repo::BackupMarker& backup) {
   for (const repo::PageErrors& file : backup.page_errors) {
     json.begin_object().member("path", escape_bytes(file.path)).key("blocks").begin_array();
     for (const std::uint32_t block : file.blocks) json.value(block);
-    json.end_array().member("count", file.count).end_object();
+    json.end_array().member("count", file.count).key("relation");
+    file.relation ? write_relation(json, *file.relation) : void(json.null());
+    json.end_object();
   }
   json.end_array().member("page-error-count", backup.page_error_count());
   write_outside(json, backup.outside);
@@ -100,6 +102,7 @@ std::string page_errors_text(const repo::BackupMarker& backup, std::string_view 
       text += format("{}{}", i == 0 ? "" : ", ", file.blocks[i]);
     if (file.count > named) text += format(" and {} more", file.count - named);
     text += "\n";
+    if (file.relation) text += format("{}  in {}\n", indent, describe(*file.relation));
   }
   return text;
 }

@@ -3,6 +3,7 @@
 #include "backup/changed_pages.hpp"
 #include "backup/copier.hpp"
 #include "backup/counted_progress.hpp"
+#include "backup/damaged_relations.hpp"
 #include "backup/external_config.hpp"
 #include "backup/life.hpp"
 #include "backup/manifest_header.hpp"
@@ -83,6 +84,7 @@ class BackupRun {
     find_changed_pages();
     find_outside();
     copy();
+    name_damaged_relations(info_, stanza_.connection, stop_);
     info_.tablespaces = name_tablespaces(tablespaces_, server_.tablespaces, *connection_, stop_);
     find_hazards();
     const auto changed = changed_databases(databases_, postgres::read_databases(*connection_));

@@ -33,17 +33,21 @@ std::optional<Choice> choose_among(std::span<const repo::BackupMarker> backups, 
 
 }  // namespace
 
-Flaw page_flaw(const repo::BackupMarker& backup) {
-  const std::uint64_t pages = backup.page_error_count();
-  if (pages == 0) return {};
+std::string first_damaged_page(const repo::BackupMarker& backup) {
   const repo::PageErrors& first = backup.page_errors.front();
   const std::string block =
       first.blocks.empty() ? "" : format("block {} of ", first.blocks.front());
-  return {Flaw::Kind::pages,
-          format("{} page{} of the cluster {} damaged when {} copied{} {}{}", pages,
-                 pages == 1 ? "" : "s", pages == 1 ? "was" : "were",
-                 pages == 1 ? "it was" : "they were", pages == 1 ? ":" : ", the first:", block,
-                 escape_bytes(first.path))};
+  const std::string relation = first.relation ? format(" ({})", describe(*first.relation)) : "";
+  return block + escape_bytes(first.path) + relation;
+}
+
+Flaw page_flaw(const repo::BackupMarker& backup) {
+  const std::uint64_t pages = backup.page_error_count();
+  if (pages == 0) return {};
+  return {Flaw::Kind::pages, format("{} page{} of the cluster {} damaged when {} copied{} {}",
+                                    pages, pages == 1 ? "" : "s", pages == 1 ? "was" : "were",
+                                    pages == 1 ? "it was" : "they were",
+                                    pages == 1 ? ":" : ", the first:", first_damaged_page(backup))};
 }
 
 Flaw flaw_of(const repo::BackupMarker& backup, const Flaws& flaws) {

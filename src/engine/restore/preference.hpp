@@ -22,6 +22,9 @@ struct Flaw {
 };
 using Flaws = std::map<std::string, Flaw>;  // by label; absent: none
 
+/// "block 7 of base/5/16384 (table public.orders in database shop)". Of a backup that has damaged
+/// pages.
+std::string first_damaged_page(const repo::BackupMarker& backup);
 /// Of the pages that the marker names.
 Flaw page_flaw(const repo::BackupMarker& backup);
 /// That of `flaws`, or page_flaw().

@@ -134,6 +134,7 @@ std::optional<Outlook> outlook_of(std::span<const repo::BackupMarker> all,
   if (segment != wal.segments.end() && segment->first == reach.last)
     outlook.to_time = segment->second;
   outlook.damaged_pages = backup.page_error_count();
+  if (outlook.damaged_pages > 0) outlook.first_damaged = first_damaged_page(backup);
   outlook.passed_over = std::move(best.passed_over);
   if (minimal_on_way(limits, backup, best.choice.path, Lsn{reach.end.value + 1}))
     outlook.minimal_at = reach.end;

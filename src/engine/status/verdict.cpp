@@ -116,8 +116,9 @@ class Judgement {
       findings_.add(
           "page-errors", HealthLevel::critical,
           format("backup {}, from which the newest moment is restored, holds {} damaged page{} of "
-                 "the cluster, and no whole one reaches it",
-                 outlook.backup, outlook.damaged_pages, outlook.damaged_pages == 1 ? "" : "s"));
+                 "the cluster, and no whole one reaches it: {}{}",
+                 outlook.backup, outlook.damaged_pages, outlook.damaged_pages == 1 ? "" : "s",
+                 outlook.damaged_pages == 1 ? "" : "the first is ", outlook.first_damaged));
     }
   }
 

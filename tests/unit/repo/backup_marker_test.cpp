@@ -67,6 +67,7 @@ TEST_CASE("a marker comes back as it was written") {
       CHECK(a.page_errors[i].path == b.page_errors[i].path);
       CHECK(a.page_errors[i].blocks == b.page_errors[i].blocks);
       CHECK(a.page_errors[i].count == b.page_errors[i].count);
+      CHECK(a.page_errors[i].relation == b.page_errors[i].relation);
     }
     REQUIRE(a.tablespaces.size() == b.tablespaces.size());
     for (std::size_t i = 0; i < a.tablespaces.size(); ++i) {
@@ -105,6 +106,12 @@ TEST_CASE("a marker comes back as it was written") {
        "d",
        {UINT32_MAX},
        UINT64_MAX});
+  info.page_errors.push_back({"base/5/16390",
+                              {7},
+                              1,
+                              NamedRelation{"sh\xff"
+                                            "p",
+                                            "public", "orders_pkey", "index", "public", "orders"}});
   same(read(write_backup_marker(info)), info);
   same(read(write_backup_marker(BackupMarker(sample_backup()))), sample_backup());
 }

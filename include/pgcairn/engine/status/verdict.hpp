@@ -41,6 +41,7 @@ struct Outlook {
   std::string last;                      // segment
   std::optional<Timestamp> to_time{};    // when that was archived, by the store's clock
   std::uint64_t damaged_pages = 0;       // of the cluster, in the backup
+  std::string first_damaged;             // of them: "block 7 of base/5/16384 (table ...)"
   std::vector<std::string> passed_over;  // newer backups, a sentence each
   /// The newest backup that leads to the newest timeline, whatever its state.
   std::string newest_on_way;  // label; empty: none is known to

@@ -178,9 +178,11 @@ TEST_CASE(
 TEST_CASE("damaged pages are flagged in every text about a backup") {
   const InUtc utc;
   repo::BackupMarker backup = made_up_backup();
-  backup.page_errors = {{"base/5/1259", {7, 9}, 14}, {"base/5/1260", {3}, 1}};
+  const NamedRelation orders{"shop", "public", "orders", "table", "", ""};
+  backup.page_errors = {{"base/5/1259", {7, 9}, 14, orders}, {"base/5/1260", {3}, 1}};
   const std::string flagged =
       "PAGES DAMAGED: base/5/1259 block 7, 9 and 12 more\n"
+      "    in table public.orders in database shop\n"
       "  PAGES DAMAGED: base/5/1260 block 3\n";
   CHECK(backup_text({backup, {"local"}, {}}).find(flagged) != std::string::npos);
   engine::RestorePlan plan = made_up_plan();
@@ -191,9 +193,11 @@ TEST_CASE("damaged pages are flagged in every text about a backup") {
   const engine::StanzaInfo stanza{"main", {repository}, kWhen};
   CHECK(info_text(std::vector{stanza}, 80).find("PAGES DAMAGED: base/5/1259") != std::string::npos);
   CHECK(backup_json({backup, {"local"}, {}})
-            .find(R"("page-errors":[{"path":"base/5/1259","blocks":[7,9],"count":14},)"
-                  R"({"path":"base/5/1260","blocks":[3],"count":1}],"page-error-count":15)") !=
-        std::string::npos);
+            .find(R"("page-errors":[{"path":"base/5/1259","blocks":[7,9],"count":14,"relation":)"
+                  R"({"database":"shop","schema":"public","name":"orders","kind":"table",)"
+                  R"("table-schema":null,"table":null}},)"
+                  R"({"path":"base/5/1260","blocks":[3],"count":1,"relation":null}],)"
+                  R"("page-error-count":15)") != std::string::npos);
 }
 
 TEST_CASE("info as JSON") {

@@ -97,6 +97,21 @@ World of(std::vector<Kind> flaws, std::set<std::uint64_t> archived) {
 
 }  // namespace
 
+TEST_CASE("the first damaged page is named with its relation, if that is known") {
+  repo::BackupMarker backup;
+  backup.page_errors = {{"base/16384/16390", {7, 9}, 2}};
+  CHECK(first_damaged_page(backup) == "block 7 of base/16384/16390");
+  backup.page_errors[0].relation = NamedRelation{"shop", "public", "orders", "table", "", ""};
+  CHECK(first_damaged_page(backup) ==
+        "block 7 of base/16384/16390 (table public.orders in database shop)");
+  CHECK(page_flaw(backup).reason ==
+        "2 pages of the cluster were damaged when they were copied, the first: block 7 of "
+        "base/16384/16390 (table public.orders in database shop)");
+  backup.page_errors[0].blocks.clear();
+  backup.page_errors[0].relation.reset();
+  CHECK(first_damaged_page(backup) == "base/16384/16390");
+}
+
 TEST_CASE("a whole backup that leads to the same place is better than a newer one with a flaw") {
   const std::set<std::uint64_t> all = {3, 4, 5, 6, 7, 8, 9};
   CHECK(of({Kind::none, Kind::none, Kind::none}, all).chosen() == "C");
