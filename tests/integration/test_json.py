@@ -55,7 +55,7 @@ RESTORE = {
     "tablespaces": [{"oid": "integer", "name": "string", "location": "string"}],
     "config": {"to": "null", "files": "integer", "settings": []},
     "space": [{"directories": ["string"], "needed-bytes": "integer", "free-bytes": "integer"}],
-    "fetch-bytes": "integer", "write-bytes": "integer", "files": "integer",
+    "fetch-bytes": "integer", "write-bytes": "integer", "files": "integer", "estimate": "null",
 }
 
 

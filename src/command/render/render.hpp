@@ -80,7 +80,8 @@ std::string restore_end_text(const engine::RestorePlan& plan,
 std::string start_command(const std::string& pg_ctl, const std::filesystem::path& data_directory,
                           const postgres::Settings& settings);
 std::string restore_json(const engine::RestorePlan& plan,
-                         const std::optional<engine::RestoreResult>& result);
+                         const std::optional<engine::RestoreResult>& result,
+                         const std::optional<engine::RestoreEstimate>& estimate = {});
 
 std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
 std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,

@@ -369,6 +369,20 @@ void write_result(JsonWriter& json, const std::optional<engine::RestoreResult>& 
   json.member("removed-bytes", result->removed_bytes).end_object();
 }
 
+void write_estimate(JsonWriter& json, const std::optional<engine::RestoreEstimate>& estimate) {
+  json.key("estimate");
+  if (!estimate) {
+    json.null();
+    return;
+  }
+  const auto seconds = [](milliseconds time) { return static_cast<double>(time.count()) / 1000; };
+  json.begin_object().member("restore-seconds", seconds(estimate->restore));
+  json.key("recovery-seconds");
+  estimate->recovery ? json.value(seconds(*estimate->recovery)) : json.null();
+  json.member("wal-bytes", estimate->wal_bytes).member("drilled-backup", estimate->drilled);
+  json.member("drill-time", format_utc(estimate->drill_time)).end_object();
+}
+
 void write_config(JsonWriter& json, const engine::RestorePlan& plan) {
   const auto path = [&](std::string_view name, const std::string& value) {
     json.key(name);
@@ -389,7 +403,8 @@ void write_config(JsonWriter& json, const engine::RestorePlan& plan) {
 }  // namespace
 
 std::string restore_json(const engine::RestorePlan& plan,
-                         const std::optional<engine::RestoreResult>& result) {
+                         const std::optional<engine::RestoreResult>& result,
+                         const std::optional<engine::RestoreEstimate>& estimate) {
   JsonWriter json;
   json.begin_object().key("restore").begin_object();
   json.member("stanza", plan.stanza).member("dry-run", !result.has_value());
@@ -441,6 +456,7 @@ std::string restore_json(const engine::RestorePlan& plan,
   json.end_array().member("compare-bytes", plan.compare_bytes);
   json.member("fetch-bytes", plan.fetch_bytes);
   json.member("write-bytes", plan.write_bytes).member("files", plan.files);
+  write_estimate(json, estimate);
   write_wal(json, plan);
   json.member("remove-files", plan.remove_files).member("remove-bytes", plan.remove_bytes);
   json.key("removes").begin_array();

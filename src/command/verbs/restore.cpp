@@ -142,8 +142,10 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
   engine::RestorePlan plan = make_plan(session, options, repositories);
   const bool json = settings.output == Form::json;
   std::optional<engine::RestoreResult> result;
+  std::optional<engine::RestoreEstimate> estimate;
   while (!result) {
-    if (!json) print(restore_plan_text(plan, goal.target, engine::estimate_restore(plan)));
+    estimate = engine::estimate_restore(plan);
+    if (!json) print(restore_plan_text(plan, goal.target, estimate));
     if (own.dry_run) break;
     try {
       ProgressLine progress(session.console);
@@ -153,7 +155,7 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
       plan = next_plan(session, options, plan, repositories, damage);
     }
   }
-  print(json ? restore_json(plan, result)
+  print(json ? restore_json(plan, result, estimate)
              : restore_end_text(plan, result, server_words(plan, own.pg_bin)));
   // Damaged pages come back as they were copied: nobody should find that out from a query.
   return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;

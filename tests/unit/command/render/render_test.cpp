@@ -389,6 +389,16 @@ TEST_CASE("a restore's plan says how long it takes, by the drill that measured i
   CHECK(restore_plan_text(delta, {}, estimate)
             .find("at most about 3m05s to restore, then at most about 1m00s to replay 160 MiB of "
                   "WAL, by the drill") != std::string::npos);
+  // In JSON, too.
+  estimate.drilled = "20261120-010203F";
+  CHECK(
+      restore_json(delta, {}, estimate)
+          .find(R"("estimate":{"restore-seconds":185,"recovery-seconds":60,"wal-bytes":167772160,)"
+                R"("drilled-backup":"20261120-010203F","drill-time":"2026-11-20T04:00:00Z"},)") !=
+      std::string::npos);
+  estimate.recovery.reset();
+  CHECK(restore_json(delta, {}, estimate).find(R"("recovery-seconds":null)") != std::string::npos);
+  CHECK(restore_json(delta, {}).find(R"("estimate":null)") != std::string::npos);
 }
 
 TEST_CASE("a dry run beside a running server ends with the command that stops it") {
