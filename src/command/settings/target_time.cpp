@@ -1,5 +1,6 @@
 #include "settings/target_time.hpp"
 
+#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
@@ -19,8 +20,9 @@ constexpr const char* kForms =
     "write it like \"2026-11-21 02:41:07+00\", \"2026-11-21 02:41:07 Europe/Berlin\", "
     "\"02:41\" (today), \"yesterday 14:00\" or \"90 minutes ago\"";
 
-UsageError not_a_time(std::string_view whole, std::string hint = kForms) {
-  return UsageError(format("\"{}\" is not a time to recover to", whole), std::move(hint));
+UsageError not_a_time(std::string_view whole, std::string hint) {
+  return UsageError(format("\"{}\" is not a time to recover to", whole),
+                    hint.empty() ? kForms : std::move(hint));
 }
 
 bool is_digit(char c) {
@@ -138,7 +140,7 @@ Zone parse_zone(std::string_view text, std::string_view whole) {
   if (is_name) {
     if (auto zone = named_zone(std::string(text))) return *zone;
   }
-  throw UsageError(format("unknown time zone \"{}\" in the target \"{}\"", text, whole),
+  throw UsageError(format("unknown time zone \"{}\" in \"{}\"", text, whole),
                    is_name ? zone_hint(std::string(text))
                            : "use an offset such as +01, UTC, or a name such as Europe/Berlin");
 }
@@ -250,6 +252,9 @@ sys_days today_in(const Zone& zone, Timestamp now) {
   return std::chrono::floor<days>(now + zone.offset_at(std::chrono::floor<Seconds>(now)));
 }
 
+/// The error for what is not a time at all; with a hint, or one that shows all forms.
+using Refusal = UsageError (*)(std::string_view whole, std::string hint);
+
 /// The day that a text begins with, and what was taken for it.
 struct Day {
   std::optional<sys_days> date;
@@ -257,7 +262,7 @@ struct Day {
   bool is_named = false;
 };
 
-Day parse_day(Scanner& scanner, std::string_view lowered, std::string_view whole) {
+Day parse_day(Scanner& scanner, std::string_view lowered, std::string_view whole, Refusal refusal) {
   Day day;
   if (const auto after = named_day(lowered.substr(0, lowered.find(' ')))) {
     scanner.word();
@@ -265,7 +270,7 @@ Day parse_day(Scanner& scanner, std::string_view lowered, std::string_view whole
   }
   if (Scanner clock = scanner; parse_clock(clock)) return {{}, days(0), false};
   day.date = parse_date(scanner);
-  if (!day.date) throw not_a_time(whole);
+  if (!day.date) throw refusal(whole, {});
   if (!scanner.skip('T') && !scanner.skip('t')) scanner.skip_spaces();
   day.is_named = true;
   return day;
@@ -278,34 +283,70 @@ void require_past(Timestamp when, Timestamp now, std::string_view whole) {
                    format("for the day before, write \"yesterday {}\"", trim(whole)));
 }
 
-}  // namespace
-
-TargetTime parse_target_time(std::string_view whole, Timestamp now,
-                             const std::function<Zone()>& local) {
+/// A day, a clock and a zone, each but the first two left out or not. `ahead`: a clock alone is the
+/// next such time, not today's.
+TargetTime read_moment(std::string_view whole, Timestamp now, const std::function<Zone()>& local,
+                       bool ahead, Refusal refusal) {
   const std::string_view text = trim(whole);
-  const std::string lowered = lower_case(text);
-  if (lowered == "now") return {now, "UTC", false};
-  if (const auto ago = parse_ago(lowered, whole)) return {now - *ago, "UTC", false};
-
   Scanner scanner(text);
-  const Day day = parse_day(scanner, lowered, whole);
+  const Day day = parse_day(scanner, lower_case(text), whole, refusal);
   microseconds clock{};
   if (!scanner.at_end() && is_digit(scanner.rest().front())) {
     const auto parsed = parse_clock(scanner);
-    if (!parsed) throw not_a_time(whole);
+    if (!parsed) throw refusal(whole, {});
     clock = *parsed;
   }
   scanner.skip_spaces();
   if (named_day(lower_case(scanner.rest()))) {
     const std::string_view before = text.substr(0, text.size() - scanner.rest().size());
-    throw not_a_time(whole, format("write \"{} {}\"", scanner.rest(), trim(before)));
+    throw refusal(whole, format("write \"{} {}\"", scanner.rest(), trim(before)));
   }
   const bool zone_assumed = scanner.at_end();
   const Zone zone = zone_assumed ? local() : parse_zone(scanner.rest(), whole);
   const sys_days date = day.date ? *day.date : today_in(zone, now) + *day.after_today;
-  const Timestamp when = resolve(zone, Timestamp(date) + clock, whole);
-  if (!day.is_named) require_past(when, now, whole);
+  Timestamp when = resolve(zone, Timestamp(date) + clock, whole);
+  if (!day.is_named && ahead && when <= now)
+    when = resolve(zone, Timestamp(date + days(1)) + clock, whole);
+  if (!day.is_named && !ahead) require_past(when, now, whole);
   return {when, zone.name, zone_assumed};
+}
+
+UsageError not_an_end(std::string_view whole, std::string hint) {
+  return UsageError(format("\"{}\" is neither a time nor a span", whole),
+                    hint.empty()
+                        ? "write a span as 12h, 90d, 2w, 6mo for months, or 1y; a time as "
+                          "\"2026-12-31 18:00\", \"tomorrow 08:30\" or \"23:13\" (the next one)"
+                        : std::move(hint));
+}
+
+}  // namespace
+
+TargetTime parse_target_time(std::string_view whole, Timestamp now,
+                             const std::function<Zone()>& local) {
+  const std::string lowered = lower_case(trim(whole));
+  if (lowered == "now") return {now, "UTC", false};
+  if (const auto ago = parse_ago(lowered, whole)) return {now - *ago, "UTC", false};
+  return read_moment(whole, now, local, false, not_a_time);
+}
+
+TargetTime parse_end_time(std::string_view whole, Timestamp now,
+                          const std::function<Zone()>& local) {
+  const std::string lowered = lower_case(trim(whole));
+  const bool is_span = lowered.starts_with("in ");
+  const auto span = parse_calendar_span(is_span ? trim(lowered.substr(3)) : lowered);
+  if (is_span && !span) throw not_an_end(whole, {});
+  const bool has_passed = lowered == "now" || lowered.starts_with('-') || lowered.ends_with(" ago");
+  TargetTime end{now, "UTC", false};
+  if (span) {
+    end.when = after(now, *span, [](Timestamp) { return std::chrono::seconds(0); });
+  } else if (!has_passed) {
+    end = read_moment(whole, now, local, true, not_an_end);
+  }
+  if (end.when > now) return end;
+  throw UsageError(has_passed || span ? format("\"{}\" is not a time to come", whole)
+                                      : format("\"{}\" is not a time to come: it is {}", whole,
+                                               format_utc(end.when)),
+                   "write a span such as 90d, or a later time");
 }
 
 }  // namespace pgcairn::command

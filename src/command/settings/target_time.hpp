@@ -31,4 +31,9 @@ struct TargetTime {
 TargetTime parse_target_time(std::string_view text, Timestamp now,
                              const std::function<Zone()>& local);
 
+/// Reads when something ends that begins now (pgcairn-hold(1), --until): a time as above, of which
+/// a clock without a day is the next such time; or a span, as parse_calendar_span() reads it,
+/// "in 30 days" too. Throws UsageError for anything else, and for a time that is not to come.
+TargetTime parse_end_time(std::string_view text, Timestamp now, const std::function<Zone()>& local);
+
 }  // namespace pgcairn::command

@@ -3,7 +3,6 @@
 #include "verbs.hpp"
 #include "verbs/labels.hpp"
 
-#include <pgcairn/common/calendar_span.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire/hold.hpp>
@@ -17,8 +16,8 @@ constexpr Option kOptions[] = {
     {"reason", ValueKind::text, on_command_line, "TEXT", "", "", 0, 0,
      "why the backup is held; required"},
     {"until", ValueKind::text, on_command_line, "TIME", "", "", 0, 0,
-     "when the hold ends: a time, or a span from now such as 12h, 90d, 6mo (default: when it is "
-     "released)"},
+     "when the hold ends: a time to come, or a span from now such as 12h, 90d, 6mo (default: when "
+     "it is released)"},
 };
 
 struct HoldSettings {
@@ -34,21 +33,10 @@ HoldSettings load(const OptionSources& options, const Settings&) {
   return own;
 }
 
-/// "90d" from now, or a time as parse_target_time() reads it.
 std::optional<Timestamp> read_until(const std::string& text) {
   if (text.empty()) return std::nullopt;
-  const auto span = parse_calendar_span(text);
-  const bool has_date = text.find('-') != std::string::npos;
-  if (!span && !has_date && is_digits(text.substr(0, 1))) {
-    throw UsageError(format("option --until: \"{}\" is neither a time nor a span", text),
-                     "a span is written 12h, 90d, 2w, 6mo for months, or 1y");
-  }
-  const Timestamp until =
-      span ? after(now(), *span, [](Timestamp) { return std::chrono::seconds(0); })
-           : parse_target_time(text, now(), local_zone).when;
-  if (until > now()) return until;
-  throw UsageError(format("the hold would have ended already: --until is {}", format_utc(until)),
-                   "give a time to come, or a span such as 90d");
+  return doing([] { return "reading --until"; },
+               [&] { return parse_end_time(text, now(), local_zone).when; });
 }
 
 ExitCode run_hold(const Session& session, const HoldSettings& own) {

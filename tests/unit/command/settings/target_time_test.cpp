@@ -94,6 +94,63 @@ TEST_CASE("target times in every form that is documented") {
   }
 }
 
+TEST_CASE("when something ends is a span, or a time to come") {
+  struct Row {
+    const char* text;
+    const char* utc;  // at 13:30 in Berlin, on a Saturday
+  };
+  const Row rows[] = {
+      {"12h", "2026-11-22T00:30:00Z"},
+      {"30d", "2026-12-21T12:30:00Z"},
+      {"in 30 days", "2026-12-21T12:30:00Z"},
+      {" In 2W ", "2026-12-05T12:30:00Z"},
+      {"6mo", "2027-05-21T12:30:00Z"},
+      // The next such time.
+      {"23:13", "2026-11-21T22:13:00Z"},
+      {"13:30:01", "2026-11-21T12:30:01Z"},
+      {"13:30", "2026-11-22T12:30:00Z"},
+      {"08:00", "2026-11-22T07:00:00Z"},
+      {"23:13 UTC", "2026-11-21T23:13:00Z"},
+      {"12:00 UTC", "2026-11-22T12:00:00Z"},
+      // West of it the day is another one: Sunday 02:00 in Kiritimati is Saturday noon.
+      {"03:00 Pacific/Kiritimati", "2026-11-21T13:00:00Z"},
+      {"02:00 Pacific/Kiritimati", "2026-11-22T12:00:00Z"},
+      {"today 23:13", "2026-11-21T22:13:00Z"},
+      {"tomorrow", "2026-11-21T23:00:00Z"},
+      {"tomorrow 08:30", "2026-11-22T07:30:00Z"},
+      {"2026-11-22", "2026-11-21T23:00:00Z"},
+      {"2026-12-31 18:00 UTC", "2026-12-31T18:00:00Z"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    CHECK(format_utc(parse_end_time(row.text, kNow, berlin).when) == row.utc);
+  }
+  // Where clocks are set back, the next 02:30 happens twice.
+  const auto said = [](const char* text, const char* now) -> std::string {
+    try {
+      return "taken: " + format_utc(parse_end_time(text, *parse_utc(now), berlin).when);
+    } catch (const UsageError& error) {
+      return error.render();
+    }
+  };
+  CHECK(said("02:30", "2026-10-24T12:00:00Z").find("twice") != std::string::npos);
+  CHECK(said("02:30", "2026-03-28T12:00:00Z").find("set forward") != std::string::npos);
+  for (const char* const text : {"now", "today", "today 08:00", "yesterday 23:00", "2026-11-21",
+                                 "2020-01-01", "90 minutes ago", "-1d", "1d ago", "0d", "0"}) {
+    INFO(text);
+    CHECK(said(text, "2026-11-21T12:30:00Z").find("not a time to come") != std::string::npos);
+  }
+  for (const char* const text : {"", "soon", "6m", "14", "90s", "in 23:13", "in", "9:15", "24:00",
+                                 "in 90 minutes", "2026-13-01"}) {
+    INFO(text);
+    CHECK(said(text, "2026-11-21T12:30:00Z").find("neither a time nor a span") !=
+          std::string::npos);
+    CHECK(said(text, "2026-11-21T12:30:00Z").find("6mo for months") != std::string::npos);
+  }
+  CHECK(said("08:30 tomorrow", "2026-11-21T12:30:00Z").find("write \"tomorrow 08:30\"") !=
+        std::string::npos);
+}
+
 TEST_CASE("what is no time is refused") {
   for (const char* const text : {"",
                                  "soon",
