@@ -3,6 +3,7 @@
 #include "identity.hpp"
 #include "render/health.hpp"
 #include "settings/arguments.hpp"
+#include "settings/early_options.hpp"
 #include "settings/settings.hpp"
 #include "settings/zone.hpp"
 #include "signals.hpp"
@@ -16,6 +17,7 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/secret.hpp>
 #include <pgcairn/engine/wal/archive.hpp>
+#include <pgcairn/engine/wal/push_failure.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -180,6 +182,20 @@ class Run {
                acting_as_->describe()));
   }
 
+  /// For check, which finds it also where the settings could not be read, and with them neither
+  /// state-path nor the stanza: by the command line, or else in the default place.
+  void keep_for_check(const Error& error) const {
+    const auto text = [&](std::string_view option) {
+      return early_text(words_, environment_, option);
+    };
+    std::filesystem::path state_path = settings_.state_path;
+    if (state_path.empty()) state_path = text("state-path");
+    if (!state_path.is_absolute()) state_path = kDefaultStatePath;
+    const std::string stanza = settings_.stanza.empty() ? text("stanza") : settings_.stanza;
+    const std::string file = given_.operands.empty() ? "" : given_.operands.front();
+    engine::keep_push_failure(state_path, stanza, file, error);
+  }
+
   /// What failed itself is told next.
   static void release_output_of_failure() {
     try {
@@ -197,6 +213,13 @@ class Run {
     }
   }
 
+  void report_error(Error& error) const {
+    error.set_hint(whole_commands(error.hint(), given_));
+    console_->error(error);
+    if (nagios_) print_unknown(error);
+    if (verb_ == kArchivePush.name) keep_for_check(error);
+  }
+
   void report(const std::exception_ptr& thrown) {
     if (!console_) {
       console_ = std::make_unique<Console>(early_log_format(words_, environment_));
@@ -205,13 +228,9 @@ class Run {
       std::rethrow_exception(thrown);
     } catch (SystemError& error) {
       explain_denied(error);
-      error.set_hint(whole_commands(error.hint(), given_));
-      console_->error(error);
-      if (nagios_) print_unknown(error);
+      report_error(error);
     } catch (Error& error) {
-      error.set_hint(whole_commands(error.hint(), given_));
-      console_->error(error);
-      if (nagios_) print_unknown(error);
+      report_error(error);
     } catch (const Interrupted&) {
       const int signal = watch_ ? watch_->received() : 0;
       console_->error(Error(signal == 0 ? "interrupted"

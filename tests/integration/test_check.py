@@ -1,4 +1,5 @@
 """check: what arrives is proved, and each thing that keeps it from arriving is named with what to change."""
+import os
 import re
 
 import pytest
@@ -34,7 +35,8 @@ def let_the_archiver_fail(cluster, **settings):
 
 
 def test_an_archive_command_that_fails_before_archive_push_can_say_why(stanza15):
-    let_the_archiver_fail(stanza15.cluster, archive_command=stanza15.archive_command().replace("archive-push", "--no-such-option archive-push"))
+    let_the_archiver_fail(stanza15.cluster, archive_command=stanza15.archive_command().replace(
+        "archive-push", f"--state-path={stanza15.home / 'elsewhere'} --no-such-option archive-push"))
     words = checked(stanza15)
     assert "the server's log has the output of archive_command" in words
 
@@ -53,6 +55,37 @@ def test_archive_push_says_why_it_failed(stanza15):
     stanza15.cluster.wait_for_archived()
     assert stanza15.cairn.ok("check", "--output=json").json["check"]["warnings"] == []
     assert list((stanza15.cairn.state_path / "archive-push").iterdir()) == []
+
+
+def test_archive_push_says_why_it_failed_before_it_had_its_settings(stanza15, make_stanza):
+    """An unreadable or broken configuration, a stanza that it does not have, a wrong option: check finds the words by
+    --state-path, of the server's user, also when root runs it with a configuration that root can read."""
+    cluster, cairn = stanza15.cluster, stanza15.cairn
+    cairn.ok("check")
+    command = stanza15.archive_command()
+    assert f"--config={cairn.config}" in command
+    secret = system.write(stanza15.home / "secret.toml", cairn.config.read_text(), 0o600)
+    os.chown(secret, 0, 0)
+    broken = system.write(stanza15.home / "broken.toml", "[global\nkeep-last = 1\n")
+    place = f" --state-path={cairn.state_path} archive-push"
+    for changed, said in (
+            (command.replace(str(cairn.config), str(secret)), "secret.toml\": Permission denied"),
+            (command.replace(str(cairn.config), str(broken)), "broken.toml"),
+            (command.replace("--stanza=main", "--stanza=nosuch"), "\"nosuch\""),
+            (command.replace("--stanza=main", ""), "--no-such-option"),
+    ):
+        option = " --no-such-option" if said == "--no-such-option" else ""
+        cluster.configure(archive_command=changed.replace(" archive-push", option + place))
+        cluster.reload()
+        failed = int(cluster.sql("SELECT failed_count FROM pg_stat_archiver"))
+        cluster.switch_wal()
+        system.wait_until(lambda: int(cluster.sql("SELECT failed_count FROM pg_stat_archiver")) > failed, what="a failure")
+        words = checked(stanza15)
+        assert re.search("archive-push( of \"[^\"]*\")? failed at", words) and said in words, words
+    cluster.configure(archive_command=command)
+    cluster.reload()
+    cluster.wait_for_archived()
+    assert cairn.ok("check", "--output=json").json["check"]["warnings"] == []
 
 
 @pytest.mark.parametrize("edit, said", [

@@ -317,17 +317,4 @@ postgres::ConnectionSettings load_connection(const OptionSources& options) {
   return connection;
 }
 
-Form early_log_format(std::span<const std::string> words,
-                      const std::map<std::string, std::string>& environment) {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--log-format=json") return Form::json;
-    if (words[i] == "--log-format") {
-      return i + 1 < words.size() && words[i + 1] == "json" ? Form::json : Form::text;
-    }
-    if (words[i].starts_with("--log-format=")) return Form::text;
-  }
-  const auto at = environment.find("PGCAIRN_LOG_FORMAT");
-  return at != environment.end() && at->second == "json" ? Form::json : Form::text;
-}
-
 }  // namespace pgcairn::command

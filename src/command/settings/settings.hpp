@@ -121,8 +121,4 @@ UsageError stanza_not_configured(const std::string& stanza, std::span<const std:
 /// How the server of a stanza is reached. Throws UsageError.
 postgres::ConnectionSettings load_connection(const OptionSources& options);
 
-/// How errors are to be shown while the settings are not known, or are wrong themselves.
-Form early_log_format(std::span<const std::string> words,
-                      const std::map<std::string, std::string>& environment);
-
 }  // namespace pgcairn::command

@@ -11,14 +11,9 @@ namespace {
 ExitCode run(const Session& session) {
   const Settings& settings = session.settings;
   const std::string& file = settings.operands[0];
-  try {
-    std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
-    engine::archive_push(cluster_of(settings), repositories, file, settings.compress_type,
-                         settings.compress_level);
-  } catch (const Error& error) {
-    engine::keep_push_failure(settings.state_path, settings.stanza, file, error);
-    throw;
-  }
+  std::vector<repo::Repository> repositories = make_archives(settings, session.stop);
+  engine::archive_push(cluster_of(settings), repositories, file, settings.compress_type,
+                       settings.compress_level);
   engine::forget_push_failure(settings.state_path, settings.stanza);
   return ExitCode::done;
 }

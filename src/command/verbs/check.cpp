@@ -47,9 +47,9 @@ ExitCode run(const Session& session) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   ProgressLine progress(session.console);
-  const engine::CheckResult result =
-      engine::check_stanza(cluster_of(settings), repositories,
-                           {settings.archive_timeout, settings.state_path}, progress, session.stop);
+  const engine::CheckResult result = engine::check_stanza(
+      cluster_of(settings), repositories,
+      {settings.archive_timeout, {settings.state_path, kDefaultStatePath}}, progress, session.stop);
   session.console.progress("");
   print(settings.output == Form::json ? check_json(result, settings.stanza)
                                       : check_text(result, settings.stanza));

@@ -6,6 +6,9 @@
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/wal/push_failure.hpp>
 
+#include <optional>
+#include <utility>
+
 namespace pgcairn::engine {
 
 namespace {
@@ -55,16 +58,30 @@ std::string place_of_log(postgres::Connection& connection) {
   return file.empty() ? "the server's log" : format("the server's log (\"{}\")", file);
 }
 
+/// The last of the errors that archive-push has kept; it may not have known the stanza.
+std::optional<PushFailure> last_failure(std::span<const std::filesystem::path> state_paths,
+                                        const std::string& stanza) {
+  std::optional<PushFailure> last;
+  for (const std::filesystem::path& state_path : state_paths) {
+    for (const std::string& name : {stanza, std::string()}) {
+      auto failure = read_push_failure(state_path, name);
+      if (failure && (!last || failure->time > last->time)) last = std::move(failure);
+    }
+  }
+  return last;
+}
+
 /// The last error of archive-push, unless the archiver has succeeded since.
 std::string words_of_push(postgres::Connection& connection, const std::string& stanza,
-                          const std::filesystem::path& state_path) {
-  const auto failure = read_push_failure(state_path, stanza);
+                          std::span<const std::filesystem::path> state_paths) {
+  const auto failure = last_failure(state_paths, stanza);
   if (!failure) return {};
   const auto rows = connection.query("SELECT last_archived_time > $1 FROM pg_stat_archiver",
                                      {format_utc(failure->time)});
   if (text_of(rows, 0) == "t") return {};
-  return format(". archive-push of \"{}\" failed at {}: {}", failure->file,
-                format_local(failure->time), failure->words);
+  const std::string of = failure->file.empty() ? "" : format(" of \"{}\"", failure->file);
+  return format(". archive-push{} failed at {}: {}", of, format_local(failure->time),
+                failure->words);
 }
 
 std::string words_of_archiver(postgres::Connection& connection) {
@@ -112,12 +129,12 @@ std::vector<std::string> archiving_doubts(const StanzaSettings& stanza,
 
 std::string why_not_archived(postgres::Connection& connection, const postgres::ServerInfo& server,
                              const StanzaSettings& stanza, const std::vector<std::string>& doubts,
-                             const std::filesystem::path& state_path) {
+                             std::span<const std::filesystem::path> state_paths) {
   if (server.in_recovery) return ". The primary archives it: run \"pgcairn check\" there";
   std::string words;
   for (const std::string& doubt : doubts) words += ". " + doubt;
   const auto named = read_archive_command(server.archive_command).stanza;
-  const std::string push = words_of_push(connection, named.value_or(stanza.name), state_path);
+  const std::string push = words_of_push(connection, named.value_or(stanza.name), state_paths);
   if (!push.empty()) return words + push;
   return words.empty() ? words_of_archiver(connection) : words;
 }

@@ -4,6 +4,7 @@
 #include <pgcairn/postgres/server.hpp>
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,6 @@ extern const char* const kArchivesAfterPromotion;
 /// error of archive-push on this host, and by what the archiver counts.
 std::string why_not_archived(postgres::Connection& connection, const postgres::ServerInfo& server,
                              const StanzaSettings& stanza, const std::vector<std::string>& doubts,
-                             const std::filesystem::path& state_path);
+                             std::span<const std::filesystem::path> state_paths);
 
 }  // namespace pgcairn::engine

@@ -135,13 +135,13 @@ void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
 /// What is odd about the server's settings is why a segment is absent, or else a warning.
 void explain_absence(CheckResult& result, postgres::Connection& connection,
                      const postgres::ServerInfo& server, const StanzaSettings& stanza,
-                     const std::filesystem::path& state_path) {
+                     std::span<const std::filesystem::path> state_paths) {
   const std::vector<std::string> doubts = archiving_doubts(stanza, server);
   if (result.ok()) {
     result.warnings.insert(result.warnings.end(), doubts.begin(), doubts.end());
     return;
   }
-  const std::string why = why_not_archived(connection, server, stanza, doubts, state_path);
+  const std::string why = why_not_archived(connection, server, stanza, doubts, state_paths);
   for (CheckedRepository& repository : result.repositories) {
     if (repository.error.empty()) continue;
     repository.error = format("WAL segment {} did not reach repository \"{}\"{}", result.segment,
@@ -192,7 +192,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.segment = switched.segment;
                  progress.phase(format("waiting for {}", result.segment), 0);
                  wait_for_segment(result, stanza, repositories, cluster, options.timeout, stop);
-                 explain_absence(result, connection, server, stanza, options.state_path);
+                 explain_absence(result, connection, server, stanza, options.state_paths);
                  require_own_content(result, stanza, repositories, cluster, point, switched.point,
                                      connection, server, stop);
                  return result;

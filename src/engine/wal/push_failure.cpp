@@ -12,7 +12,9 @@ constexpr std::size_t kMostBytes = 64 * kKiB;
 constexpr std::size_t kMostWordsBytes = 16 * kKiB;  // escaped, each byte may take three
 
 std::filesystem::path file_of(const std::filesystem::path& state_path, const std::string& stanza) {
-  return state_path / "archive-push" / stanza;
+  // Of a stanza that nothing has judged yet; no stanza has a name with such letters.
+  const bool is_name = !stanza.empty() && stanza.find_first_of("./") == std::string::npos;
+  return state_path / "archive-push" / (is_name ? stanza : ".unknown");
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ struct CheckResult {
 
 struct CheckOptions {
   milliseconds timeout{60'000};
-  std::filesystem::path state_path{};  // where archive-push of this host keeps its last error
+  // Where archive-push of this host may keep its last error.
+  std::vector<std::filesystem::path> state_paths{};
 };
 
 /// Proves that what the server writes arrives: connects, compares identities, reads the archive

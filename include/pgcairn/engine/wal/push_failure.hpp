@@ -10,7 +10,8 @@
 namespace pgcairn::engine {
 
 // PostgreSQL puts what archive-push says into its log, and keeps of it only that it failed. So that
-// check can tell the reason, archive-push keeps its last error below state-path, until it succeeds.
+// check can tell the reason, archive-push keeps its last error below state-path, until it succeeds:
+// by the stanza, or by no name when it failed before it knew the stanza.
 
 struct PushFailure {
   Timestamp time{};

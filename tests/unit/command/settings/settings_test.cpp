@@ -1,3 +1,4 @@
+#include "command/settings/early_options.hpp"
 #include "command/settings/options.hpp"
 #include "command/settings/values.hpp"
 
@@ -179,8 +180,8 @@ TEST_CASE("a number without its unit is no duration, no size and no span of rete
     check_says(global(option.name, "\"6 min\""), {"a span such as"});
   }
   check_says(refusal({"expire", "--keep-within=0"}), {"--keep-within", "newest backup only"});
-  check_says(refusal({"expire", "--keep-within=6m"}), {"--keep-within", "6mo"});
   check_says(refusal({"expire", "--max-age=0"}), {"--max-age", "newest backup only"});
+  check_says(refusal({"expire", "--keep-within=6m"}), {"--keep-within", "6mo"});
   check_says(refusal({"backup", "--limit-rate=100"}), {"--limit-rate", "100KiB"});
   check_says(refusal({"backup"}, {{"PGCAIRN_ARCHIVE_TIMEOUT", "90"}}), {"90s, 90m or 90h"});
   check_says(refusal({"check", "--archive-timeout=0"}), {"--archive-timeout", "not wait at all"});
@@ -238,6 +239,10 @@ TEST_CASE("the form of errors is known before the settings are") {
   CHECK(early_log_format(Words{"--log-format=text"}, {{"PGCAIRN_LOG_FORMAT", "json"}}) ==
         Form::text);
   CHECK(early_log_format(Words{"info"}, {}) == Form::text);
+  CHECK(early_text(Words{"--state-path=/a", "info"}, {{"PGCAIRN_STATE_PATH", "/b"}},
+                   "state-path") == "/a");
+  CHECK(early_text(Words{"info"}, {{"PGCAIRN_STATE_PATH", "/b"}}, "state-path") == "/b");
+  CHECK(early_text(Words{"info", "--state-path"}, {}, "state-path").empty());
 }
 
 TEST_CASE("retention is each repository's own, then the stanza's, then the global one") {
@@ -245,13 +250,13 @@ TEST_CASE("retention is each repository's own, then the stanza's, then the globa
 retention-full = 2
 keep-daily = 7
 keep-within = "14d"
+keep-quarterly = 8
+max-age = "13mo"
 [repo.local]
 type = "posix"
 path = "/var/lib/pgcairn"
 retention-full = 9
 retention-full-type = "time"
-keep-quarterly = 8
-max-age = "13mo"
 retention-timezone = "Europe/Berlin"
 [repo.away]
 type = "posix"
@@ -271,13 +276,13 @@ expire-auto = false
   CHECK(local.keep_daily == 5U);
   CHECK(local.keep_within == std::chrono::hours(14 * 24));
   CHECK(local.keep_min_age == std::chrono::hours(36));
+  CHECK(local.keep_quarterly == 8U);
+  CHECK(local.max_age == parse_calendar_span("13mo"));
   CHECK_FALSE(local.archive);
   CHECK(both.repositories[0].retention_timezone == "Europe/Berlin");
   const repo::RetentionPolicy& away = both.repositories[1].retention;
   CHECK(away.full == 2U);
   CHECK_FALSE(away.full_in_days);
-  CHECK(local.keep_quarterly == 8U);
-  CHECK(local.max_age == parse_calendar_span("13mo"));
   CHECK(away.archive == 3U);
   CHECK(away.archive_unit == repo::ArchiveUnit::diff);
   CHECK(both.repositories[1].retention_timezone == "UTC");
