@@ -26,7 +26,7 @@ REASONS = {
     "unknown timeline": r"timeline \d+ has no history",
     "other branch": r"timeline",
     "early": r"earliest|no backup|before",
-    "beyond": r"archive ends|no transaction ended",
+    "beyond": r"archive ends|no transaction ended|is in the future",
     "absent": r"not in the archived WAL",
 }
 
