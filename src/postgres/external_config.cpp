@@ -70,6 +70,7 @@ class Finder {
   explicit Finder(const fs::path& data_directory) : data_directory_(data_directory) {}
 
   void follow(const fs::path& path, ConfigSyntax syntax);
+  void add_package_files(const fs::path& config_file);
   void add_tree(const fs::path& path);
   ExternalConfigFiles take();
 
@@ -203,6 +204,15 @@ void Finder::add_directory(const fs::path& directory, ConfigSyntax syntax) {
   }
 }
 
+/// What Debian's postgresql-common keeps beside postgresql.conf: whether and how to start the
+/// cluster. Without start.conf it is not that package's directory.
+void Finder::add_package_files(const fs::path& config_file) {
+  const fs::path directory = plain(config_file).parent_path();
+  if (is_inside(data_directory_, directory / "start.conf")) return;
+  if (!open(directory / "start.conf", true)) return;
+  for (const char* const name : {"environment", "pg_ctl.conf"}) open(directory / name, true);
+}
+
 void Finder::add_tree(const fs::path& named) {
   const fs::path path = plain(named);
   if (is_inside(data_directory_, path) || is_data_directory(path)) {
@@ -262,6 +272,7 @@ ExternalConfigFiles find_external_config(const ConfigPlaces& places, const fs::p
   finder.follow(places.config_file, ConfigSyntax::settings);
   finder.follow(places.hba_file, ConfigSyntax::rules);
   finder.follow(places.ident_file, ConfigSyntax::rules);
+  finder.add_package_files(places.config_file);
   for (const fs::path& path : extra) finder.add_tree(path);
   return finder.take();
 }

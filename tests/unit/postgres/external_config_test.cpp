@@ -100,6 +100,25 @@ TEST_CASE("a directory that is included is found even if nothing is in it") {
   CHECK(host.paths(host.find()) == expected);  // in the data directory, and copied with it
 }
 
+TEST_CASE(
+    "what Debian's package keeps beside postgresql.conf is found, where it is that package's") {
+  Host host;
+  for (const char* const name : {"environment", "pg_ctl.conf", "other"})
+    host.write(host.etc / name, "");
+  const Paths alone{"etc/", "etc/pg_hba.conf", "etc/pg_ident.conf", "etc/postgresql.conf"};
+  CHECK(host.paths(host.find()) == alone);  // /etc/environment, say
+  host.write(host.etc / "start.conf", "auto\n");
+  CHECK(host.paths(host.find()) == Paths{"etc/", "etc/environment", "etc/pg_ctl.conf",
+                                         "etc/pg_hba.conf", "etc/pg_ident.conf",
+                                         "etc/postgresql.conf", "etc/start.conf"});
+  fs::remove(host.etc / "environment");
+  CHECK(host.find().unreadable.empty());
+  for (const char* const name : {"environment", "start.conf", "postgresql.conf"})
+    host.write(host.data / name, "");
+  host.places.config_file = host.data / "postgresql.conf";  // copied with the data directory
+  CHECK(host.paths(host.find()) == Paths{"etc/", "etc/pg_hba.conf", "etc/pg_ident.conf"});
+}
+
 TEST_CASE("what cannot be read is named with its cause, and nothing else is lost") {
   Host host;
   host.write(host.places.config_file, "include 'none.conf'\ninclude_dir 'nowhere'\n");
