@@ -133,7 +133,7 @@ class Run {
     acting_as_ = act_as_owner(verb, settings_, words_, environment_);
     if (verb.needs_configuration) watch_signals();
     if (verb.refused_when_stopped) refuse_when_stopped_here(settings_);
-    return work({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token()});
+    return work({settings_, *console_, watch_ ? watch_->stop_token() : std::stop_token(), given_});
   }
 
   static Arguments help_about(const std::string& verb) {

@@ -13,6 +13,7 @@
 namespace pgcairn::command {
 
 class OptionSources;
+struct Arguments;
 struct Settings;
 
 /// What a verb works with.
@@ -20,6 +21,7 @@ struct Session {
   const Settings& settings;  // those that several verbs have
   Console& console;
   std::stop_token stop;
+  const Arguments& given;  // on the command line
 };
 
 /// Does the work, writes the result to standard output. Throws what went wrong; the code says how

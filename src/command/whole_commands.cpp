@@ -52,8 +52,11 @@ std::string whole_commands(std::string_view text, const Arguments& given) {
     whole += text.substr(0, after);
     text.remove_prefix(after);
     const Verb* const verb = begins_word ? verb_at(text) : nullptr;
-    // A command ends with its quotation mark, or with the text.
-    if (verb != nullptr) whole += missing_options(*verb, text.substr(0, text.find('"')), given);
+    // A command ends with its quotation mark, or with its line.
+    if (verb != nullptr) {
+      const std::string_view command = text.substr(0, text.find_first_of("\"\n"));
+      whole += missing_options(*verb, command, given);
+    }
   }
 }
 

@@ -183,3 +183,71 @@ def test_an_interrupted_restore_begins_its_configuration_anew(stanza15):
     pack.write_bytes(content)
     assert stanza15.try_restore(target, f"--config-to={conf}").code == 0
     assert same_file(etc / "postgresql.conf", below(conf, etc / "postgresql.conf"))
+
+
+# --- the configuration alone ---------------------------------------------------------------------------------------------
+
+def lines_after(text, words):
+    """The lines of a shell that are printed below a line with these words."""
+    lines = text.split(words, 1)[1].splitlines()[1:]
+    return [line.strip() for line in lines[:next((i for i, line in enumerate(lines) if not line.startswith("  ")), len(lines))]]
+
+
+def test_the_configuration_alone_comes_back_and_is_put_in_place_by_what_is_printed(stanza15):
+    """Beside the running server, and on a host that lacks it."""
+    etc = move_configuration(stanza15)
+    system.write(etc / "start.conf", "auto\n", 0o644)
+    system.write(etc / "environment", "", 0o644)
+    system.make_dir(stanza15.cluster.data / "site")
+    system.write(stanza15.cluster.data / "site/own.conf", "", 0o600)
+    system.write(stanza15.cluster.data / "site/other", "", 0o600)
+    first = stanza15.backup()
+    system.write(etc / "names", "newer\n")
+    last = stanza15.backup(type="incr")
+    live = compare.tree_state(etc)
+    conf = stanza15.home / "only"
+    for words in (["--only=config"], ["--only=config", f"--config-to={conf}", "--delta"],
+                  ["--only=config", f"--config-to={conf}", "--type=immediate"],
+                  ["--only=data", f"--config-to={conf}"]):
+        assert stanza15.cairn.run("restore", *words).code == 2
+    refused = stanza15.cairn.run("restore", "--only=config", f"--config-to={etc}")
+    assert refused.code == 1 and "is not empty" in refused.err and compare.tree_state(etc) == live
+    inside = stanza15.cairn.run("restore", "--only=config", f"--config-to={stanza15.cluster.data / 'here'}")
+    assert inside.code == 2 and "is in" in inside.err, inside
+
+    shown = stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}", "--dry-run", "--output=json").json["restore-config"]
+    in_data = [file["was"] for file in shown["files"] if file["in-data-directory"]]
+    assert in_data == [str(stanza15.cluster.data / name) for name in ("postgresql.auto.conf", "site/own.conf")]
+    assert shown["backup"]["label"] == last["label"] and len(shown["files"]) == 10 and shown["absent"] == []
+    assert not conf.exists()
+    beside = stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}").out
+    assert stat.S_IMODE(conf.stat().st_mode) == 0o700
+    assert lines_after(beside, "Compare, with") == [f"diff -r {etc} {below(conf, etc)}"]
+    names = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf", "names", "start.conf", "environment", "conf.d/10-secret.conf")
+    for name in names:
+        assert same_file(etc / name, below(conf, etc / name)), name
+    assert stat.S_IMODE(below(conf, etc).stat().st_mode) == 0o755
+    data = below(conf, stanza15.cluster.data)
+    assert sorted(path.name for path in data.iterdir()) == ["postgresql.auto.conf", "site"] and not (data / "site/other").exists()
+
+    shutil.rmtree(conf)
+    moved = stanza15.home / "moved"
+    os.rename(etc, moved)
+    done = stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}").out
+    copies = lines_after(done, "with")
+    assert copies == [f"cp -a {below(conf, etc)} {etc.parent}"]
+    system.run(["sh", "-c", copies[0]])
+    for name in names:
+        assert same_file(moved / name, etc / name), name
+    assert done.endswith(f"pgcairn --config={stanza15.cairn.config} restore\n")
+
+    # The newest backup has lost its packs: the one before it has the configuration, too.
+    shutil.rmtree(stanza15.repo / "main/data" / last["label"] / "pack")
+    shutil.rmtree(conf)
+    older = stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}")
+    assert f"backup {last['label']} in repository \"local\" is skipped" in older.out, older
+    assert below(conf, etc / "names").read_text() == "postgres\n"
+    shutil.rmtree(conf)
+    assert stanza15.cairn.run("restore", "--only=config", f"--config-to={conf}", f"--set={last['label']}").code == 4
+    assert stanza15.cairn.run("restore", "--only=config", f"--config-to={conf}", "--set=20200101-000000F").code == 10
+    assert stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}", f"--set={first['label']}")

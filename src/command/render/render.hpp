@@ -6,6 +6,7 @@
 #include <pgcairn/engine/backup/backup.hpp>
 #include <pgcairn/engine/drill/drill.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
+#include <pgcairn/engine/restore/config_only.hpp>
 #include <pgcairn/engine/restore/estimate.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/engine/stanza/stanza.hpp>
@@ -82,6 +83,13 @@ std::string start_command(const std::string& pg_ctl, const std::filesystem::path
 std::string restore_json(const engine::RestorePlan& plan,
                          const std::optional<engine::RestoreResult>& result,
                          const std::optional<engine::RestoreEstimate>& estimate = {});
+
+/// The plan of `restore --only=config`, and what to do next; without a result it was a dry run.
+std::string config_plan_text(const engine::ConfigPlan& plan);
+std::string config_end_text(const engine::ConfigPlan& plan,
+                            const std::optional<engine::RestoreResult>& result);
+std::string config_json(const engine::ConfigPlan& plan,
+                        const std::optional<engine::RestoreResult>& result);
 
 std::string verify_text(const engine::VerifyResult& result, const engine::VerifyOptions& options);
 std::string verify_json(const engine::VerifyResult& result, const engine::VerifyOptions& options,

@@ -6,10 +6,12 @@
 #include "settings/restore_goal.hpp"
 #include "settings/values.hpp"
 #include "verbs.hpp"
+#include "whole_commands.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/engine/restore/config_only.hpp>
 #include <pgcairn/engine/restore/estimate.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/postgres/host_clusters.hpp>
@@ -56,6 +58,8 @@ constexpr Option kOptions[] = {
      "repeatable"},
     {"config-to", ValueKind::path, kShell, "DIR", "", "", 0, 0,
      "restore files from outside the data directory into DIR"},
+    {"only", ValueKind::choice, on_command_line, "WHAT", "", "config", 0, 0,
+     "config: restore the server's configuration files into --config-to, and nothing else"},
 };
 
 /// Whatever links lead there.
@@ -134,7 +138,27 @@ engine::RestorePlan next_plan(const Session& session, engine::RestoreOptions& op
   }
 }
 
+/// The configuration alone, which a new server needs before the data.
+ExitCode run_config(const Session& session, const RestoreSettings& own) {
+  const Settings& settings = session.settings;
+  const RestoreGoal goal = restore_goal(own.target, settings.process_max);
+  std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  engine::RestoreOptions options = goal.options;
+  options.config_to = own.config_to;
+  ProgressLine progress(session.console);
+  const engine::ConfigPlan plan = engine::plan_config_restore(cluster_of(settings), repositories,
+                                                              options, progress, session.stop);
+  const bool json = settings.output == Form::json;
+  if (!json) print(config_plan_text(plan));
+  std::optional<engine::RestoreResult> result;
+  if (!own.dry_run) result = engine::run_config_restore(plan, progress, session.stop);
+  print(json ? config_json(plan, result)
+             : whole_commands(config_end_text(plan, result), session.given));
+  return ExitCode::done;
+}
+
 ExitCode run(const Session& session, const RestoreSettings& own) {
+  if (own.only_config) return run_config(session, own);
   const Settings& settings = session.settings;
   const RestoreGoal goal = restore_goal(own.target, settings.process_max);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
@@ -159,6 +183,27 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
              : restore_end_text(plan, result, server_words(plan, own.pg_bin)));
   // Damaged pages come back as they were copied: nobody should find that out from a query.
   return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
+}
+
+/// What a restore of the configuration alone has no use for is a mistake, or a wish that it would
+/// not grant.
+void load_only(RestoreSettings& own, const OptionSources& options) {
+  own.only_config = options.find("only").has_value();
+  if (!own.only_config) return;
+  for (const char* const name :
+       {"type", "target", "target-action", "target-timeline", "target-exclusive", "delta",
+        "replace", "archive-mode", "recovery-option", "tablespace-map", "tablespace-map-all",
+        "db-include", "db-exclude", "link-map", "link-all", "remove-tablespace", "allow-tablespace",
+        "accept-gap", "server-is-stopped"}) {
+    if (!options.find(name)) continue;
+    throw UsageError(format("restore --only=config has no use for --{}", name),
+                     "it takes --config-to, --set, --repo, --dry-run and --output; leave the other "
+                     "option for the restore of the data");
+  }
+  if (!own.config_to.empty()) return;
+  throw UsageError("restore --only=config needs --config-to",
+                   "name a new directory, such as in \"pgcairn restore --only=config "
+                   "--config-to=/root/config\"");
 }
 
 void load_delta(RestoreSettings& own, const OptionSources& options) {
@@ -191,6 +236,7 @@ RestoreSettings load_restore(const OptionSources& options, const Settings& setti
   own.tablespace_map_all = options.path_of("tablespace-map-all").string();
   load_delta(own, options);
   own.config_to = options.path_of("config-to");
+  load_only(own, options);
   own.link_all = options.is_set("link-all");
   own.space_check = options.is_set("space-check", true);
   for (const auto& [path, place] : options.maps_of("link-map"))
@@ -214,6 +260,7 @@ pgcairn --dry-run restore
 pgcairn restore --type=time --target="2026-11-21 02:41:07+00" --target-action=promote
 pgcairn restore --type=standby --recovery-option=primary_conninfo="host=primary user=repl"
 pgcairn restore --set=20261121-010203F --pg-path=/srv/copy --tablespace-map=fast=/srv/fast
+pgcairn restore --only=config --config-to=/root/config
 )"),
     .exit_status = lines(R"(
     2  wrong usage or configuration; nothing was touched

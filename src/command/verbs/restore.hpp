@@ -14,6 +14,7 @@ namespace pgcairn::command {
 struct RestoreSettings {
   TargetSettings target;
   bool dry_run = false;
+  bool only_config = false;
   bool archive_off = false;
   bool archive_kept = false;  // --archive-mode=preserve was said
   bool replace = false;

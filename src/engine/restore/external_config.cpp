@@ -12,6 +12,15 @@ namespace pgcairn::engine {
 
 namespace {
 
+std::string settings_words(const RestorePlan& plan) {
+  std::string text;
+  for (const ExternalConfigFile& file : plan.outside)
+    text += format("{}{} {}", text.empty() ? "" : ", ", file.setting, file.was);
+  return text;
+}
+
+}  // namespace
+
 void note_unreadable(RestorePlan& plan) {
   for (const repo::UnreadableFile& file : plan.backup.outside.unreadable) {
     plan.notes.push_back(format("not in the backup: {} ({})", file.path, file.cause));
@@ -21,15 +30,6 @@ void note_unreadable(RestorePlan& plan) {
                                 plan.compares ? "; what is there stays as it is" : ""));
   }
 }
-
-std::string settings_words(const RestorePlan& plan) {
-  std::string text;
-  for (const ExternalConfigFile& file : plan.outside)
-    text += format("{}{} {}", text.empty() ? "" : ", ", file.setting, file.was);
-  return text;
-}
-
-}  // namespace
 
 void plan_config(RestorePlan& plan) {
   const repo::ExternalConfigInfo& was = plan.backup.outside;

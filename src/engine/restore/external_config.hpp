@@ -8,4 +8,7 @@ namespace pgcairn::engine {
 /// plan.notes.
 void plan_config(RestorePlan& plan);
 
+/// Adds to plan.notes what the backup lacks, because it could not be read or was excluded.
+void note_unreadable(RestorePlan& plan);
+
 }  // namespace pgcairn::engine

@@ -111,7 +111,9 @@ void decide_owner(RestorePlan& plan, const repo::ManifestHeader& header) {
 mode_t restored_mode(const repo::ManifestEntry& entry, const RestoreOwner& owner) {
   const bool own = entry.user == owner.was_user && entry.group == owner.was_group;
   const mode_t least = entry.type == repo::EntryType::directory ? 0700 : 0600;
-  return (entry.mode & (own ? 0750U : 0700U)) | least;
+  // Programs of other users may read the server's configuration: psql finds its port there.
+  const mode_t most = repo::is_outside(entry.path) ? 0755 : 0750;
+  return (entry.mode & (own ? most : 0700U)) | least;
 }
 
 void own(const Fd& fd, mode_t mode, const RestoreOwner& owner, const fs::path& path) {

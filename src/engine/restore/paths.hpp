@@ -32,8 +32,9 @@ std::vector<Place> wiped(const RestorePlan& plan, Roots& roots);
 /// whom root could give them to.
 void decide_owner(RestorePlan& plan, const repo::ManifestHeader& header);
 
-/// The mode that an entry gets: nothing for others, no write permission for the group, no special
-/// bits, and for the owner alone what belonged to another user or group than the cluster.
+/// The mode that an entry gets: nothing for others, unless it is from outside of the data directory
+/// (they may read it), no write permission for the group, no special bits, and for the owner alone
+/// what belonged to another user or group than the cluster.
 mode_t restored_mode(const repo::ManifestEntry& entry, const RestoreOwner& owner);
 
 /// Gives a file or directory its mode and, for root, its owner.

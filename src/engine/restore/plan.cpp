@@ -7,6 +7,7 @@
 #include "restore/local_tree.hpp"
 #include "restore/mark.hpp"
 #include "restore/mounts.hpp"
+#include "restore/needed_packs.hpp"
 #include "restore/other_clusters.hpp"
 #include "restore/paths.hpp"
 #include "restore/placement.hpp"
@@ -20,7 +21,6 @@
 #include <pgcairn/engine/restore/restore.hpp>
 #include <pgcairn/repo/layout.hpp>
 #include <pgcairn/repo/manifest.hpp>
-#include <pgcairn/repo/pack_table.hpp>
 #include <pgcairn/repo/stanza_view.hpp>
 
 #include <algorithm>
@@ -30,38 +30,6 @@ namespace pgcairn::engine {
 namespace {
 
 constexpr std::size_t kRemovesNamed = 20;
-
-/// What the manifest asks for must be in the repository, whole, before anything is touched.
-void check_packs(RestorePlan& plan, const repo::ManifestHeader& header,
-                 const std::vector<repo::ManifestPack>& packs, const repo::PackSet& used) {
-  const repo::StanzaView stanza(*plan.repository, plan.stanza);
-  for (std::size_t ref = 0; ref < header.refs.size(); ++ref) {
-    const std::string& label = header.refs[ref].backup;
-    repo::PackSizes listed;
-    stanza.packs(
-        label, [&](const repo::ListedPack& pack) { listed.set(0, pack.number, pack.size_bytes); });
-    for (const repo::ManifestPack& pack : packs) {
-      if (pack.ref != ref || !used.contains(pack.ref, pack.pack)) continue;
-      const std::string key = repo::pack_key(plan.stanza, label, pack.pack);
-      const auto there_bytes = listed.find(0, pack.pack);
-      const std::string hint = "restore another backup with --set; nothing was touched";
-      if (!there_bytes) throw DamagedError(key, 0, "the pack is missing", hint);
-      if (*there_bytes != pack.size_bytes) {
-        throw DamagedError(key, std::min(*there_bytes, pack.size_bytes),
-                           format("the pack has {} bytes, and had {} when it was written",
-                                  *there_bytes, pack.size_bytes),
-                           hint);
-      }
-      plan.fetch_bytes += pack.size_bytes;
-      plan.packs.push_back(pack);
-    }
-  }
-  if (plan.packs.size() != used.size()) {
-    throw DamagedError(
-        repo::manifest_key(plan.stanza, plan.backup.label, plan.backup.manifest_parts - 1), 0,
-        "a map names a pack that is not in the manifest's list");
-  }
-}
 
 /// Adds to what will be removed, and what that frees to `freed`. False when nothing of it goes:
 /// something is mounted there.

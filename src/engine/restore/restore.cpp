@@ -28,13 +28,6 @@ namespace pgcairn::engine {
 
 namespace {
 
-/// Makes everything on the file system of `directory` durable, with one call instead of one a file.
-void sync_file_system(const Fd& directory, const fs::path& path) {
-  if (::syncfs(directory.get()) != 0)
-    throw SystemError(format("cannot make the file system of \"{}\" durable", path.native()),
-                      errno);
-}
-
 /// tablespace_map with the places of this restore: at its first start the server makes the links
 /// again from it.
 std::string tablespace_map_text(const RestorePlan& plan) {

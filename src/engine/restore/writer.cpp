@@ -32,6 +32,11 @@ std::string written_name(const std::string& path) {
   return path == kControlPath ? path + std::string(kTemporarySuffix) : path;
 }
 
+void sync_file_system(const Fd& directory, const fs::path& path) {
+  if (::syncfs(directory.get()) == 0) return;
+  throw SystemError(format("cannot make the file system of \"{}\" durable", path.native()), errno);
+}
+
 /// The files a thread wrote to last, still open: parts of one file follow each other.
 class RestoreWriter::OpenFiles {
  public:

@@ -20,6 +20,10 @@ namespace pgcairn::engine {
 std::string written_name(const std::string& path);
 inline constexpr std::string_view kControlPath = "global/pg_control";
 
+/// Makes everything on the file system of `directory` durable, with one call instead of one a file.
+/// `path` is for errors.
+void sync_file_system(const Fd& directory, const fs::path& path);
+
 /// Writes the content of a backup's files, pack by pack: every needed frame is fetched, checked and
 /// opened once, and every byte written once, straight to its place. Memory is bounded by
 /// RestoreOptions::batch_bytes and the number of threads. With --delta only what differs from what

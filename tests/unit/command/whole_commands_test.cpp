@@ -27,6 +27,9 @@ TEST_CASE("a command in a hint is what has to be typed here") {
        "'--config=/etc/my conf.toml' --stanza=main --repo=local stanza-create\""},
       {"run once: pgcairn --stanza=main --repo=away expire",
        "run once: pgcairn '--config=/etc/my conf.toml' --stanza=main --repo=away expire"},
+      {"pgcairn expire\npgcairn expire --repo=x",
+       "pgcairn '--config=/etc/my conf.toml' --stanza=main --repo=local expire\n"
+       "pgcairn '--config=/etc/my conf.toml' --stanza=main expire --repo=x"},
       // No commands, or none to which it matters.
       {"run \"pgcairn help\"", "run \"pgcairn help\""},
       {"pgcairn runs as postgres", "pgcairn runs as postgres"},

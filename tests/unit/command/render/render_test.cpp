@@ -417,6 +417,33 @@ TEST_CASE("a dry run beside a running server ends with the command that stops it
   CHECK(restore_json(plan, {}).find(R"("server-runs":true,"result":null)") != std::string::npos);
 }
 
+TEST_CASE("a restore of the configuration ends with the commands that put it in place") {
+  engine::ConfigPlan plan;
+  plan.restore = made_up_plan();
+  plan.restore.options.config_to = "/root/my config";
+  plan.restore.data_directory = "/root/my config/pg/main";
+  plan.restore.files = 2;
+  plan.entries = {{"/etc/pg", "/root/my config/etc/pg", true, false},
+                  {"/etc/pg/a.conf", "/root/my config/etc/pg/a.conf", false, false},
+                  {"/pg/main/b.conf", "/root/my config/pg/main/b.conf", false, true}};
+  plan.absent = {"/etc/pg"};
+  const engine::RestoreResult done;
+  CHECK(config_end_text(plan, {}) == "dry run: nothing was touched\n");
+  CHECK(config_end_text(plan, done) ==
+        "restored 2 files to /root/my config\n"
+        "Read it, and put it in its place, as root, with\n"
+        "  cp -a '/root/my config/etc/pg' /etc\n"
+        "What is in /root/my config/pg/main comes back with the data.\n"
+        "Then restore the data, with\n  pgcairn restore\n");
+  plan.absent.clear();
+  plan.there = {"/etc/pg"};
+  CHECK(config_end_text(plan, done) ==
+        "restored 2 files to /root/my config\n"
+        "This host has such files already, which stay as they are. Compare, with\n"
+        "  diff -r /etc/pg '/root/my config/etc/pg'\n"
+        "What is in /root/my config/pg/main comes back with the data.\n");
+}
+
 TEST_CASE("settings survive the two shells between a printed start command and the server") {
   CHECK(
       start_command("/opt/my pg/pg_ctl", "/pg/it's", {{"port", "5433"}, {"cluster_name", "a b"}}) ==
