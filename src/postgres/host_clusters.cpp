@@ -57,22 +57,35 @@ bool runs_systemd(const fs::path& root) {
   return false;
 }
 
+std::optional<ServerCommands> commands_of(const std::string& name, int major,
+                                          const fs::path& root) {
+  if (runs_systemd(root)) {
+    const std::string unit = shell_quote(format("postgresql@{}-{}", major, name));
+    return ServerCommands{"systemctl start " + unit, "systemctl stop " + unit, true};
+  }
+  if (!is_there(root / "usr/bin/pg_ctlcluster")) return std::nullopt;
+  const std::string words = format("pg_ctlcluster {} {}", major, shell_quote(name));
+  return ServerCommands{words + " start", words + " stop", false};
+}
+
 }  // namespace
 
 std::optional<ServerCommands> service_of(const fs::path& data_directory, int major,
                                          const fs::path& root) {
   for (const fs::path& cluster : folders_in(root / "etc/postgresql" / std::to_string(major))) {
     if (!is_same(data_directory_of(cluster, major), data_directory)) continue;
-    const std::string name = cluster.filename().native();
-    if (runs_systemd(root)) {
-      const std::string unit = shell_quote(format("postgresql@{}-{}", major, name));
-      return ServerCommands{"systemctl start " + unit, "systemctl stop " + unit, true};
-    }
-    if (!is_there(root / "usr/bin/pg_ctlcluster")) return std::nullopt;
-    const std::string words = format("pg_ctlcluster {} {}", major, shell_quote(name));
-    return ServerCommands{words + " start", words + " stop", false};
+    return commands_of(cluster.filename().native(), major, root);
   }
   return std::nullopt;
+}
+
+std::optional<ServerCommands> service_by_config(const fs::path& config_file, int major,
+                                                const fs::path& root) {
+  const fs::path cluster = config_file.parent_path();
+  if (config_file.filename() != kConfig ||
+      cluster.parent_path() != fs::path("/etc/postgresql") / std::to_string(major))
+    return std::nullopt;
+  return commands_of(cluster.filename().native(), major, root);
 }
 
 std::string pg_ctl_path(const fs::path& programs, int major) {

@@ -251,3 +251,23 @@ def test_the_configuration_alone_comes_back_and_is_put_in_place_by_what_is_print
     assert stanza15.cairn.run("restore", "--only=config", f"--config-to={conf}", f"--set={last['label']}").code == 4
     assert stanza15.cairn.run("restore", "--only=config", f"--config-to={conf}", "--set=20200101-000000F").code == 10
     assert stanza15.cairn.ok("restore", "--only=config", f"--config-to={conf}", f"--set={first['label']}")
+
+
+def test_a_restore_to_its_own_place_says_what_of_the_configuration_is_missing(stanza15):
+    etc = move_configuration(stanza15)
+    stanza15.backup()
+    stanza15.cluster.wait_for_archived()
+    stanza15.cluster.stop()
+    there = stanza15.cairn.ok("restore", "--delta", "--archive-mode=off").out
+    assert f"config_file was {etc}/postgresql.conf, outside of the data directory: stays as it is on this host" in there
+    assert "this host has no" not in there and "Before the server is started" not in there
+    assert "Then:\n- archiving is off" in there and "psql -c 'ALTER SYSTEM RESET archive_mode'" in there
+    os.rename(etc, stanza15.home / "moved")
+    missing = stanza15.cairn.ok("restore", "--delta").out
+    assert missing.splitlines()[1].startswith(f"  note        this host has no {etc}/postgresql.conf"), missing
+    assert (f"Before the server is started:\n- this host has no {etc}/postgresql.conf; get the server's configuration with\n"
+            f"    pgcairn --config={stanza15.cairn.config} restore --only=config --config-to=/root/config\n") in missing
+    assert f"pgcairn --config={stanza15.cairn.config} check && " in missing
+    new = stanza15.home / "new"
+    replaced = stanza15.cairn.ok("restore", f"--pg-path={new}", "--replace").out
+    assert f"the configuration of pgcairn still names {stanza15.cluster.data}: set pg-path to {new}" in replaced

@@ -22,6 +22,11 @@ struct ServerCommands {
 std::optional<ServerCommands> service_of(const std::filesystem::path& data_directory, int major,
                                          const std::filesystem::path& root = "/");
 
+/// The same of the cluster that `config_file` ("/etc/postgresql/15/main/postgresql.conf") is of,
+/// whether it is there or not.
+std::optional<ServerCommands> service_by_config(const std::filesystem::path& config_file, int major,
+                                                const std::filesystem::path& root = "/");
+
 /// pg_ctl of a version, with its directory where that is known: `programs`, or where the packages
 /// of Debian and Red Hat have it, which is in no PATH.
 std::string pg_ctl_path(const std::filesystem::path& programs, int major);

@@ -68,10 +68,17 @@ std::string row(std::string_view name, std::string_view value);
 std::string restore_plan_text(const engine::RestorePlan& plan,
                               const std::optional<TargetTime>& target,
                               const std::optional<engine::RestoreEstimate>& estimate = {});
-/// How the restored server is started and stopped on this machine.
+/// What a host lacks, or what is off, and a line to type; empty: none is known.
+struct Advice {
+  std::string what;
+  std::string command;
+};
+/// How the restored server is started and stopped on this machine, and what to do before and after.
 struct ServerWords {
   std::string pg_ctl = "pg_ctl";
   std::optional<postgres::ServerCommands> service = {};  // it is run by this, rather than by pg_ctl
+  std::vector<Advice> before = {};                       // it does not start without
+  std::vector<Advice> after = {};
 };
 /// What was done, and what to do next; without a result it was a dry run.
 std::string restore_end_text(const engine::RestorePlan& plan,

@@ -117,8 +117,10 @@ std::string config_text(const engine::RestorePlan& plan) {
   for (const engine::ExternalConfigFile& file : plan.outside) {
     text +=
         row("config", format("{} was {}, {}", file.setting, file.was,
-                             file.location.empty() ? "outside of the data directory: not restored"
-                                                   : format("goes to {}", file.location.string())));
+                             !file.location.empty() ? format("goes to {}", file.location.string())
+                             : file.on_host && !plan.options.copy
+                                 ? "outside of the data directory: stays as it is on this host"
+                                 : "outside of the data directory: not restored"));
   }
   return text;
 }
@@ -181,6 +183,15 @@ postgres::Settings start_settings(const engine::RestorePlan& plan) {
       settings.emplace_back("data_directory", plan.data_directory.string());
   }
   return settings;
+}
+
+std::string advice_text(const std::vector<Advice>& advice) {
+  std::string text;
+  for (const Advice& one : advice) {
+    text += format("- {}\n", one.what);
+    if (!one.command.empty()) text += format("    {}\n", one.command);
+  }
+  return text;
 }
 
 std::string stop_command(const engine::RestorePlan& plan, const ServerWords& server) {
@@ -282,6 +293,8 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   }
   text += row("fetched", format_size(result->fetched_bytes));
   text += row("written", format_size(result->written_bytes));
+  if (!server.before.empty())
+    text += "Before the server is started:\n" + advice_text(server.before);
   if (plan.options.target.type() == RestoreType::preserve) {
     text += "restored; recovery is not set up: create recovery.signal or standby.signal in\n";
     text += format("{} when postgresql.auto.conf has the settings that you want. Then start",
@@ -306,6 +319,7 @@ std::string restore_end_text(const engine::RestorePlan& plan,
   if (pauses(plan.options)) {
     text += "At the target it pauses and can be read. Go on with: SELECT pg_wal_replay_resume();\n";
   }
+  if (!server.after.empty()) text += "Then:\n" + advice_text(server.after);
   return text;
 }
 

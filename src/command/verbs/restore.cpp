@@ -6,6 +6,7 @@
 #include "settings/restore_goal.hpp"
 #include "settings/values.hpp"
 #include "verbs.hpp"
+#include "verbs/restore_advice.hpp"
 #include "whole_commands.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -14,9 +15,6 @@
 #include <pgcairn/engine/restore/config_only.hpp>
 #include <pgcairn/engine/restore/estimate.hpp>
 #include <pgcairn/engine/restore/restore.hpp>
-#include <pgcairn/postgres/host_clusters.hpp>
-
-#include <algorithm>
 
 namespace pgcairn::command {
 
@@ -68,17 +66,6 @@ bool is_same_place(const std::filesystem::path& one, const std::filesystem::path
   return !other.empty() && (std::filesystem::equivalent(one, other, unknown) ||
                             std::filesystem::weakly_canonical(one, unknown) ==
                                 std::filesystem::weakly_canonical(other, unknown));
-}
-
-/// A copy is nobody's service, and neither is a cluster whose configuration is elsewhere now.
-ServerWords server_words(const engine::RestorePlan& plan, const std::filesystem::path& programs) {
-  ServerWords words{postgres::pg_ctl_path(programs, plan.backup.pg_version), {}};
-  const bool moved = std::any_of(plan.outside.begin(), plan.outside.end(), [](const auto& file) {
-    return !file.location.empty() && file.location != file.was;
-  });
-  if (!plan.options.isolated && !moved)
-    words.service = postgres::service_of(plan.data_directory, plan.backup.pg_version);
-  return words;
 }
 
 engine::RestoreOptions restore_options(const Settings& settings, const RestoreSettings& own,
@@ -169,7 +156,7 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
   std::optional<engine::RestoreEstimate> estimate;
   while (!result) {
     estimate = engine::estimate_restore(plan);
-    if (!json) print(restore_plan_text(plan, goal.target, estimate));
+    if (!json) print(whole_commands(restore_plan_text(plan, goal.target, estimate), session.given));
     if (own.dry_run) break;
     try {
       ProgressLine progress(session.console);
@@ -180,7 +167,8 @@ ExitCode run(const Session& session, const RestoreSettings& own) {
     }
   }
   print(json ? restore_json(plan, result, estimate)
-             : restore_end_text(plan, result, server_words(plan, own.pg_bin)));
+             : whole_commands(restore_end_text(plan, result, server_words(plan, own.pg_bin)),
+                              session.given));
   // Damaged pages come back as they were copied: nobody should find that out from a query.
   return plan.backup.page_error_count() > 0 ? ExitCode::warnings : ExitCode::done;
 }

@@ -21,6 +21,22 @@ std::string settings_words(const RestorePlan& plan) {
 
 }  // namespace
 
+namespace {
+
+/// A cluster that comes back to its own place uses the configuration that this host has.
+void note_host_config(RestorePlan& plan) {
+  for (const ExternalConfigFile& file : plan.outside) {
+    if (file.on_host) continue;
+    plan.note_first(
+        format("this host has no {}, and the server does not start without it: \"pgcairn restore "
+               "--only=config --config-to=/root/config\" gets the configuration of the backup",
+               file.was));
+    return;
+  }
+}
+
+}  // namespace
+
 void note_unreadable(RestorePlan& plan) {
   for (const repo::UnreadableFile& file : plan.backup.outside.unreadable) {
     plan.notes.push_back(format("not in the backup: {} ({})", file.path, file.cause));
@@ -39,8 +55,9 @@ void plan_config(RestorePlan& plan) {
     const bool missing = std::any_of(was.unreadable.begin(), was.unreadable.end(),
                                      [&](const auto& file) { return file.path == path; });
     const bool comes = !to.empty() && !missing;
-    plan.outside.push_back(
-        {std::move(setting), path, comes ? to / fs::path(path).relative_path() : fs::path()});
+    plan.outside.push_back({std::move(setting), path,
+                            comes ? to / fs::path(path).relative_path() : fs::path(),
+                            stat_if_exists(path).has_value()});
   };
   add("config_file", was.config_file);
   add("hba_file", was.hba_file);
@@ -58,6 +75,7 @@ void plan_config(RestorePlan& plan) {
                was.files));
   }
   if (plan.outside.empty()) return;
+  if (!plan.options.copy && to.empty()) return note_host_config(plan);
   plan.notes.push_back(format(
       "the server was configured outside of its data directory ({}): started on the data directory "
       "alone it does not find {}",

@@ -60,6 +60,20 @@ TEST_CASE("a cluster of Debian's is started by its unit, or by pg_ctlcluster wit
   CHECK(start("/srv/sixteen", 17).empty());
 }
 
+TEST_CASE("a cluster of Debian's whose configuration is not there yet is known by its path") {
+  const DebianRoot root;
+  root.put("usr/bin/pg_ctlcluster");
+  const auto start = [&](const char* config_file) {
+    const auto found = service_by_config(config_file, 15, root.path());
+    return found ? found->start : std::string();
+  };
+  CHECK(start("/etc/postgresql/15/main/postgresql.conf") == "pg_ctlcluster 15 main start");
+  for (const char* const other :
+       {"/etc/postgresql/15/main/other.conf", "/etc/postgresql.conf",
+        "/etc/postgresql/16/main/postgresql.conf", "/srv/postgresql.conf"})
+    CHECK(start(other).empty());
+}
+
 TEST_CASE("ports that clusters of this machine have, whether they run or not") {
   const DebianRoot root;
   CHECK(ports_of_services(root.path()).empty());

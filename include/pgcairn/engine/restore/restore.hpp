@@ -98,6 +98,7 @@ struct ExternalConfigFile {
   std::string setting;             // "config_file"
   std::string was;                 // where it was
   std::filesystem::path location;  // where it will be; empty: it is not restored
+  bool on_host = false;            // this host has a file where it was
 };
 
 /// An archived file that the restore itself puts into pg_wal.

@@ -417,6 +417,22 @@ TEST_CASE("a dry run beside a running server ends with the command that stops it
   CHECK(restore_json(plan, {}).find(R"("server-runs":true,"result":null)") != std::string::npos);
 }
 
+TEST_CASE("a restore ends with what the host lacks, and what is off, each with a line to type") {
+  const ServerWords server{
+      "pg_ctl",
+      postgres::ServerCommands{"systemctl start x", "systemctl stop x", true},
+      {{"this host has no /etc/x; get it with", "pgcairn restore --only=config"},
+       {"install it", ""}},
+      {{"archiving is off", "psql -c x"}}};
+  const std::string text = restore_end_text(made_up_plan(), engine::RestoreResult{}, server);
+  CHECK(text.find("Before the server is started:\n"
+                  "- this host has no /etc/x; get it with\n    pgcairn restore --only=config\n"
+                  "- install it\n"
+                  "restored; now start the server, as root, with\n  systemctl start x\n") !=
+        std::string::npos);
+  CHECK(text.ends_with("Then:\n- archiving is off\n    psql -c x\n"));
+}
+
 TEST_CASE("a restore of the configuration ends with the commands that put it in place") {
   engine::ConfigPlan plan;
   plan.restore = made_up_plan();
