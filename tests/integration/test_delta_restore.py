@@ -369,7 +369,25 @@ def test_unarchived_wal_is_named(source):
     source.restore()
     system.write(source.target / "pg_wal/archive_status/000000010000000000000009.ready", "")
     plan = source.delta("--dry-run", *TARGET)
-    assert any("1 WAL files that were not archived" in note for note in plan["notes"]), plan["notes"]
+    assert plan["notes"][0].startswith("pg_wal holds 1 WAL file that the restore removes and the archive lacks"), plan["notes"]
+
+
+def test_unarchived_wal_is_archived_by_the_command_that_the_plan_shows(backed_up):
+    cluster, cairn = backed_up.cluster, backed_up.cairn
+    cluster.configure(archive_command="false")
+    cluster.reload()
+    for x in (2, 3):
+        cluster.sql(f"INSERT INTO t VALUES ({x})")
+        cluster.sql("SELECT pg_switch_wal()")
+    cluster.stop("immediate")
+    note = next(line for line in cairn.ok("restore", "--delta", "--dry-run").out.splitlines() if "the archive lacks" in line)
+    command = note.partition("archive it first: ")[2]
+    system.run(["bash", "-c", command.replace("pgcairn --config", f"{cairn.binary} --config")])
+    assert "the archive lacks" not in cairn.ok("restore", "--delta", "--dry-run").out
+    cluster.configure(archive_command=backed_up.archive_command())
+    cairn.ok("restore", "--delta")
+    cluster.must_start().wait_ready()
+    assert cluster.sql("SELECT sum(x) FROM t") == "6"
 
 
 def test_space_is_asked_only_for_what_is_missing(source):
