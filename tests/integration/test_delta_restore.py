@@ -248,6 +248,17 @@ def test_pg_wal_stays_on_its_own_disk(backed_up):
     assert cluster.sql("SELECT x FROM t") == "1" and any(path.is_file() for path in wal_disk.iterdir())
     cluster.stop()
 
+    # Interrupted, and finished without --delta: what is there is wiped, but not where it is.
+    control = cluster.data / "global/pg_control"
+    os.rename(control, f"{control}.pgcairn.tmp")
+    system.write(cluster.data / "pgcairn.restore", f"cut off\nParts of it are in:\n{wal_disk}\n")
+    finished = backed_up.cairn.ok("restore").out
+    assert "removes what an interrupted restore left there" in finished and f'pg_wal stays a link to "{wal_disk}"' in finished
+    assert os.readlink(cluster.data / "pg_wal") == str(wal_disk)
+    assert sorted(path.name for path in wal_disk.iterdir()) == ["archive_status"]
+    cluster.must_start().wait_ready()
+    cluster.stop()
+
     # Its disk is lost: nobody but the operator knows where WAL may go.
     shutil.rmtree(wal_disk)
     for args in ((), ("--dry-run",)):

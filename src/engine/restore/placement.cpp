@@ -116,7 +116,7 @@ void LinkPlacer::look_at(const repo::ManifestEntry& entry) {
     link.location = (data / fs::path(entry.path).parent_path() / entry.target).lexically_normal();
     // A link within the data directory leads to what is restored there anyway.
     if (is_within(link.location, data)) link.location.clear();
-  } else if (entry.path == kWalPath && plan_.compares) {
+  } else if (entry.path == kWalPath && (plan_.compares || plan_.resumes)) {
     link.location = wal_link_to_keep(plan_);
   }
   if (link.location.empty() && !was_link) return;
