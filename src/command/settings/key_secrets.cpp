@@ -45,7 +45,10 @@ crypto::SecretBytes read_secret_file(std::string_view setting, const fs::path& p
     throw UsageError(format("{}: \"{}\" is too long for a secret", setting, path.native()));
   return secret;
 } catch (const SystemError& error) {
-  throw UsageError(format("{}: {}", setting, error.message()), file_hint(error, path, "key"));
+  std::string hint = file_hint(error, path, "key");
+  if (error.error_number() == ENOENT && !setting.starts_with("new-"))
+    hint += "; \"pgcairn key-list\" shows which others open the repository";
+  throw UsageError(format("{}: {}", setting, error.message()), std::move(hint));
 }
 
 /// 32 bytes as they are, or 64 hexadecimal digits.
