@@ -390,7 +390,7 @@ def test_unarchived_wal_is_archived_by_the_command_that_the_plan_shows(backed_up
     for x in (2, 3):
         cluster.sql(f"INSERT INTO t VALUES ({x})")
         cluster.sql("SELECT pg_switch_wal()")
-    cluster.stop("immediate")
+    cluster.stop()
     note = next(line for line in cairn.ok("restore", "--delta", "--dry-run").out.splitlines() if "the archive lacks" in line)
     command = note.partition("archive it first: ")[2]
     system.run(["bash", "-c", command.replace("pgcairn --config", f"{cairn.binary} --config")])
