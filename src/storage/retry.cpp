@@ -7,6 +7,7 @@
 #include <pgcairn/storage/drivers.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <random>
@@ -35,11 +36,26 @@ double random_jitter() {
   return std::uniform_real_distribution<double>(0, 1)(source);
 }
 
-/// The attempts of one call.
+// A wait that somebody who looks on would ask about.
+constexpr milliseconds kLongWait{5'000};
+
+/// What the calls to one store know of each other.
+struct Waits {
+  std::atomic<bool> told = false;     // was it said that the store has to be waited for?
+  std::atomic<bool> in_vain = false;  // has a call waited to its end, and none succeeded since?
+};
+
+/// The attempts of one call. After one that waited in vain there is a single one: a store that is
+/// down costs a run its patience once, not with each object.
 class Attempts {
  public:
-  Attempts(const RetryPolicy& policy, std::stop_token stop, Clock& clock)
-      : policy_(policy), stop_(std::move(stop)), clock_(clock), began_(clock.now()) {}
+  Attempts(const RetryPolicy& policy, std::stop_token stop, Clock& clock, Waits& waits)
+      : policy_(policy),
+        stop_(std::move(stop)),
+        clock_(clock),
+        waits_(waits),
+        began_(clock.now()),
+        once_(waits.in_vain) {}
 
   /// Runs `action`, again after each TransientError while there is time. A stop ends the waiting,
   /// never the first attempt: who was stopped still has a lease to give back.
@@ -53,6 +69,12 @@ class Attempts {
       }
     }
   }
+  ~Attempts() {
+    if (!gave_up_) waits_.in_vain = false;         // an error that cannot pass is an answer, too
+    if (slept_ >= kLongWait) waits_.told = false;  // the next wait is told anew
+  }
+  Attempts(const Attempts&) = delete;
+  Attempts& operator=(const Attempts&) = delete;
   bool repeated() const { return failed_ > 0; }
 
  private:
@@ -62,7 +84,10 @@ class Attempts {
     // The clock may be set while we wait; the delays that we slept are certain.
     const milliseconds elapsed =
         std::max(slept_, std::chrono::floor<milliseconds>(clock_.now() - began_));
-    if (elapsed >= policy_.deadline) {
+    gave_up_ = once_ || elapsed >= policy_.deadline;
+    if (once_) throw;
+    if (gave_up_) {
+      waits_.in_vain = true;
       error.add_context(
           format("trying {} times in {}", failed_, format_duration(policy_.deadline)));
       throw;
@@ -72,7 +97,12 @@ class Attempts {
     if (const auto* busy = dynamic_cast<const ThrottledError*>(&error))
       delay = std::max(delay, busy->retry_after());
     delay = std::min(delay, policy_.deadline - elapsed);
-    log_detail(format("{}; trying again in {}", error.message(), format_duration(delay)));
+    if (waits_.told.exchange(true)) {
+      log_detail(format("{}; trying again in {}", error.message(), format_duration(delay)));
+    } else {
+      log_warn(format("{}; trying again for up to {}", error.message(),
+                      format_duration(policy_.deadline - elapsed)));
+    }
     // A delay of nothing would make a loop that a deadline cannot end.
     slept_ += std::max(delay, milliseconds(1));
     clock_.sleep(std::max(delay, milliseconds(1)), stop_);
@@ -81,7 +111,10 @@ class Attempts {
   const RetryPolicy& policy_;
   std::stop_token stop_;
   Clock& clock_;
+  Waits& waits_;
   Timestamp began_;
+  bool once_;
+  bool gave_up_ = false;
   milliseconds slept_{0};
   unsigned failed_ = 0;
 };
@@ -138,9 +171,12 @@ class Retry final : public Wrapper {
   void remove(std::span<const std::string> keys) override {
     begin().run([&] { inner_->remove(keys); });
   }
+  std::optional<std::vector<StoreRule>> harmful_rules() override {
+    return begin().run([&] { return inner_->harmful_rules(); });
+  }
 
  private:
-  Attempts begin() { return Attempts(policy_, stop_, clock_); }
+  Attempts begin() { return Attempts(policy_, stop_, clock_, waits_); }
 
   bool stored(std::string_view key, Bytes body) {
     const auto object = inner_->stat(key);
@@ -153,6 +189,7 @@ class Retry final : public Wrapper {
   RetryPolicy policy_;
   std::stop_token stop_;
   Clock& clock_;
+  Waits waits_;
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ class Wrapper : public Driver {
     return inner_->folders(prefix);
   }
   void remove(std::span<const std::string> keys) override { inner_->remove(keys); }
+  std::optional<std::vector<StoreRule>> harmful_rules() override { return inner_->harmful_rules(); }
 
  protected:
   explicit Wrapper(std::unique_ptr<Driver> inner) : inner_(std::move(inner)) {}

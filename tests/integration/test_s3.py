@@ -1,5 +1,8 @@
 """Repositories in a bucket, on a real S3 server: the driver's contract, and a cluster's whole story."""
+import base64
 import contextlib
+import glob
+import hashlib
 import http.server
 import itertools
 import json
@@ -8,6 +11,7 @@ import threading
 import types
 import urllib.error
 
+import crcmod.predefined
 import pytest
 
 from support import remote, system
@@ -16,6 +20,9 @@ from support.radosgw import Radosgw
 from support.story import the_whole_story
 from support.tls import Authority
 from support.tunnel import Tunnel
+
+
+CRC32C = crcmod.predefined.mkPredefinedCrcFun("crc-32c")
 
 
 @pytest.fixture(scope="module")
@@ -348,6 +355,37 @@ def test_objects_that_the_store_encrypts_with_our_key(make_stanza, s3, bucket):
     assert stanza.cairn.run("archive-get", "000000010000000000000099", "/nonexistent/x").code == 200
 
 
+def without_checksum(method, path, headers, body):
+    """What AWS answers where Object Lock is on (radosgw stores it)."""
+    if method != "PUT" and "?delete" not in path:
+        return None
+    crc = headers.get("x-amz-checksum-crc32c")
+    if crc is None and headers.get("content-md5") is None:
+        return 400, [], (b"<?xml version='1.0'?><Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for "
+                         b"Put Object requests with Object Lock parameters</Message></Error>")
+    if crc is not None and crc != base64.b64encode(CRC32C(body).to_bytes(4, "big")).decode():
+        return 400, [], b"<?xml version='1.0'?><Error><Code>BadDigest</Code><Message>The CRC32C you specified did not match</Message></Error>"
+    return None
+
+
+def older_than_crc32c(method, path, headers, body):
+    """A store that knows MD5 alone, as S3 was until 2022."""
+    if headers.get("x-amz-checksum-crc32c"):
+        return 501, [], b"<?xml version='1.0'?><Error><Code>NotImplemented</Code><Message>x-amz-checksum-crc32c is not supported</Message></Error>"
+    if (method == "PUT" or "?delete" in path) and headers.get("content-md5") != base64.b64encode(hashlib.md5(body).digest()).decode():
+        return 400, [], b"<?xml version='1.0'?><Error><Code>MissingContentMD5</Code><Message>Content-MD5 is needed</Message></Error>"
+    return None
+
+
+def test_a_store_that_knows_only_md5(proxied):
+    proxied.proxy.refuses = older_than_crc32c
+    first = proxied.backup()["label"]
+    proxied.cluster.rows("CREATE TABLE more AS SELECT 1 AS i")
+    proxied.backup()
+    proxied.cairn.ok("expire", f"--set={first}")
+    proxied.cairn.ok("verify", "--level=full")
+
+
 def test_a_bucket_under_object_lock(make_stanza, s3, request):
     """Its objects are hidden instead of removed, and stay as versions for as long as the lock holds."""
     s3.request("PUT", "/locked", headers={"x-amz-bucket-object-lock-enabled": "true"})
@@ -359,7 +397,7 @@ def test_a_bucket_under_object_lock(make_stanza, s3, request):
     # Seen with radosgw 16: in a bucket with versions it forgets If-None-Match. AWS does not.
     refused = stanza.cairn.run("stanza-create")
     assert refused.code == 1 and "overwrites an object that exists" in refused.err, refused
-    proxy = FaultyProxy(s3, s3.folder.parent / "ca/server.pem", keeps_conditions=True)
+    proxy = FaultyProxy(s3, s3.folder.parent / "ca/server.pem", keeps_conditions=True, refuses=without_checksum)
     request.addfinalizer(proxy.close)
     stanza.cairn.tables["repo.local"].update({"path": "/kept", "s3-endpoint": proxy.endpoint})
     stanza.cairn.save()
@@ -390,6 +428,116 @@ def test_through_a_proxy(away):
     away.cairn.save()
     result = away.cairn.run("health")  # which does not wait long
     assert result.code != 0 and "onnect" in every_output(result), result
+
+
+class RefusingTunnel(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        self.send_response(407)
+        self.send_header("proxy-authenticate", "Basic realm=x")
+        self.end_headers()
+
+
+@pytest.fixture
+def refusing_tunnel():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), RefusingTunnel) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("what, words", [
+    ("host", ["no-such-host.invalid", "check the endpoint"]),
+    ("plain", ["https://localhost", "whether it speaks TLS"]),
+    ("proxy", ["407", "the proxy wants a user and a password"]),
+])
+def test_what_can_never_pass_is_not_tried_again(away, refusing_tunnel, what, words):
+    section = away.cairn.tables["repo.local"]
+    section.update({"host": {"s3-endpoint": "https://no-such-host.invalid"},
+                    "plain": {"s3-endpoint": refusing_tunnel.replace("http:", "https:").replace("127.0.0.1", "localhost")},
+                    "proxy": {"proxy": refusing_tunnel}}[what])
+    away.cairn.save()
+    result = away.cairn.run("archive-get", "000000010000000000000001", away.home / "x")
+    assert result.code not in (0, 1) and all(word in result.err for word in words) and "trying" not in result.err, result
+
+
+def test_a_wait_is_told_at_once(proxied):
+    proxied.proxy.plan = lambda method, path, count: "500 html"
+    process = proxied.cairn.start("archive-get", "000000010000000000000001", proxied.home / "x")
+    system.wait_until(lambda: proxied.proxy.happened["500 html"] > 3, what="some tries")
+    process.terminate()
+    said = process.communicate(timeout=180)[1]
+    assert said.count("trying again for up to 2m00s") == 1, said
+
+
+# --- keys, clocks, rules of the bucket ----------------------------------------------------------------------------------
+
+
+def profile(access, secret):
+    return f"[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
+
+
+def test_keys_that_are_rotated_during_a_backup(proxied, s3):
+    """The old ones are removed as soon as the file has the new ones."""
+    section = proxied.cairn.tables["repo.local"]
+    del section["s3-key"], section["s3-key-secret"]
+    proxied.cairn.save()
+    s3.add_key("FIRSTKEY", "firstsecret")
+    file = system.write(proxied.home / "credentials", profile("FIRSTKEY", "firstsecret"), mode=0o600)
+    rotated = []
+
+    def rotate(method, path, count):
+        if method == "PUT" and "/pack/" in path and not rotated:
+            rotated.append(path)
+            s3.add_key("SECONDKEY", "secondsecret")
+            s3.remove_key("FIRSTKEY")
+            file.write_text(profile("SECONDKEY", "secondsecret"))
+    proxied.proxy.plan = rotate
+    env = {"AWS_SHARED_CREDENTIALS_FILE": str(file)}
+    done = proxied.cairn.run("backup", "--type=full", "--start-fast", "--wal=copy", env=env)
+    assert done.code == 0 and rotated, done
+    assert proxied.cairn.run("verify", "--level=full", env=env).code == 0
+    # Keys that stay wrong are told as such.
+    s3.remove_key("SECONDKEY")
+    refused = proxied.cairn.run("info", env=env)
+    assert refused.code != 0 and "InvalidAccessKeyId" in every_output(refused), refused
+
+
+@pytest.mark.parametrize("offset, words", [("-1h", "behind"), ("+40m", "ahead of")])
+def test_a_clock_that_is_wrong(away, offset, words):
+    """The store refuses what is signed at another time, and tells its own."""
+    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
+    result = away.cairn.run("repo-ls", env={"LD_PRELOAD": library, "FAKETIME": offset})
+    assert result.code == 0 and "pgcairn.json" in result.out, result
+    assert result.err.count("this machine's clock is") == 1 and words in result.err, result
+
+
+def rules_of(s3, bucket, *rules):
+    body = ("<LifecycleConfiguration>" + "".join(rules) + "</LifecycleConfiguration>").encode()
+    s3.request("PUT", f"/{bucket}?lifecycle=", body, headers={"content-md5": base64.b64encode(hashlib.md5(body).digest()).decode()})
+
+
+def rule(name, action, prefix="", status="Enabled"):
+    return f"<Rule><ID>{name}</ID><Filter><Prefix>{prefix}</Prefix></Filter><Status>{status}</Status>{action}</Rule>"
+
+
+DELETES = "<Expiration><Days>365</Days></Expiration>"
+
+
+def test_rules_that_would_take_objects_away(away, s3, bucket):
+    rules_of(s3, bucket, rule("elsewhere", DELETES, "backups/other/"), rule("off", DELETES, status="Disabled"),
+             rule("parts", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"))
+    away.cairn.ok("check")
+    assert "lifecycle" not in away.cairn.run("health").out
+    rules_of(s3, bucket, rule("tidy", DELETES, "backups/"))
+    result = away.cairn.run("check")
+    assert result.code == 3, result
+    assert 'rule "tidy" of the bucket\'s lifecycle deletes objects 365 days after they were created' in every_output(result)
+    shown = away.cairn.run("health", "--output=json")
+    found = [one for one in shown.json["findings"] if one["check"] == "lifecycle"]
+    assert [one["level"] for one in found] == ["critical"] and "365 days" in found[0]["message"], shown
 
 
 @pytest.mark.parametrize("place", ["option", "repository", "global"])

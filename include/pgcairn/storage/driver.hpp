@@ -39,6 +39,12 @@ struct Range {
   std::uint64_t length_bytes = UINT64_MAX;
 };
 
+/// What a store does to objects by itself, by a rule that an administrator has made.
+struct StoreRule {
+  std::string name;
+  std::string effect;  // "deletes objects 180 days after they were created"
+};
+
 /// Objects under keys; knows nothing of backups. Guarantees: put is all-or-nothing and durable when
 /// it returns, and so is remove; a finished put is seen by get, stat and list; nothing is ever
 /// overwritten. Keys are as check_key() takes them. Safe to call from many threads. Unknown is
@@ -71,6 +77,9 @@ class Driver {
   /// removed. ObjectLockedError (object_locked_error.hpp): the store itself keeps one for a time,
   /// under object lock. What is removed stays removed: callers rely on the order of two removes.
   virtual void remove(std::span<const std::string> keys) = 0;
+  /// The store's rules that make objects of this driver unreadable after a time: that delete them,
+  /// or move them to where they must be asked for hours before. Nothing: it does not tell.
+  virtual std::optional<std::vector<StoreRule>> harmful_rules() { return std::vector<StoreRule>(); }
 };
 
 /// A key is made of [0-9a-zA-Z._-] in parts divided by '/'; no part is empty, starts with '.' or is

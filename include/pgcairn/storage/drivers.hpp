@@ -134,6 +134,9 @@ std::unique_ptr<Driver> make_memory();
 /// waiting between attempts with Interrupted; the first attempt is always made, so that a run that
 /// is stopped can still tidy up.
 ///
+/// The first wait of a run is told. Once a call has waited to its deadline in vain, the following
+/// ones make one attempt each, until one succeeds.
+///
 /// The answer to a put can be lost although the object was stored, and something on the way may
 /// send a request twice. So when a repeated put finds the key taken, or one that must not find it
 /// so (IfExists::fail), the stored bytes are read: equal ones count as created by this call.

@@ -96,6 +96,7 @@ void require_own_content(CheckResult& result, const StanzaSettings& stanza,
   const auto ended = parse_wal_segment_name(result.segment, server.wal_segment_bytes);
   for (std::size_t i = 0; i < repositories.size(); ++i) {
     repo::Repository& repository = repositories[i];
+    if (!result.repositories[i].reached) continue;
     const bool arrived = result.repositories[i].error.empty();
     try {
       require_own_archive(stanza, repository, cluster, connection, server);
@@ -112,6 +113,34 @@ void require_own_content(CheckResult& result, const StanzaSettings& stanza,
   }
 }
 
+/// Does something with one repository. Where there are others, its failure is its own: they are
+/// looked at all the same.
+template <class Action>
+void reach(CheckResult& result, std::span<repo::Repository> repositories, std::size_t which,
+           Action action) {
+  CheckedRepository& checked = result.repositories[which];
+  try {
+    action(repositories[which]);
+  } catch (const Error& error) {
+    if (repositories.size() == 1) throw;
+    checked.reached = false;
+    checked.error = error.render();
+  }
+}
+
+/// What would take objects from a repository.
+void warn_of_rules(CheckResult& result, repo::Repository& repository) {
+  const auto rules = repository.driver().harmful_rules();
+  if (!rules) return;
+  for (const storage::StoreRule& rule : *rules) {
+    result.warnings.push_back(
+        format("repository \"{}\": rule \"{}\" of the bucket's lifecycle {}. pgcairn.json and the "
+               "packs of full backups are needed however old they are: remove the rule, or give it "
+               "another prefix",
+               repository.name(), rule.name, rule.effect));
+  }
+}
+
 void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
                       std::span<repo::Repository> repositories, const repo::Cluster& cluster,
                       milliseconds timeout, std::stop_token stop) {
@@ -121,12 +150,17 @@ void wait_for_segment(CheckResult& result, const StanzaSettings& stanza,
   for (;;) {
     const auto waited = std::chrono::duration_cast<milliseconds>(now() - start);
     for (std::size_t i = 0; i < repositories.size(); ++i) {
-      if (there[i]) continue;
-      there[i] = repositories[i].has_wal(stanza.name, cluster, result.segment);
-      result.repositories[i].waited = waited;
-      result.repositories[i].error = there[i] ? "" : "waiting";
+      if (there[i] || !result.repositories[i].reached) continue;
+      reach(result, repositories, i, [&](repo::Repository& repository) {
+        there[i] = repository.has_wal(stanza.name, cluster, result.segment);
+        result.repositories[i].waited = waited;
+        result.repositories[i].error = there[i] ? "" : "waiting";
+      });
     }
-    if (result.ok() || waited >= timeout) return;
+    const bool all =
+        std::all_of(result.repositories.begin(), result.repositories.end(),
+                    [](const CheckedRepository& one) { return !one.reached || one.error.empty(); });
+    if (all || waited >= timeout) return;
     sleep_for(pause, stop);
     pause = std::min(pause * 2, kLongestPause);
   }
@@ -143,7 +177,7 @@ void explain_absence(CheckResult& result, postgres::Connection& connection,
   }
   const std::string why = why_not_archived(connection, server, stanza, doubts, state_paths);
   for (CheckedRepository& repository : result.repositories) {
-    if (repository.error.empty()) continue;
+    if (repository.error.empty() || !repository.reached) continue;
     repository.error = format("WAL segment {} did not reach repository \"{}\"{}", result.segment,
                               repository.name, why);
   }
@@ -163,11 +197,15 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  CheckResult result;
                  const repo::Cluster cluster = local_cluster(stanza);
                  require_stanza_apart(stanza);
-                 for (repo::Repository& repository : repositories) {
-                   repository.open();
-                   require_cluster(repository, stanza, cluster);
-                   refuse_when_stopped(repository, stanza.name);
-                   result.repositories.push_back({repository.name(), "waiting", {}});
+                 for (const repo::Repository& repository : repositories)
+                   result.repositories.push_back({repository.name(), "waiting"});
+                 for (std::size_t i = 0; i < repositories.size(); ++i) {
+                   reach(result, repositories, i, [&](repo::Repository& repository) {
+                     repository.open();
+                     require_cluster(repository, stanza, cluster);
+                     refuse_when_stopped(repository, stanza.name);
+                     warn_of_rules(result, repository);
+                   });
                  }
                  postgres::Connection connection(stanza.connection, stop);
                  const postgres::ServerInfo server = postgres::read_server_info(connection);
@@ -179,7 +217,11 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.standby = server.in_recovery;
                  // A standby's host may have credentials that only read.
                  if (!server.in_recovery) {
-                   for (repo::Repository& repository : repositories) repository.prove_store();
+                   for (std::size_t i = 0; i < repositories.size(); ++i) {
+                     if (!result.repositories[i].reached) continue;
+                     reach(result, repositories, i,
+                           [](repo::Repository& repository) { repository.prove_store(); });
+                   }
                  }
                  require_archiving(stanza, server);
                  if (server.in_recovery && server.archive_mode == "on")

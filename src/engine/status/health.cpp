@@ -101,6 +101,7 @@ class RepositoryReader {
       };
       facts_.record_state.emplace(repo::read_records(repository_, stanza_, {}, unreadable), now());
       read_archive();
+      if (const auto rules = repository_.driver().harmful_rules()) facts_.harmful_rules = *rules;
       try {
         facts_.lease = repo::read_lease(repository_, stanza_);
       } catch (const DamagedError& error) {

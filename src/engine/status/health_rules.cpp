@@ -109,6 +109,11 @@ class Evaluation {
                     format("stopped since {} by {}: {}", format_local(stop->time), stop->host,
                            std::get<repo::StopRecord>(stop->content).reason));
     }
+    for (const storage::StoreRule& rule : repository.harmful_rules) {
+      findings_.add("lifecycle", HealthLevel::critical,
+                    format("rule \"{}\" of the bucket {}: remove it, or give it another prefix",
+                           rule.name, rule.effect));
+    }
     if (!repository.directory.empty()) add_space("free-space", "the repository", repository.space);
   }
 

@@ -2,6 +2,8 @@
 #include "azure/credentials.hpp"
 #include "azure/xml.hpp"
 #include "http/remote_driver.hpp"
+#include "http/renewed_credentials.hpp"
+#include "http/store_clock.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -16,7 +18,6 @@ namespace {
 
 constexpr const char* kVersion = "2021-12-02";  // of the protocol: the first with the tier Cold
 constexpr std::size_t kRemovedAtOnce = 256;     // Blob Batch's limit
-constexpr std::chrono::minutes kMostSkew{15};   // of our clock and the store's
 
 /// "https://host:port".
 std::string origin_of(const AzureSettings& settings) {
@@ -58,6 +59,7 @@ class Azure final : public RemoteDriver {
 
   AzureSettings settings_;
   HttpClient http_;
+  StoreClock clock_;
   RenewedCredentials<AzureKeys> keys_;
   std::string origin_;
   std::string container_path_;  // "/container", or "/account/container"
@@ -67,6 +69,7 @@ Azure::Azure(AzureSettings settings, std::filesystem::path kept_credentials)
     : RemoteDriver({settings.prefix, where_of(settings), "x-ms-request-id", kRemovedAtOnce}),
       settings_(std::move(settings)),
       http_(http_settings(settings_.network)),
+      clock_(where()),
       keys_(
           "credentials for Azure",
           [this] {
@@ -83,10 +86,12 @@ HttpResponse Azure::sign_and_send(const StoreRequest& request, Buffer body) {
   StoreRequest versioned = request;
   versioned.headers["x-ms-version"] = kVersion;
   return keys_.send([&](const AzureKeys& keys) {
-    StoreRequest authorized = versioned;
-    authorize(authorized, settings_.account, keys, now());
-    return http_.send(addressed(authorized, origin_ + azure_target(authorized, keys)),
-                      std::move(body));
+    return clock_.send([&](Timestamp when) {
+      StoreRequest authorized = versioned;
+      authorize(authorized, settings_.account, keys, when);
+      return http_.send(addressed(authorized, origin_ + azure_target(authorized, keys)),
+                        std::move(body));
+    });
   });
 }
 
@@ -114,15 +119,13 @@ bool is_kept(const std::string& code) {
   return code.starts_with("BlobImmutableDueTo");
 }
 
-std::string Azure::hint_of(const HttpResponse& response, const StoreError& error) {
+std::string Azure::hint_of(const HttpResponse& /*response*/, const StoreError& error) {
   const std::string& code = error.code;
   const AzureKeys keys = keys_.get();
   const auto end = end_of_sas(keys.sas);
   if (code.starts_with("Auth") && end && *end < now())
     return format("the SAS token expired at {}: create a new one", format_utc(*end));
   if (code == "AuthenticationFailed" || code == "InvalidAuthenticationInfo") {
-    const auto theirs = parse_http_date(response.header("date"));
-    if (theirs && std::chrono::abs(*theirs - now()) > kMostSkew) return "set this machine's clock";
     if (!keys.token.empty()) return "check that the identity is of the account's tenant";
     if (!keys.sas.empty()) return "check the SAS token: its account, its container, its times";
     return format("check that the key is of account {}", settings_.account);
@@ -186,7 +189,7 @@ void Azure::remove_batch(std::span<const std::string> keys) {
   std::vector<StoreRequest> removals;
   for (const std::string& key : keys) {
     StoreRequest& removal = removals.emplace_back(StoreRequest{"DELETE", path_of(key)});
-    authorize(removal, settings_.account, authorized_by, now());
+    authorize(removal, settings_.account, authorized_by, clock_.now());
   }
   const std::string body = azure_batch_body(removals, authorized_by);
   StoreRequest request{"POST", container_path_};

@@ -1,6 +1,7 @@
 #include "gcs/json.hpp"
 #include "gcs/oauth.hpp"
 #include "http/batch.hpp"
+#include "http/checksum.hpp"
 #include "http/remote_driver.hpp"
 #include "http/uri.hpp"
 
@@ -23,15 +24,6 @@ constexpr const char* kBatchPath = "/batch/storage/v1";
 constexpr const char* kBatchBoundary = "calls-of-a-batch";  // no line of a call begins with it
 
 using Query = std::vector<std::pair<std::string, std::string>>;
-
-/// CRC-32C as the store writes it: base64 of the number, the highest byte first.
-std::string crc32c_text(Bytes bytes) {
-  const std::uint32_t crc = crc32c(bytes);
-  std::array<std::byte, sizeof crc> big_endian{};
-  for (std::size_t at = 0; at < big_endian.size(); ++at)
-    big_endian[at] = static_cast<std::byte>(crc >> (8 * (big_endian.size() - 1 - at)));
-  return crypto::base64(big_endian);
-}
 
 /// The CRC-32C of the whole object in "crc32c=AAAAAA==, md5=..."; empty: it is not there.
 std::string crc32c_in(std::string_view hashes) {
@@ -72,6 +64,14 @@ class Gcs final : public RemoteDriver {
   Object object_of(std::string_view key, const HttpResponse& response) const override;
   ListedPage page_of(std::string_view text) const override { return parse_gcs_page(text, where()); }
   std::optional<Timestamp> kept_until(std::string_view key) override;
+  std::optional<StoreRequest> rules_request() override {
+    return StoreRequest{"GET", bucket_path_, of_bucket({{"fields", "lifecycle"}})};
+  }
+  std::vector<StoreRule> rules_of(const HttpResponse& response,
+                                  std::string_view prefix) const override {
+    return response.status == 404 ? std::vector<StoreRule>()
+                                  : parse_gcs_rules(as_text(response.body), prefix, where());
+  }
 
   /// The parameters of a request that is about the bucket.
   Query of_bucket(Query query) const {
@@ -89,6 +89,7 @@ class Gcs final : public RemoteDriver {
   GcsSettings settings_;
   HttpClient http_;
   RenewedCredentials<std::string> token_;
+  std::string bucket_path_;   // "/storage/v1/b/bucket"
   std::string objects_path_;  // "/storage/v1/b/bucket/o"
   std::atomic<bool> bucket_seen_ = false;
 };
@@ -104,7 +105,8 @@ Gcs::Gcs(GcsSettings settings, std::filesystem::path kept_credentials)
             return find_gcs_token(settings_, {system_sources(), ask}, now());
           },
           CredentialCache(std::move(kept_credentials), gcs_token_found_by(settings_))),
-      objects_path_(format("/storage/v1/b/{}/o", uri_encode(settings_.bucket, true))) {}
+      bucket_path_(format("/storage/v1/b/{}", uri_encode(settings_.bucket, true))),
+      objects_path_(bucket_path_ + "/o") {}
 
 HttpResponse Gcs::sign_and_send(const StoreRequest& request, Buffer body) {
   const std::string query = canonical_query(request.query);

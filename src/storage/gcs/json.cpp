@@ -108,4 +108,51 @@ ListedPage parse_gcs_page(std::string_view text, const std::string& where) {
   });
 }
 
+namespace {
+
+/// Is a condition of the rule one for some names that begin with `prefix`?
+bool selects(const JsonValue& condition, std::string_view prefix) {
+  // These are about versions that are not the object's present one.
+  for (const char* const of_old :
+       {"numNewerVersions", "daysSinceNoncurrentTime", "noncurrentTimeBefore"}) {
+    if (condition.find(of_old)) return false;
+  }
+  const auto live = condition.find("isLive");
+  if (live && !live->boolean()) return false;
+  const auto prefixes = condition.find("matchesPrefix");
+  if (!prefixes) return true;
+  const std::vector<JsonValue> names = prefixes->array();
+  return std::any_of(names.begin(), names.end(), [&](const JsonValue& name) {
+    return name.string().starts_with(prefix) || prefix.starts_with(name.string());
+  });
+}
+
+std::string when_of(const JsonValue& condition) {
+  if (const auto age = condition.find("age"))
+    return format("{} days after they were created", age->u64());
+  if (const auto before = condition.find("createdBefore"))
+    return format("that were created before {}", before->string());
+  return "by its conditions";
+}
+
+}  // namespace
+
+std::vector<StoreRule> parse_gcs_rules(std::string_view text, std::string_view prefix,
+                                       const std::string& where) {
+  return parsed(text, where, "a bucket", [&](const JsonValue& root) {
+    std::vector<StoreRule> harmful;
+    const auto lifecycle = root.find("lifecycle");
+    const auto rules = lifecycle ? lifecycle->find("rule") : std::nullopt;
+    if (!rules) return harmful;
+    std::size_t number = 0;
+    for (const JsonValue& rule : rules->array()) {
+      ++number;
+      const JsonValue condition = rule["condition"];
+      if (rule["action"]["type"].string() == "Delete" && selects(condition, prefix))
+        harmful.push_back({format("{}", number), "deletes objects " + when_of(condition)});
+    }
+    return harmful;
+  });
+}
+
 }  // namespace pgcairn::storage

@@ -41,4 +41,9 @@ inline constexpr std::string_view kGcsPageFields =
 /// Throws TransientError when `text` is not a page of a listing: a listing is complete or an error.
 ListedPage parse_gcs_page(std::string_view text, const std::string& where);
 
+/// The rules in the lifecycle of a bucket that delete objects whose names begin with `prefix`. All
+/// storage classes answer at once.
+std::vector<StoreRule> parse_gcs_rules(std::string_view text, std::string_view prefix,
+                                       const std::string& where);
+
 }  // namespace pgcairn::storage

@@ -1,5 +1,6 @@
 #include "http/client.hpp"
 
+#include "http/answer.hpp"
 #include "http/curl.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -12,6 +13,8 @@
 #include <atomic>
 #include <mutex>
 #include <vector>
+
+#include <netdb.h>
 
 // The checks of types that curl.h wraps around these two call the library by name.
 #undef curl_easy_setopt
@@ -31,6 +34,16 @@ LibCurl load() {
   functions.curl_global_init(CURL_GLOBAL_DEFAULT);
   return functions;
 }
+
+constexpr int kProxyWantsUser = 407;
+constexpr const char* kProxyForm =
+    "the proxy wants a user and a password: set proxy = \"http://USER:PASSWORD@HOST:PORT\" in the "
+    "repository's section of the configuration";
+
+// What OpenSSL calls ends that do not understand each other (openssl, ssl/ssl_err.c).
+constexpr std::array<std::string_view, 7> kOtherLanguage = {
+    "wrong version number", "http request",           "unsupported protocol",  "protocol version",
+    "handshake failure",    "no protocols available", "packet length too long"};
 
 struct Header {
   curl_slist* list = nullptr;
@@ -95,10 +108,39 @@ std::size_t take_header(char* data, std::size_t size, std::size_t count, void* t
   return size * count;
 }
 
+/// How a request ended that has no answer.
+struct Ending {
+  CURLcode code;
+  std::string_view words;  // of libcurl
+  int proxy_status = 0;    // of an HTTP proxy that made no tunnel; 0: none
+  bool answered = false;   // was any request of this client, before?
+  std::string_view host;   // that was asked
+};
+
+/// Do the name servers know that there is no such host, for now at least?
+bool has_no_address(const std::string& host) {
+  addrinfo* found = nullptr;
+  const int code = ::getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  if (code == 0) ::freeaddrinfo(found);
+  return code == EAI_NONAME || code == EAI_NODATA;
+}
+
+/// Do the two ends not speak the same? OpenSSL tells it in words alone, apart from a connection
+/// that was cut.
+bool is_other_language(std::string_view words) {
+  return std::any_of(kOtherLanguage.begin(), kOtherLanguage.end(), [&](std::string_view one) {
+    return words.find(one) != std::string_view::npos;
+  });
+}
+
 /// Whether the next try may go better.
-bool may_pass(CURLcode code) {
-  switch (code) {
+bool may_pass(const Ending& ending) {
+  if (ending.proxy_status != 0) return storage::may_pass(ending.proxy_status);
+  switch (ending.code) {
     case CURLE_COULDNT_RESOLVE_HOST:
+      return ending.answered || !has_no_address(std::string(ending.host));
+    case CURLE_SSL_CONNECT_ERROR:
+      return ending.answered || !is_other_language(ending.words);
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT:
@@ -107,7 +149,6 @@ bool may_pass(CURLcode code) {
     case CURLE_SEND_ERROR:
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_RECV_ERROR:
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_WEIRD_SERVER_REPLY:
@@ -118,11 +159,38 @@ bool may_pass(CURLcode code) {
   }
 }
 
-std::string hint_of(CURLcode code) {
-  if (code == CURLE_PEER_FAILED_VERIFICATION)
-    return "the store's certificate is not trusted: name the CA that signed it with ca-file";
-  if (code == CURLE_SSL_CACERT_BADFILE) return "ca-file must name a readable file of PEM text";
-  return {};
+std::string hint_of_certificate(std::string_view words) {
+  const auto say = [&](std::string_view one) { return words.find(one) != std::string_view::npos; };
+  if (say("has expired"))
+    return "the store needs a new certificate; or is this machine's clock wrong?";
+  if (say("not yet valid")) return "set this machine's clock";
+  if (say("target host name"))
+    return "check the endpoint: the certificate is of another host; if the bucket's name has a "
+           "dot, set s3-uri-style = \"path\"";
+  return "the store's certificate is not trusted: name the CA that signed it with ca-file";
+}
+
+std::string hint_of(const Ending& ending) {
+  if (ending.proxy_status == kProxyWantsUser) return kProxyForm;
+  if (ending.proxy_status != 0)
+    return "the proxy lets nobody through to this store: ask who runs it";
+  switch (ending.code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return "check the endpoint for typing errors, and this machine's name servers";
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return "check proxy, and https_proxy in the environment";
+    case CURLE_SSL_CONNECT_ERROR:
+      return is_other_language(ending.words)
+                 ? "check the endpoint's port, and whether it speaks TLS: an address with http:// "
+                   "is one that does not (allow-http)"
+                 : "";
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return hint_of_certificate(ending.words);
+    case CURLE_SSL_CACERT_BADFILE:
+      return "ca-file must name a readable file of PEM text";
+    default:
+      return {};
+  }
 }
 
 }  // namespace
@@ -142,6 +210,7 @@ struct HttpClient::State {
   std::mutex mutex;
   std::vector<CURL*> idle;  // each with its connections
   std::atomic<std::uint64_t> requests = 0;
+  std::atomic<bool> answered = false;  // was any of them?
 
   CURL* take() {
     {
@@ -180,6 +249,12 @@ struct Borrowed {
     if (code != CURLE_OK)
       throw Error(format("cannot make a request: {}", curl().curl_easy_strerror(code)));
   }
+  /// A status; 0: there was none.
+  int number(CURLINFO info) const {
+    long value = 0;
+    curl().curl_easy_getinfo(handle, info, &value);
+    return static_cast<int>(value);
+  }
 };
 
 void set_limits(Borrowed& request, const HttpSettings& settings) {
@@ -203,6 +278,13 @@ void set_limits(Borrowed& request, const HttpSettings& settings) {
 /// The query may hold what is nobody's business.
 std::string_view without_query(std::string_view url) {
   return url.substr(0, url.find('?'));
+}
+
+/// Without its port; of "[::1]", nothing that name servers are asked for.
+std::string_view host_of(std::string_view url) {
+  const std::size_t scheme_end = url.find("://");
+  if (scheme_end != std::string_view::npos) url.remove_prefix(scheme_end + 3);
+  return url.substr(0, url.find_first_of(":/?"));
 }
 
 }  // namespace
@@ -270,15 +352,21 @@ HttpResponse HttpClient::send(const HttpRequest& request, Buffer body) {
                        without_query(request.url), format_size(request.most_body_bytes)));
   }
   if (code != CURLE_OK) {
+    const char* const said = words[0] != '\0' ? words.data() : curl().curl_easy_strerror(code);
+    const int tunnel = borrowed.number(CURLINFO_HTTP_CONNECTCODE);
+    const Ending ending{code, said, tunnel / 100 == 2 ? 0 : tunnel, state_->answered,
+                        host_of(request.url)};
     const std::string message =
-        format("{} {} failed: {}", request.method, without_query(request.url),
-               words[0] != '\0' ? words.data() : curl().curl_easy_strerror(code));
-    if (may_pass(code)) throw TransientError(message, hint_of(code));
-    throw Error(message, hint_of(code));
+        format("{} {} failed: {}", request.method, without_query(request.url), said);
+    if (may_pass(ending)) throw TransientError(message, hint_of(ending));
+    throw Error(message, hint_of(ending));
   }
-  long status = 0;
-  curl().curl_easy_getinfo(borrowed.handle, CURLINFO_RESPONSE_CODE, &status);
-  incoming.response.status = static_cast<int>(status);
+  state_->answered = true;
+  incoming.response.status = borrowed.number(CURLINFO_RESPONSE_CODE);
+  if (incoming.response.status == kProxyWantsUser)
+    throw Error(
+        format("{} {} failed: the proxy answers 407", request.method, without_query(request.url)),
+        kProxyForm);
   return std::move(incoming.response);
 }
 

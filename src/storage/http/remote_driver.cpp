@@ -4,6 +4,7 @@
 #include "key.hpp"
 
 #include <pgcairn/common/error.hpp>
+#include <pgcairn/common/log.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/storage/object_locked_error.hpp>
 
@@ -109,6 +110,19 @@ void RemoteDriver::remove(std::span<const std::string> keys) {
   for (const std::string& key : keys) check_key(key);
   remove_in_batches(keys, store_.most_removed_at_once,
                     [this](std::span<const std::string> batch) { remove_batch(batch); });
+}
+
+std::optional<std::vector<StoreRule>> RemoteDriver::harmful_rules() {
+  const auto request = rules_request();
+  if (!request) return std::nullopt;
+  const HttpResponse response = send(*request);
+  if (may_pass(response.status)) fail("reading the lifecycle rules", response);
+  const bool has_none = response.status == 404;
+  if (response.status == 200 || has_none) return rules_of(response, store_.prefix);
+  // Credentials need no permission for it, and not every store has such rules.
+  log_detail(format("the lifecycle rules of {} are not known: {}", where(),
+                    in_words(response.status, error_of(response))));
+  return std::nullopt;
 }
 
 void RemoteDriver::require_removed(std::span<const NotRemoved> left, std::size_t asked) {

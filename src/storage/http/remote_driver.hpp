@@ -40,6 +40,7 @@ class RemoteDriver : public Driver {
   void list(std::string_view prefix, const std::function<void(const Object&)>& visit) final;
   std::vector<std::string> folders(std::string_view prefix) final;
   void remove(std::span<const std::string> keys) final;
+  std::optional<std::vector<StoreRule>> harmful_rules() final;
 
  protected:
   explicit RemoteDriver(RemoteStore store) : store_(std::move(store)) {}
@@ -56,6 +57,8 @@ class RemoteDriver : public Driver {
   virtual bool create(std::string_view key, Bytes body) = 0;
   /// At most `most_removed_at_once` keys; throws when any of them is left.
   virtual void remove_batch(std::span<const std::string> keys) = 0;
+  /// For the bucket's rules; nothing: they cannot be asked for here.
+  virtual std::optional<StoreRequest> rules_request() { return std::nullopt; }
 
   // Answers.
 
@@ -71,6 +74,11 @@ class RemoteDriver : public Driver {
   /// The answer to stat_request(); the default reads the headers.
   virtual Object object_of(std::string_view key, const HttpResponse& response) const;
   virtual ListedPage page_of(std::string_view text) const = 0;
+  /// Those of the bucket's rules that harm names that begin with `prefix`.
+  virtual std::vector<StoreRule> rules_of(const HttpResponse& /*response*/,
+                                          std::string_view /*prefix*/) const {
+    return {};
+  }
   /// The end of what keeps the object from being removed, for require_removed().
   virtual std::optional<Timestamp> kept_until(std::string_view key);
 

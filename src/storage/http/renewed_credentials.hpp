@@ -40,26 +40,7 @@ class RenewedCredentials {
                      CredentialCache kept = {}, Clock& clock = system_clock())
       : what_(std::move(what)), find_(std::move(find)), kept_(std::move(kept)), clock_(clock) {}
 
-  Keys get() { return take().keys; }
-
-  /// What `send` answers, which sends a request with the keys that it is given. Kept ones may have
-  /// been withdrawn since: when they are refused, new ones are found, and it is sent again.
-  template <class Send>
-  HttpResponse send(Send send) {
-    const Taken taken = take();
-    HttpResponse response = send(taken.keys);
-    if (!taken.from_file || !refuses_credentials(response)) return response;
-    forget_kept();
-    return send(get());
-  }
-
- private:
-  struct Taken {
-    Keys keys;
-    bool from_file;  // of an earlier command
-  };
-
-  Taken take() {
+  Keys get() {
     std::lock_guard lock(mutex_);
     if (!found_) find_kept();
     if (!found_) find_new();
@@ -71,7 +52,24 @@ class RenewedCredentials {
         log_warn(format("{} could not be renewed, trying again: {}", what_, error.message()));
       }
     }
-    return {found_->keys, from_file_};
+    return found_->keys;
+  }
+
+  /// What `send` answers, which sends a request with the keys that it is given. Keys are withdrawn
+  /// and rotated: when they are refused, and their source has others by now, it is sent again.
+  template <class Send>
+  HttpResponse send(Send send) {
+    const Keys keys = get();
+    HttpResponse response = send(keys);
+    if (!refuses_credentials(response) || !has_others(keys)) return response;
+    return send(get());
+  }
+
+ private:
+  static std::vector<std::string> text_of(Keys keys) {
+    std::vector<std::string> text;
+    for (const std::string* const word : words_of(keys)) text.push_back(*word);
+    return text;
   }
 
   bool lasts(const std::optional<Timestamp>& until) const {
@@ -99,13 +97,27 @@ class RenewedCredentials {
     from_file_ = true;
   }
 
-  /// Another thread may have done so already.
-  void forget_kept() {
+  /// Are there others than `refused` by now? Another thread may have found them. A store refuses
+  /// for other reasons, too, and a source may be slow: it is not asked again and again.
+  bool has_others(const Keys& refused) {
+    constexpr std::chrono::seconds between{10};
     std::lock_guard lock(mutex_);
-    if (!from_file_) return;
-    kept_.forget();
-    from_file_ = false;
-    found_.reset();
+    if (!found_) return true;
+    if (text_of(found_->keys) != text_of(refused)) return true;
+    if (from_file_) {
+      kept_.forget();
+      from_file_ = false;
+    } else if (looked_again_ && clock_.now() < *looked_again_ + between) {
+      return false;
+    }
+    looked_again_ = clock_.now();
+    try {
+      find_new();
+    } catch (const Error& error) {
+      log_warn(format("{} were refused, and there are no others: {}", what_, error.message()));
+      return false;
+    }
+    return text_of(found_->keys) != text_of(refused);
   }
 
   std::string what_;
@@ -114,7 +126,8 @@ class RenewedCredentials {
   Clock& clock_;
   std::mutex mutex_;
   std::optional<Expiring<Keys>> found_;
-  bool from_file_ = false;
+  bool from_file_ = false;  // kept by an earlier command
+  std::optional<Timestamp> looked_again_;
 };
 
 }  // namespace pgcairn::storage

@@ -1,10 +1,14 @@
+#include "http/checksum.hpp"
 #include "http/remote_driver.hpp"
+#include "http/renewed_credentials.hpp"
+#include "http/store_clock.hpp"
 #include "s3/credentials.hpp"
 #include "s3/sigv4.hpp"
 #include "s3/xml.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
+#include <pgcairn/common/lower_case.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/crypto/digest.hpp>
 #include <pgcairn/storage/drivers.hpp>
@@ -58,6 +62,9 @@ class S3 final : public RemoteDriver {
   StoreRequest list_request(const std::string& name_prefix, const std::string& token) override;
   bool create(std::string_view key, Bytes body) override;
   void remove_batch(std::span<const std::string> keys) override;
+  std::optional<StoreRequest> rules_request() override {
+    return StoreRequest{"GET", address_.path, {{"lifecycle", ""}}};
+  }
 
   StoreError error_of(const HttpResponse& response) const override {
     return parse_s3_error(as_text(response.body));
@@ -66,16 +73,23 @@ class S3 final : public RemoteDriver {
   bool is_temporary(int status, const StoreError& error) const override;
   std::string hint_of(const HttpResponse& response, const StoreError& error) override;
   ListedPage page_of(std::string_view text) const override { return parse_s3_page(text, where()); }
+  std::vector<StoreRule> rules_of(const HttpResponse& response,
+                                  std::string_view prefix) const override {
+    return parse_s3_rules(as_text(response.body), prefix, settings_.tags);
+  }
 
   StoreRequest object_request(const std::string& method, const std::string& name);
+  HttpResponse send_with_checksum(StoreRequest request);
   void add_customer_key(std::map<std::string, std::string>& headers);
   std::exception_ptr not_removed(const std::vector<S3NotRemoved>& left, std::size_t asked);
 
   S3Settings settings_;
   Address address_;
   HttpClient http_;
+  StoreClock clock_;
   RenewedCredentials<S3Keys> keys_;
   std::atomic<bool> bucket_seen_ = false;
+  std::atomic<bool> wants_md5_ = false;
   std::once_flag customer_key_read_;
   std::string customer_key_;  // base64
   std::string customer_key_md5_;
@@ -87,6 +101,7 @@ S3::S3(S3Settings settings, std::filesystem::path kept_credentials)
       settings_(std::move(settings)),
       address_(address_of(settings_)),
       http_(http_settings(settings_.network)),
+      clock_(where()),
       keys_(
           "credentials for S3", [this] { return find_s3_keys(settings_, system_sources()); },
           CredentialCache(std::move(kept_credentials), s3_keys_found_by(settings_))) {}
@@ -105,18 +120,24 @@ HttpResponse S3::sign_and_send(const StoreRequest& request, Buffer body) {
       addressed(request, format("{}{}{}{}{}", address_.scheme, address_.host,
                                 uri_encode(request.path, false), query.empty() ? "" : "?", query));
   HttpResponse response = keys_.send([&](const S3Keys& keys) {
-    SignedRequest signed_request = unsigned_request;
-    sign(signed_request, keys, settings_.region, "s3", now());
-    sent.headers = std::move(signed_request.headers);
-    return http_.send(sent, std::move(body));
+    return clock_.send([&](Timestamp when) {
+      SignedRequest signed_request = unsigned_request;
+      sign(signed_request, keys, settings_.region, "s3", when);
+      sent.headers = std::move(signed_request.headers);
+      return http_.send(sent, std::move(body));
+    });
   });
   bucket_seen_ = bucket_seen_ || response.status / 100 == 2;
   return response;
 }
 
 bool S3::is_temporary(int /*status*/, const StoreError& error) const {
+  // Keys that were good until now are being rotated: others come.
+  const bool withdrawn = error.code == "ExpiredToken" || error.code == "InvalidAccessKeyId" ||
+                         error.code == "InvalidToken" || error.code == "TokenRefreshRequired";
   return error.code == "RequestTimeout" || error.code == "SlowDown" ||
-         error.code == "ConditionalRequestConflict";
+         error.code == "ConditionalRequestConflict" || error.code == "BadDigest" ||
+         (withdrawn && bucket_seen_);
 }
 
 std::string S3::hint_of(const HttpResponse& response, const StoreError& error) {
@@ -162,6 +183,30 @@ StoreRequest S3::object_request(const std::string& method, const std::string& na
   return request;
 }
 
+/// Does the store want another checksum than it got?
+bool wants_other_checksum(int status, const StoreError& error) {
+  const std::string words = lower_case(error.code + " " + error.message);
+  const auto say = [&](std::string_view one) { return words.find(one) != std::string::npos; };
+  return (status == 400 || status == 501) && error.code != "BadDigest" &&
+         (say("checksum") || say("md5"));
+}
+
+/// Some requests need a checksum of their body, such as a PUT into a bucket with Object Lock
+/// (docs.aws.amazon.com, "PutObject"). Stores that do not know CRC-32C ask for MD5, which is not
+/// used otherwise: it is missing where FIPS 140 is enforced.
+HttpResponse S3::send_with_checksum(StoreRequest request) {
+  constexpr const char* crc32c = "x-amz-checksum-crc32c";
+  if (!wants_md5_) {
+    request.headers[crc32c] = crc32c_text(request.body);
+    HttpResponse response = send(request);
+    if (!wants_other_checksum(response.status, error_of(response))) return response;
+    wants_md5_ = true;
+    request.headers.erase(crc32c);
+  }
+  request.headers["content-md5"] = crypto::base64(crypto::md5(request.body));
+  return send(request);
+}
+
 bool S3::create(std::string_view key, Bytes body) {
   StoreRequest request = object_request("PUT", name_of(key));
   request.body = body;
@@ -173,7 +218,7 @@ bool S3::create(std::string_view key, Bytes body) {
   if (!settings_.tags.empty()) request.headers["x-amz-tagging"] = canonical_query(settings_.tags);
   if (!settings_.kms_key.empty())
     request.headers["x-amz-server-side-encryption-aws-kms-key-id"] = settings_.kms_key;
-  const HttpResponse response = send(request);
+  const HttpResponse response = send_with_checksum(std::move(request));
   if (response.status == 200) return true;
   if (response.status != 412) fail(format("creating \"{}\"", key), response);
   return false;
@@ -202,10 +247,10 @@ void S3::remove_batch(std::span<const std::string> keys) {
   body += "</Delete>";
   StoreRequest request{"POST", address_.path};
   request.query = {{"delete", ""}};
-  request.headers["content-md5"] = crypto::base64(crypto::md5(as_bytes(body)));
   request.headers["content-type"] = "application/xml";
   request.body = as_bytes(body);
-  const HttpResponse response = send_for(200, request, format("removing {} objects", keys.size()));
+  const HttpResponse response = send_with_checksum(std::move(request));
+  if (response.status != 200) fail(format("removing {} objects", keys.size()), response);
   const auto left = parse_s3_delete(as_text(response.body), where());
   if (!left.empty()) std::rethrow_exception(not_removed(left, keys.size()));
 }

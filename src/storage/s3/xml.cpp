@@ -5,6 +5,8 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 
+#include <algorithm>
+
 #include <pugixml.hpp>
 
 namespace pgcairn::storage {
@@ -62,6 +64,67 @@ ListedPage parse_s3_page(std::string_view text, const std::string& where) {
     throw Error(format("the listing of {} does not say whether it is complete", where));
   }
   return page;
+}
+
+namespace {
+
+/// Is a rule for names that begin with `of_rule` one for some that begin with `ours`?
+bool may_have(std::string_view of_rule, std::string_view ours) {
+  return of_rule.starts_with(ours) || ours.starts_with(of_rule);
+}
+
+/// "180 days after they were created", "from 2027-01-01T00:00:00.000Z on".
+std::string when_of(const pugi::xml_node& action) {
+  const std::string_view days = action.child_value("Days");
+  if (!days.empty())
+    return format("{} day{} after they were created", days, days == "1" ? "" : "s");
+  return format("from {} on", action.child_value("Date"));
+}
+
+/// What it does to objects; empty: nothing that harms.
+std::string effect_of(const pugi::xml_node& rule) {
+  const pugi::xml_node expiration = rule.child("Expiration");
+  // The other kind removes only the marks of what is deleted.
+  if (expiration.child("Days") || expiration.child("Date"))
+    return "deletes objects " + when_of(expiration);
+  for (const pugi::xml_node& transition : rule.children("Transition")) {
+    const std::string_view to = transition.child_value("StorageClass");
+    // GLACIER_IR, STANDARD_IA and their like answer at once.
+    if (to == "GLACIER" || to == "DEEP_ARCHIVE")
+      return format("moves objects to {} {}", to, when_of(transition));
+  }
+  return {};
+}
+
+bool selects(const pugi::xml_node& rule, std::string_view prefix,
+             const std::vector<std::pair<std::string, std::string>>& tags) {
+  if (std::string_view(rule.child_value("Status")) != "Enabled") return false;
+  const pugi::xml_node filter = rule.child("Filter");
+  const pugi::xml_node all = filter.child("And") ? filter.child("And") : filter;
+  const pugi::xml_node from = all ? all : rule;  // Prefix of the rule itself is its older place
+  if (!may_have(from.child_value("Prefix"), prefix)) return false;
+  const auto children = all.children("Tag");
+  return std::all_of(children.begin(), children.end(), [&](const pugi::xml_node& tag) {
+    return std::find(tags.begin(), tags.end(),
+                     std::pair<std::string, std::string>(tag.child_value("Key"),
+                                                         tag.child_value("Value"))) != tags.end();
+  });
+}
+
+}  // namespace
+
+std::vector<StoreRule> parse_s3_rules(
+    std::string_view text, std::string_view prefix,
+    const std::vector<std::pair<std::string, std::string>>& tags) {
+  pugi::xml_document document;
+  document.load_buffer(text.data(), text.size());
+  std::vector<StoreRule> harmful;
+  for (const pugi::xml_node& rule : document.child("LifecycleConfiguration").children("Rule")) {
+    const std::string effect = effect_of(rule);
+    if (!effect.empty() && selects(rule, prefix, tags))
+      harmful.push_back({rule.child_value("ID"), effect});
+  }
+  return harmful;
 }
 
 std::vector<S3NotRemoved> parse_s3_delete(std::string_view text, const std::string& where) {

@@ -26,4 +26,9 @@ struct S3NotRemoved {
 /// that carries an error is an error.
 std::vector<S3NotRemoved> parse_s3_delete(std::string_view text, const std::string& where);
 
+/// The rules in a LifecycleConfiguration that make objects unreadable whose names begin with
+/// `prefix` and which have these tags. None: there is no configuration in the text.
+std::vector<StoreRule> parse_s3_rules(std::string_view text, std::string_view prefix,
+                                      const std::vector<std::pair<std::string, std::string>>& tags);
+
 }  // namespace pgcairn::storage

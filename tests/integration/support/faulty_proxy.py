@@ -3,7 +3,8 @@
 `plan(method, path, count)` says what happens to a request, `count` being how many of that method and path came before:
 None: nothing; one of FAULTS, CHANGED or OVERWRITES; or (status, headers, body), which is answered instead of the store. What happened is in
 `happened`, every request in `requests`. With `keeps_conditions` it keeps If-None-Match as AWS does also in a bucket with versions, where
-radosgw forgets it: only for objects that were made through this proxy. `known_by` makes of a request's target what `path` is: without its query, unless that tells
+radosgw forgets it: only for objects that were made through this proxy. `refuses(method, path, headers, body)` looks at each request that
+would be handed on: what it returns is answered instead. `known_by` makes of a request's target what `path` is: without its query, unless that tells
 objects apart.
 """
 import http.client
@@ -25,8 +26,10 @@ EXISTS = b"<?xml version='1.0'?><Error><Code>PreconditionFailed</Code><Message>A
 
 
 class FaultyProxy:
-    def __init__(self, server, certificate, plan=None, delay=0.0, known_by=lambda target: target.split("?")[0], keeps_conditions=False):
+    def __init__(self, server, certificate, plan=None, delay=0.0, known_by=lambda target: target.split("?")[0], keeps_conditions=False,
+                 refuses=lambda method, path, headers, body: None):
         self.server, self.delay, self.known_by, self.keeps_conditions = server, delay, known_by, keeps_conditions
+        self.refuses = refuses
         self.plan = plan or (lambda method, path, count: None)
         self.counts, self.happened, self.requests = Counter(), Counter(), []
         self.replaced = {}  # objects that only a store without conditions has so, by path
@@ -142,6 +145,9 @@ class FaultyProxy:
                     proxy.forward(self.command, self.path, self.headers, body)
                 if fault == CHANGED:
                     body = body[:-1] + bytes([body[-1] ^ 1])
+                refused = proxy.refuses(self.command, self.path, self.headers, body)
+                if refused is not None:
+                    return self.answer(*refused)
                 path = self.path.split("?")[0]
                 if self.command == "GET" and path in proxy.replaced:
                     return self.answer(*proxy.part(proxy.replaced[path], self.headers.get("range")))

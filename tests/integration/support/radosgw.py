@@ -154,6 +154,12 @@ class Radosgw:
         with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=self.ca), timeout=60) as answer:
             return answer.read()
 
+    def add_key(self, access, secret):
+        self._tool("radosgw-admin", "key", "create", "--uid=tests", "--key-type=s3", f"--access-key={access}", f"--secret-key={secret}")
+
+    def remove_key(self, access):
+        self._tool("radosgw-admin", "key", "rm", "--uid=tests", "--key-type=s3", f"--access-key={access}")
+
     def bucket(self, name):
         self.request("PUT", f"/{name}")
         return name

@@ -132,6 +132,31 @@ TEST_CASE("retry ends at its deadline, not before and not after") {
                        scene.inner->calls));
 }
 
+TEST_CASE("retry does not wait again for a store that was waited for in vain") {
+  const RetryPolicy policy{.first_delay = 1s, .longest_delay = 1s, .deadline = 10s};
+  FakeClock clock;
+  int calls = 0;
+  bool down = true;
+  const auto driver = with_retry(with_faults(make_memory(),
+                                             [&](std::string_view, std::string_view) {
+                                               ++calls;
+                                               if (down) throw TransientError("no answer");
+                                             }),
+                                 policy, {}, clock);
+  CHECK_THROWS_AS(driver->stat("a"), TransientError);
+  CHECK(calls > 5);
+  calls = 0;
+  CHECK_THROWS_AS(driver->stat("b"), TransientError);
+  CHECK_THROWS_AS(driver->list("", [](const Object&) {}), TransientError);
+  CHECK(calls == 2);
+  down = false;
+  CHECK_FALSE(driver->stat("a"));
+  down = true;
+  calls = 0;
+  CHECK_THROWS_AS(driver->stat("b"), TransientError);
+  CHECK(calls > 5);
+}
+
 TEST_CASE("retry counts the time that the attempts themselves take") {
   FakeClock clock;
   int calls = 0;

@@ -17,6 +17,7 @@ struct CheckedRepository {
   std::string name;
   std::string error;  // why the segment is not there, with what to change; empty: it is
   milliseconds waited{};
+  bool reached = true;  // did it answer until now?
 };
 
 struct CheckResult {
@@ -39,8 +40,9 @@ struct CheckOptions {
 /// settings, and on a primary writes the restore point "pgcairn check", ends the segment, and waits
 /// until it is in every repository. On a standby, which can do neither, the last segment before its
 /// latest restartpoint is looked for. Throws what keeps it from looking, each with what to change;
-/// a repository that lacks the segment after the timeout is reported in the result, with the reason
-/// as far as archive_command, archive-push and the server's archiver tell it.
+/// a repository that lacks the segment after the timeout, or fails while others do not, is reported
+/// in the result, with the reason as far as archive_command, archive-push and the server's archiver
+/// tell it.
 CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repository> repositories,
                          const CheckOptions& options, Progress& progress, std::stop_token stop);
 

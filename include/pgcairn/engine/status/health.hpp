@@ -30,7 +30,8 @@ struct RepositoryFacts {
   std::optional<repo::RecordState> record_state{};
   std::optional<Outlook> outlook{};
   std::optional<repo::LeaseState> lease{};
-  std::filesystem::path directory;  // empty: a store that cannot be full
+  std::vector<storage::StoreRule> harmful_rules{};  // of the store; none also when it does not tell
+  std::filesystem::path directory;                  // empty: a store that cannot be full
   std::optional<Space> space{};
 };
 inline constexpr std::size_t kBackupsLookedAt = 30;

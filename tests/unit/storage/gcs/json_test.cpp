@@ -79,3 +79,23 @@ TEST_CASE("gcs: until when an object is kept") {
   CHECK_FALSE(parse_gcs_kept(R"({"eventBasedHold":true})", "x"));
   CHECK_FALSE(parse_gcs_kept("{}", "x"));
 }
+
+TEST_CASE("gcs: rules that delete objects are told from those that do not") {
+  const auto rules = [](std::string_view type, std::string_view condition) {
+    return parse_gcs_rules(
+        format(R"({{"lifecycle":{{"rule":[{{"action":{{"type":"{}"}},"condition":{{{}}}}}]}}}})",
+               type, condition),
+        "a/b/", "x");
+  };
+  CHECK(rules("Delete", R"("age":180)").at(0).effect ==
+        "deletes objects 180 days after they were created");
+  CHECK(rules("Delete", R"("age":180,"matchesPrefix":["z/","a/"],"isLive":true)").size() == 1);
+  CHECK(rules("Delete", R"("createdBefore":"2027-01-01")").size() == 1);
+  CHECK(rules("Delete", R"("age":180,"matchesPrefix":["z/"])").empty());
+  CHECK(rules("Delete", R"("age":180,"isLive":false)").empty());
+  CHECK(rules("Delete", R"("numNewerVersions":2)").empty());
+  CHECK(rules("Delete", R"("daysSinceNoncurrentTime":2)").empty());
+  CHECK(rules("SetStorageClass", R"("age":1)").empty());
+  CHECK(rules("AbortIncompleteMultipartUpload", R"("age":1)").empty());
+  CHECK(parse_gcs_rules("{}", "", "x").empty());
+}

@@ -176,6 +176,40 @@ TEST_CASE("kept credentials: those that are refused are asked for again, once") 
   }
 }
 
+TEST_CASE("credentials that are refused are looked for again where they come from") {
+  FakeClock clock;
+  std::string in_file = "first";
+  int asked = 0;
+  RenewedCredentials<std::string> keys(
+      "keys",
+      [&]() -> Expiring<std::string> {
+        ++asked;
+        if (in_file.empty()) throw Error("no file");
+        return {in_file, {}};
+      },
+      {}, clock);
+  const auto refuse = [](std::string_view good) {
+    return [good](const std::string& key) { return answer(key == good ? 200 : 403); };
+  };
+  CHECK(keys.send(refuse("first")).status == 200);
+  in_file = "second";
+  CHECK(keys.send(refuse("second")).status == 200);
+  CHECK(asked == 2);
+  SECTION("not more often than every ten seconds") {
+    in_file = "third";
+    CHECK(keys.send(refuse("third")).status == 403);
+    CHECK(asked == 2);
+    clock.advance(10s);
+    CHECK(keys.send(refuse("third")).status == 200);
+  }
+  SECTION("and kept if there are none") {
+    clock.advance(10s);
+    in_file.clear();
+    CHECK(keys.send(refuse("third")).status == 403);
+    CHECK(keys.send(refuse("second")).status == 200);
+  }
+}
+
 TEST_CASE("kept credentials: variables are told by how they begin") {
   ::setenv("PGCAIRN_TEST_B", "2", 1);
   ::setenv("PGCAIRN_TEST_A", "1", 1);

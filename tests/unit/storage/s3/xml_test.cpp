@@ -73,6 +73,56 @@ TEST_CASE("s3: what was not removed is named") {
   CHECK(parse_s3_delete("<DeleteResult/>", "here").empty());
 }
 
+TEST_CASE("s3: rules that take objects away are told from those that do not") {
+  const std::string deletes = "<Expiration><Days>30</Days></Expiration>";
+  const std::string status = "<Status>Enabled</Status>";
+  const auto in_and = [](std::string_view text) {
+    return format("<Filter><And>{}</And></Filter>", text);
+  };
+  struct Case {
+    std::string rule;
+    std::string effect;  // empty: none
+  };
+  const auto [rule, effect] = GENERATE_COPY(values<Case>({
+      {status + deletes, "deletes objects 30 days after they were created"},
+      {status + "<Prefix/>" + deletes, "deletes objects 30 days after they were created"},
+      {status + "<Prefix>a/b/</Prefix>" + deletes,
+       "deletes objects 30 days after they were created"},
+      {status + "<Filter><Prefix>a/b/main/</Prefix></Filter>" + deletes,
+       "deletes objects 30 days after they were created"},
+      {status + "<Filter><Prefix>a/c/</Prefix></Filter>" + deletes, ""},
+      {status + "<Prefix>a/c/</Prefix>" + deletes, ""},
+      {"<Status>Disabled</Status>" + deletes, ""},
+      {status + "<Expiration><Date>2027-01-01T00:00:00.000Z</Date></Expiration>",
+       "deletes objects from 2027-01-01T00:00:00.000Z on"},
+      {status +
+           "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>",
+       ""},
+      {status + "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>"
+                "</NoncurrentVersionExpiration>",
+       ""},
+      {status + "<Transition><Days>1</Days><StorageClass>GLACIER_IR</StorageClass></Transition>"
+                "<Transition><Days>1</Days><StorageClass>DEEP_ARCHIVE</StorageClass></Transition>",
+       "moves objects to DEEP_ARCHIVE 1 day after they were created"},
+      {status + "<Transition><Days>1</Days><StorageClass>STANDARD_IA</StorageClass></Transition>",
+       ""},
+      {status + in_and("<Prefix>a/</Prefix><Tag><Key>k</Key><Value>v</Value></Tag>") + deletes,
+       "deletes objects 30 days after they were created"},
+      {status + in_and("<Prefix>a/</Prefix><Tag><Key>k</Key><Value>w</Value></Tag>") + deletes, ""},
+      {status + "<Filter><Tag><Key>other</Key><Value>v</Value></Tag></Filter>" + deletes, ""},
+  }));
+  INFO(rule);
+  const auto found = parse_s3_rules(
+      format("<LifecycleConfiguration><Rule><ID>r</ID>{}</Rule></LifecycleConfiguration>", rule),
+      "a/b/", {{"k", "v"}});
+  REQUIRE(found.size() == (effect.empty() ? 0 : 1));
+  if (!effect.empty()) {
+    CHECK(found[0].name == "r");
+    CHECK(found[0].effect == effect);
+  }
+  CHECK(parse_s3_rules("<Error><Code>NoSuchLifecycleConfiguration</Code></Error>", "", {}).empty());
+}
+
 TEST_CASE("http dates") {
   CHECK(format_utc(*parse_http_date("Sat, 21 Nov 2026 01:02:03 GMT")) == "2026-11-21T01:02:03Z");
   CHECK_FALSE(parse_http_date("yesterday"));
