@@ -4,6 +4,7 @@
 #include <pgcairn/postgres/server_needs.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <locale.h>
 

@@ -268,6 +268,16 @@ def test_a_restore_to_its_own_place_says_what_of_the_configuration_is_missing(st
     assert (f"Before the server is started:\n- this host has no {etc}/postgresql.conf; get the server's configuration with\n"
             f"    pgcairn --config={stanza15.cairn.config} restore --only=config --config-to=/root/config\n") in missing
     assert f"pgcairn --config={stanza15.cairn.config} check && " in missing
+    os.rename(stanza15.home / "moved", etc)
+    stanza15.cluster.must_start().wait_ready()
+    (etc / "pg_ident.conf").chmod(0)
+    assert stanza15.backup()["outside"]["unreadable"]
+    stanza15.cluster.wait_for_archived()
+    stanza15.cluster.stop()
+    (etc / "pg_ident.conf").unlink()
+    lacking = stanza15.cairn.ok("restore", "--delta").out
+    assert f"neither this host nor the backup has {etc}/pg_ident.conf: write it again" in lacking
+    assert "this host has no" not in lacking and "--only=config" not in lacking
     new = stanza15.home / "new"
     replaced = stanza15.cairn.ok("restore", f"--pg-path={new}", "--replace").out
     assert f"the configuration of pgcairn still names {stanza15.cluster.data}: set pg-path to {new}" in replaced

@@ -63,7 +63,13 @@ std::string config_of(const engine::RestorePlan& plan) {
 }
 
 void add_needs(const engine::RestorePlan& plan, ServerWords& words) {
-  if (const auto* const file = missing_config(plan)) {
+  const auto* const file = missing_config(plan);
+  const auto& unreadable = plan.backup.outside.unreadable;
+  if (file != nullptr && std::any_of(unreadable.begin(), unreadable.end(),
+                                     [&](const auto& one) { return one.path == file->was; })) {
+    words.before.push_back(
+        {format("neither this host nor the backup has {}: write it again", file->was), ""});
+  } else if (file != nullptr) {
     words.before.push_back(
         {format("this host has no {}; get the server's configuration with", file->was),
          "pgcairn restore --only=config --config-to=/root/config"});

@@ -26,7 +26,10 @@ namespace {
 /// A cluster that comes back to its own place uses the configuration that this host has.
 void note_host_config(RestorePlan& plan) {
   for (const ExternalConfigFile& file : plan.outside) {
-    if (file.on_host) continue;
+    const auto& unreadable = plan.backup.outside.unreadable;
+    const bool in_backup = std::none_of(unreadable.begin(), unreadable.end(),
+                                        [&](const auto& one) { return one.path == file.was; });
+    if (file.on_host || !in_backup) continue;  // what is not in the backup has its own note
     plan.note_first(
         format("this host has no {}, and the server does not start without it: \"pgcairn restore "
                "--only=config --config-to=/root/config\" gets the configuration of the backup",
