@@ -8,13 +8,20 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/core.h>
 
 namespace pgcairn {
 
-using fmt::format;
+/// fmt::format. An object and not a function, so that no argument from std brings std::format in.
+inline constexpr struct Formatter {
+  template <class... Arguments>
+  std::string operator()(fmt::format_string<Arguments...> text, Arguments&&... arguments) const {
+    return fmt::format(text, std::forward<Arguments>(arguments)...);
+  }
+} format;
 
 /// Whole text as a decimal or (base 16) hexadecimal number; nothing when it is anything else or too
 /// large.
