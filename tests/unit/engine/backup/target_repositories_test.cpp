@@ -20,7 +20,7 @@ namespace {
 struct Three {
   explicit Three(std::size_t broken) {
     for (std::size_t i = 0; i < 3; ++i) {
-      const auto fail = [this](std::string_view operation, std::string_view key) {
+      const auto fail = [](std::string_view operation, std::string_view key) {
         if (operation == "put" && key.ends_with("/pack/00000001")) throw Error("the disk is full");
       };
       repositories.emplace_back(std::string(1, static_cast<char>('a' + i)),
