@@ -19,8 +19,8 @@ std::string to_string(Lsn lsn) {
 
 std::optional<Lsn> parse_lsn(std::string_view text) {
   const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos || slash > 8 || text.size() - slash - 1 > 8)
-    return std::nullopt;
+  // Without a slash its place is npos, which is larger still.
+  if (slash > 8 || text.size() - slash - 1 > 8) return std::nullopt;
   const auto high = parse_u64(text.substr(0, slash), 16);
   const auto low = parse_u64(text.substr(slash + 1), 16);
   if (!high || !low) return std::nullopt;

@@ -9,6 +9,7 @@
 #include <pgcairn/storage/object_locked_error.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgcairn::storage {
 
@@ -52,8 +53,7 @@ bool RemoteDriver::get(std::string_view key, Range range, Buffer& out) {
   StoreRequest request = get_request(key);
   request.most_body_bytes = part.most_body_bytes();
   if (const std::string header = part.header(); !header.empty()) request.headers["range"] = header;
-  HttpResponse response = sign_and_send(request, std::move(out));
-  out.clear();
+  HttpResponse response = sign_and_send(request, std::exchange(out, {}));
   if (is_absent(request, response)) return false;
   if (!part.is_answer(response.status)) fail(format("reading \"{}\"", key), response);
   if (part.has_no_bytes(response.status)) return true;
