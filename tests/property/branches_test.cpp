@@ -6,6 +6,7 @@
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/rounds.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -191,7 +192,7 @@ TEST_CASE(
   Random random(seed());
   int chosen = 0;
   int refused = 0;
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = 0; round < rounds(1500); ++round) {
     Tree tree(random);
     if (tree.backups.empty()) continue;
     const Branches branches = tree.branches();
@@ -232,15 +233,15 @@ TEST_CASE(
     REQUIRE(choice->path.back().timeline == (goes_on ? wanted : best->timeline));
     ++chosen;
   }
-  CHECK(chosen > 500);
-  CHECK(refused > 50);
+  CHECK(chosen > rounds(500));
+  CHECK(refused > rounds(50));
 }
 
 TEST_CASE("expire leaves a way to each branch, and what counts counts on the newest one") {
   Random random(seed());
   std::size_t removed = 0;
   std::size_t several = 0;
-  for (int round = 0; round < 1000; ++round) {
+  for (int round = 0; round < rounds(1000); ++round) {
     Tree tree(random);
     if (tree.backups.empty()) continue;
     const auto count = 1 + static_cast<std::uint32_t>(below(random, 3));
@@ -281,6 +282,6 @@ TEST_CASE("expire leaves a way to each branch, and what counts counts on the new
     if (!options.policy.keep_daily) REQUIRE(left >= std::min<std::ptrdiff_t>(all, count));
     REQUIRE(expire("main", tree.store.repository, options, progress, {}).removed_objects == 0);
   }
-  CHECK(removed > 300);
-  CHECK(several > 300);
+  CHECK(removed > rounds(300));
+  CHECK(several > rounds(300));
 }

@@ -2,6 +2,7 @@
 
 #include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/rounds.hpp"
 #include "support/temp_dir.hpp"
 
 #include <pgcairn/common/file.hpp>
@@ -199,7 +200,7 @@ TEST_CASE(
 
 TEST_CASE("any growth and shrinking between plan and copy gives the file as it is") {
   Random random(seed());
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < rounds(60); ++round) {
     OneTable table;
     const std::uint64_t then = 1 + below(random, 60);
     const std::uint64_t least = 1 + below(random, then);  // what it was cut off to
@@ -239,7 +240,7 @@ TEST_CASE("what interrupted backups have stored is named, whatever changed since
       if (all || below(random, 3) > 0) chosen.push_back(block);
     return chosen;
   };
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < rounds(40); ++round) {
     OneTable table;
     const std::uint64_t blocks = 1 + below(random, 300);
     std::string content = made(blocks);

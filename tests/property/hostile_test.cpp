@@ -1,6 +1,7 @@
 #include "engine/backup/publish.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/rounds.hpp"
 #include "support/small_cluster.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -41,14 +42,6 @@ std::uint64_t address_space_bytes() {
   std::uint64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
-bool is_sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#else
-  return false;
-#endif
 }
 
 /// Runs `action` in a process of little memory; what went wrong.
@@ -126,7 +119,7 @@ std::string hostile(Random& random, std::string json) {
 template <class Read>
 void check_documents(const std::string& key, const Read& read) {
   Random random(seed());
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < rounds(3); ++round) {
     const std::uint64_t start = random();
     INFO(key << ", start " << start);
     CHECK(in_little_memory([&] {
@@ -185,7 +178,7 @@ TEST_CASE("hostile markers, leases, records and clusters are errors or answers")
 
 TEST_CASE("hostile manifests are errors or answers") {
   Random random(seed());
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < rounds(3); ++round) {
     const std::uint64_t start = random();
     INFO("start " << start);
     CHECK(in_little_memory([&] {
@@ -218,7 +211,7 @@ TEST_CASE("hostile packs are errors or answers") {
   Random random(seed());
   const std::string key = repo::pack_key("main", kLabel, 0);
   const repo::SealContext seal_context(kId);
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < rounds(3); ++round) {
     const std::uint64_t start = random();
     INFO("start " << start);
     CHECK(in_little_memory([&] {

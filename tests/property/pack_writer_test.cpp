@@ -2,6 +2,7 @@
 
 #include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/rounds.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/crypto/hash.hpp>
@@ -62,7 +63,7 @@ std::map<std::string, std::string> scanned(storage::Driver& driver,
 
 TEST_CASE("extents of random pieces in random frames give back the content") {
   Random random(seed());
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < rounds(300); ++round) {
     const std::uint32_t frame_bytes = kFrameBytes[below(random, std::size(kFrameBytes))];
     // Frames of packs, full or short, as runs of bytes that are told apart by where they are.
     struct Place {
@@ -134,7 +135,7 @@ TEST_CASE("extents of random pieces in random frames give back the content") {
 
 TEST_CASE("what goes into packs is found by maps, by the packs' own lists, and by hashes") {
   Random random(seed());
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < rounds(12); ++round) {
     MemoryRepository memory;
     const std::uint32_t frame_bytes = kFrameBytes[1 + below(random, 3)];
     const auto codec = static_cast<compress::CodecId>(below(random, 4));

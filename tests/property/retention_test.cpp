@@ -3,6 +3,7 @@
 #include "support/made_stanza.hpp"
 #include "support/random.hpp"
 #include "support/repository.hpp"
+#include "support/rounds.hpp"
 
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
@@ -218,7 +219,7 @@ TEST_CASE("retention does what its rules say, for any history and policy") {
   Random random(seed());
   std::uint64_t removed = 0;
   std::uint64_t kept = 0;
-  for (int round = 0; round < 5000; ++round) {
+  for (int round = 0; round < rounds(5000); ++round) {
     const History history = random_history(random);
     const RetentionPolicy policy = random_policy(random);
     const auto verdicts = repo::apply_retention(history.backups, policy, history.now);
@@ -233,8 +234,8 @@ TEST_CASE("retention does what its rules say, for any history and policy") {
     // The newest that stays can always be recovered to the end of the archive.
     REQUIRE((verdicts.empty() || verdicts.back().continuous_wal));
   }
-  CHECK(removed > 1000);
-  CHECK(kept > 1000);
+  CHECK(removed > rounds(1000));
+  CHECK(kept > rounds(1000));
 }
 
 // --- mass removal ------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ std::size_t expire_by(std::vector<RetentionBackup>& backups, const RetentionPoli
 TEST_CASE("an expire after each backup by the same rules never removes most of them at once") {
   Random random(seed());
   std::uint64_t removed = 0;
-  for (int life = 0; life < 300; ++life) {
+  for (int life = 0; life < rounds(300); ++life) {
     const RetentionPolicy policy = random_policy(random);
     const std::uint64_t per_full = 1 + below(random, 10);
     const std::uint64_t longest_pause = 2 + below(random, 90);
@@ -287,12 +288,12 @@ TEST_CASE("an expire after each backup by the same rules never removes most of t
       removed += expire_by(backups, policy, when);
     }
   }
-  CHECK(removed > 1000);
+  CHECK(removed > rounds(1000));
 }
 
 TEST_CASE("rules that became much narrower are found out, whatever is newest") {
   Random random(seed());
-  for (int life = 0; life < 300; ++life) {
+  for (int life = 0; life < rounds(300); ++life) {
     const auto wide = 5 + static_cast<std::uint32_t>(below(random, 40));
     const auto narrow = 1 + static_cast<std::uint32_t>(below(random, (wide - 1) / 2));
     const std::uint64_t per_full = 1 + below(random, 10);
@@ -513,7 +514,7 @@ std::set<std::string> named_packs(Life& life, const std::set<std::string>& liste
 TEST_CASE("no kept backup lacks an object or a WAL segment, and nothing stays that none needs") {
   Random random(seed());
   std::uint64_t removed = 0;
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = 0; round < rounds(1500); ++round) {
     Life life(random);
     engine::ExpireOptions options;
     options.allow_mass_removal = true;
@@ -582,5 +583,5 @@ TEST_CASE("no kept backup lacks an object or a WAL segment, and nothing stays th
     for (const std::string& label : life.store.repository.backup_labels("main"))
       life.check_whole(life.backups.at(label));
   }
-  CHECK(removed > 10'000);
+  CHECK(removed > rounds(10'000));
 }

@@ -47,15 +47,17 @@ TEST_CASE("a server's questions for WAL are answered with the statuses that it k
   fs::create_directory(directory);
   std::vector<std::string> asked;
   const Beneath open(directory);
-  const WalRequests requests(open, [&](const std::string& name, const std::string& to) {
-    asked.push_back(name + " " + to);
-    if (name == "00000002.history") return WalAnswer::absent;
-    if (name == "00000003.history") throw Error("the store is down");
-    return WalAnswer::given;
-  });
-  CHECK(ask(home, directory, kSegment, kLog) == 0);
-  CHECK(ask(home, directory, "00000002.history", "pg_wal/RECOVERYHISTORY") == 1);
-  CHECK(ask(home, directory, kSegment, kLog) == 0);
+  {
+    const WalRequests requests(open, [&](const std::string& name, const std::string& to) {
+      asked.push_back(name + " " + to);
+      if (name == "00000002.history") return WalAnswer::absent;
+      if (name == "00000003.history") throw Error("the store is down");
+      return WalAnswer::given;
+    });
+    CHECK(ask(home, directory, kSegment, kLog) == 0);
+    CHECK(ask(home, directory, "00000002.history", "pg_wal/RECOVERYHISTORY") == 1);
+    CHECK(ask(home, directory, kSegment, kLog) == 0);
+  }  // the end of the thread that answers: what it noted can be read
   CHECK(asked == std::vector<std::string>{"000000010000000000000003 pg_wal/RECOVERYXLOG",
                                           "00000002.history pg_wal/RECOVERYHISTORY",
                                           "000000010000000000000003 pg_wal/RECOVERYXLOG"});

@@ -2,6 +2,7 @@
 
 #include "engine/wal/trace.hpp"
 #include "support/random.hpp"
+#include "support/rounds.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
@@ -145,7 +146,7 @@ TEST_CASE("a backup that was named stays, and one whose end is the target") {
 TEST_CASE("of random backups and archives, none is chosen while a better one leads as far",
           "[property]") {
   test::Random random(test::seed());
-  for (int run = 0; run < 2000; ++run) {
+  for (int run = 0; run < test::rounds(2000); ++run) {
     World world;
     const auto count = 1 + test::below(random, 6);
     for (std::uint64_t i = 0; i < count; ++i) {

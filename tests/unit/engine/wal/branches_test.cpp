@@ -26,10 +26,10 @@ Branches made(const std::string& words) {
     unsigned c = 0;
     const auto lsn = [&](bool start) { return Lsn{c * kBytes + (start ? 0 : 0x800)}; };
     if (std::sscanf(word.c_str(), "%u<%u@%u", &a, &b, &c) == 3) {
-      histories[a] = histories[b] + format("{}\t{}\tx\n", b, to_string(lsn(word.back() == '=')));
+      histories[a] = histories[b] + format("{}\t{}\tx\n", b, to_string(lsn(word.ends_with('='))));
     } else if (std::sscanf(word.c_str(), "b%u@%u", &a, &c) == 2) {
       sources.backups.push_back({a, lsn(false)});
-    } else if (word.back() == '?') {
+    } else if (word.ends_with('?')) {
       sources.unread.insert(static_cast<Timeline>(std::stoul(word)));
     } else if (std::sscanf(word.c_str(), "%u:%u-%u", &a, &b, &c) == 3) {
       for (std::uint64_t n = b; n <= c; ++n)
