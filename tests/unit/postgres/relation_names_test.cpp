@@ -5,11 +5,11 @@
 namespace pgcairn::postgres {
 
 TEST_CASE("the numbers of a relation are read from the path of any of its files") {
-  struct Row {
+  struct Case {
     const char* path;
     std::optional<RelationName> relation;
   };
-  const Row rows[] = {
+  const Case cases[] = {
       {"base/5/16399", RelationName{1663, 5, 16399}},
       {"base/5/16399.12", RelationName{1663, 5, 16399}},
       {"base/5/16399_fsm", RelationName{1663, 5, 16399}},
@@ -31,9 +31,9 @@ TEST_CASE("the numbers of a relation are read from the path of any of its files"
       {"other/5/16399", {}},
       {"pg_xact/0000", {}},
   };
-  for (const Row& row : rows) {
-    INFO(row.path);
-    CHECK(relation_of(row.path) == row.relation);
+  for (const Case& one : cases) {
+    INFO(one.path);
+    CHECK(relation_of(one.path) == one.relation);
   }
 }
 
