@@ -2,6 +2,7 @@
 
 #include "support/made_wal.hpp"
 #include "support/random.hpp"
+#include "support/rounds.hpp"
 
 #include <pgcairn/common/text.hpp>
 
@@ -25,7 +26,7 @@ const auto kAll = [](std::size_t) { return true; };
 
 TEST_CASE("the last transaction is found however much WAL without one follows") {
   Random random(seed());
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < rounds(200); ++round) {
     // A commit somewhere, at times in two segments, before and after it records of other kinds.
     std::vector<std::string> records;
     const std::uint64_t before = below(random, 400);
