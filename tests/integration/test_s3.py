@@ -469,7 +469,7 @@ def test_a_wait_is_told_at_once(proxied):
     system.wait_until(lambda: proxied.proxy.happened["500 html"] > 3, what="some tries")
     process.terminate()
     said = process.communicate(timeout=180)[1]
-    assert said.count("trying again for up to 2m00s") == 1, said
+    assert said.count("trying again for up to") == 1, said
 
 
 # --- keys, clocks, rules of the bucket ----------------------------------------------------------------------------------
@@ -509,6 +509,8 @@ def test_keys_that_are_rotated_during_a_backup(proxied, s3):
 def test_a_clock_that_is_wrong(away, offset, words):
     """The store refuses what is signed at another time, and tells its own."""
     library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0]
+    away.cairn.tables["repo.local"]["tls-verify"] = False  # an hour ago its certificate was not valid yet
+    away.cairn.save()
     result = away.cairn.run("repo-ls", env={"LD_PRELOAD": library, "FAKETIME": offset})
     assert result.code == 0 and "pgcairn.json" in result.out, result
     assert result.err.count("this machine's clock is") == 1 and words in result.err, result
@@ -536,7 +538,7 @@ def test_rules_that_would_take_objects_away(away, s3, bucket):
     assert result.code == 3, result
     assert 'rule "tidy" of the bucket\'s lifecycle deletes objects 365 days after they were created' in every_output(result)
     shown = away.cairn.run("health", "--output=json")
-    found = [one for one in shown.json["findings"] if one["check"] == "lifecycle"]
+    found = [one for one in shown.json["stanzas"][0]["findings"] if one["check"] == "lifecycle"]
     assert [one["level"] for one in found] == ["critical"] and "365 days" in found[0]["message"], shown
 
 
