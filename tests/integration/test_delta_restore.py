@@ -376,29 +376,79 @@ def test_a_standby_and_databases_left_out(source):
     source.assert_like_new()
 
 
-def test_unarchived_wal_is_named(source):
+def shown_command(said, cairn):
+    """The command that a refusal or a plan shows for WAL that the archive lacks."""
+    line = next(line for line in said.splitlines() if "archive it first: " in line)
+    command = line.partition("archive it first: ")[2].partition("; or give it up")[0]
+    assert "--config=" in command, command
+    return command.replace("pgcairn --config", f"{cairn.binary} --config")
+
+
+def test_unarchived_wal_of_a_copy_is_named(source):
+    """A copy's WAL belongs in no archive: it may go."""
     source.restore()
-    system.write(source.target / "pg_wal/archive_status/000000010000000000000009.ready", "")
-    plan = source.delta("--dry-run", *TARGET)
-    assert plan["notes"][0].startswith("pg_wal holds 1 WAL file that the restore removes and the archive lacks"), plan["notes"]
+    segment = "000000010000000000000099"
+    system.write(source.target / f"pg_wal/archive_status/{segment}.ready", "")
+    assert not any("pg_wal holds WAL" in note for note in source.delta("--dry-run", *TARGET)["notes"])  # there is none
+    system.write(source.target / "pg_wal" / segment, "x")
+    note = source.delta("--dry-run", *TARGET)["notes"][0]
+    assert note.startswith(f"pg_wal holds WAL that the archive lacks and the restore removes: {segment}; "), note
+    source.delta()
 
 
-def test_unarchived_wal_is_archived_by_the_command_that_the_plan_shows(backed_up):
+@pytest.mark.parametrize("archiver", ["works", "is stuck"])
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_unarchived_wal_is_lost_only_on_demand(backed_up, how, archiver):
+    """What was committed last is in pg_wal only, after a crash in a segment without a status file."""
     cluster, cairn = backed_up.cluster, backed_up.cairn
-    cluster.configure(archive_command="false")
-    cluster.reload()
-    for x in (2, 3):
-        cluster.sql(f"INSERT INTO t VALUES ({x})")
+    cluster.sql("INSERT INTO t VALUES (2)")
+    cluster.wait_for_archived()
+    if archiver == "is stuck":
+        cluster.configure(archive_command="false")
+        cluster.reload()
+        cluster.sql("INSERT INTO t VALUES (3); SELECT pg_switch_wal()")
+        cluster.sql("INSERT INTO t VALUES (4)")
         cluster.sql("SELECT pg_switch_wal()")
-    cluster.stop()
-    note = next(line for line in cairn.ok("restore", "--delta", "--dry-run").out.splitlines() if "the archive lacks" in line)
-    command = note.partition("archive it first: ")[2]
-    system.run(["bash", "-c", command.replace("pgcairn --config", f"{cairn.binary} --config")])
-    assert "the archive lacks" not in cairn.ok("restore", "--delta", "--dry-run").out
+    cluster.sql("INSERT INTO t VALUES (5)")
+    unfinished = cluster.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    total = cluster.sql("SELECT sum(x) FROM t")
+    cluster.stop(how)
     cluster.configure(archive_command=backed_up.archive_command())
-    cairn.ok("restore", "--delta")
+    base = ("restore", "--delta", "--server-is-stopped")
+    if (how, archiver) == ("fast", "works"):
+        assert "the archive lacks" not in cairn.ok(*base, "--dry-run").out
+    else:
+        before = compare.tree_state(cluster.data)
+        for args in ((), ("--type=immediate",), ("--type=preserve",)):
+            refused = cairn.run(*base, *args)
+            assert refused.code == 2 and "pg_wal holds WAL that the archive lacks" in refused.err, refused
+            assert "--discard-wal" in refused.err and unfinished in refused.err, refused
+            assert (f"{unfinished} (unfinished)" in refused.err) == (how == "immediate"), refused
+        plan = cairn.ok(*base, "--dry-run").out
+        assert plan.splitlines()[1].split(None, 1)[1].startswith("THE RESTORE WILL BE REFUSED: pg_wal holds WAL"), plan
+        standby = cairn.ok(*base, "--dry-run", "--type=standby").out
+        assert "pg_wal holds WAL" in standby and "REFUSED" not in standby, standby
+        given_up = cairn.ok(*base, "--dry-run", "--discard-wal").out
+        assert "it is given up, by --discard-wal" in given_up, given_up
+        assert compare.tree_state(cluster.data) == before
+        system.run(["bash", "-c", shown_command(refused.err, cairn)])
+        assert compare.tree_state(cluster.data) == before
+        assert "the archive lacks" not in cairn.ok(*base, "--dry-run").out
+    cairn.ok(*base)
     cluster.must_start().wait_ready()
-    assert cluster.sql("SELECT sum(x) FROM t") == "6"
+    assert cluster.sql("SELECT sum(x) FROM t") == total
+
+
+def test_unarchived_wal_is_given_up(backed_up):
+    cluster, cairn = backed_up.cluster, backed_up.cairn
+    cluster.wait_for_archived()
+    cluster.sql("INSERT INTO t VALUES (2)")
+    cluster.stop("immediate")
+    assert cairn.run("restore", "--delta").code == 2
+    assert cairn.run("restore", "--discard-wal").code == 2
+    cairn.ok("restore", "--delta", "--discard-wal")
+    cluster.must_start().wait_ready()
+    assert cluster.sql("SELECT sum(x) FROM t") == "1"
 
 
 def test_space_is_asked_only_for_what_is_missing(source):

@@ -54,6 +54,8 @@ constexpr Option kOptions[] = {
     {"remove-tablespace", ValueKind::list, on_command_line, "DIR", "", "", 0, 0,
      "with --delta: empty DIR, a tablespace of this cluster that is newer than the backup; "
      "repeatable"},
+    {"discard-wal", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
+     "with --delta: give up WAL that is in pg_wal only, and what was committed in it"},
     {"config-to", ValueKind::path, kShell, "DIR", "", "", 0, 0,
      "restore files from outside the data directory into DIR"},
     {"only", ValueKind::choice, on_command_line, "WHAT", "", "config", 0, 0,
@@ -81,6 +83,7 @@ engine::RestoreOptions restore_options(const Settings& settings, const RestoreSe
   options.tablespace_map_all = own.tablespace_map_all;
   options.link_map = own.link_map;
   options.delta = own.delta;
+  options.discard_wal = own.discard_wal;
   options.remove_tablespaces = own.remove_tablespaces;
   options.link_all = own.link_all;
   options.space_check = own.space_check;
@@ -196,9 +199,15 @@ void load_only(RestoreSettings& own, const OptionSources& options) {
 
 void load_delta(RestoreSettings& own, const OptionSources& options) {
   own.delta = options.is_set("delta");
+  own.discard_wal = options.is_set("discard-wal");
   own.server_is_stopped = options.is_set("server-is-stopped");
   own.remove_tablespaces = options.absolute_paths("remove-tablespace");
-  if (own.remove_tablespaces.empty() || own.delta) return;
+  if (own.delta) return;
+  if (own.discard_wal) {
+    throw UsageError("restore --discard-wal needs --delta",
+                     "without it no pg_wal is emptied but that of an interrupted restore");
+  }
+  if (own.remove_tablespaces.empty()) return;
   throw UsageError("restore --remove-tablespace needs --delta",
                    "without it nothing is removed but what an interrupted restore wrote");
 }

@@ -19,6 +19,7 @@ struct RestoreSettings {
   bool archive_kept = false;  // --archive-mode=preserve was said
   bool replace = false;
   bool delta = false;
+  bool discard_wal = false;
   bool server_is_stopped = false;
   std::string accept_gap;  // a segment
   std::vector<std::string> allow_tablespaces;

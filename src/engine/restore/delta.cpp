@@ -3,7 +3,6 @@
 #include "restore/paths.hpp"
 #include "stanza/places_apart.hpp"
 
-#include <pgcairn/common/counted.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/text.hpp>
 #include <pgcairn/postgres/control.hpp>
@@ -148,35 +147,6 @@ void require_named(const RestorePlan& plan) {
                      "own and may be emptied, add{}; if another cluster's, of which this directory "
                      "is a copy, remove their links from pg_tblspc; nothing was touched",
                      options));
-}
-
-namespace {
-
-/// Somebody may have archived it by hand, which the server does not know of.
-bool is_archived(const WalReach& wal, const std::string& file) {
-  return std::any_of(wal.ranges.begin(), wal.ranges.end(), [&](const WalRange& range) {
-    return file.size() == range.first.size() && range.first <= file && file <= range.last;
-  });
-}
-
-}  // namespace
-
-void note_unarchived_wal(RestorePlan& plan) {
-  constexpr std::string_view suffix = ".ready";
-  const fs::path status = plan.data_directory / "pg_wal/archive_status";
-  if (!is_real_directory(status)) return;
-  std::size_t unarchived = 0;
-  for (const std::string& name : list_directory(status)) {
-    if (!name.ends_with(suffix)) continue;
-    const std::string file = name.substr(0, name.size() - suffix.size());
-    if (!file.ends_with(".backup") && !is_archived(plan.wal, file)) ++unarchived;
-  }
-  if (unarchived == 0) return;
-  plan.note_first(format(
-      "pg_wal holds {} that the restore removes and the archive lacks: what was committed in it is "
-      "lost, unless you archive it first: (cd {} && for f in $(ls pg_wal/archive_status | grep "
-      "ready$); do pgcairn archive-push pg_wal/${{f%.ready}}; done)",
-      counted(unarchived, "WAL file"), shell_quote(plan.data_directory.native())));
 }
 
 }  // namespace pgcairn::engine

@@ -34,7 +34,4 @@ void find_abandoned_places(RestorePlan& plan);
 /// operator named nor an interrupted restore.
 void require_named(const RestorePlan& plan);
 
-/// Notes that pg_wal holds files which the archive does not have.
-void note_unarchived_wal(RestorePlan& plan);
-
 }  // namespace pgcairn::engine

@@ -12,6 +12,7 @@
 #include "restore/paths.hpp"
 #include "restore/placement.hpp"
 #include "restore/target.hpp"
+#include "restore/unarchived_wal.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -114,7 +115,7 @@ void count(RestorePlan& plan, DeviceRoom& freed, const std::stop_token& stop) {
 void find_what_goes(RestorePlan& plan, DeviceRoom& freed) {
   Roots roots(plan);
   if (plan.compares) {
-    note_unarchived_wal(plan);
+    check_unarchived_wal(plan);
     for (const fs::path& abandoned : plan.abandoned) {
       for (const Place& place : roots.contents(abandoned)) count_removed(plan, roots, place, freed);
       plan.removes.insert(plan.removes.begin(), abandoned.native());  // first: it is elsewhere

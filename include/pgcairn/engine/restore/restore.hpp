@@ -53,6 +53,7 @@ struct RestoreOptions {
       link_map;                     // path of the manifest -> where it is, behind a link
   bool link_all = false;            // links as they were
   bool delta = false;               // what is in the places may stay where it is right
+  bool discard_wal = false;         // what is in pg_wal only may be lost
   bool space_check = true;          // refuse what does not fit into the file systems
   bool server_is_stopped = false;   // the operator knows it; where nothing proves it, that decides
   std::filesystem::path config_to;  // where what was outside goes; empty: nowhere
