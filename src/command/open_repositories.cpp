@@ -138,6 +138,12 @@ std::string restore_command(const std::filesystem::path& program, const Settings
     command += " " + postgres::restore_command_word("--config=" + settings.config.string());
   }
   command += " " + postgres::restore_command_word("--stanza=" + settings.stanza);
+  if (settings.repositories_named) {
+    std::string names;
+    for (const RepositorySettings& repository : settings.repositories)
+      names += (names.empty() ? "" : ",") + repository.name;
+    command += " " + postgres::restore_command_word("--repo=" + names);
+  }
   if (settings.pg_path_overridden) {
     command += " " + postgres::restore_command_word("--pg-path=" + settings.pg_path.string());
   }

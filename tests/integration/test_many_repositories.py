@@ -459,3 +459,24 @@ def test_restore_and_archive_get_say_whom_they_passed_over(doubled):
     assert any(name in key for key in objects(doubled.repo, "main/wal"))
     doubled.cluster.stop()
     assert count(doubled.restore().must_start().wait_ready()) == 1000
+
+
+def test_a_server_restored_without_a_lost_repository_gets_to_the_end_of_the_wal(doubled):
+    back_up(doubled)
+    cluster, cairn = doubled.cluster, doubled.cairn
+    cluster.rows("INSERT INTO t VALUES (0)")
+    cluster.wait_for_archived()
+    cluster.stop()
+    shutil.move(doubled.away, doubled.home / "lost")
+    base = ("restore", "--delta", "--dry-run", "--output=json")
+    note = cairn.ok(*base).json["restore"]["notes"][0]
+    assert note.startswith("REPOSITORY away CANNOT BE READ NOW") and "--repo=local" in note and "[repo.away]" in note, note
+    for args in (("--repo=local",), ("--type=standby",)):
+        notes = cairn.ok(*base, *args).json["restore"]["notes"]
+        assert not [note for note in notes if "CANNOT BE READ" in note], notes
+    asked = cairn.run("archive-get", "0000000100000000000000F0", doubled.home / "segment")
+    assert asked.code == 200 and "restore with --repo=NAME" in asked.err, asked
+    cairn.ok("restore", "--delta", "--repo=local")
+    assert "--repo=local" in (cluster.data / "postgresql.auto.conf").read_text()
+    cluster.must_start().wait_ready()
+    assert count(cluster) == 1001

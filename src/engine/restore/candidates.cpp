@@ -122,8 +122,10 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
   Collector collector(candidates, options, passed_over);
   FirstError failure;
   for (repo::Repository& repository : repositories) {
+    bool is_open = false;
     try {
       repository.open();
+      is_open = true;
       auto backups = options.set.empty() ? all(repository, stanza, options, candidates.notes)
                                          : named(repository, stanza, options.set);
       if (backups.empty() && repositories.size() > 1) {
@@ -133,6 +135,7 @@ Candidates find_candidates(std::span<repo::Repository> repositories, const std::
       collector.add(repository, stanza, std::move(backups));
     } catch (const Error& error) {
       failure.keep();
+      if (!is_open) candidates.unreadable.push_back(repository.name());
       candidates.notes.push_back(
           format("repository \"{}\" is skipped: {}", repository.name(), error.message()));
     }

@@ -21,6 +21,7 @@ struct Candidates {
   std::map<std::string, repo::Repository*> where;         // by label: where it is best
   Flaws flaws;                                            // there
   std::map<std::string, std::vector<std::string>> worse;  // by label: notes on where it is worse
+  std::vector<std::string> unreadable;                    // names of repositories that do not open
   std::vector<std::string> notes;  // repositories and markers that could not be read
 };
 

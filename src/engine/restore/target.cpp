@@ -112,6 +112,28 @@ void refuse_damaged(const RestorePlan& plan, const Preferred& best) {
                          : others);
 }
 
+/// The restored server asks each repository before it takes the archived WAL for ended; a standby
+/// waits and asks again.
+void note_unreadable(RestorePlan& plan, std::span<repo::Repository> repositories,
+                     const std::vector<std::string>& unreadable) {
+  if (unreadable.empty() || signal_file(plan.options.target.type()).empty() ||
+      plan.options.target.type() == RestoreType::standby)
+    return;
+  std::string others;
+  for (const repo::Repository& repository : repositories) {
+    if (std::find(unreadable.begin(), unreadable.end(), repository.name()) != unreadable.end())
+      continue;
+    others += format("{}{}", others.empty() ? "" : ",", repository.name());
+  }
+  for (const std::string& name : unreadable) {
+    plan.note_first(
+        format("REPOSITORY {} CANNOT BE READ NOW: the restored server stops at the end of the WAL "
+               "of the others until it answers; if it is lost, restore with --repo={}, or remove "
+               "[repo.{}] from the configuration",
+               name, others, name));
+  }
+}
+
 /// The best backup of all repositories. One that cannot answer is skipped with a warning; that none
 /// can is an error.
 Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
@@ -135,6 +157,7 @@ Candidates choose(RestorePlan& plan, std::span<repo::Repository> repositories,
   for (const std::string& one : best.passed_over) log_warn(one);
   for (const auto* const more : {&best.passed_over, &found.worse[plan.backup.label], &found.notes})
     plan.notes.insert(plan.notes.end(), more->begin(), more->end());
+  note_unreadable(plan, repositories, found.unreadable);
   if (best.flaw.kind == Flaw::Kind::pages) {
     plan.note_first(format("THE BACKUP HOLDS DAMAGED PAGES, {}: {}",
                            plan.options.set.empty() ? "and no whole one reaches the same end"

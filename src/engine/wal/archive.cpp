@@ -267,7 +267,8 @@ Fetched ask_all(const Question& question) {
   }
   failures.throw_if_any(
       question.repositories.size(), format("cannot determine whether {} is archived", name),
-      "make the repositories named above readable; recovery goes on when they answer");
+      "make the repositories named above readable; recovery goes on when they answer; of one that "
+      "is lost, remove [repo.NAME] from the configuration, or restore with --repo=NAME of another");
   return Fetched::absent;
 }
 
