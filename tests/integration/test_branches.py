@@ -164,6 +164,35 @@ def test_a_stray_history_and_a_number_in_hexadecimal(stanza15):
     assert "00000012 as in the names of its WAL files" in said.err, said
 
 
+def test_an_empty_newer_branch_is_followed_only_with_a_word_about_the_other(make_stanza):
+    """A restore in place was tried, and the old directory put back: all later work is on the older timeline."""
+    stanza = make_stanza(15, segment_mib=1, autovacuum=False).create()
+    cluster, aside = stanza.cluster, stanza.home / "aside"
+    cluster.rows("CREATE TABLE t (x int)")
+    stanza.backup()
+    cluster.wait_for_archived()
+    cluster.stop()
+    system.run(["cp", "-a", cluster.data, aside])
+    stanza.cairn.ok("restore", "--delta")
+    cluster.must_start().wait_ready()
+    # More segments than are looked at, and no transaction in them.
+    for _ in range(20):
+        cluster.sql("SELECT pg_logical_emit_message(false, 'test', 'nothing')")
+        cluster.sql("SELECT pg_switch_wal()")
+    cluster.wait_for_archiver()
+    cluster.stop()
+    system.remove_tree(cluster.data)
+    system.run(["cp", "-a", aside, cluster.data])
+    cluster.must_start().wait_ready()
+    cluster.rows("INSERT INTO t VALUES (1)")
+    cluster.wait_for_archived()
+    plan = ("restore", f"--pg-path={stanza.home / 'dry'}", "--dry-run", "--output=json")
+    note = stanza.cairn.ok(*plan).json["restore"]["notes"][0]
+    assert note.startswith("TIMELINE 1 HAS A LATER LAST TRANSACTION (") and "timeline 2 (none is known)" in note, note
+    assert "--target-timeline=1 follows the other" in note, note
+    assert not [note for note in stanza.cairn.ok(*plan, "--target-timeline=1").json["restore"]["notes"] if "TIMELINE" in note]
+
+
 def test_a_time_is_reached_though_a_long_load_commits_nothing(make_stanza):
     stanza = make_stanza(15, segment_mib=1, autovacuum=False).create()
     cluster = stanza.cluster

@@ -318,13 +318,13 @@ void compare_branches(RestorePlan& plan, const Branches& branches, ArchiveReader
   const bool is_default = plan.options.timeline.kind != TimelineChoice::Kind::number;
   if (!is_default || !plan.options.set.empty()) return;
   for (const Branch& other : plan.branches) {
-    if (!other.last_commit || !chosen->last_commit || *other.last_commit <= *chosen->last_commit)
-      continue;
+    if (!other.last_commit) continue;
+    if (chosen->last_commit ? *other.last_commit <= *chosen->last_commit : !end_was_read) continue;
     plan.note_first(
         format("TIMELINE {} HAS A LATER LAST TRANSACTION ({}) than timeline {} ({}), which this "
                "restore follows because it is the newest: is that the one you want? {}",
                timeline_text(other.timeline), format_utc(*other.last_commit), timeline_text(to),
-               format_utc(*chosen->last_commit),
+               chosen->last_commit ? format_utc(*chosen->last_commit) : "none is known",
                format("--target-timeline={} follows the other", other.timeline)));
   }
 }
