@@ -81,6 +81,27 @@ def test_the_action_shutdown_stops_the_server_at_the_target(history15):
     assert "recovery stopping at restore point \"late\"" in restored.log_text()
 
 
+def test_a_pause_at_a_dropped_table_is_explained(stanza15):
+    """Recovery stops before the end of the transaction that drops it, which still holds its lock."""
+    stanza15.create()
+    cluster = stanza15.cluster
+    cluster.rows("CREATE TABLE t AS SELECT 1 AS x")
+    stanza15.backup()
+    xid = cluster.rows("BEGIN", "postgres", "DROP TABLE t", "SELECT pg_current_xact_id()", "COMMIT")[-1][0]
+    cluster.wait_for_archived()
+    target = ("--type=xid", f"--target={xid}", "--target-exclusive")
+    words = "A table that was being dropped or changed at the target may be locked until then"
+    said = stanza15.try_restore(stanza15.home / "paused", *target)
+    assert said.code == 0 and words in said.out and "--target-action=promote" in said.out, said
+    restored = stanza15.restored(stanza15.home / "paused").must_start()
+    system.wait_until(lambda: restored.sql("SELECT pg_get_wal_replay_pause_state()") == "paused", what="the pause")
+    assert restored.sql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 't'::regclass") == "1"
+    restored.rows("SELECT pg_wal_replay_resume()")
+    restored.wait_ready()
+    assert restored.sql("SELECT x FROM t") == "1"
+    assert words not in stanza15.try_restore(stanza15.home / "promoted", *target, "--target-action=promote").out
+
+
 def test_preserve_keeps_the_configuration_and_leaves_recovery_to_the_operator(stanza15):
     stanza15.cluster.rows("ALTER SYSTEM SET recovery_target_name = 'mine'")
     stanza15.backup()

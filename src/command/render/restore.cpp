@@ -318,6 +318,9 @@ std::string restore_end_text(const engine::RestorePlan& plan,
     text += format("It cannot go past LSN {} without a new restore.\n", to_string(*end));
   if (pauses(plan.options)) {
     text += "At the target it pauses and can be read. Go on with: SELECT pg_wal_replay_resume();\n";
+    text +=
+        "A table that was being dropped or changed at the target may be locked until then: a query "
+        "of it waits. --target-action=promote does not pause.\n";
   }
   if (!server.after.empty()) text += "Then:\n" + advice_text(server.after);
   return text;
