@@ -43,6 +43,29 @@ def test_the_schedule_of_the_readme_is_silent_while_all_is_well(newcomer):
     assert len(newcomer.labels()) == 1 and newcomer.info()["repositories"][0]["backups"][0]
 
 
+def test_a_backup_to_be_safe_keeps_the_moment_before_the_mistake(newcomer):
+    cairn, cluster = newcomer.cairn, newcomer.cluster
+    cairn.ok("stanza-create")
+    cairn.ok("backup")
+    cluster.sql("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
+    before = cluster.sql("SELECT clock_timestamp()")
+    cluster.sql("DROP TABLE precious")
+    said = cairn.ok("backup").err
+    assert len(newcomer.labels()) == 2, said
+    cairn.ok("restore", "--type=time", f"--target={before}", f"--pg-path={newcomer.home / 'again'}", "--dry-run")
+
+
+def test_a_backup_says_which_ones_its_expire_removed_and_why(newcomer):
+    cairn = newcomer.cairn
+    text = cairn.config.read_text(encoding="utf-8")
+    system.write(cairn.config, text.replace('keep-within = "7d"', ""))
+    cairn.ok("stanza-create")
+    cairn.ok("backup")
+    [first] = newcomer.labels()
+    said = cairn.ok("backup").err
+    assert re.search(rf"expire removed backup {first}: \S+", said), said
+
+
 def test_quiet_hides_nothing_that_is_wrong(backed_up):
     key = system.write(backed_up.cluster.data / "unreadable", "x", 0)
     if os.geteuid() == 0:
@@ -60,7 +83,7 @@ def test_quiet_hides_nothing_that_is_wrong(backed_up):
 
 def test_stanza_create_says_that_no_retention_is_set(stanza15):
     said = stanza15.cairn.ok("stanza-create").err
-    assert 'no retention is set for repository "local"' in said and "keep-daily = 7" in said
+    assert 'no retention is set for repository "local"' in said and 'keep-within = "7d", keep-daily = 7' in said
     stanza15.cairn.tables["repo.local"]["keep-last"] = 3
     stanza15.cairn.save()
     assert "retention" not in stanza15.cairn.ok("stanza-create").err

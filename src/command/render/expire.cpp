@@ -7,12 +7,6 @@ namespace pgcairn::command {
 
 namespace {
 
-std::string joined(const std::vector<std::string>& reasons) {
-  std::string text;
-  for (const std::string& reason : reasons) text += (text.empty() ? "" : ", ") + reason;
-  return text;
-}
-
 std::string data_text(const engine::ExpiredData& data) {
   std::string text;
   if (data.packs_removed + data.manifest_parts_removed > 0) {
@@ -36,7 +30,7 @@ std::string plan_text(const engine::ExpirePlan& plan) {
   std::string text;
   for (const engine::ExpiredBackup& backup : plan.backups) {
     text += format("  {}  backup {}{}: {}\n", backup.keep ? "keep  " : "remove", backup.label,
-                   backup.damaged ? " (DAMAGED)" : "", joined(backup.reasons));
+                   backup.damaged ? " (DAMAGED)" : "", reasons_text(backup));
   }
   for (const engine::ExpiredData& data : plan.data) text += data_text(data);
   for (const engine::ExpiredWal& wal : plan.wal) text += wal_text(wal);
@@ -91,6 +85,12 @@ void write_plan(JsonWriter& json, const engine::ExpirePlan& plan) {
 }
 
 }  // namespace
+
+std::string reasons_text(const engine::ExpiredBackup& backup) {
+  std::string text;
+  for (const std::string& reason : backup.reasons) text += (text.empty() ? "" : ", ") + reason;
+  return text;
+}
 
 std::string expire_summary(const engine::ExpireResult& result) {
   std::uint64_t backups = 0;

@@ -108,6 +108,8 @@ struct ExpiredRepository {
   std::string error;
   std::optional<engine::ExpireResult> result;
 };
+/// Why a backup goes or stays: "no rule keeps it, older than max-age 18mo".
+std::string reasons_text(const engine::ExpiredBackup& backup);
 /// "2 backups, 40 packs, 12 files of WAL, 1.2 GiB in 57 objects".
 std::string expire_summary(const engine::ExpireResult& result);
 std::string expire_text(std::span<const ExpiredRepository> repositories, bool dry_run);

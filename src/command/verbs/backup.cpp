@@ -72,6 +72,10 @@ ExitCode expire_after(const Session& session, repo::Repository& repository,
         engine::expire(session.settings.stanza, repository, options, progress, session.stop);
     session.console.progress("");
     log_info(format("expire removed {}", expire_summary(result)));
+    for (const engine::ExpiredBackup& backup : result.plan.backups) {
+      if (!backup.keep)
+        log_info(format("expire removed backup {}: {}", backup.label, reasons_text(backup)));
+    }
     return ExitCode::done;
   } catch (const Error& error) {
     session.console.progress("");

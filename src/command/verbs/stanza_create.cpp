@@ -56,7 +56,7 @@ void warn_without_retention(const Settings& settings) {
     log_warn(
         format("no retention is set for repository \"{0}\": its backups and their WAL stay "
                "until the space is used up. A proposal for [repo.{0}], or for [global]: "
-               "keep-daily = 7, keep-weekly = 4, keep-monthly = 12",
+               "keep-within = \"7d\", keep-daily = 7, keep-weekly = 4, keep-monthly = 12",
                repository.name));
   }
 }
