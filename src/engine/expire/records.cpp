@@ -6,6 +6,7 @@
 #include <pgcairn/repo/layout.hpp>
 
 #include <algorithm>
+#include <map>
 
 namespace pgcairn::engine {
 
@@ -55,17 +56,29 @@ std::size_t first_verdict_to_keep(const repo::RecordState& record_state,
   return first;
 }
 
+/// The newest run of verify and the newest drill, whatever backup they looked at: how long ago the
+/// stanza was proved outlives the backup that proved it.
+std::set<std::string> newest_proofs(const repo::RecordState& record_state) {
+  std::map<std::string_view, std::string> newest;
+  for (const repo::Record& record : record_state.records())
+    if (is_verdict(record)) newest[repo::kind_of(record.content)] = record.name;
+  std::set<std::string> names;
+  for (const auto& [kind, name] : newest) names.insert(name);
+  return names;
+}
+
 }  // namespace
 
 std::vector<std::string> records_to_remove(const repo::RecordState& record_state,
                                            const std::set<std::string>& listed) {
   const std::vector<repo::Record>& records = record_state.records();
   const std::size_t first = first_verdict_to_keep(record_state, listed);
+  const std::set<std::string> proofs = newest_proofs(record_state);
   std::set<std::string> staying;
   std::vector<std::string> going;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const bool old = is_verdict(records[i]) && i < first;
-    if (is_about(records[i], listed) && !old) {
+    if ((is_about(records[i], listed) && !old) || proofs.contains(records[i].name)) {
       staying.insert(records[i].name);
     } else {
       going.push_back(records[i].name);

@@ -12,6 +12,7 @@
 #include <pgcairn/storage/object_locked_error.hpp>
 
 #include <algorithm>
+#include <set>
 
 #include <catch2/catch.hpp>
 
@@ -500,4 +501,25 @@ TEST_CASE("records: verdicts are kept while they count, or are among the last") 
   CHECK(std::none_of(left.begin(), left.end(),
                      [&](const repo::Record& record) { return record.name == old; }));
   CHECK(left.size() == 122);
+}
+
+TEST_CASE("records: how long ago a stanza was proved outlives the backup that proved it") {
+  Days days(2);
+  repo::VerifyRecord verify;
+  verify.level = "quick";
+  verify.backups = {days.labels[0]};
+  repo::DrillRecord drill;
+  drill.backup = days.labels[0];
+  drill.good = true;
+  std::set<std::string> newest;
+  for (int i = 0; i < 3; ++i) {
+    newest = {repo::add_record(days.store.repository, "main", verify),
+              repo::add_record(days.store.repository, "main", drill)};
+  }
+  days.expire(only(days.labels[0]));
+  REQUIRE(days.listed() == std::vector<std::string>{days.labels[1]});
+  std::set<std::string> left;
+  for (const repo::Record& record : repo::read_records(days.store.repository, "main"))
+    left.insert(record.name);
+  CHECK(left == newest);
 }
