@@ -1,5 +1,7 @@
 #include "stop_file.hpp"
 
+#include "settings/file_hint.hpp"
+
 #include <pgcairn/common/account.hpp>
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/file.hpp>
@@ -29,12 +31,14 @@ std::optional<Buffer> read_stop_file(const fs::path& path) {
     struct stat status {};
     if (error.error_number() == EACCES && ::stat(state_path.c_str(), &status) == 0) {
       // Root made it for somebody; another user has it for its own work.
+      const Account self = account_of(::geteuid(), ::getegid());
       const std::string owner = account_of(status.st_uid, status.st_gid).describe();
+      std::string way = format("run it as {}", owner);
+      if (status.st_uid == 0) way = "run it as the user that runs PostgreSQL";
+      if (status.st_uid == 0 && is_of_server(self))
+        way = format("chown -R {} {}", self.uid, shell_quote(state_path.native()));
       error.set_hint(format("state-path belongs to {}, and pgcairn runs as {}: {}", owner,
-                            account_of(::geteuid(), ::getegid()).describe(),
-                            status.st_uid == 0 ? format("chown -R {} {}", ::geteuid(),
-                                                        shell_quote(state_path.native()))
-                                               : format("run it as {}", owner)));
+                            self.describe(), way));
     }
     throw;
   }

@@ -161,11 +161,29 @@ def test_a_key_that_only_root_can_read_is_named_with_its_owner(doubled):
     done = as_root(doubled, "repo-ls", "--repo=other")
     assert done.returncode == 2, done.stdout + done.stderr
     said = done.stdout + done.stderr
-    for word in (f'cannot open "{key}"', "belongs to root (mode 0600)", "pgcairn runs as postgres", "chown"):
+    for word in (f'cannot open "{key}"', "belongs to root (mode 0600)", "pgcairn runs as postgres", "chgrp"):
         assert word in said, said
     command = said.partition("pgcairn runs as postgres: ")[2].splitlines()[0]
     subprocess.run(["sh", "-c", command], check=True)
     assert as_root(doubled, "repo-ls", "--repo=other").returncode == 0
+    assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (0, 0o640)
+
+
+@pytest.mark.parametrize(("gid", "mode", "hint"), [
+    ("server", 0o640, "run it as {user}: sudo -u {user} pgcairn --config={config} info"),
+    ("root", 0o600, "run it as the user that runs PostgreSQL; only if that is nobody: chgrp nogroup {config} && chmod 640 {config}")])
+def test_no_hint_gives_the_configuration_to_who_only_ran_a_command(backed_up, gid, mode, hint):
+    user, config = system.server_user(), backed_up.cairn.config
+    os.chown(config, 0, user.pw_gid if gid == "server" else 0)
+    config.chmod(mode)
+    nobody = pwd.getpwnam("nobody")
+    for folder in config.parents:
+        if folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(0o755)
+    done = subprocess.run(backed_up.cairn.command("info"), capture_output=True, text=True, check=False, user=nobody.pw_uid,
+                          group=nobody.pw_gid, extra_groups=[])
+    assert done.returncode == 2 and "chown" not in done.stderr, done.stderr
+    assert hint.format(user=user.pw_name, config=config) in done.stderr, done.stderr
 
 
 def test_a_state_path_that_is_roots_is_named_with_its_owner(backed_up):

@@ -55,7 +55,7 @@ class Loader {
       text = sources_.read_file(path);
     } catch (const SystemError& error) {
       throw UsageError(format("cannot use the configuration: {}", error.message()),
-                       file_hint(error, path, "configuration"));
+                       file_hint(error, path, "configuration", verb_.name));
     }
     if (text) {
       settings_.config = path.lexically_normal();

@@ -12,7 +12,8 @@ namespace pgcairn::engine {
 inline constexpr std::size_t kMostVerdictsKept = 100;
 
 /// The names of records that no longer say anything: of backups that are not `listed`, and old
-/// verdicts, but never the newest run of verify or the newest drill. A release stays as long as one of the records that it names does. Pure.
+/// verdicts, but never the newest run of verify or the newest drill. A release stays as long as one
+/// of the records that it names does. Pure.
 std::vector<std::string> records_to_remove(const repo::RecordState& record_state,
                                            const std::set<std::string>& listed);
 
