@@ -158,6 +158,12 @@ def test_no_false_alarm_while_pages_are_being_written(make_stanza, postgres):
 def test_a_cluster_without_checksums(make_stanza, postgres):
     stanza = make_stanza(postgres.version, checksums=False).create()
     damaged_table(stanza.cluster, [3], flip)
-    assert stanza.backup()["page-error-count"] == 0
+    said = stanza.cairn.ok("backup")
+    assert said.err.count("the cluster has no data checksums") == 1 and "not checked: no data checksums" in said.out, said
+    taken = stanza.info()["repositories"][0]["backups"][0]
+    assert (taken["page-error-count"], taken["data-checksums"]) == (0, False)
+    assert "note: its pages were not checked" in stanza.cairn.ok("info").out
+    checked = stanza.cairn.ok("check")
+    assert "note: pages are not checked" in checked.out and "pg_checksums --enable" in checked.out, checked
     restored = stanza.restore()
     assert restored.must_start().wait_ready().sql("SELECT 1") == "1"

@@ -21,7 +21,7 @@ BACKUP = {
     "label": "string", "type": "string", "prior": "null", "start-time": "string", "stop-time": "string",
     "duration-seconds": "number", "start-lsn": "string", "stop-lsn": "string", "timeline": "integer",
     "wal-start": "string", "wal-stop": "string", "cluster-bytes": "integer", "read-bytes": "integer",
-    "stored-bytes": "integer", "files": "integer", "resumed": [], "wal-copied": "boolean", "method": "string", "method-reason": "null", "page-errors": [], "page-error-count": "integer",
+    "stored-bytes": "integer", "files": "integer", "resumed": [], "wal-copied": "boolean", "method": "string", "method-reason": "null", "page-errors": [], "page-error-count": "integer", "data-checksums": "boolean",
     "outside": {"config-file": "null", "hba-file": "null", "ident-file": "null", "files": "integer", "unreadable": []}, "excluded": [],
     "pg-version": "integer", "system-id": "string",
 }

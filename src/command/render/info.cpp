@@ -242,6 +242,8 @@ std::string repository_text(const engine::RepositoryInfo& repository, Timestamp 
   if (!repository.backups.empty()) {
     text += format("    newest backup: {}, {}\n", repository.backups.back().label,
                    age_text(repository.backups.back().stop_time, when));
+    if (!repository.backups.back().data_checksums)
+      text += "    note: its pages were not checked: the cluster has no data checksums\n";
   }
   if (repository.growth) text += growth_text(*repository.growth);
   text += windows_text(repository) + branches_text(repository) + runs_text(repository, when);

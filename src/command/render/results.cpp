@@ -83,6 +83,7 @@ void write_backup_members(JsonWriter& json, const repo::BackupMarker& backup) {
     json.end_object();
   }
   json.end_array().member("page-error-count", backup.page_error_count());
+  json.member("data-checksums", backup.data_checksums);
   write_outside(json, backup.outside);
   json.key("excluded").begin_array();
   for (const std::string& path : backup.excluded) json.value(escape_bytes(path));
@@ -153,6 +154,7 @@ std::string backup_text(const engine::TakenBackup& taken) {
   text += row("wal", backup.wal_start == backup.wal_stop
                          ? backup.wal_start
                          : format("{} to {}", backup.wal_start, backup.wal_stop));
+  if (!backup.data_checksums) text += row("pages", "not checked: no data checksums");
   if (!taken.left_branch.empty())
     text += row("LEFT", format("on a branch that was left: {}", taken.left_branch));
   if (taken.archiver_stuck)

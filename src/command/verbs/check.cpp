@@ -20,6 +20,7 @@ std::string check_text(const engine::CheckResult& result, std::string_view stanz
                               : format("repository {}: FAILED: {}\n", one.name, one.error);
   }
   for (const std::string& warning : result.warnings) text += format("note: {}\n", warning);
+  for (const std::string& note : result.notes) text += format("note: {}\n", note);
   return text;
 }
 
@@ -39,6 +40,8 @@ std::string check_json(const engine::CheckResult& result, std::string_view stanz
   }
   json.end_array().key("warnings").begin_array();
   for (const std::string& warning : result.warnings) json.value(escape_bytes(warning));
+  json.end_array().key("notes").begin_array();
+  for (const std::string& note : result.notes) json.value(escape_bytes(note));
   json.end_array().end_object().end_object();
   return json.take() + "\n";
 }

@@ -19,6 +19,7 @@
 #include "backup/wal.hpp"
 #include "backup/wal_copy.hpp"
 #include "stanza/cluster_identity.hpp"
+#include "stanza/no_checksums.hpp"
 #include "stanza/owner_names.hpp"
 #include "stanza/recorded_damage.hpp"
 #include "wal/own_wal.hpp"
@@ -167,6 +168,7 @@ void BackupRun::open() {
   }
 
   describe_cluster(info_, cluster_, server_, control_);
+  if (!info_.data_checksums) log_info(std::string(kNoChecksums));
   info_.limits_configured = postgres::limits_are_configured(*connection_);
   info_.codec = compress::name_of(options_.codec);
   info_.program_version = program_version();

@@ -1,5 +1,6 @@
 #include "check/archiving.hpp"
 #include "stanza/cluster_identity.hpp"
+#include "stanza/no_checksums.hpp"
 #include "stanza/places_apart.hpp"
 #include "wal/own_wal.hpp"
 #include "wal/store.hpp"
@@ -215,6 +216,7 @@ CheckResult check_stanza(const StanzaSettings& stanza, std::span<repo::Repositor
                  result.pg_version = server.version_number;
                  result.system_id = server.system_id;
                  result.standby = server.in_recovery;
+                 if (!server.data_checksums) result.notes.emplace_back(kNoChecksums);
                  // A standby's host may have credentials that only read.
                  if (!server.in_recovery) {
                    for (std::size_t i = 0; i < repositories.size(); ++i) {

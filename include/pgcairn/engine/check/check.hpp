@@ -26,6 +26,7 @@ struct CheckResult {
   bool standby = false;
   std::string segment;                // that was waited for
   std::vector<std::string> warnings;  // what works, and may not be meant so
+  std::vector<std::string> notes;     // what is so, and no reason to warn
   std::vector<CheckedRepository> repositories;
   bool ok() const;
 };

@@ -32,6 +32,7 @@ repo::BackupMarker made_up_backup() {
   backup.cluster = "15-7412345678901234567";
   backup.system_id = 7412345678901234567;
   backup.pg_version = 15;
+  backup.data_checksums = true;
   backup.start_time = *parse_utc("2026-11-21T01:02:03Z");
   backup.stop_time = *parse_utc("2026-11-21T01:05:08.500000Z");
   backup.start_lsn = {0x3000028};
@@ -113,7 +114,7 @@ const std::string kBackupJson =
     R"("stop-time":"2026-11-21T01:05:08.500000Z","duration-seconds":185.5,"start-lsn":"0/3000028",)"
     R"("stop-lsn":"0/5000100","timeline":1,"wal-start":"000000010000000000000003",)"
     R"("wal-stop":"000000010000000000000005","wal-copied":false,"cluster-bytes":2400000000,"read-bytes":2400000000,)"
-    R"("stored-bytes":430000000,"files":1234,"resumed":[],"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,)"
+    R"("stored-bytes":430000000,"files":1234,"resumed":[],"method":"all","method-reason":null,"page-errors":[],"page-error-count":0,"data-checksums":true,)"
     R"("outside":{"config-file":null,"hba-file":null,"ident-file":null,"files":0,"unreadable":[]},"excluded":[],)"
     R"("pg-version":15,"system-id":"7412345678901234567"})";
 
@@ -291,6 +292,10 @@ TEST_CASE("backup's result") {
         "  read        2.2 GiB\n"
         "  stored      410 MiB\n"
         "  wal         000000010000000000000003 to 000000010000000000000005\n");
+  repo::BackupMarker unchecked = made_up_backup();
+  unchecked.data_checksums = false;
+  CHECK(backup_text({unchecked, {"local"}, {}}).find("  pages       not checked: no data") !=
+        std::string::npos);
 }
 
 TEST_CASE("a backup's result says what was resumed") {
