@@ -102,7 +102,7 @@ Lease::Lease(Repository& repository, std::string stanza, std::string operation,
   bool taken = false;
   try {
     taken = write(true);
-  } catch (const Interrupted&) {
+  } catch (...) {
     give_back();  // the document may stand anyway
     throw;
   }
