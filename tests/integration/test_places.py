@@ -157,7 +157,7 @@ def test_a_data_directory_that_is_a_link_is_one_to_every_verb(backed_up):
     assert running.code != 0 and cluster.sql("SELECT count(*) FROM t") == "2", running
     cluster.rows("DROP TABLE t")
     cluster.stop("immediate")
-    cairn.ok("restore", "--delta", "--type=immediate", "--target-action=promote")
+    cairn.ok("restore", "--delta", "--discard-wal", "--type=immediate", "--target-action=promote")
     assert cluster.data.is_symlink() and real.stat().st_mode & 0o777 == 0o700
     cluster.must_start().wait_ready()
     assert cluster.sql("SELECT count(*) FROM t") == "2"

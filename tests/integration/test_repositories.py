@@ -97,6 +97,13 @@ def test_wal_that_one_repository_lost_comes_from_the_other(doubled):
     assert restored.must_start().wait_ready().sql("SELECT count(*) FROM t") == "2"
 
 
+def test_a_destination_that_is_wrong_is_no_repositorys_failure(doubled):
+    segment = doubled.cluster.wait_for_archived()
+    for place in (doubled.home, doubled.home / "absent/x"):
+        result = doubled.cairn.run("archive-get", segment, place)
+        assert result.code not in (0, 1) and str(place) in result.err and "repositor" not in result.err, result
+
+
 def test_one_of_two_repositories_breaks(doubled):
     cluster = doubled.cluster
     doubled.backup("--repo=second")

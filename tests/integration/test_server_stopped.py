@@ -112,7 +112,7 @@ def test_a_crashed_server_is_restored_over_where_its_end_is_proved(source):
     assert STOPPED in result.stderr and compare.tree_state(cluster.data) == before
     if ALL_IS_SEEN:
         assert source.cairn.run("restore", "--delta", "--dry-run").code == 0
-    result = run_apart(source, "restore", "--delta", STOPPED, spaces=("pid", "ipc"))
+    result = run_apart(source, "restore", "--delta", "--discard-wal", STOPPED, spaces=("pid", "ipc"))
     assert result.returncode == 0, result.stderr
     assert cluster.must_start().wait_ready().sql("SELECT count(*) FROM t") == "1000"
 
@@ -167,7 +167,7 @@ def test_without_postmaster_pid_pg_control_tells(source):
     (cluster.data / "postmaster.pid").unlink()
     result = run_apart(source, "restore", "--delta")
     assert result.returncode == 1 and "pg_control does not say that the server was shut down" in result.stderr, result.stderr
-    assert run_apart(source, "restore", "--delta", STOPPED).returncode == 0
+    assert run_apart(source, "restore", "--delta", "--discard-wal", STOPPED).returncode == 0
 
 
 def test_a_restore_that_was_interrupted_goes_by_the_same_rules(source):

@@ -208,11 +208,10 @@ struct Question {
   const WalConditions& conditions;
 };
 
-/// One repository's answer, written to the destination when it has the file.
-Fetched fetch_from(repo::Repository& repository, const Question& question) {
+/// One repository's answer, written to `file` when it has it.
+Fetched fetch_from(repo::Repository& repository, const Question& question, AtomicFile& file) {
   const auto& [stanza, repositories, cluster, segment_bytes, request, conditions] = question;
   repository.open();
-  AtomicFile file(request.destination, 0600);
   const PageBefore before(stanza.name, repositories, cluster, request.destination.parent_path());
   GuardedFile guarded(file, request.name, conditions.guard, before);
   if (!repository.get_wal(stanza.name, cluster, request.name,
@@ -223,8 +222,6 @@ Fetched fetch_from(repo::Repository& repository, const Question& question) {
     return Fetched::absent;
   }
   guarded.finish();
-  file.publish();  // the server makes durable what it keeps (KeepFileRestoredFromArchive,
-                   // xlogarchive.c)
   return Fetched::yes;
 }
 
@@ -250,20 +247,26 @@ Fetched ask_all(const Question& question) {
   Failures failures;
   std::vector<std::string> without;
   for (repo::Repository& repository : question.repositories) {
+    // What is wrong with it is no repository's failure.
+    AtomicFile file(question.request.destination, 0600);
     try {
-      if (fetch_from(repository, question) == Fetched::yes) {
-        for (const std::string& failure : failures.lines()) log_warn("skipped " + failure);
-        for (const std::string& other : without)
-          log_warn(format("skipped repository \"{}\": it does not have {}", other, name));
-        log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
-        return Fetched::yes;
+      if (fetch_from(repository, question, file) != Fetched::yes) {
+        without.push_back(repository.name());
+        continue;
       }
-      without.push_back(repository.name());
     } catch (const ForbiddenPlace&) {
       throw;  // what another repository has of it is the same
     } catch (const Error& error) {
       failures.keep(repository, error);
+      continue;
     }
+    // The server makes durable what it keeps (KeepFileRestoredFromArchive, xlogarchive.c).
+    file.publish();
+    for (const std::string& failure : failures.lines()) log_warn("skipped " + failure);
+    for (const std::string& other : without)
+      log_warn(format("skipped repository \"{}\": it does not have {}", other, name));
+    log_detail(format("{} is fetched from repository \"{}\"", name, repository.name()));
+    return Fetched::yes;
   }
   failures.throw_if_any(
       question.repositories.size(), format("cannot determine whether {} is archived", name),

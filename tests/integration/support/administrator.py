@@ -37,7 +37,7 @@ class Restored:
         kind = ("--type=immediate", "--target-action=promote") if new_timeline else ("--type=none",)
         places = self.storm.places
         if self.delta:
-            how = ["--delta", *(f"--remove-tablespace={places.folder / name}" for name in places.names)]
+            how = ["--delta", "--discard-wal", *(f"--remove-tablespace={places.folder / name}" for name in places.names)]
         else:
             how = []
             system.remove_tree(self.stanza.cluster.data)
