@@ -113,7 +113,7 @@ def test_the_servers_user_goes_on_after_each_verb_of_root(doubled):
     # What root restored has the owners of the backup.
     assert owners(stanza.home / "restored") == server()
     cluster.stop()
-    done = as_root(stanza, "stanza-delete", "--force")
+    done = as_root(stanza, "stanza-delete", "--force", "--repo=all")
     assert done.returncode == 0, done.stderr
     assert owners(stanza.repo, stanza.other, cairn.state_path) == server()
     cairn.ok("stanza-create")

@@ -264,6 +264,29 @@ def back_up(stanza, *args, code=0, type="incr"):
     return result.json, result.err
 
 
+def test_force_says_which_of_several_repositories_lose_the_stanza(doubled):
+    doubled.cairn.ok("backup", "--repo=all")
+    refused = doubled.cairn.run("stanza-delete", "--force")
+    assert refused.code == 2 and "--repo=local" in refused.err and "--repo=all" in refused.err, refused
+    doubled.cairn.ok("stanza-delete", "--force", "--dry-run")
+    doubled.cluster.stop()
+    assert set(map(len, labels_by_repository(doubled).values())) == {1}
+    doubled.cairn.ok("stanza-delete", "--force", "--repo=away")
+    assert len(labels_by_repository(doubled)["local"]) == 1
+    doubled.cairn.ok("stanza-delete", "--force", "--repo=local")
+
+
+def test_latest_is_the_newest_backup_of_all_repositories(doubled):
+    doubled.cairn.ok("backup", "--repo=local", "--type=full")
+    doubled.cairn.ok("backup", "--repo=away", "--type=full")
+    newest = labels_by_repository(doubled)["away"][-1]
+    assert f"backup {newest} is in repository away" in doubled.cairn.ok("info", "--set=latest").out
+    refused = doubled.cairn.run("expire", "--set=latest")
+    assert refused.code == 2 and f"expire --set={newest}" in refused.err.replace(f"--config={doubled.cairn.config} ", ""), refused
+    assert doubled.cairn.ok("hold", "latest", "--reason=migration", "--output=json").json["hold"]["backup"] == newest
+    assert len(labels_by_repository(doubled)["away"]) == 1
+
+
 def test_one_read_fills_all_repositories_and_the_next_builds_on_it(doubled):
     cluster = doubled.cluster
     first, said = back_up(doubled)

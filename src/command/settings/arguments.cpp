@@ -87,7 +87,17 @@ UsageError unknown_option(const std::string& word) {
                          : "run \"pgcairn help COMMAND\" for the options of a command");
 }
 
+/// The words of other backup tools, and what they are here.
+std::string_view verb_elsewhere(std::string_view word) {
+  if (word == "init") return "stanza-create";
+  if (word == "list" || word == "ls" || word == "snapshots" || word == "show") return "info";
+  return {};
+}
+
 UsageError unknown_verb(const std::string& word) {
+  if (const std::string_view meant = verb_elsewhere(word); !meant.empty())
+    return UsageError(format("unknown command \"{}\"", word),
+                      format("did you mean \"{}\"?", meant));
   std::vector<std::string> known;
   for (const Verb* const verb : all_verbs()) known.emplace_back(verb->name);
   const auto near = nearest(word, known);
@@ -143,6 +153,20 @@ void split_leftovers(const std::vector<std::string>& words, Arguments& into) {
   }
 }
 
+/// What to do about a word that the verb does not take.
+std::string surplus_hint(const Arguments& arguments, const std::string& word) {
+  for (const auto& [name, value] : arguments.options) {
+    // The day and the time of one point in time, as two words.
+    if (value.size() == 10 && value[4] == '-' && value[7] == '-' && word.find(':') == 2)
+      return format("quote it: --{}=\"{} {}\"", name, value, word);
+  }
+  const Option* const type = find_option("type", arguments.verb);
+  const auto choices = split(type == nullptr ? std::string_view() : type->choices, '|');
+  if (std::find(choices.begin(), choices.end(), word) != choices.end())
+    return format("write --type={}", word);
+  return format("run \"pgcairn help {}\"", arguments.verb);
+}
+
 void check_against_verb(const Arguments& arguments) {
   const Verb* const verb = find_verb(arguments.verb);
   if (verb == nullptr) throw unknown_verb(arguments.verb);
@@ -157,9 +181,9 @@ void check_against_verb(const Arguments& arguments) {
                      format("pgcairn {} {}", verb->name, verb->operands));
   }
   if (count > verb->most_operands) {
-    throw UsageError(
-        format("{} does not take \"{}\"", verb->name, arguments.operands[verb->most_operands]),
-        format("run \"pgcairn help {}\"", verb->name));
+    const std::string& surplus = arguments.operands[verb->most_operands];
+    throw UsageError(format("{} does not take \"{}\"", verb->name, surplus),
+                     surplus_hint(arguments, surplus));
   }
 }
 

@@ -3,9 +3,11 @@
 #include "render/render.hpp"
 #include "settings/retention.hpp"
 #include "verbs.hpp"
+#include "verbs/labels.hpp"
 
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/first_error.hpp>
+#include <pgcairn/common/text.hpp>
 #include <pgcairn/engine/expire/expire.hpp>
 
 #include <algorithm>
@@ -94,6 +96,11 @@ ExitCode run(const Session& session, const ExpireSettings& own) {
     options.back().dry_run = own.dry_run;
     options.back().keep_interrupted = own.resume;
     options.back().allow_mass_removal = own.allow_mass_removal;
+  }
+  if (own.set == kLatest) {
+    throw UsageError("expire removes no backup that is not named by its label",
+                     format("the newest is {0}; to remove it: \"pgcairn expire --set={0}\"",
+                            newest_label(settings.stanza, repositories)));
   }
   ProgressLine progress(session.console);
   std::vector<ExpiredRepository> expired;

@@ -41,8 +41,10 @@ std::optional<Timestamp> read_until(const std::string& text) {
 
 ExitCode run_hold(const Session& session, const HoldSettings& own) {
   const Settings& settings = session.settings;
-  const repo::HoldRecord hold{label_of(session), own.reason, read_until(own.until)};
+  const bool newest = settings.operands.front() == kLatest;
+  repo::HoldRecord hold{newest ? "" : label_of(session), own.reason, read_until(own.until)};
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  if (newest) hold.backup = newest_label(settings.stanza, repositories);
   const auto names = engine::hold_backup(settings.stanza, repositories, hold);
   if (settings.output == Form::text) {
     print(format("backup {} is held in {}{}: {}\n", hold.backup, joined(names),
@@ -97,7 +99,7 @@ releases it or the time of --until has come.
 )"),
     .examples = lines(R"(
 pgcairn hold 20261121-010203F --reason="audit 2026"
-pgcairn hold 20261121-010203F --reason="before the migration" --until=90d
+pgcairn hold latest --reason="before the migration" --until=90d
 )"),
     .exit_status = lines(R"(
    10  no repository has this backup

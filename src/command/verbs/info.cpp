@@ -1,6 +1,7 @@
 #include "open_repositories.hpp"
 #include "render/render.hpp"
 #include "verbs.hpp"
+#include "verbs/labels.hpp"
 #include "verbs/stanzas.hpp"
 
 #include <pgcairn/common/error.hpp>
@@ -17,7 +18,8 @@ namespace {
 
 // name, kind, places, value name, default, choices, least, most, help
 constexpr Option kOptions[] = {
-    {"set", ValueKind::text, kShell, "LABEL", "", "", 0, 0, "show this backup in full"},
+    {"set", ValueKind::text, kShell, "LABEL", "", "", 0, 0,
+     "show this backup, or the latest, in full"},
 };
 
 struct InfoSettings {
@@ -51,9 +53,10 @@ std::string meant_stanza(std::span<const engine::StanzaInfo> stanzas) {
   return {};
 }
 
-ExitCode run(const Session& session, const InfoSettings& own) {
+ExitCode run(const Session& session, InfoSettings own) {
   const Settings& settings = session.settings;
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
+  if (own.set == kLatest) own.set = newest_label(settings.stanza, repositories);
   const std::vector<engine::StanzaInfo> stanzas =
       read_stanzas(settings, own.set, own.limits, repositories, session.stop);
   const InfoStatus status = status_of(settings.stanza, stanzas);

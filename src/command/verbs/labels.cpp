@@ -5,7 +5,9 @@
 #include <pgcairn/common/error.hpp>
 #include <pgcairn/common/printable.hpp>
 #include <pgcairn/common/text.hpp>
+#include <pgcairn/repo/backup_marker.hpp>
 #include <pgcairn/repo/layout.hpp>
+#include <pgcairn/repo/repository.hpp>
 
 namespace pgcairn::command {
 
@@ -14,6 +16,20 @@ std::string label_of(const Session& session) {
   if (repo::is_backup_label(label)) return label;
   throw UsageError(format("\"{}\" is not the label of a backup", label),
                    "a label is like 20261121-010203F; \"pgcairn info\" lists the backups");
+}
+
+std::string newest_label(const std::string& stanza, std::span<repo::Repository> repositories) {
+  std::string newest;
+  for (repo::Repository& repository : repositories) {
+    repository.open();
+    const auto names = stanza.empty() ? repository.stanzas() : std::vector<std::string>{stanza};
+    for (const std::string& name : names) {
+      for (const std::string& label : repository.backup_labels(name))
+        if (newest.empty() || repo::label_time(newest) < repo::label_time(label)) newest = label;
+    }
+  }
+  if (newest.empty()) throw MissingError("there is no backup");
+  return newest;
 }
 
 repo::AnnotationRecord annotation_of(const std::string& label, const std::string& word) {

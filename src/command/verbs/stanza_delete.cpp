@@ -16,7 +16,7 @@ namespace {
 // name, kind, places, value name, default, choices, least, most, help
 constexpr Option kOptions[] = {
     {"force", ValueKind::flag, on_command_line, "", "false", "", 0, 0,
-     "do not ask for the stanza's name"},
+     "do not ask for the stanza's name; with several repositories, --repo says which"},
 };
 
 struct DeleteSettings {
@@ -43,8 +43,18 @@ void confirm_deletion(const Settings& settings, std::span<const engine::StanzaCo
     throw UsageError(format("\"{}\" is not the stanza's name: nothing was removed", answer));
 }
 
+/// Nobody sees what goes: with --force, one word must not empty several repositories.
+void require_named_repositories(const Settings& settings) {
+  if (settings.repositories.size() < 2 || settings.repositories_named) return;
+  throw UsageError(
+      format("stanza-delete --force would remove stanza \"{}\" from {} repositories",
+             settings.stanza, settings.repositories.size()),
+      format("name one, such as --repo={}, or say --repo=all", settings.repositories.front().name));
+}
+
 ExitCode run(const Session& session, const DeleteSettings& own) {
   const Settings& settings = session.settings;
+  if (own.force && !own.dry_run) require_named_repositories(settings);
   std::vector<repo::Repository> repositories = make_repositories(settings, session.stop);
   const auto contents = engine::read_stanza_content(settings.stanza, repositories);
   if (!own.dry_run) {

@@ -273,7 +273,8 @@ std::unique_ptr<Sandbox> DrillRun::make_sandbox(const RestorePlan& plan,
           "kernel.apparmor_restrict_unprivileged_userns on Ubuntu), or do without them: "
           "drill-sandbox = \"auto\"");
     }
-    log_warn(
+    // Without, a drill is as good; what was not replayed is in the result.
+    log_info(
         format("the drill's server has no namespaces of its own, so WAL that writes outside of the "
                "drill's directory will not be replayed: {}",
                error.message()));
