@@ -129,7 +129,7 @@ def test_each_kind_of_key(make_stanza, kind):
 
 def test_off_the_machine_encryption_is_the_default(make_stanza):
     stanza = make_stanza(15, archiving=False)
-    section = {"type": "s3", "s3-bucket": "b", "s3-endpoint": "https://127.0.0.1:1", "s3-key": "A", "s3-key-secret": "B"}
+    section = {"type": "s3", "s3-bucket": "b", "s3-endpoint": "https://127.0.0.1:1", "s3-uri-style": "path", "s3-key": "A", "s3-key-secret": "B"}
     stanza.cairn.tables["repo.local"] = section
     stanza.cairn.save()
     refused = stanza.cairn.run("stanza-create")
