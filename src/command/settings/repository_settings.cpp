@@ -125,6 +125,7 @@ class Section {
   bool has_secrets() const {
     static constexpr std::string_view secrets[] = {
         "key-passphrase", "s3-key-secret", "s3-token", "azure-key", "azure-sas-token", "gcs-token"};
+    if (text("proxy").find('@') != std::string::npos) return true;  // a user with a password
     return std::any_of(std::begin(secrets), std::end(secrets), [&](std::string_view key) {
       return file_.find(in_repo, name_, key) != nullptr;
     });

@@ -116,10 +116,10 @@ std::optional<std::vector<StoreRule>> RemoteDriver::harmful_rules() {
   const auto request = rules_request();
   if (!request) return std::nullopt;
   const HttpResponse response = send(*request);
-  if (may_pass(response.status)) fail("reading the lifecycle rules", response);
   const bool has_none = response.status == 404;
   if (response.status == 200 || has_none) return rules_of(response, store_.prefix);
-  // Credentials need no permission for it, and not every store has such rules.
+  // Credentials need no permission for it, and stores without such rules answer as they like: that
+  // is no reason to call the repository unreadable.
   log_detail(format("the lifecycle rules of {} are not known: {}", where(),
                     in_words(response.status, error_of(response))));
   return std::nullopt;
